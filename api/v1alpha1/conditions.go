@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// Condition types. Ready means that our side is reconciled; it never turns
+// False because the other side is away. The state of the link has conditions of
+// its own.
+const (
+	// ConditionReady is True when everything that this object asks of our own
+	// side is in place: certificates issued, relay running with this
+	// configuration. Positive polarity; on every kind.
+	ConditionReady = "Ready"
+
+	// ConditionCertificatesIssued is True when every certificate of the LocalCERT
+	// is issued, valid now and chains to our CA. LocalCERT only.
+	ConditionCertificatesIssued = "CertificatesIssued"
+
+	// ConditionRelayAvailable is True when the relay answers on its local port
+	// and runs the configuration last written for it. LocalCERT only.
+	ConditionRelayAvailable = "RelayAvailable"
+
+	// ConditionConnected is True when a probe of ours was answered by the peer
+	// and a probe of the peer was answered by us, both through the data plane and
+	// within the detection budget. PeerCERT only.
+	ConditionConnected = "Connected"
+
+	// ConditionSuspended is True while spec.state of the PeerCERT holds back
+	// feeds (Suspended) or everything (Revoked). PeerCERT only.
+	ConditionSuspended = "Suspended"
+
+	// ConditionFresh is True when the last exchange of a feed with the peer, or
+	// for exports the last decision about stored objects, is recent enough.
+	// SharedFeed only.
+	ConditionFresh = "Fresh"
+
+	// ConditionDelivering is True when objects that the rule allows can reach
+	// their destination: for an export a peer is named and not suspended, for an
+	// import the last pull succeeded. SharedFeed only.
+	ConditionDelivering = "Delivering"
+
+	// ConditionReachable is True when nothing that we sent on the hotline waits
+	// for a receipt longer than its deadline, and the link is up. Hotline only.
+	ConditionReachable = "Reachable"
+
+	// ConditionAnswered is True when every message that we sent on the hotline
+	// was acknowledged by a duty officer of the peer within its deadline.
+	// Hotline only.
+	ConditionAnswered = "Answered"
+
+	// ConditionReconciling exists, with status True, only while a controller is
+	// still working towards the declared state (kstatus).
+	ConditionReconciling = "Reconciling"
+
+	// ConditionStalled exists, with status True, only while a person must change
+	// something before the controller can go on (kstatus).
+	ConditionStalled = "Stalled"
+)
+
+// Reasons of conditions. They are part of the API: tools may compare them.
+const (
+	// ReasonReconciled: our side is as declared.
+	ReasonReconciled = "Reconciled"
+	// ReasonPending: the first look has not ended yet.
+	ReasonPending = "Pending"
+	// ReasonProgressing: work of our own side is under way.
+	ReasonProgressing = "Progressing"
+	// ReasonLocalCERTMissing: the namespace has no LocalCERT.
+	ReasonLocalCERTMissing = "LocalCERTMissing"
+	// ReasonLocalCERTNotUnique: the namespace has an older LocalCERT; one
+	// namespace is one CERT.
+	ReasonLocalCERTNotUnique = "LocalCERTNotUnique"
+	// ReasonCertManagerMissing: the cluster has no cert-manager CRDs.
+	ReasonCertManagerMissing = "CertManagerMissing"
+	// ReasonIssuerNotReady: the issuer does not exist or is not Ready.
+	ReasonIssuerNotReady = "IssuerNotReady"
+	// ReasonCertificateNotReady: cert-manager has not issued a certificate yet.
+	ReasonCertificateNotReady = "CertificateNotReady"
+	// ReasonCertificatesIssued: every certificate is issued and valid.
+	ReasonCertificatesIssued = "CertificatesIssued"
+	// ReasonRelayUnreachable: the operator cannot read the relay's report.
+	ReasonRelayUnreachable = "RelayUnreachable"
+	// ReasonRelayOutdated: the relay does not run the newest configuration yet.
+	ReasonRelayOutdated = "RelayOutdated"
+	// ReasonRelayRejectedConfig: the relay refused the newest configuration and
+	// keeps the last good one.
+	ReasonRelayRejectedConfig = "RelayRejectedConfig"
+	// ReasonRelayReporting: the relay answers and runs the newest configuration.
+	ReasonRelayReporting = "RelayReporting"
+	// ReasonPeerNotFound: the object names a PeerCERT that does not exist.
+	ReasonPeerNotFound = "PeerNotFound"
+	// ReasonPeerNotUnique: an older PeerCERT has the same trust domain.
+	ReasonPeerNotUnique = "PeerNotUnique"
+	// ReasonBundleNotFound: the ConfigMap or key with the trust bundle is not there.
+	ReasonBundleNotFound = "BundleNotFound"
+	// ReasonBundleInvalid: the trust bundle holds no usable CA certificate.
+	ReasonBundleInvalid = "BundleInvalid"
+	// ReasonActive: nothing is held back.
+	ReasonActive = "Active"
+	// ReasonSuspended: spec.state is Suspended.
+	ReasonSuspended = "Suspended"
+	// ReasonRevoked: spec.state is Revoked.
+	ReasonRevoked = "Revoked"
+	// ReasonProbesAnswered: probes are answered in both directions.
+	ReasonProbesAnswered = "ProbesAnswered"
+	// ReasonAddressUnreachable: no endpoint of the peer accepts a connection.
+	ReasonAddressUnreachable = "AddressUnreachable"
+	// ReasonPeerCertificateUntrusted: the peer's certificate does not chain to
+	// the bundle in our PeerCERT. Our side's bundle or their certificate is wrong.
+	ReasonPeerCertificateUntrusted = "PeerCertificateUntrusted"
+	// ReasonPeerTrustDomainMismatch: the peer's certificate names another trust
+	// domain than our PeerCERT.
+	ReasonPeerTrustDomainMismatch = "PeerTrustDomainMismatch"
+	// ReasonPeerCertificateExpired: a certificate of the peer's chain, or of our
+	// bundle for it, is outside its validity.
+	ReasonPeerCertificateExpired = "PeerCertificateExpired"
+	// ReasonPeerRefusedUs: the peer refused our certificate or does not know us;
+	// the fault is on their side, or in what they hold about us.
+	ReasonPeerRefusedUs = "PeerRefusedUs"
+	// ReasonPeerSilent: we reach the peer, but no probe of the peer reaches us.
+	ReasonPeerSilent = "PeerSilent"
+	// ReasonProtocolError: the peer answered with something that is not this protocol.
+	ReasonProtocolError = "ProtocolError"
+	// ReasonNoEndpoints: the PeerCERT has no endpoints, and the peer has not
+	// reached us.
+	ReasonNoEndpoints = "NoEndpoints"
+	// ReasonExporting: objects are offered to the named peers.
+	ReasonExporting = "Exporting"
+	// ReasonNothingAllowed: the rule allows none of the stored objects.
+	ReasonNothingAllowed = "NothingAllowed"
+	// ReasonNothingStored: no source has given an object yet.
+	ReasonNothingStored = "NothingStored"
+	// ReasonPulled: the last pull of the peer's collection succeeded.
+	ReasonPulled = "Pulled"
+	// ReasonPullFailed: the last pull of the peer's collection failed.
+	ReasonPullFailed = "PullFailed"
+	// ReasonDecided: every stored object was decided under the current rule.
+	ReasonDecided = "Decided"
+	// ReasonDeciding: stored objects still wait for a decision under the current rule.
+	ReasonDeciding = "Deciding"
+	// ReasonQuotaReached: the import holds as many objects as its quota allows.
+	ReasonQuotaReached = "QuotaReached"
+	// ReasonReceiptsInTime: nothing waits for a receipt beyond its deadline.
+	ReasonReceiptsInTime = "ReceiptsInTime"
+	// ReasonReceiptOverdue: a message has no receipt and its deadline has passed.
+	ReasonReceiptOverdue = "ReceiptOverdue"
+	// ReasonLinkDown: the PeerCERT is not Connected.
+	ReasonLinkDown = "LinkDown"
+	// ReasonAcknowledgedInTime: nothing waits for an acknowledgement beyond its deadline.
+	ReasonAcknowledgedInTime = "AcknowledgedInTime"
+	// ReasonAcknowledgementOverdue: a message is stored at the peer, but no duty
+	// officer acknowledged it before its deadline.
+	ReasonAcknowledgementOverdue = "AcknowledgementOverdue"
+	// ReasonUnknown: it could not be looked at.
+	ReasonUnknown = "Unknown"
+)

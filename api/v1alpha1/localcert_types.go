@@ -1,0 +1,207 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// LocalCERTSpec declares our side: who we are, which CA issues our
+// certificates, where peers reach us and how our relay runs.
+type LocalCERTSpec struct {
+	// identity says who we are. It goes onto the card that peers receive.
+	// +required
+	Identity Identity `json:"identity,omitzero"`
+
+	// issuerRef names the cert-manager issuer of our certificates. It must sign
+	// with our own nation's CA and give the CA certificate in ca.crt. Without it
+	// the operator makes a CA of our own through cert-manager.
+	// +optional
+	IssuerRef *IssuerReference `json:"issuerRef,omitempty"`
+
+	// addresses are where peers reach our relay; they go onto the card, in this
+	// order. Without them the card carries the addresses of the relay's Service
+	// of type LoadBalancer, once it has some; a CERT without any address can
+	// still dial its peers.
+	// +optional
+	// +listType=map
+	// +listMapKey=address
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Addresses []Endpoint `json:"addresses,omitempty"`
+
+	// relay says how our relay runs.
+	// +optional
+	Relay RelaySpec `json:"relay,omitzero"`
+}
+
+// IssuerReference names a cert-manager Issuer of the same namespace, or a ClusterIssuer.
+type IssuerReference struct {
+	// name of the issuer.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// kind of the issuer: Issuer (default) or ClusterIssuer.
+	// +optional
+	// +default="Issuer"
+	// +kubebuilder:validation:Enum=Issuer;ClusterIssuer
+	Kind string `json:"kind,omitempty"`
+}
+
+// RelaySpec says how the relay of a LocalCERT runs.
+// +kubebuilder:validation:MinProperties=1
+type RelaySpec struct {
+	// storage of the relay: the volume that keeps messages and objects.
+	// +optional
+	Storage RelayStorage `json:"storage,omitzero"`
+
+	// service says how peers' connections reach the relay.
+	// +optional
+	Service RelayService `json:"service,omitzero"`
+
+	// resources of the relay's container. Default: requests of 50m CPU and 64Mi,
+	// a memory limit of 512Mi.
+	// +optional
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
+
+	// nodeSelector of the relay's pod.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+
+	// tolerations of the relay's pod.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
+
+// RelayStorage is the volume of the embedded store (SQLite).
+// +kubebuilder:validation:MinProperties=1
+type RelayStorage struct {
+	// size of the volume. Default 10Gi. It is used when the volume is made; a
+	// later change has no effect on an existing volume.
+	// +optional
+	Size *resource.Quantity `json:"size,omitempty"`
+
+	// storageClassName of the volume. Default: the cluster's default class.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName *string `json:"storageClassName,omitempty"`
+}
+
+// RelayServiceType is the type of the Service before the relay's link port.
+// +kubebuilder:validation:Enum=ClusterIP;NodePort;LoadBalancer
+type RelayServiceType string
+
+// RelayService is the Service before the relay's link port, 8443.
+// +kubebuilder:validation:MinProperties=1
+type RelayService struct {
+	// type of the Service: LoadBalancer (default), NodePort or ClusterIP. Use
+	// ClusterIP when we only dial, or when something of ours stands before it.
+	// +optional
+	// +default="LoadBalancer"
+	Type RelayServiceType `json:"type,omitempty"`
+
+	// annotations for the Service, as a cloud's load balancer needs them.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// LocalCERTStatus is what the operator saw of our side.
+type LocalCERTStatus struct {
+	// observedGeneration is the generation of the spec that this status is about.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions are Ready, CertificatesIssued, RelayAvailable; Reconciling and
+	// Stalled only while true.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// card is our public description for peers: a PeerCERT manifest in YAML.
+	// Peers put it into their repository as it stands. It holds nothing secret.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=65536
+	Card string `json:"card,omitempty"`
+
+	// fingerprint of the card: SHA-256 over its trust domain and CA
+	// certificates, in groups of hexadecimal digits that can be read out over a telephone.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// addresses at which peers reach our relay, as on the card.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=261
+	Addresses []string `json:"addresses,omitempty"`
+
+	// notAfter is the earliest end of validity among our certificates and their chains.
+	// +optional
+	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+
+	// deskSecretName is the Secret with the client certificate of our desk. Who
+	// may read this Secret may read and send hotline messages and push objects.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	DeskSecretName string `json:"deskSecretName,omitempty"`
+}
+
+// LocalCERT declares our side of every link: one in each namespace.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=lcert,categories=certlink
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Trust Domain",type=string,JSONPath=`.spec.identity.trustDomain`
+// +kubebuilder:printcolumn:name="Relay",type=string,JSONPath=`.status.conditions[?(@.type=="RelayAvailable")].status`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.addresses[0]`
+// +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.status.notAfter`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40",message="metadata.name must have at most 40 characters: it is the beginning of the names of the relay's objects"
+type LocalCERT struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec declares our side.
+	// +required
+	Spec LocalCERTSpec `json:"spec,omitzero"`
+
+	// status is what the operator saw of our side.
+	// +optional
+	Status LocalCERTStatus `json:"status,omitzero"`
+}
+
+// LocalCERTList is a list of LocalCERTs.
+//
+// +kubebuilder:object:root=true
+type LocalCERTList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []LocalCERT `json:"items"`
+}
+
+func init() { SchemeBuilder.Register(&LocalCERT{}, &LocalCERTList{}) }

@@ -1,0 +1,236 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// FeedDirection says which way a feed runs.
+// +kubebuilder:validation:Enum=Export;Import
+type FeedDirection string
+
+// The directions of a feed.
+const (
+	FeedExport FeedDirection = "Export"
+	FeedImport FeedDirection = "Import"
+)
+
+// SharedFeedSpec declares STIX objects that we publish to peers (Export) or
+// collect from one peer (Import).
+// +kubebuilder:validation:XValidation:rule="self.direction == 'Export' ? has(self.export) && !has(self.import) : has(self.import) && !has(self.export)",message="direction Export needs export and no import; direction Import needs import and no export"
+// +kubebuilder:validation:XValidation:rule="self.direction == oldSelf.direction",message="direction is immutable: create another SharedFeed"
+type SharedFeedSpec struct {
+	// direction of the feed: Export or Import. Immutable.
+	// +required
+	Direction FeedDirection `json:"direction,omitempty"`
+
+	// title of the collection as peers and local tools see it (TAXII 2.1 section
+	// 5.2). Default: the name of the object.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Title string `json:"title,omitempty"`
+
+	// export says what leaves, and to whom.
+	// +optional
+	Export *FeedExportSpec `json:"export,omitempty"`
+
+	// import says what is collected, and from whom.
+	// +optional
+	Import *FeedImportSpec `json:"import,omitempty"`
+}
+
+// FeedExportSpec declares an export: sources, the rule that allows objects to
+// leave, and the peers that receive them.
+type FeedExportSpec struct {
+	// peerRefs name the PeerCERTs that may read this feed. Nobody else can see
+	// that it exists.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	PeerRefs []PeerReference `json:"peerRefs,omitempty"`
+
+	// sources of the objects. Each is a collection on the relay's local port into
+	// which local tools push STIX objects (TAXII 2.1 section 5.5).
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Sources []FeedSource `json:"sources,omitempty"`
+
+	// rule that allows an object to leave. Without a rule that allows it, nothing leaves.
+	// +required
+	Rule FeedRule `json:"rule,omitzero"`
+}
+
+// FeedSource is one source of an export: a collection for local tools to push into.
+type FeedSource struct {
+	// name of the source, unique in the feed: lower-case letters, digits and '-'.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="name must hold lower-case letters, digits and '-', and begin and end with a letter or digit"
+	Name string `json:"name,omitempty"`
+
+	// unmarkedAs is the TLP level that objects of this source without any TLP
+	// marking count as. Declare it only for a source whose publisher says so, for
+	// example ATT&CK, which is public and carries a statement marking only.
+	// Default AMBER+STRICT: unmarked objects stay here. It never changes what a
+	// TLP marking on an object says.
+	// +optional
+	// +default="AMBER+STRICT"
+	UnmarkedAs TLPLevel `json:"unmarkedAs,omitempty"`
+}
+
+// FeedRule allows objects to leave. All parts must allow an object.
+type FeedRule struct {
+	// maxTLP is the narrowest marking that may leave: CLEAR lets only TLP:CLEAR
+	// out, GREEN also TLP:GREEN, AMBER also TLP:AMBER. AMBER+STRICT and RED
+	// objects never leave in a feed: send them by hotline.
+	// +required
+	// +kubebuilder:validation:Enum=CLEAR;GREEN;AMBER
+	MaxTLP TLPLevel `json:"maxTLP,omitempty"`
+
+	// types are the STIX object types that may leave, for example "indicator".
+	// Without types, all may.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=3
+	// +kubebuilder:validation:items:MaxLength=250
+	// +kubebuilder:validation:items:Pattern=`^[a-z][a-z0-9-]*[a-z0-9]$`
+	Types []string `json:"types,omitempty"`
+}
+
+// FeedImportSpec declares an import: a collection of one peer that our relay
+// pulls and serves to local tools on its local port.
+type FeedImportSpec struct {
+	// peerRef names the PeerCERT whose collection is pulled.
+	// +required
+	PeerRef PeerReference `json:"peerRef,omitzero"`
+
+	// collection is the alias or id of the peer's TAXII collection: the name of
+	// the peer's SharedFeed.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`
+	Collection string `json:"collection,omitempty"`
+
+	// intervalSeconds between two pulls. 1 to 86400, default 60.
+	// +optional
+	// +default=60
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	IntervalSeconds *int32 `json:"intervalSeconds,omitempty"`
+
+	// maxObjects that are kept from this feed; the pull stops there and the
+	// condition Delivering says so. 1 to 100000000, default 1000000.
+	// +optional
+	// +default=1000000
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000000
+	MaxObjects *int64 `json:"maxObjects,omitempty"`
+}
+
+// SharedFeedStatus is what our side saw of the feed.
+type SharedFeedStatus struct {
+	// observedGeneration is the generation of the spec that this status is about.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions are Ready, Fresh, Delivering; Reconciling and Stalled only while true.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// stored is the number of objects (versions) that the relay keeps for this feed.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Stored *int64 `json:"stored,omitempty"`
+
+	// shared is the number of stored objects that the rule allows to leave.
+	// Export only; the smallest number where peers differ.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Shared *int64 `json:"shared,omitempty"`
+
+	// held is the number of stored objects that the rule holds back. Export only.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Held *int64 `json:"held,omitempty"`
+
+	// heldReasons counts the held objects by reason. Export only.
+	// +optional
+	// +listType=map
+	// +listMapKey=reason
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	HeldReasons []HeldCount `json:"heldReasons,omitempty"`
+}
+
+// HeldCount is a number of objects held back for one reason.
+type HeldCount struct {
+	// reason why the objects are held, for example "TLPAboveCeiling: RED" or "Unmarked".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Reason string `json:"reason,omitempty"`
+
+	// objects is the number of objects held for this reason.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Objects *int64 `json:"objects,omitempty"`
+}
+
+// SharedFeed declares STIX objects that we publish to, or collect from, peers.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=sfeed,categories=certlink
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Direction",type=string,JSONPath=`.spec.direction`
+// +kubebuilder:printcolumn:name="Delivering",type=string,JSONPath=`.status.conditions[?(@.type=="Delivering")].status`
+// +kubebuilder:printcolumn:name="Fresh",type=string,JSONPath=`.status.conditions[?(@.type=="Fresh")].status`
+// +kubebuilder:printcolumn:name="Stored",type=integer,JSONPath=`.status.stored`
+// +kubebuilder:printcolumn:name="Shared",type=integer,JSONPath=`.status.shared`
+// +kubebuilder:printcolumn:name="Held",type=integer,JSONPath=`.status.held`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Delivering")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Delivering")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:selectablefield:JSONPath=`.spec.direction`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="metadata.name must have at most 63 characters: it is the alias of the collection"
+type SharedFeed struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec declares the feed.
+	// +required
+	Spec SharedFeedSpec `json:"spec,omitzero"`
+
+	// status is what our side saw of the feed.
+	// +optional
+	Status SharedFeedStatus `json:"status,omitzero"`
+}
+
+// SharedFeedList is a list of SharedFeeds.
+//
+// +kubebuilder:object:root=true
+type SharedFeedList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []SharedFeed `json:"items"`
+}
+
+func init() { SchemeBuilder.Register(&SharedFeed{}, &SharedFeedList{}) }
