@@ -1,0 +1,213 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package config is the relay's one configuration file and the first of the two
+// seams between operator and relay: the operator writes it with these types, the
+// relay reads it with Decode.
+//
+// It promises that a file which Decode accepts can be run: unknown fields,
+// missing references and values out of bounds are errors that name the field
+// path, all of them at once. It holds no secrets, only the paths of files that do.
+//
+// It does not read certificates or keys (package identity does), and it does not
+// watch the file (cmd/relay does).
+package config
+
+// APIVersion and Kind head every configuration file.
+const (
+	APIVersion = "relay.certlink.dev/v1alpha1"
+	Kind       = "RelayConfig"
+)
+
+// MaxBytes is the largest configuration file that Decode reads: 1 MiB, what a
+// ConfigMap can hold.
+const MaxBytes = 1 << 20
+
+// Config is the whole configuration of one relay.
+type Config struct {
+	// APIVersion is "relay.certlink.dev/v1alpha1".
+	APIVersion string `json:"apiVersion"`
+	// Kind is "RelayConfig".
+	Kind string `json:"kind"`
+	// Identity is who we are and where our certificates are.
+	Identity Identity `json:"identity"`
+	// Listen holds the addresses that the relay listens on.
+	Listen Listen `json:"listen,omitzero"`
+	// Store says where messages and objects are kept.
+	Store Store `json:"store"`
+	// Peers are the CERTs that we are linked with. At most 1024.
+	Peers []Peer `json:"peers,omitempty"`
+	// Exports are the feeds that we publish. At most 1024.
+	Exports []Export `json:"exports,omitempty"`
+	// Imports are the feeds that we collect. At most 1024.
+	Imports []Import `json:"imports,omitempty"`
+	// Hotlines are the durable channels to peers, at most one for each peer.
+	Hotlines []Hotline `json:"hotlines,omitempty"`
+}
+
+// Identity is our own identity.
+type Identity struct {
+	// TrustDomain is our SPIFFE trust domain.
+	TrustDomain string `json:"trustDomain"`
+	// DisplayName is our name for people.
+	DisplayName string `json:"displayName,omitempty"`
+	// Link is the certificate shown to peers, URI SAN spiffe://TRUSTDOMAIN/relay.
+	Link KeyPair `json:"link"`
+	// Local is the certificate of the local port, URI SAN
+	// spiffe://TRUSTDOMAIN/local. Its caFile is the CA whose client certificates
+	// the local port accepts.
+	Local KeyPair `json:"local"`
+	// Signing is the Ed25519 certificate that signs hotline messages and
+	// receipts, URI SAN spiffe://TRUSTDOMAIN/signing.
+	Signing KeyPair `json:"signing"`
+}
+
+// KeyPair names the three PEM files of a certificate as cert-manager mounts
+// them. They are read again when they change.
+type KeyPair struct {
+	// CertFile holds the leaf and its intermediates.
+	CertFile string `json:"certFile"`
+	// KeyFile holds the private key.
+	KeyFile string `json:"keyFile"`
+	// CAFile holds our own CA certificates.
+	CAFile string `json:"caFile"`
+}
+
+// Listen holds the relay's listen addresses, HOST:PORT. Empty fields take the
+// defaults ":8443", ":9443" and ":8080".
+type Listen struct {
+	// Link is for peers, mutual TLS 1.3.
+	Link string `json:"link,omitempty"`
+	// Local is for our own operator, desk and tools, mutual TLS 1.3.
+	Local string `json:"local,omitempty"`
+	// Health serves /healthz, /readyz and /metrics over plain HTTP.
+	Health string `json:"health,omitempty"`
+}
+
+// Store says where the relay keeps messages and objects.
+type Store struct {
+	// SQLite is the embedded store.
+	SQLite SQLite `json:"sqlite"`
+}
+
+// SQLite is the embedded store: one file and its write-ahead log.
+type SQLite struct {
+	// Path of the database file. Its directory must exist.
+	Path string `json:"path"`
+}
+
+// PeerState is what we allow a peer, as in PeerCERT.spec.state.
+type PeerState string
+
+// The states of a peer.
+const (
+	Active    PeerState = "Active"
+	Suspended PeerState = "Suspended"
+	Revoked   PeerState = "Revoked"
+)
+
+// Peer is a CERT that we are linked with.
+type Peer struct {
+	// Name is our name for the peer: the PeerCERT's name. Unique.
+	Name string `json:"name"`
+	// TrustDomain of the peer. Unique, and not our own.
+	TrustDomain string `json:"trustDomain"`
+	// DisplayName is the peer's name for people.
+	DisplayName string `json:"displayName,omitempty"`
+	// Endpoints of the peer's relay; none means that the peer dials us. At most 8.
+	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	// Bundle holds the peer's CA certificates in PEM. At most 32 KiB.
+	Bundle string `json:"bundle"`
+	// State is Active (default), Suspended or Revoked.
+	State PeerState `json:"state,omitempty"`
+	// Detection is the budget for noticing that the link is down.
+	Detection Detection `json:"detection,omitzero"`
+}
+
+// Endpoint is one address of a peer's relay.
+type Endpoint struct {
+	// Address is HOST:PORT.
+	Address string `json:"address"`
+	// Label is for people.
+	Label string `json:"label,omitempty"`
+	// Priority orders endpoints, the lowest first. 0 to 100.
+	Priority int32 `json:"priority,omitempty"`
+}
+
+// Detection is the detection budget of a link. Zero fields take the defaults.
+type Detection struct {
+	// IntervalMilliseconds between probes: 200 to 60000, default 1000.
+	IntervalMilliseconds int32 `json:"intervalMilliseconds,omitempty"`
+	// Misses in a row after which a path is down: 1 to 20, default 3.
+	Misses int32 `json:"misses,omitempty"`
+}
+
+// Export is a feed that we publish.
+type Export struct {
+	// Name is the SharedFeed's name and the alias of the TAXII collection. Unique
+	// among exports and imports.
+	Name string `json:"name"`
+	// Title for people. Empty means the name.
+	Title string `json:"title,omitempty"`
+	// Peers that may read the feed, by name.
+	Peers []string `json:"peers"`
+	// Sources that local tools push into.
+	Sources []Source `json:"sources"`
+	// Rule that allows objects to leave.
+	Rule Rule `json:"rule"`
+}
+
+// Source is a collection on the local port that tools push into. Its alias
+// there is EXPORT.SOURCE, for example "threats.attack".
+type Source struct {
+	// Name of the source, unique in its export.
+	Name string `json:"name"`
+	// UnmarkedAs is the TLP level of objects without any TLP marking. Empty
+	// means AMBER+STRICT.
+	UnmarkedAs string `json:"unmarkedAs,omitempty"`
+}
+
+// Rule allows objects to leave; all parts must allow an object.
+type Rule struct {
+	// MaxTLP is CLEAR, GREEN or AMBER. Empty allows nothing.
+	MaxTLP string `json:"maxTLP"`
+	// Types are the STIX types that may leave; none means all.
+	Types []string `json:"types,omitempty"`
+}
+
+// Import is a feed that we collect from a peer.
+type Import struct {
+	// Name is the SharedFeed's name and the alias of the local collection.
+	Name string `json:"name"`
+	// Title for people. Empty means the name.
+	Title string `json:"title,omitempty"`
+	// Peer whose collection is pulled, by name.
+	Peer string `json:"peer"`
+	// Collection is the alias or id of the peer's collection.
+	Collection string `json:"collection"`
+	// IntervalSeconds between pulls: 1 to 86400, default 60.
+	IntervalSeconds int32 `json:"intervalSeconds,omitempty"`
+	// MaxObjects that are kept. Default 1000000.
+	MaxObjects int64 `json:"maxObjects,omitempty"`
+}
+
+// Hotline is the durable channel to one peer.
+type Hotline struct {
+	// Name is the Hotline's name.
+	Name string `json:"name"`
+	// Peer at the other end, by name. At most one hotline for each peer.
+	Peer string `json:"peer"`
+	// Deadlines for each precedence; those that are absent take the defaults.
+	Deadlines []Deadline `json:"deadlines,omitempty"`
+}
+
+// Deadline says how long an answer may take for one precedence.
+type Deadline struct {
+	// Precedence is FLASH, IMMEDIATE, PRIORITY or ROUTINE.
+	Precedence string `json:"precedence"`
+	// ReceiptSeconds until the peer's signed receipt. Zero means the default.
+	ReceiptSeconds int32 `json:"receiptSeconds,omitempty"`
+	// AcknowledgementSeconds until the duty officer's acknowledgement. Zero means
+	// the default.
+	AcknowledgementSeconds int32 `json:"acknowledgementSeconds,omitempty"`
+}

@@ -1,0 +1,126 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package desk is the relay's local interface for people and our own tools: the
+// wire types and paths of the local port (9443) that kubectl-certlink, a console
+// or the operator use. The server is in desk too; package hotline and the feeds
+// do the work.
+//
+// Every request is authenticated by a client certificate of our own CA. What a
+// client may do follows from its SPIFFE ID:
+//
+//	spiffe://OURDOMAIN/operator  the report
+//	spiffe://OURDOMAIN/desk      the report, the hotline, local TAXII
+//	spiffe://OURDOMAIN/tool      local TAXII
+//
+// Errors are application/problem+json (RFC 9457); TAXII paths answer with TAXII
+// errors.
+package desk
+
+import "time"
+
+// Paths on the local port. Report is report.Path; TAXII is /taxii2/.
+const (
+	// PathMessages: POST sends (SendRequest → Message), GET lists
+	// (?direction=in|out&peer=&before=&limit= → MessageList).
+	PathMessages = "/hotline/messages"
+	// PathMessage: GET shows one message, PathMessages + "/{direction}/{peer}/{id}" → Message.
+	PathMessage = "/hotline/messages/{direction}/{peer}/{id}"
+	// PathAcknowledge: POST acknowledges a received message (AckRequest → Message, the ACK).
+	PathAcknowledge = "/hotline/messages/in/{peer}/{id}/acknowledgement"
+)
+
+// Limits of the local port.
+const (
+	// MaxTextBytes is the longest text of a message.
+	MaxTextBytes = 64 << 10
+	// MaxSubjectBytes is the longest subject of a message.
+	MaxSubjectBytes = 512
+	// MaxOfficerBytes is the longest name of a duty officer.
+	MaxOfficerBytes = 128
+)
+
+// SendRequest asks the relay to send a hotline message. When the answer is 201,
+// the message is on stable storage.
+type SendRequest struct {
+	// Hotline is the name of the hotline.
+	Hotline string `json:"hotline"`
+	// ID is a ULID chosen by the client, so that repeating a request is safe.
+	// Empty: the relay chooses one.
+	ID string `json:"id,omitempty"`
+	// Conversation is the id of the conversation; empty begins a new one.
+	Conversation string `json:"conversation,omitempty"`
+	// InReplyTo is the id of a received message.
+	InReplyTo string `json:"inReplyTo,omitempty"`
+	// Kind is INQUIRY, ANSWER or NOTIFICATION. Default NOTIFICATION.
+	Kind string `json:"kind,omitempty"`
+	// Precedence is FLASH, IMMEDIATE, PRIORITY or ROUTINE. Default ROUTINE.
+	Precedence string `json:"precedence,omitempty"`
+	// TLP of the message. Default AMBER+STRICT.
+	TLP string `json:"tlp,omitempty"`
+	// Subject, one line. Required.
+	Subject string `json:"subject"`
+	// Text in the author's language. Required.
+	Text string `json:"text"`
+	// Language of subject and text, BCP 47. Default "en".
+	Language string `json:"language,omitempty"`
+	// Officer is the duty officer who sends.
+	Officer string `json:"officer"`
+}
+
+// AckRequest acknowledges a received message.
+type AckRequest struct {
+	// Officer is the duty officer who read the message.
+	Officer string `json:"officer"`
+	// Text is an optional remark.
+	Text string `json:"text,omitempty"`
+}
+
+// Message is a hotline message as the desk sees it.
+type Message struct {
+	Direction    string    `json:"direction"`
+	Hotline      string    `json:"hotline,omitempty"`
+	Peer         string    `json:"peer"`
+	PeerName     string    `json:"peerName,omitempty"`
+	ID           string    `json:"id"`
+	Serial       int64     `json:"serial"`
+	Conversation string    `json:"conversation"`
+	InReplyTo    string    `json:"inReplyTo,omitempty"`
+	Kind         string    `json:"kind"`
+	Precedence   string    `json:"precedence"`
+	TLP          string    `json:"tlp"`
+	Subject      string    `json:"subject,omitempty"`
+	Text         string    `json:"text,omitempty"`
+	Language     string    `json:"language,omitempty"`
+	Officer      string    `json:"officer,omitempty"`
+	CreatedAt    time.Time `json:"createdAt"`
+	StoredAt     time.Time `json:"storedAt"`
+	// State is Queued, Stored (the receipt is verified) or Acknowledged for
+	// messages of ours; Received or Acknowledged for those of the peer.
+	State string `json:"state"`
+	// ReceiptAt is when the receiving side stored the message.
+	ReceiptAt time.Time `json:"receiptAt,omitzero"`
+	// AcknowledgedAt and AcknowledgedBy are from the signed acknowledgement;
+	// AcknowledgedBy names the duty officer.
+	AcknowledgedAt time.Time `json:"acknowledgedAt,omitzero"`
+	AcknowledgedBy string    `json:"acknowledgedBy,omitempty"`
+	// SignedMessage and SignedReceipt are the JWS (RFC 7515) as exchanged, for
+	// proof. In single messages only, not in lists.
+	SignedMessage string `json:"signedMessage,omitempty"`
+	SignedReceipt string `json:"signedReceipt,omitempty"`
+}
+
+// MessageList is a page of messages, newest first.
+type MessageList struct {
+	Messages []Message `json:"messages"`
+	// Next is the value of ?before= for the next page; zero at the end.
+	Next int64 `json:"next,omitempty"`
+}
+
+// Problem is an error of the local port (RFC 9457).
+type Problem struct {
+	Type   string `json:"type,omitempty"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}

@@ -1,0 +1,257 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package store says what the relay needs of a database: narrow interfaces and
+// sentinel errors, no SQL. One conformance suite (storetest) is run over every
+// engine.
+//
+// Durable means fsynced before success: every method that changes something has
+// its effect on stable storage when it returns nil, and has no effect at all
+// when it returns an error. All methods may be called concurrently.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+var (
+	// ErrNotFound: there is no such record.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: a record with the same key and other content is stored.
+	ErrConflict = errors.New("stored with other content")
+	// ErrFull: the storage has no room. Nothing of the call was stored.
+	ErrFull = errors.New("storage is full")
+	// ErrNewerSchema: the database was written by a newer release; a downgrade
+	// is refused.
+	ErrNewerSchema = errors.New("database schema is newer than this release")
+)
+
+// Store is everything that a relay keeps.
+type Store interface {
+	Objects
+	Views
+	Messages
+	// Close ends all use of the store.
+	Close() error
+}
+
+// Object is one version of a STIX object, kept byte for byte.
+type Object struct {
+	// ID is the STIX identifier.
+	ID string
+	// Type is the STIX type.
+	Type string
+	// SpecVersion is "2.0" or "2.1".
+	SpecVersion string
+	// Version is "modified", else "created", in microseconds precision; zero for
+	// an object without either (a cyber observable).
+	Version time.Time
+	// Raw is the object as received.
+	Raw []byte
+}
+
+// Record is a stored object.
+type Record struct {
+	Object
+	// Seq orders all records of the store. It grows, with gaps.
+	Seq int64
+	// Collection holds the record.
+	Collection string
+	// DateAdded is unique in the store and grows with Seq; whole microseconds, UTC.
+	DateAdded time.Time
+}
+
+// Outcome says what became of one object of a Put.
+type Outcome int
+
+// The outcomes.
+const (
+	// Added: the version is new.
+	Added Outcome = iota + 1
+	// Duplicate: the same bytes are stored already.
+	Duplicate
+	// Forked: the same id and version is stored with other content. The new
+	// content is not kept.
+	Forked
+)
+
+// Query selects records; all parts must agree. Zero parts select everything.
+type Query struct {
+	// After selects records with a larger position: DateAdded in microseconds
+	// since 1970 as Page.Next gave it. Zero starts at the beginning.
+	After int64
+	// AddedAfter selects records added after this time.
+	AddedAfter time.Time
+	// IDs selects these object ids, at most 100.
+	IDs []string
+	// Types selects these object types, at most 100.
+	Types []string
+	// Limit is the largest number of records, 1 to 10000.
+	Limit int
+}
+
+// Page is a part of a selection, ascending by DateAdded.
+type Page struct {
+	Records []Record
+	// Next continues the selection when put into Query.After; zero at the end.
+	Next int64
+}
+
+// Objects keeps the objects of named collections.
+type Objects interface {
+	// PutObjects stores objects, at most 10000 at once, and the cursor of the
+	// collection with them, in one transaction. An empty cursor leaves the stored
+	// one. The outcomes are in the order of the objects. Repeating a call is safe.
+	PutObjects(ctx context.Context, collection string, objects []Object, cursor string) ([]Outcome, error)
+	// Cursor returns what was last stored with PutObjects, "" at first.
+	Cursor(ctx context.Context, collection string) (string, error)
+	// ListObjects returns a page of a collection.
+	ListObjects(ctx context.Context, collection string, q Query) (Page, error)
+	// CountObjects counts the records of collections.
+	CountObjects(ctx context.Context, collections ...string) (int64, error)
+}
+
+// View is what one peer sees of one feed under one rule.
+type View struct {
+	// Feed and Peer name the view.
+	Feed, Peer string
+	// Rule is a hash over everything that the decisions depend on. Decisions
+	// under another rule do not count.
+	Rule string
+}
+
+// Decision says whether a record may leave.
+type Decision struct {
+	// Seq of the record.
+	Seq int64
+	// Share allows the record to leave; nothing else does.
+	Share bool
+	// Reason why it is held, or which rule allows it. A word of ours, no data of
+	// the object.
+	Reason string
+}
+
+// Counts sums up the decisions of a view.
+type Counts struct {
+	Shared int64
+	// Held counts by reason.
+	Held map[string]int64
+	// Undecided counts records without a decision under the view's rule.
+	Undecided int64
+}
+
+// Views keeps, for each feed and peer, what was decided about each record.
+type Views interface {
+	// Undecided returns, ascending by Seq, records of collections that have no
+	// decision under the view's rule, at most limit.
+	Undecided(ctx context.Context, v View, collections []string, limit int) ([]Record, error)
+	// Decide stores decisions. A record that was shared before and still is keeps
+	// its place; one newly shared gets a new, later DateAdded in the view.
+	Decide(ctx context.Context, v View, decisions []Decision) error
+	// ListView returns a page of the records of collections that are shared under
+	// the view's rule; DateAdded is that of the view.
+	ListView(ctx context.Context, v View, collections []string, q Query) (Page, error)
+	// CountView counts the decisions about records of collections.
+	CountView(ctx context.Context, v View, collections []string) (Counts, error)
+}
+
+// Direction of a message.
+type Direction string
+
+// The directions.
+const (
+	Out Direction = "out"
+	In  Direction = "in"
+)
+
+// Message is a hotline message as stored.
+type Message struct {
+	Direction Direction
+	// Peer is the trust domain of the other side.
+	Peer string
+	// ID is a ULID, unique for each direction and peer.
+	ID string
+	// Serial counts the messages of one direction and peer from 1, without gaps
+	// at the sender.
+	Serial int64
+	// Conversation, Kind, Precedence, InReplyTo as in the payload.
+	Conversation, Kind, Precedence, InReplyTo string
+	// Payload is the exact content that is signed.
+	Payload []byte
+	// Signed is the signed message as sent last (Out) or received (In).
+	Signed []byte
+	// CreatedAt is the author's time, StoredAt that of this store.
+	CreatedAt, StoredAt time.Time
+	// Receipt is the peer's signed receipt (Out) or ours (In); nil before.
+	Receipt []byte
+	// ReceiptAt is when the receiving side stored the message; zero before.
+	ReceiptAt time.Time
+	// AcknowledgedBy is the id of the ACK message and AcknowledgedAt its time;
+	// zero before.
+	AcknowledgedBy string
+	AcknowledgedAt time.Time
+}
+
+// MessageQuery selects messages, newest first.
+type MessageQuery struct {
+	// Direction and Peer; empty means both and all.
+	Direction Direction
+	Peer      string
+	// Before selects messages stored before the message with this rowid-like
+	// position; zero starts with the newest.
+	Before int64
+	// Limit is 1 to 1000.
+	Limit int
+}
+
+// MessagePage is a part of a selection.
+type MessagePage struct {
+	Messages []Message
+	// Next continues when put into MessageQuery.Before; zero at the end.
+	Next int64
+}
+
+// Messages keeps the hotline's outbox and inbox.
+type Messages interface {
+	// Enqueue stores a message of ours. It gives the next serial for the peer to
+	// compose, which must not block, and stores what that returns. When
+	// InReplyTo of an ACK names a received message, that is marked as
+	// acknowledged in the same transaction; a second ACK for it is ErrConflict.
+	Enqueue(ctx context.Context, peer string, compose func(serial int64) (Message, error)) (Message, error)
+	// Pending returns messages to the peer without receipt, the most urgent
+	// precedence first, then by serial, at most limit.
+	Pending(ctx context.Context, peer string, limit int) ([]Message, error)
+	// PutReceipt stores the receipt of a message of ours. Repeating is safe; the
+	// first receipt stays.
+	PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, storedAt time.Time) error
+	// Accept stores a received message, with our receipt. If the id is stored
+	// with the same payload it returns what is stored and duplicate; with another
+	// payload, or another id under the same serial, ErrConflict. An ACK marks the
+	// message of ours that InReplyTo names, in the same transaction.
+	Accept(ctx context.Context, m Message) (stored Message, duplicate bool, err error)
+	// GetMessage returns a message by direction, peer and id, or ErrNotFound.
+	GetMessage(ctx context.Context, d Direction, peer, id string) (Message, error)
+	// ListMessages returns a page of messages.
+	ListMessages(ctx context.Context, q MessageQuery) (MessagePage, error)
+	// Outstanding returns messages of ours to the peer without receipt, and those
+	// with receipt that are not acknowledged (ACK messages are never
+	// acknowledged); at most limit of each, oldest first.
+	Outstanding(ctx context.Context, peer string, limit int) (noReceipt, noAck []Message, err error)
+	// CountMessages sums up the hotline with a peer.
+	CountMessages(ctx context.Context, peer string) (MessageCounts, error)
+}
+
+// MessageCounts sums up the messages exchanged with a peer.
+type MessageCounts struct {
+	// Queued are ours without receipt.
+	Queued int64
+	// Unacknowledged are received messages that our desk has not acknowledged.
+	Unacknowledged int64
+	// LastReceipt is the newest ReceiptAt of our messages.
+	LastReceipt time.Time
+	// Gaps is the number of serials of the peer that are missing below the
+	// largest one received.
+	Gaps int64
+}
