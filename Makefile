@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: The certlink authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Scripts under hack/ do the work of more than a line or two. The first target is
+# the default: `make` alone prints the help.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# N nations for `make nations`.
+N ?= 2
+# Your own clusters, as A.kubeconfig,B.kubeconfig: the harness is then not needed.
+KUBECONFIGS ?=
+export KUBECONFIGS
+# More arguments for go test, such as ARGS='-run TestOutbox -v'.
+ARGS ?=
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+IMAGE ?= ghcr.io/certlink/certlink:$(VERSION)
+
+# One setting everywhere, so that all builds share one build cache. Only the race
+# detector needs cgo.
+export CGO_ENABLED := 0
+LDFLAGS := -s -w -X main.version=$(VERSION)
+RACE := CGO_ENABLED=1 go test -race -shuffle=on -timeout=10m
+NATIONS := go run ./test/nations/cmd/nations
+TOOL := hack/tool.sh
+
+##@ General
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN { FS = ":.*## "; printf "Usage: make TARGET [N=2] [KUBECONFIGS=a,b] [ARGS=...]\n" } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ See it run
+
+.PHONY: demo
+demo: ## Two nations on real clusters exchange a feed and ring each other
+	@hack/preflight.sh demo
+	go run ./test/demo $(ARGS)
+
+.PHONY: nations
+nations: ## Bring up N nations; leaves .nations/NAME.kubeconfig
+	@hack/preflight.sh nations
+	$(NATIONS) up --n $(N) $(ARGS)
+
+.PHONY: nations-down
+nations-down: ## Take all nations down; leaves no process, mount or namespace
+	$(NATIONS) down
+
+##@ Build
+
+.PHONY: build
+build: ## Static binaries in bin/
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/certlink-operator ./cmd/operator
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/certlink-relay ./cmd/relay
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/kubectl-certlink ./cmd/kubectl-certlink
+
+.PHONY: image
+image: ## Container image, for those who have Docker (IMAGE=...)
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+.PHONY: generate
+generate: ## Deep copies, apply configurations, CRDs and RBAC; and their copies in the chart
+	hack/generate.sh
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	$$($(TOOL) lint) fmt ./...
+
+##@ Check
+
+.PHONY: test
+test: ## Everything that CI runs: all the checks below, with a summary
+	@hack/preflight.sh test
+	@hack/check.sh
+
+.PHONY: lint
+lint: ## Linters, also those for the Kubernetes API types
+	$$($(TOOL) lint) run ./...
+	$$($(TOOL) lint) run --config .golangci-kal.yml ./api/...
+
+.PHONY: verify-generate
+verify-generate: ## Fail if generated files are not what make generate writes
+	hack/generate.sh --verify
+
+.PHONY: unit
+unit: ## Unit tests with the race detector
+	$(RACE) $(ARGS) $$(go list ./... | grep -vE '/(test|hack)/|/relay/store(/|$$)|/charts/')
+
+.PHONY: store
+store: ## The conformance suite of the stores
+	$(RACE) $(ARGS) ./relay/store/...
+
+.PHONY: faults
+faults: ## Relay processes killed and starved, without a cluster
+	go test -count=1 -timeout=15m $(ARGS) ./test/faults/...
+
+.PHONY: chart-lint
+chart-lint: ## The Helm chart and the kustomizations: schema, golden output, RBAC
+	go test -count=1 -timeout=10m $(ARGS) ./charts/...
+
+.PHONY: envtest
+envtest: ## API types against a real kube-apiserver
+	go test -count=1 -timeout=15m -tags envtest $(ARGS) ./test/envtest/...
+
+.PHONY: harness
+harness: ## The nations harness against itself
+	@hack/preflight.sh nations
+	go test -count=1 -timeout=20m -tags nations $(ARGS) ./test/nations/...
+
+.PHONY: e2e
+e2e: ## Two nations, or the clusters of KUBECONFIGS=a,b
+	@hack/preflight.sh e2e
+	go test -count=1 -timeout=30m -tags e2e $(ARGS) ./test/e2e/...
+
+##@ Tidy up
+
+.PHONY: clean
+clean: ## Delete what was built in this directory; nations stay up (nations-down)
+	rm -rf bin dist coverage
