@@ -1,0 +1,3 @@
+{{/* Written by hack/generate.sh from the RBAC markers of controllers/. */}}
+{{- define "certlink.operatorRules" -}}
+{{- end }}
