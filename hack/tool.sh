@@ -10,13 +10,14 @@
 # keyed by what they are built from, so that a change of version is a new file.
 set -euo pipefail
 
-name=${1:?usage: hack/tool.sh lint|controller-gen|helm|kubectl}
+name=${1:?usage: hack/tool.sh lint|controller-gen|kustomize|helm}
 cd "$(dirname "$0")/.."
 
 case $name in
 lint) module=hack/tools/lint package=. ;;
 controller-gen) module=hack/tools/gen package=sigs.k8s.io/controller-tools/cmd/controller-gen ;;
-helm | kubectl) exec go run ./test/nations/cmd/nations tool "$name" ;;
+kustomize) module=hack/tools/gen package=sigs.k8s.io/kustomize/kustomize/v5 ;;
+helm) module=hack/tools/helm package=helm.sh/helm/v4/cmd/helm ;;
 *)
 	echo "hack/tool.sh: there is no tool $name" >&2
 	exit 2
