@@ -88,6 +88,7 @@ type RelayStorage struct {
 	// size of the volume. Default 10Gi. It is used when the volume is made; a
 	// later change has no effect on an existing volume.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).isGreaterThan(quantity('0'))",message="size must be greater than zero, for example 10Gi"
 	Size *resource.Quantity `json:"size,omitempty"`
 
 	// storageClassName of the volume. Default: the cluster's default class.
@@ -175,11 +176,11 @@ type LocalCERTStatus struct {
 // +kubebuilder:printcolumn:name="Trust Domain",type=string,JSONPath=`.spec.identity.trustDomain`
 // +kubebuilder:printcolumn:name="Relay",type=string,JSONPath=`.status.conditions[?(@.type=="RelayAvailable")].status`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.addresses[0]`
-// +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.status.notAfter`,priority=1
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.notAfter`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40",message="metadata.name must have at most 40 characters: it is the beginning of the names of the relay's objects"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z][a-z0-9-]*$')",message="metadata.name must begin with a letter, and have no dots and at most 40 characters: the relay's Services are named after it"
 type LocalCERT struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.

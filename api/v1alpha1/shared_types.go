@@ -10,6 +10,7 @@ type Identity struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('\\p{Cc}')`,message="displayName must be one line, without control characters"
 	DisplayName string `json:"displayName,omitempty"`
 
 	// country is the ISO 3166-1 alpha-2 code of the CERT's constituency, in
@@ -17,7 +18,7 @@ type Identity struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=2
-	// +kubebuilder:validation:Pattern=`^[A-Z]{2}$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Z]{2}$')",message="country must be two capital letters, as in ISO 3166-1 alpha-2"
 	Country string `json:"country,omitempty"`
 
 	// trustDomain is the SPIFFE trust domain of the CERT and the name by which
@@ -44,7 +45,7 @@ type Contact struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=254
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[^@ ]+@[^@ ]+$')",message="email must be an address such as duty@cert.alfa.example"
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[^@\\s\\p{Cc}]+@[^@\\s\\p{Cc}]+$')`,message="email must be an address such as duty@cert.alfa.example"
 	Email string `json:"email,omitempty"`
 
 	// telephone is the duty officer's number in E.164 form, RFC 2350 section 2.4.
@@ -62,13 +63,14 @@ type Endpoint struct {
 	// +required
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=261
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[[][0-9A-Fa-f:.]+[]]):[0-9]{1,5}$') && int(self.substring(self.lastIndexOf(':') + 1)) >= 1 && int(self.substring(self.lastIndexOf(':') + 1)) <= 65535",message="address must be HOST:PORT, for example relay.bravo.example:8443; an IPv6 host stands in brackets and the port is 1 to 65535"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[[][0-9A-Fa-f:.]+[]]):[0-9]{1,5}$') && int(self.substring(self.lastIndexOf(':') + 1)) >= 1 && int(self.substring(self.lastIndexOf(':') + 1)) <= 65535 && (!self.startsWith('[') || isIP(self.substring(1, self.indexOf(']'))))",message="address must be HOST:PORT, for example relay.bravo.example:8443; an IPv6 host stands in brackets and the port is 1 to 65535"
 	Address string `json:"address,omitempty"`
 
 	// label names the way that this address takes, for people: "fibre", "satellite".
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('\\p{Cc}')`,message="label must be one line, without control characters"
 	Label string `json:"label,omitempty"`
 
 	// priority orders the endpoints: the lowest is tried first. 0 to 100, default 0.
@@ -85,7 +87,7 @@ type PeerReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="name must be the name of a PeerCERT: lower-case letters, digits and '-'"
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="name must be the name of a PeerCERT of this namespace: lower-case letters, digits and '-'"
 	Name string `json:"name,omitempty"`
 }
 

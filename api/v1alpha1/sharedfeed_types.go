@@ -31,6 +31,7 @@ type SharedFeedSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('\\p{Cc}')`,message="title must be one line, without control characters"
 	Title string `json:"title,omitempty"`
 
 	// export says what leaves, and to whom.
@@ -104,7 +105,7 @@ type FeedRule struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=3
 	// +kubebuilder:validation:items:MaxLength=250
-	// +kubebuilder:validation:items:Pattern=`^[a-z][a-z0-9-]*[a-z0-9]$`
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z][a-z0-9-]*[a-z0-9]$')",message="types must hold names of STIX object types, such as indicator or attack-pattern: lower-case letters, digits and '-'"
 	Types []string `json:"types,omitempty"`
 }
 
@@ -120,7 +121,7 @@ type FeedImportSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$')",message="collection must be the alias or id of the peer's collection, which is the name of their SharedFeed: letters, digits, '.', '_' and '-'"
 	Collection string `json:"collection,omitempty"`
 
 	// intervalSeconds between two pulls. 1 to 86400, default 60.
@@ -208,7 +209,7 @@ type HeldCount struct {
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Delivering")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.direction`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="metadata.name must have at most 63 characters: it is the alias of the collection"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",message="metadata.name must have no dots and at most 63 characters: it is the alias of the collection"
 type SharedFeed struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
