@@ -88,11 +88,25 @@ type Query struct {
 	IDs []string
 	// Types selects these object types, at most 100.
 	Types []string
-	// Limit is the largest number of records, 1 to 10000.
+	// Limit is the largest number of records, 1 to MaxRecords.
 	Limit int
 }
 
-// Page is a part of a selection, ascending by DateAdded.
+// Limits of one call.
+const (
+	// MaxRecords is the largest number of objects, decisions or records at once.
+	MaxRecords = 10000
+	// MaxMessages is the largest number of messages at once.
+	MaxMessages = 1000
+	// MaxSelectors is the largest number of ids, types or collections of a query.
+	MaxSelectors = 100
+	// MaxPageBytes ends a page early: when its content reaches this size the page
+	// ends, even if Limit allows more. A page with content holds at least one item.
+	MaxPageBytes = 32 << 20
+)
+
+// Page is a part of a selection, ascending by DateAdded. Whether more follows is
+// told by Next alone: a page may be shorter than Limit.
 type Page struct {
 	Records []Record
 	// Next continues the selection when put into Query.After; zero at the end.
@@ -101,7 +115,7 @@ type Page struct {
 
 // Objects keeps the objects of named collections.
 type Objects interface {
-	// PutObjects stores objects, at most 10000 at once, and the cursor of the
+	// PutObjects stores objects, at most MaxRecords at once, and the cursor of the
 	// collection with them, in one transaction. An empty cursor leaves the stored
 	// one. The outcomes are in the order of the objects. Repeating a call is safe.
 	PutObjects(ctx context.Context, collection string, objects []Object, cursor string) ([]Outcome, error)
@@ -145,13 +159,18 @@ type Counts struct {
 // Views keeps, for each feed and peer, what was decided about each record.
 type Views interface {
 	// Undecided returns, ascending by Seq, records of collections that have no
-	// decision under the view's rule, at most limit.
+	// decision under the view's rule, at most limit. Fewer may be returned although
+	// more exist; none means that there are none.
 	Undecided(ctx context.Context, v View, collections []string, limit int) ([]Record, error)
-	// Decide stores decisions. A record that was shared before and still is keeps
-	// its place; one newly shared gets a new, later DateAdded in the view.
+	// Decide stores decisions, at most MaxRecords at once. A record that was shared
+	// before and still is keeps its place; one newly shared gets a new, later
+	// DateAdded in the view. ErrNotFound if there is no such record.
 	Decide(ctx context.Context, v View, decisions []Decision) error
 	// ListView returns a page of the records of collections that are shared under
-	// the view's rule; DateAdded is that of the view.
+	// the view's rule; DateAdded is that of the view. While records that were
+	// shared under another rule wait for a decision under this one, the selection
+	// ends before the first of them: they may keep their places, and a reader who
+	// continues from where it was must not have passed them.
 	ListView(ctx context.Context, v View, collections []string, q Query) (Page, error)
 	// CountView counts the decisions about records of collections.
 	CountView(ctx context.Context, v View, collections []string) (Counts, error)
@@ -202,7 +221,7 @@ type MessageQuery struct {
 	// Before selects messages stored before the message with this rowid-like
 	// position; zero starts with the newest.
 	Before int64
-	// Limit is 1 to 1000.
+	// Limit is 1 to MaxMessages.
 	Limit int
 }
 
@@ -216,28 +235,35 @@ type MessagePage struct {
 // Messages keeps the hotline's outbox and inbox.
 type Messages interface {
 	// Enqueue stores a message of ours. It gives the next serial for the peer to
-	// compose, which must not block, and stores what that returns. When
-	// InReplyTo of an ACK names a received message, that is marked as
-	// acknowledged in the same transaction; a second ACK for it is ErrConflict.
+	// compose, which must not block or use the store, and stores what that returns.
+	// An error of compose is returned as it is, and uses up no serial. An id that
+	// is stored already is ErrConflict. An ACK marks the received message that
+	// InReplyTo names as acknowledged in the same transaction; ErrNotFound if there
+	// is none, and a second ACK for it is ErrConflict.
 	Enqueue(ctx context.Context, peer string, compose func(serial int64) (Message, error)) (Message, error)
 	// Pending returns messages to the peer without receipt, the most urgent
-	// precedence first, then by serial, at most limit.
+	// precedence first, then by serial, at most limit. A message counts as urgent
+	// as the most urgent later one of its conversation, so that the order within a
+	// conversation is that of the serials.
 	Pending(ctx context.Context, peer string, limit int) ([]Message, error)
-	// PutReceipt stores the receipt of a message of ours. Repeating is safe; the
-	// first receipt stays.
+	// PutReceipt stores the receipt of a message of ours and the signed message
+	// that it answers. Repeating is safe; the first receipt stays.
 	PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, storedAt time.Time) error
 	// Accept stores a received message, with our receipt. If the id is stored
 	// with the same payload it returns what is stored and duplicate; with another
 	// payload, or another id under the same serial, ErrConflict. An ACK marks the
-	// message of ours that InReplyTo names, in the same transaction.
+	// message of ours that InReplyTo names, in the same transaction; the first ACK
+	// stays, and one that names no message of ours marks nothing.
 	Accept(ctx context.Context, m Message) (stored Message, duplicate bool, err error)
 	// GetMessage returns a message by direction, peer and id, or ErrNotFound.
 	GetMessage(ctx context.Context, d Direction, peer, id string) (Message, error)
-	// ListMessages returns a page of messages.
+	// ListMessages returns a page of messages, newest first by the order in which
+	// this store got them.
 	ListMessages(ctx context.Context, q MessageQuery) (MessagePage, error)
 	// Outstanding returns messages of ours to the peer without receipt, and those
 	// with receipt that are not acknowledged (ACK messages are never
-	// acknowledged); at most limit of each, oldest first.
+	// acknowledged); at most limit of each, oldest first. Payload, Signed and
+	// Receipt are left out.
 	Outstanding(ctx context.Context, peer string, limit int) (noReceipt, noAck []Message, err error)
 	// CountMessages sums up the hotline with a peer.
 	CountMessages(ctx context.Context, peer string) (MessageCounts, error)

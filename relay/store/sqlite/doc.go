@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sqlite is the embedded store: one SQLite file in WAL mode beside the
+// relay, no server.
+//
+// Besides the contract of package store it promises:
+//
+//   - A commit is in the write-ahead log and fsynced before a call returns nil
+//     (synchronous=FULL); kill -9 or power loss after that loses nothing.
+//   - One writer, many readers. Writes take turns; those of the hotline go before
+//     waiting writes of feeds, and one feed write holds at most MaxRecords rows.
+//   - A full disk is store.ErrFull with nothing stored, and the store goes on
+//     when there is room again, without a restart.
+//   - The schema is migrated forward when it is opened, in one transaction for
+//     each step. A database of a newer release is refused and left untouched.
+//   - A page costs what it returns, at any size of the store: every list is read
+//     by position, never by offset.
+//
+// It does not guard the file against a second relay: two processes see each
+// other's commits and lose nothing, but both would send the same hotline
+// messages. One replica runs on one volume.
+package sqlite

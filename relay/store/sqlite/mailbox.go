@@ -1,0 +1,160 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// The columns of scanMessage; light leaves the content out.
+const (
+	fullMessage = `SELECT pos, direction, peer, id, serial, conversation, kind, precedence, in_reply_to, created_at, stored_at,
+		receipt_at, acknowledged_by, acknowledged_at, payload, signed, receipt FROM messages`
+	lightMessage = `SELECT pos, direction, peer, id, serial, conversation, kind, precedence, in_reply_to, created_at, stored_at,
+		receipt_at, acknowledged_by, acknowledged_at, NULL, NULL, NULL FROM messages`
+)
+
+func scanMessage(row interface{ Scan(dest ...any) error }) (pos int64, m store.Message, err error) {
+	var created, stored, receipt, acknowledged int64
+	err = row.Scan(&pos, &m.Direction, &m.Peer, &m.ID, &m.Serial, &m.Conversation, &m.Kind, &m.Precedence, &m.InReplyTo,
+		&created, &stored, &receipt, &m.AcknowledgedBy, &acknowledged, &m.Payload, &m.Signed, &m.Receipt)
+	m.CreatedAt, m.StoredAt = instant(created), instant(stored)
+	m.ReceiptAt, m.AcknowledgedAt = instant(receipt), instant(acknowledged)
+	return pos, m, err
+}
+
+func getMessage(ctx context.Context, tx *sql.Tx, d store.Direction, peer, id string) (store.Message, error) {
+	_, m, err := scanMessage(tx.QueryRowContext(ctx, fullMessage+" WHERE direction = ? AND peer = ? AND id = ?", d, peer, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.Message{}, fmt.Errorf("message %q: %w", id, store.ErrNotFound)
+	}
+	return m, err
+}
+
+// queryMessages reads messages until limit, or until they fill a page.
+func queryMessages(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store.MessagePage, err error) {
+	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
+	if err != nil {
+		return store.MessagePage{}, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var last int64
+	size := 0
+	for rows.Next() {
+		if len(page.Messages) == limit || size >= store.MaxPageBytes {
+			page.Next = last
+			return page, nil
+		}
+		pos, m, err := scanMessage(rows)
+		if err != nil {
+			return store.MessagePage{}, err
+		}
+		last = pos
+		size += len(m.Payload) + len(m.Signed) + len(m.Receipt)
+		page.Messages = append(page.Messages, m)
+	}
+	return page, rows.Err()
+}
+
+// GetMessage implements store.Messages.
+func (s *Store) GetMessage(ctx context.Context, d store.Direction, peer, id string) (store.Message, error) {
+	var m store.Message
+	err := s.look(ctx, "reading message", func(tx *sql.Tx) error {
+		var err error
+		m, err = getMessage(ctx, tx, d, peer, id)
+		return err
+	})
+	return m, err
+}
+
+// ListMessages implements store.Messages.
+func (s *Store) ListMessages(ctx context.Context, q store.MessageQuery) (store.MessagePage, error) {
+	if err := checkLimit(q.Limit, store.MaxMessages); err != nil {
+		return store.MessagePage{}, fmt.Errorf("listing messages: %w", err)
+	}
+	var page store.MessagePage
+	err := s.look(ctx, "listing messages", func(tx *sql.Tx) error {
+		var c clause
+		c.add(fullMessage + " WHERE 1")
+		if q.Direction != "" {
+			c.add(" AND direction = ?", q.Direction)
+		}
+		if q.Peer != "" {
+			c.add(" AND peer = ?", q.Peer)
+		}
+		if q.Before != 0 {
+			c.add(" AND pos < ?", q.Before)
+		}
+		c.add(" ORDER BY pos DESC LIMIT ?", q.Limit+1)
+		var err error
+		page, err = queryMessages(ctx, tx, &c, q.Limit)
+		return err
+	})
+	return page, err
+}
+
+// Pending implements store.Messages.
+func (s *Store) Pending(ctx context.Context, peer string, limit int) ([]store.Message, error) {
+	if err := checkLimit(limit, store.MaxMessages); err != nil {
+		return nil, fmt.Errorf("listing queued messages: %w", err)
+	}
+	var page store.MessagePage
+	err := s.look(ctx, "listing queued messages", func(tx *sql.Tx) error {
+		var c clause
+		c.add(fullMessage+` INDEXED BY messages_queued WHERE peer = ? AND direction = 'out' AND receipt IS NULL
+			ORDER BY urgency, serial LIMIT ?`, peer, limit)
+		var err error
+		page, err = queryMessages(ctx, tx, &c, limit)
+		return err
+	})
+	return page.Messages, err
+}
+
+// Outstanding implements store.Messages.
+func (s *Store) Outstanding(ctx context.Context, peer string, limit int) (noReceipt, noAck []store.Message, err error) {
+	if err := checkLimit(limit, store.MaxMessages); err != nil {
+		return nil, nil, fmt.Errorf("listing outstanding messages: %w", err)
+	}
+	err = s.look(ctx, "listing outstanding messages", func(tx *sql.Tx) error {
+		var queued, unanswered clause
+		queued.add(lightMessage+` INDEXED BY messages_queued WHERE peer = ? AND direction = 'out' AND receipt IS NULL
+			ORDER BY serial LIMIT ?`, peer, limit)
+		page, err := queryMessages(ctx, tx, &queued, limit)
+		if err != nil {
+			return err
+		}
+		noReceipt = page.Messages
+		unanswered.add(lightMessage+` INDEXED BY messages_unanswered WHERE direction = 'out' AND peer = ? AND acknowledged_by = ''
+			AND kind <> 'ACK' AND receipt IS NOT NULL ORDER BY serial LIMIT ?`, peer, limit)
+		page, err = queryMessages(ctx, tx, &unanswered, limit)
+		noAck = page.Messages
+		return err
+	})
+	return noReceipt, noAck, err
+}
+
+// CountMessages implements store.Messages.
+func (s *Store) CountMessages(ctx context.Context, peer string) (store.MessageCounts, error) {
+	var counts store.MessageCounts
+	err := s.look(ctx, "counting messages", func(tx *sql.Tx) error {
+		var last int64
+		if err := tx.QueryRowContext(ctx, `SELECT
+			(SELECT count(*) FROM messages INDEXED BY messages_queued WHERE peer = ?1 AND direction = 'out' AND receipt IS NULL),
+			(SELECT count(*) FROM messages INDEXED BY messages_unanswered WHERE direction = 'in' AND peer = ?1
+				AND acknowledged_by = '' AND kind <> 'ACK'),
+			(SELECT coalesce(max(receipt_at), 0) FROM messages WHERE peer = ?1 AND direction = 'out' AND receipt IS NOT NULL),
+			coalesce((SELECT in_serial - in_messages FROM lines WHERE peer = ?1), 0)`, peer).
+			Scan(&counts.Queued, &counts.Unacknowledged, &last, &counts.Gaps); err != nil {
+			return err
+		}
+		counts.LastReceipt = instant(last)
+		return nil
+	})
+	return counts, err
+}

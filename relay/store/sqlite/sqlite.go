@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+const (
+	// busyTimeout is how long a statement waits for another process that holds
+	// the database: a backup, or an operator's shell.
+	busyTimeout = 10 * time.Second
+	// readers is the number of concurrent reads.
+	readers = 8
+)
+
+// Config of a store.
+type Config struct {
+	// Path of the database file. It is made when absent; its directory must exist.
+	Path string
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Store is a store.Store in one SQLite file.
+type Store struct {
+	path  string
+	now   func() time.Time
+	turns *turns
+	// write has exactly one connection, used by whoever has the turn.
+	write *sql.DB
+	// read has connections that cannot change anything.
+	read *sql.DB
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the database and migrates its schema forward. The caller closes it.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	path, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		return nil, fmt.Errorf("opening database %q: %w", cfg.Path, err)
+	}
+	s := &Store{path: path, now: cfg.Now, turns: newTurns()}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening database %q: %w", path, s.classify(err)), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	// Made here, so that it, its log and its index are ours alone to read.
+	file, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	// The schema's version is looked at before anything is set that would change the file.
+	if err := checkVersion(ctx, s.path); err != nil {
+		return err
+	}
+	if s.write, err = sql.Open("sqlite", dsn(s.path, "immediate",
+		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32768)", "wal_autocheckpoint(2000)",
+		"journal_size_limit(67108864)", "temp_store(MEMORY)")); err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(1)
+	if err := migrate(ctx, s.write); err != nil {
+		return err
+	}
+	if s.read, err = sql.Open("sqlite", dsn(s.path, "deferred", "query_only(1)", "temp_store(MEMORY)")); err != nil {
+		return err
+	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	// SQLite syncs the directory for its log; the entry of a new database is synced here.
+	return syncDir(filepath.Dir(s.path))
+}
+
+// Close waits for running calls and closes the database.
+func (s *Store) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func dsn(path, lock string, pragmas ...string) string {
+	q := url.Values{"_txlock": {lock}}
+	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()))
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	return u.String()
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// change runs f in the one write transaction, when it is its turn. What f did is
+// on stable storage when change returns nil, and undone when it does not.
+func (s *Store) change(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error) error {
+	leave, err := s.turns.take(ctx, l)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	defer leave()
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, s.classify(err))
+	}
+	if err = f(tx); err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		// Rollback says that SQLite undid the transaction already, when it did so
+		// because the disk is full. The second one is for a commit that failed
+		// half-way; without it the connection could stay inside.
+		_ = tx.Rollback()
+		_, _ = s.write.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return fmt.Errorf("%s: %w", doing, s.classify(err))
+	}
+	return nil
+}
+
+// look runs f over one unchanging state of the database.
+func (s *Store) look(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
+	tx, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, s.classify(err))
+	}
+	err = f(tx)
+	_ = tx.Rollback() // nothing was changed
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, s.classify(err))
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// lens is a view with its names turned into numbers; zero numbers are unknown
+// to the database and match nothing.
+type lens struct {
+	view, rule  int64
+	collections []int64
+}
+
+func findLens(ctx context.Context, tx *sql.Tx, v store.View, collections []string) (lens, error) {
+	var l lens
+	err := tx.QueryRowContext(ctx, "SELECT id FROM views WHERE feed = ? AND peer = ?", v.Feed, v.Peer).Scan(&l.view)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return lens{}, err
+	}
+	if l.rule, err = wordID(ctx, tx, v.Rule); err != nil {
+		return lens{}, err
+	}
+	l.collections, err = wordIDs(ctx, tx, collections)
+	return l, err
+}
+
+// Undecided implements store.Views.
+func (s *Store) Undecided(ctx context.Context, v store.View, collections []string, limit int) ([]store.Record, error) {
+	if err := checkQuery(store.Query{Limit: limit}, len(collections)); err != nil {
+		return nil, fmt.Errorf("listing undecided objects: %w", err)
+	}
+	var found []store.Record
+	err := s.look(ctx, "listing undecided objects", func(tx *sql.Tx) error {
+		l, err := findLens(ctx, tx, v, collections)
+		if err != nil {
+			return err
+		}
+		for _, collection := range l.collections {
+			part, err := undecidedIn(ctx, tx, l, collection, limit)
+			if err != nil {
+				return err
+			}
+			found = append(found, part...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(found, func(a, b store.Record) int { return cmp.Compare(a.Seq, b.Seq) })
+	return found[:min(limit, len(found))], nil
+}
+
+func undecidedIn(ctx context.Context, tx *sql.Tx, l lens, collection int64, limit int) ([]store.Record, error) {
+	from, err := decidedTo(ctx, tx, l, collection)
+	if err != nil {
+		return nil, err
+	}
+	var c clause
+	c.add(`SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, o.raw, n.word FROM objects o INDEXED BY objects_by_position
+		CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
+		WHERE o.collection = ? AND o.seq > ?
+		AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.view = ? AND d.seq = o.seq AND d.rule = ?)
+		ORDER BY o.seq LIMIT ?`, collection, from, l.view, l.rule, limit)
+	page, err := readPage(ctx, tx, &c, limit)
+	return page.Records, err
+}
+
+func decidedTo(ctx context.Context, tx *sql.Tx, l lens, collection int64) (int64, error) {
+	var to int64
+	err := tx.QueryRowContext(ctx, "SELECT decided_to FROM decision_progress WHERE view = ? AND collection = ? AND rule = ?",
+		l.view, collection, l.rule).Scan(&to)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return to, err
+}
+
+// ListView implements store.Views.
+func (s *Store) ListView(ctx context.Context, v store.View, collections []string, q store.Query) (store.Page, error) {
+	if err := checkQuery(q, len(collections)); err != nil {
+		return store.Page{}, fmt.Errorf("listing view: %w", err)
+	}
+	var page store.Page
+	err := s.look(ctx, "listing view", func(tx *sql.Tx) error {
+		l, err := findLens(ctx, tx, v, collections)
+		if err != nil || l.view == 0 || l.rule == 0 || len(l.collections) == 0 {
+			return err
+		}
+		end, err := firstStale(ctx, tx, l)
+		if err != nil {
+			return err
+		}
+		var c clause
+		c.add("SELECT o.seq, d.added, o.stix_id, o.version, t.word, o.spec, o.raw, n.word FROM ")
+		// The order of the joins is the order of the search: by id when there are ids, else along the view's positions.
+		if len(q.IDs) > 0 {
+			c.add("objects o INDEXED BY objects_by_version CROSS JOIN decisions d ON d.seq = o.seq")
+		} else {
+			c.add("decisions d INDEXED BY decisions_shared CROSS JOIN objects o ON o.seq = d.seq")
+		}
+		c.add(` CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
+			WHERE d.view = ? AND d.share = 1 AND d.rule = ? AND d.added > ?`, l.view, l.rule, after(q))
+		in(&c, "d.collection", l.collections)
+		if end != 0 {
+			c.add(" AND d.added < ?", end)
+		}
+		if len(q.IDs) > 0 {
+			in(&c, "o.collection", l.collections)
+			in(&c, "o.stix_id", q.IDs)
+		}
+		if len(q.Types) > 0 {
+			types, err := wordIDs(ctx, tx, q.Types)
+			if err != nil || len(types) == 0 {
+				return err
+			}
+			in(&c, "d.type", types)
+		}
+		c.add(" ORDER BY d.added LIMIT ?", q.Limit+1)
+		page, err = readPage(ctx, tx, &c, q.Limit)
+		return err
+	})
+	return page, err
+}
+
+// firstStale returns the position of the first record that is shared under
+// another rule, 0 if there is none. The sums tell cheaply that there is none,
+// which is so except while a changed rule is being applied.
+func firstStale(ctx context.Context, tx *sql.Tx, l lens) (int64, error) {
+	var sums, first clause
+	sums.add("SELECT EXISTS (SELECT 1 FROM decision_counts WHERE view = ? AND share = 1 AND rule <> ?", l.view, l.rule)
+	in(&sums, "collection", l.collections)
+	sums.add(")")
+	var stale bool
+	if err := tx.QueryRowContext(ctx, sums.text.String(), sums.args...).Scan(&stale); err != nil || !stale {
+		return 0, err
+	}
+	first.add("SELECT added FROM decisions INDEXED BY decisions_shared WHERE view = ? AND share = 1 AND rule <> ?", l.view, l.rule)
+	in(&first, "collection", l.collections)
+	first.add(" ORDER BY added LIMIT 1")
+	var position int64
+	err := tx.QueryRowContext(ctx, first.text.String(), first.args...).Scan(&position)
+	return position, err
+}
+
+// CountView implements store.Views.
+func (s *Store) CountView(ctx context.Context, v store.View, collections []string) (store.Counts, error) {
+	counts := store.Counts{Held: map[string]int64{}}
+	err := s.look(ctx, "counting view", func(tx *sql.Tx) error {
+		l, err := findLens(ctx, tx, v, collections)
+		if err != nil {
+			return err
+		}
+		stored, err := countStored(ctx, tx, l.collections)
+		if err != nil {
+			return err
+		}
+		decided, err := countDecided(ctx, tx, l, &counts)
+		counts.Undecided = stored - decided
+		return err
+	})
+	if err != nil {
+		return store.Counts{}, err
+	}
+	return counts, nil
+}
+
+func countDecided(ctx context.Context, tx *sql.Tx, l lens, counts *store.Counts) (decided int64, err error) {
+	var c clause
+	c.add(`SELECT d.share, w.word, sum(d.records) FROM decision_counts d JOIN words w ON w.id = d.reason
+		WHERE d.view = ? AND d.rule = ?`, l.view, l.rule)
+	in(&c, "d.collection", l.collections)
+	c.add(" GROUP BY d.share, w.word")
+	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var (
+			share   bool
+			reason  string
+			records int64
+		)
+		if err := rows.Scan(&share, &reason, &records); err != nil {
+			return 0, err
+		}
+		decided += records
+		if share {
+			counts.Shared += records
+		} else {
+			counts.Held[reason] += records
+		}
+	}
+	return decided, rows.Err()
+}
