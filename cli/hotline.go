@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
+
+	"github.com/certlink/certlink/internal/relayclient"
+	"github.com/certlink/certlink/relay/desk"
+)
+
+func hotlineCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "hotline",
+		Aliases: []string{"hl"},
+		Short:   "Send, read and acknowledge messages",
+		Args:    cobra.NoArgs,
+	}
+	cmd.AddCommand(sendCommand(o), inboxCommand(o), showCommand(o), ackCommand(o))
+	return cmd
+}
+
+// withRelay runs fn with a client of our relay.
+func (o *options) withRelay(ctx context.Context, fn func(*session, *relayclient.Client) error) error {
+	s, err := o.session()
+	if err != nil {
+		return err
+	}
+	relay, done, err := s.relay(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return fn(s, relay)
+}
+
+// officer is who acts: as given, else the user of the kubeconfig as the API
+// server knows it.
+func (s *session) officer(ctx context.Context, given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	review := &authenticationv1.SelfSubjectReview{}
+	if err := s.client.Create(ctx, review); err != nil {
+		return "", fmt.Errorf("asking the API server who you are (give --officer instead): %w", err)
+	}
+	name := review.Status.UserInfo.Username
+	if name == "" {
+		return "", errors.New("the API server does not say who you are: give --officer")
+	}
+	if len(name) > desk.MaxOfficerBytes {
+		return "", fmt.Errorf("your user name is longer than %d bytes: give --officer", desk.MaxOfficerBytes)
+	}
+	return name, nil
+}
+
+// notFound explains an id that no message has.
+func notFound(err error, id, where string) error {
+	if errors.Is(err, relayclient.ErrNotFound) || relayclient.IsStatus(err, 404) {
+		return fmt.Errorf("no message %q is in %s: list them with kubectl certlink hotline inbox, and --sent for ours", id, where)
+	}
+	return err
+}
+
+// words completes the values of a flag that takes one of few words.
+func words(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// oneOf checks a flag that takes one of few words.
+func oneOf(flag, value string, values ...string) error {
+	if slices.Contains(values, value) {
+		return nil
+	}
+	return fmt.Errorf("--%s %q is not one of %v", flag, value, values)
+}

@@ -1,0 +1,219 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/certlink/certlink/internal/relayclient"
+	"github.com/certlink/certlink/relay/desk"
+)
+
+const (
+	waitReceipt         = "receipt"
+	waitAcknowledgement = "acknowledgement"
+	stateQueued         = "Queued"
+	stateAcknowledged   = "Acknowledged"
+)
+
+var (
+	messageKinds = []string{"INQUIRY", "ANSWER", "NOTIFICATION"}
+	precedences  = []string{"FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE"}
+	tlpLevels    = []string{"CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"}
+)
+
+// sendFlags are those of hotline send.
+type sendFlags struct {
+	request desk.SendRequest
+	file    string
+	replyTo string
+	wait    string
+	output  format
+}
+
+func sendCommand(o *options) *cobra.Command {
+	f := &sendFlags{}
+	cmd := &cobra.Command{
+		Use:   "send HOTLINE --subject SUBJECT [--text TEXT | --file FILE]",
+		Short: "Send a message; when it returns, the message is on stable storage",
+		Long: `Send a message on a hotline. The text comes from --text, --file or standard input.
+
+When the command returns without error, our relay has the message on stable
+storage and delivers it as soon as the peer can be reached. --wait receipt waits
+until the peer's relay has signed that it stored the message, --wait
+acknowledgement until a duty officer there has signed that it was read.`,
+		Example: `  kubectl certlink hotline send bravo --precedence FLASH --subject "Outage at sector X" --file report.txt
+  echo "We see the same." | kubectl certlink hotline send bravo --reply-to 01J... --subject "Re: Outage" --wait receipt`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: o.completeHotlines,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			limit := defaultTimeout
+			if f.wait != "" {
+				limit = longTimeout
+			}
+			ctx, cancel := o.within(cmd, limit)
+			defer cancel()
+			f.request.Hotline = args[0]
+			return o.send(ctx, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.request.Subject, "subject", "", "what it is about, one line")
+	flags.StringVar(&f.request.Text, "text", "", "the text")
+	flags.StringVarP(&f.file, "file", "f", "", "file with the text; - is standard input")
+	flags.StringVar(&f.request.Precedence, "precedence", "ROUTINE", "FLASH, IMMEDIATE, PRIORITY or ROUTINE")
+	flags.StringVar(&f.request.Kind, "kind", "", "INQUIRY, ANSWER or NOTIFICATION (default: ANSWER with --reply-to, else NOTIFICATION)")
+	flags.StringVar(&f.request.TLP, "tlp", "AMBER+STRICT", "CLEAR, GREEN, AMBER, AMBER+STRICT or RED")
+	flags.StringVar(&f.request.Language, "language", "en", "language of subject and text (BCP 47)")
+	flags.StringVar(&f.replyTo, "reply-to", "", "id of the received message that this one answers")
+	flags.StringVar(&f.request.Officer, "officer", "", "who sends (default: your user name at the API server)")
+	flags.StringVar(&f.request.ID, "id", "", "ULID of the message, so that repeating the command is safe")
+	flags.StringVar(&f.wait, "wait", "", "wait for the receipt or for the acknowledgement")
+	f.output.addTo(cmd)
+	cmd.MarkFlagsMutuallyExclusive("text", "file")
+	words(cmd, "precedence", precedences...)
+	words(cmd, "kind", messageKinds...)
+	words(cmd, "tlp", tlpLevels...)
+	words(cmd, "wait", waitReceipt, waitAcknowledgement)
+	_ = cmd.RegisterFlagCompletionFunc("reply-to", o.completeReceived)
+	return cmd
+}
+
+// check looks at what needs no relay, so that mistakes are told at once.
+func (f *sendFlags) check() error {
+	var faults []error
+	if f.request.Subject == "" {
+		faults = append(faults, errors.New("--subject is missing"))
+	}
+	if len(f.request.Subject) > desk.MaxSubjectBytes {
+		faults = append(faults, fmt.Errorf("--subject is longer than %d bytes", desk.MaxSubjectBytes))
+	}
+	faults = append(faults, oneOf("precedence", f.request.Precedence, precedences...), oneOf("tlp", f.request.TLP, tlpLevels...))
+	if f.request.Kind != "" {
+		faults = append(faults, oneOf("kind", f.request.Kind, messageKinds...))
+	}
+	if f.wait != "" {
+		faults = append(faults, oneOf("wait", f.wait, waitReceipt, waitAcknowledgement))
+	}
+	return errors.Join(faults...)
+}
+
+// readText fills in the text from --file or standard input.
+func (o *options) readText(f *sendFlags) error {
+	if f.request.Text != "" {
+		return nil
+	}
+	in, name := o.In, "standard input"
+	if f.file != "" && f.file != "-" {
+		file, err := os.Open(f.file)
+		if err != nil {
+			return fmt.Errorf("reading the text: %w", err)
+		}
+		defer file.Close()
+		in, name = file, f.file
+	} else if f.file == "" && isTerminal(o.In) {
+		fmt.Fprintln(o.ErrOut, "Type the text; end it with Ctrl-D on a line of its own.")
+	}
+	content, err := io.ReadAll(io.LimitReader(in, desk.MaxTextBytes+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading the text from %s: %w", name, err)
+	case len(content) > desk.MaxTextBytes:
+		return fmt.Errorf("the text in %s is longer than %d bytes: shorten it, or share the rest in a feed", name, desk.MaxTextBytes)
+	case strings.TrimSpace(string(content)) == "":
+		return fmt.Errorf("the text in %s is empty", name)
+	}
+	f.request.Text = string(content)
+	return nil
+}
+
+func (o *options) send(ctx context.Context, f *sendFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if err := o.readText(f); err != nil {
+		return err
+	}
+	return o.withRelay(ctx, func(s *session, relay *relayclient.Client) error {
+		var err error
+		if f.request.Officer, err = s.officer(ctx, f.request.Officer); err != nil {
+			return err
+		}
+		if f.replyTo != "" {
+			answered, err := relay.Find(ctx, relayclient.In, f.replyTo)
+			if err != nil {
+				return notFound(err, f.replyTo, "the inbox")
+			}
+			f.request.InReplyTo, f.request.Conversation = answered.ID, answered.Conversation
+			if f.request.Kind == "" {
+				f.request.Kind = "ANSWER"
+			}
+		}
+		message, err := relay.Send(ctx, f.request)
+		if err != nil {
+			return err
+		}
+		if f.output == asTable {
+			fmt.Fprintf(o.Out, "%s stored on %s, serial %d\n", message.ID, clock(message.StoredAt), message.Serial)
+		}
+		if f.wait == "" {
+			return o.printSent(f, message)
+		}
+		message, err = o.await(ctx, relay, message, f)
+		if err != nil {
+			return err
+		}
+		return o.printSent(f, message)
+	})
+}
+
+func (o *options) printSent(f *sendFlags, message desk.Message) error {
+	if f.output != asTable {
+		return f.output.document(o.Out, message)
+	}
+	return nil
+}
+
+// await asks until the message has what the user waits for, and tells what comes.
+func (o *options) await(ctx context.Context, relay *relayclient.Client, message desk.Message, f *sendFlags) (desk.Message, error) {
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	told := stateQueued
+	for {
+		latest, err := relay.Get(ctx, relayclient.Out, message.Peer, message.ID)
+		if err == nil {
+			message = latest
+			if message.State != stateQueued && told == stateQueued {
+				told = message.State
+				o.tell(f, "%s received by the peer's relay on %s (signed receipt)\n", message.ID, clock(message.ReceiptAt))
+			}
+			if message.State == stateAcknowledged {
+				o.tell(f, "%s read by %q on %s (signed acknowledgement)\n", message.ID, oneLine(message.AcknowledgedBy), clock(message.AcknowledgedAt))
+				return message, nil
+			}
+			if f.wait == waitReceipt && message.State != stateQueued {
+				return message, nil
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return message, fmt.Errorf("no %s for message %s yet: it stays on stable storage and goes on; see kubectl certlink hotline show %s", f.wait, message.ID, message.ID)
+		}
+	}
+}
+
+func (o *options) tell(f *sendFlags, line string, args ...any) {
+	if f.output == asTable {
+		fmt.Fprintf(o.Out, line, args...)
+	}
+}

@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+)
+
+// well is a verdict over the conditions of one object.
+type well string
+
+const (
+	wellYes     well = "yes"
+	wellNo      well = "no"
+	wellUnknown well = "unknown"
+)
+
+// judge compares conditions with those that must be True. It returns the worst
+// verdict, the time of the change that led to it, and the first reason why.
+// Conditions that are older than the spec say nothing about it.
+func judge(generation int64, conditions []metav1.Condition, want ...string) (well, metav1.Time, string) {
+	verdict, why := wellYes, ""
+	var since metav1.Time
+	worsen := func(to well, at metav1.Time, because string) {
+		if verdict == wellYes || verdict == wellUnknown && to == wellNo {
+			verdict, since, why = to, at, because
+		}
+	}
+	if stalled := meta.FindStatusCondition(conditions, v1alpha1.ConditionStalled); stalled != nil && stalled.Status == metav1.ConditionTrue {
+		worsen(wellNo, stalled.LastTransitionTime, words3(*stalled))
+	}
+	for _, name := range want {
+		c := meta.FindStatusCondition(conditions, name)
+		switch {
+		case c == nil:
+			worsen(wellUnknown, metav1.Time{}, name+" is not known: the operator has not looked yet")
+		case c.Status == metav1.ConditionFalse:
+			worsen(wellNo, c.LastTransitionTime, words3(*c))
+		case c.Status != metav1.ConditionTrue:
+			worsen(wellUnknown, c.LastTransitionTime, words3(*c))
+		case c.ObservedGeneration < generation:
+			worsen(wellUnknown, c.LastTransitionTime, name+" is about an older spec: the operator has not looked yet")
+		case verdict == wellYes && since.Before(&c.LastTransitionTime):
+			since = c.LastTransitionTime
+		}
+	}
+	return verdict, since, why
+}
+
+// words3 are type, reason and message of a condition.
+func words3(c metav1.Condition) string {
+	text := fmt.Sprintf("%s is %s, %s", c.Type, c.Status, c.Reason)
+	if c.Message != "" {
+		text += ": " + c.Message
+	}
+	return text
+}
+
+// summarize judges every object, in a fixed order.
+func summarize(s state) []line {
+	var lines []line
+	for _, cert := range s.locals {
+		lines = append(lines, localLine(cert))
+	}
+	for _, peer := range s.peers {
+		lines = append(lines, peerLine(peer))
+	}
+	for _, feed := range s.feeds {
+		lines = append(lines, feedLine(feed))
+	}
+	for _, hotline := range s.hotlines {
+		lines = append(lines, hotlineLine(hotline))
+	}
+	return lines
+}
+
+func localLine(cert v1alpha1.LocalCERT) line {
+	l := line{Kind: "LocalCERT", Name: cert.Name, What: cert.Spec.Identity.TrustDomain}
+	if len(cert.Status.Addresses) > 0 {
+		l.What += " at " + strings.Join(cert.Status.Addresses, ", ")
+	}
+	l.Well, l.Since, l.Why = judge(cert.Generation, cert.Status.Conditions,
+		v1alpha1.ConditionReady, v1alpha1.ConditionCertificatesIssued, v1alpha1.ConditionRelayAvailable)
+	return l
+}
+
+func peerLine(peer v1alpha1.PeerCERT) line {
+	l := line{Kind: "PeerCERT", Name: peer.Name, What: peer.Spec.Identity.TrustDomain}
+	switch peer.Spec.State {
+	case v1alpha1.PeerRevoked:
+		l.What += ", revoked"
+		l.Well, l.Since, l.Why = judge(peer.Generation, peer.Status.Conditions, v1alpha1.ConditionReady, v1alpha1.ConditionSuspended)
+		return l
+	case v1alpha1.PeerSuspended:
+		l.What += ", suspended"
+	}
+	if tls := peer.Status.TLS; tls != nil {
+		l.What += ", " + tls.Version + " " + tls.Group
+	}
+	l.Well, l.Since, l.Why = judge(peer.Generation, peer.Status.Conditions, v1alpha1.ConditionReady, v1alpha1.ConditionConnected)
+	return l
+}
+
+func feedLine(feed v1alpha1.SharedFeed) line {
+	l := line{Kind: "SharedFeed", Name: feed.Name, What: count(feed.Status.Stored, "stored")}
+	if feed.Spec.Direction == v1alpha1.FeedExport {
+		l.What = "export, " + l.What + ", " + count(feed.Status.Shared, "shared") + ", " + count(feed.Status.Held, "held")
+		for _, held := range feed.Status.HeldReasons {
+			l.What += "; " + held.Reason + ": " + number(held.Objects)
+		}
+	} else {
+		l.What = "import, " + l.What
+	}
+	l.Well, l.Since, l.Why = judge(feed.Generation, feed.Status.Conditions,
+		v1alpha1.ConditionReady, v1alpha1.ConditionDelivering, v1alpha1.ConditionFresh)
+	return l
+}
+
+func hotlineLine(hotline v1alpha1.Hotline) line {
+	l := line{Kind: "Hotline", Name: hotline.Name, What: "to " + hotline.Spec.PeerRef.Name + ", " + count(hotline.Status.Unacknowledged, "to read")}
+	l.Well, l.Since, l.Why = judge(hotline.Generation, hotline.Status.Conditions,
+		v1alpha1.ConditionReady, v1alpha1.ConditionReachable, v1alpha1.ConditionAnswered)
+	return l
+}
+
+func count(n *int64, of string) string { return number(n) + " " + of }
+
+func number(n *int64) string {
+	if n == nil {
+		return "?"
+	}
+	return fmt.Sprint(*n)
+}
