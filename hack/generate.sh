@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Writes all generated files: deep copies, apply configurations, CRDs, the
-# operator's role, and the copies of the last two in the Helm chart.
+# operator's role, and the copies of CRDs, role and alerts in the Helm chart.
 #
 #   hack/generate.sh            writes them
 #   hack/generate.sh --verify   fails, with the difference, if they are stale; changes nothing
@@ -14,7 +14,8 @@ api=api/v1alpha1
 crds=config/crd/bases
 role=config/rbac/role.yaml
 chart=charts/certlink/templates
-outputs=("$api/zz_generated.deepcopy.go" "$api/applyconfiguration" "$crds" "$role" "$chart/crds" "$chart/_operator-rules.tpl")
+alerts=charts/certlink/files/alerts.yaml
+outputs=("$api/zz_generated.deepcopy.go" "$api/applyconfiguration" "$crds" "$role" "$chart/crds" "$chart/_operator-rules.tpl" "$alerts")
 
 from_go() {
 	local gen roots=./controllers/...
@@ -59,6 +60,11 @@ into_chart() {
 		crd_template "$crd" >"$chart/crds/$(basename "$crd")"
 	done
 	rules_template "$role" >"$chart/_operator-rules.tpl"
+	mkdir -p "$(dirname "$alerts")"
+	{
+		echo "# Written by hack/generate.sh from config/prometheus/rules.yaml."
+		sed '1,/^spec:/d' config/prometheus/rules.yaml
+	} >"$alerts"
 }
 
 generate() {
