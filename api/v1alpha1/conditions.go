@@ -65,6 +65,12 @@ const (
 	ReasonPending = "Pending"
 	// ReasonProgressing: work of our own side is under way.
 	ReasonProgressing = "Progressing"
+	// ReasonApplyRefused: the API server refuses an object that the operator
+	// wants to write, for want of rights, quota or validity.
+	ReasonApplyRefused = "ApplyRefused"
+	// ReasonNameTaken: an object of a name that the operator needs exists and
+	// belongs to someone else.
+	ReasonNameTaken = "NameTaken"
 	// ReasonLocalCERTMissing: the namespace has no LocalCERT.
 	ReasonLocalCERTMissing = "LocalCERTMissing"
 	// ReasonLocalCERTNotUnique: the namespace has an older LocalCERT; one
@@ -76,6 +82,9 @@ const (
 	ReasonIssuerNotReady = "IssuerNotReady"
 	// ReasonCertificateNotReady: cert-manager has not issued a certificate yet.
 	ReasonCertificateNotReady = "CertificateNotReady"
+	// ReasonCertificateInvalid: a certificate was issued that cannot be used: it
+	// is outside its validity, does not chain to its CA, or names someone else.
+	ReasonCertificateInvalid = "CertificateInvalid"
 	// ReasonCertificatesIssued: every certificate is issued and valid.
 	ReasonCertificatesIssued = "CertificatesIssued"
 	// ReasonRelayUnreachable: the operator cannot read the relay's report.
@@ -91,6 +100,17 @@ const (
 	ReasonPeerNotFound = "PeerNotFound"
 	// ReasonPeerNotUnique: an older PeerCERT has the same trust domain.
 	ReasonPeerNotUnique = "PeerNotUnique"
+	// ReasonSpecInvalid: the spec passed the API server, but the relay could not
+	// run it; the message names the field.
+	ReasonSpecInvalid = "SpecInvalid"
+	// ReasonOwnTrustDomain: the PeerCERT names our own trust domain.
+	ReasonOwnTrustDomain = "OwnTrustDomain"
+	// ReasonPeerNotReady: the object names a PeerCERT that our side cannot use
+	// yet; the Ready condition of the PeerCERT says why.
+	ReasonPeerNotReady = "PeerNotReady"
+	// ReasonHotlineNotUnique: an older Hotline has the same peer; there is one
+	// hotline to each peer.
+	ReasonHotlineNotUnique = "HotlineNotUnique"
 	// ReasonBundleNotFound: the ConfigMap or key with the trust bundle is not there.
 	ReasonBundleNotFound = "BundleNotFound"
 	// ReasonBundleInvalid: the trust bundle holds no usable CA certificate.
