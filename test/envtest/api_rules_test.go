@@ -1,0 +1,301 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build envtest
+
+package envtest
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// fieldValues are fields of an object by path.
+type fieldValues map[string]any
+
+// spoiled is an object that a CEL rule refuses.
+type spoiled struct {
+	name    string // a sentence about what is refused
+	object  string // the full object to begin with
+	set     fieldValues
+	field   string // that the API server must name
+	message string // of the rule, whole
+}
+
+const (
+	trustDomainMessage = "trustDomain must be a SPIFFE trust domain: lower-case letters, digits, '.', '-' and '_', beginning and ending with a letter or digit"
+	displayNameMessage = "displayName must be one line, without control characters"
+	countryMessage     = "country must be two capital letters, as in ISO 3166-1 alpha-2"
+	emailMessage       = "email must be an address such as duty@cert.alfa.example"
+	telephoneMessage   = "telephone must begin with '+' and the country code, and hold digits and spaces only"
+	addressMessage     = "address must be HOST:PORT, for example relay.bravo.example:8443; an IPv6 host stands in brackets and the port is 1 to 65535"
+	labelMessage       = "label must be one line, without control characters"
+	sizeMessage        = "size must be greater than zero, for example 10Gi"
+	localNameMessage   = "metadata.name must begin with a letter, and have no dots and at most 40 characters: the relay's Services are named after it"
+	peerNameMessage    = "metadata.name must have no dots and at most 63 characters: the other kinds name the peer by it"
+	feedNameMessage    = "metadata.name must have no dots and at most 63 characters: it is the alias of the collection"
+	hotlineNameMessage = "metadata.name must have no dots and at most 63 characters"
+	trustMessage       = "exactly one of the fields in [bundle bundleRef] must be set"
+	bundleMessage      = "bundle must hold the peer's CA certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"
+	privateKeyMessage  = "bundle must hold certificates only: remove the private key, and consider it disclosed"
+	directionMessage   = "direction Export needs export and no import; direction Import needs import and no export"
+	titleMessage       = "title must be one line, without control characters"
+	peerRefMessage     = "name must be the name of a PeerCERT of this namespace: lower-case letters, digits and '-'"
+	sourceMessage      = "name must hold lower-case letters, digits and '-', and begin and end with a letter or digit"
+	typesMessage       = "types must hold names of STIX object types, such as indicator or attack-pattern: lower-case letters, digits and '-'"
+	collectionMessage  = "collection must be the alias or id of the peer's collection, which is the name of their SharedFeed: letters, digits, '.', '_' and '-'"
+	deadlineMessage    = "receiptSeconds must not be longer than acknowledgementSeconds"
+)
+
+const wholeObject = "<nil>" // how the API server names the field of a rule on the object itself
+
+// identityOf are the rules about who a CERT is, which two kinds share.
+func identityOf(object string) []spoiled {
+	one := func(name, field string, value any, message string) spoiled {
+		return spoiled{name: name, object: object, set: fieldValues{field: value}, field: field, message: message}
+	}
+	return []spoiled{
+		one("trust domain with a capital letter", "spec.identity.trustDomain", "Alfa.example", trustDomainMessage),
+		one("trust domain that is a URI", "spec.identity.trustDomain", "spiffe://alfa.example", trustDomainMessage),
+		one("trust domain with a port", "spec.identity.trustDomain", "alfa.example:8443", trustDomainMessage),
+		one("trust domain that ends with a dot", "spec.identity.trustDomain", "alfa.example.", trustDomainMessage),
+		one("trust domain with a line break", "spec.identity.trustDomain", "alfa.example\n", trustDomainMessage),
+		one("trust domain in another script", "spec.identity.trustDomain", "alfа.example", trustDomainMessage),
+		one("display name of two lines", "spec.identity.displayName", "CERT\nAlfa", displayNameMessage),
+		one("display name with an escape sequence", "spec.identity.displayName", "CERT \x1b[31mAlfa", displayNameMessage),
+		one("country in small letters", "spec.identity.country", "xa", countryMessage),
+		one("country with a digit", "spec.identity.country", "X1", countryMessage),
+		one("email without a domain", "spec.identity.contact.email", "duty@", emailMessage),
+		one("email with a name before it", "spec.identity.contact.email", "Duty <duty@alfa.example>", emailMessage),
+		one("email with a line break", "spec.identity.contact.email", "duty@alfa.example\nBcc:x", emailMessage),
+		one("telephone without the country code", "spec.identity.contact.telephone", "0555 0100", telephoneMessage),
+		one("telephone with letters", "spec.identity.contact.telephone", "+999 CALL", telephoneMessage),
+	}
+}
+
+// endpointOf are the rules about an address, which two kinds share.
+func endpointOf(object, list string) []spoiled {
+	var cases []spoiled
+	for name, address := range map[string]string{
+		"address without a port":               "relay.alfa.example",
+		"address with port 0":                  "relay.alfa.example:0",
+		"address with a port beyond 65535":     "relay.alfa.example:65536",
+		"address with a named port":            "relay.alfa.example:https",
+		"address that is a URL":                "https://relay.alfa.example:8443",
+		"address with a path":                  "relay.alfa.example:8443/x",
+		"address with a bare IPv6 host":        "2001:db8::a:8443",
+		"address with a malformed IPv6 host":   "[2001:db8:::a]:8443",
+		"address with an empty host":           ":8443",
+		"address whose host begins with a dot": ".alfa.example:8443",
+		"address with a space":                 "relay alfa:8443",
+	} {
+		field := list + "[0].address"
+		cases = append(cases, spoiled{name: name, object: object, set: fieldValues{field: address}, field: field, message: addressMessage})
+	}
+	field := list + "[0].label"
+	return append(cases, spoiled{name: "label with a tab", object: object, set: fieldValues{field: "fibre\t1"}, field: field, message: labelMessage})
+}
+
+// nameOf are the rules about the name of an object.
+func nameOf(object, message string, longest int) []spoiled {
+	one := func(name, value string) spoiled {
+		return spoiled{name: name, object: object, set: fieldValues{"metadata.name": value}, field: wholeObject, message: message}
+	}
+	return []spoiled{
+		one("name with a dot", "alfa.example"),
+		one("name that is too long", strings.Repeat("a", longest+1)),
+	}
+}
+
+// peerRefOf is the rule about a reference to a PeerCERT.
+func peerRefOf(object, field string) spoiled {
+	return spoiled{name: "reference that is no name of a PeerCERT", object: object, set: fieldValues{field: "bravo.example"}, field: field, message: peerRefMessage}
+}
+
+// spoiledObjects has at least one case for every CEL rule that looks at one
+// version of an object.
+func spoiledObjects() []spoiled {
+	var cases []spoiled
+	cases = append(cases, identityOf("localcert")...)
+	cases = append(cases, identityOf("peercert-bundle")...)
+	cases = append(cases, endpointOf("localcert", "spec.addresses")...)
+	cases = append(cases, endpointOf("peercert-bundle", "spec.endpoints")...)
+	cases = append(cases, nameOf("localcert", localNameMessage, 40)...)
+	cases = append(cases, nameOf("peercert-bundle", peerNameMessage, 63)...)
+	cases = append(cases, nameOf("sharedfeed-export", feedNameMessage, 63)...)
+	cases = append(cases, nameOf("hotline", hotlineNameMessage, 63)...)
+	return append(cases,
+		spoiled{"name that begins with a digit", "localcert", fieldValues{"metadata.name": "1alfa"}, wholeObject, localNameMessage},
+		spoiled{"volume of no size", "localcert", fieldValues{"spec.relay.storage.size": "0"}, "spec.relay.storage.size", sizeMessage},
+		spoiled{"volume of no size as a number", "localcert", fieldValues{"spec.relay.storage.size": int64(0)}, "spec.relay.storage.size", sizeMessage},
+		spoiled{"volume of a negative size", "localcert", fieldValues{"spec.relay.storage.size": "-1Gi"}, "spec.relay.storage.size", sizeMessage},
+
+		spoiled{"no trust at all", "peercert-bundle", fieldValues{"spec.trust": map[string]any{}}, "spec.trust", trustMessage},
+		spoiled{"bundle and reference at once", "peercert-bundle", fieldValues{"spec.trust.bundleRef": map[string]any{"name": "bravo-ca"}}, "spec.trust", trustMessage},
+		spoiled{"bundle that is not PEM", "peercert-bundle", fieldValues{"spec.trust.bundle": "MIIB"}, "spec.trust.bundle", bundleMessage},
+		spoiled{"bundle with a private key", "peercert-bundle", fieldValues{"spec.trust.bundle": "-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\n"}, "spec.trust.bundle", privateKeyMessage},
+
+		spoiled{"export that says import", "sharedfeed-export", fieldValues{"spec.direction": "Import"}, "spec", directionMessage},
+		spoiled{"import that says export", "sharedfeed-import", fieldValues{"spec.direction": "Export"}, "spec", directionMessage},
+		spoiled{"export without its part", "sharedfeed-export", fieldValues{"spec.export": absent{}}, "spec", directionMessage},
+		spoiled{"export with both parts", "sharedfeed-export", fieldValues{"spec.import": map[string]any{"peerRef": map[string]any{"name": "bravo"}, "collection": "x"}}, "spec", directionMessage},
+		spoiled{"title of two lines", "sharedfeed-export", fieldValues{"spec.title": "Advisories\nof alfa"}, "spec.title", titleMessage},
+		peerRefOf("sharedfeed-export", "spec.export.peerRefs[0].name"),
+		spoiled{"source with a dot", "sharedfeed-export", fieldValues{"spec.export.sources[0].name": "att.ck"}, "spec.export.sources[0].name", sourceMessage},
+		spoiled{"source with a capital letter", "sharedfeed-export", fieldValues{"spec.export.sources[0].name": "Desk"}, "spec.export.sources[0].name", sourceMessage},
+		spoiled{"type with a capital letter", "sharedfeed-export", fieldValues{"spec.export.rule.types[0]": "Indicator"}, "spec.export.rule.types[0]", typesMessage},
+		spoiled{"type with a wildcard", "sharedfeed-export", fieldValues{"spec.export.rule.types[0]": "x-*"}, "spec.export.rule.types[0]", typesMessage},
+		peerRefOf("sharedfeed-import", "spec.import.peerRef.name"),
+		spoiled{"collection with a slash", "sharedfeed-import", fieldValues{"spec.import.collection": "feeds/advisories"}, "spec.import.collection", collectionMessage},
+		spoiled{"collection that climbs", "sharedfeed-import", fieldValues{"spec.import.collection": ".."}, "spec.import.collection", collectionMessage},
+
+		peerRefOf("hotline", "spec.peerRef.name"),
+		spoiled{"acknowledgement due before the receipt", "hotline", fieldValues{"spec.deadlines[0].receiptSeconds": int64(121)}, "spec.deadlines[0]", deadlineMessage},
+	)
+}
+
+// moved is a change of a stored object that a CEL rule refuses.
+type moved struct {
+	name    string
+	object  string
+	set     fieldValues
+	field   string
+	message string
+}
+
+// movedObjects has a case for every CEL rule that compares two versions.
+func movedObjects() []moved {
+	const trustDomain = "trustDomain is immutable: another trust domain is another party; create a new object"
+	const direction = "direction is immutable: create another SharedFeed"
+	return []moved{
+		{"our trust domain", "localcert", fieldValues{"spec.identity.trustDomain": "charlie.example"}, "spec.identity.trustDomain", trustDomain},
+		{"a peer's trust domain", "peercert-bundle", fieldValues{"spec.identity.trustDomain": "charlie.example"}, "spec.identity.trustDomain", trustDomain},
+		{"the direction of a feed", "sharedfeed-export", fieldValues{
+			"spec.direction": "Import", "spec.export": absent{},
+			"spec.import": map[string]any{"peerRef": map[string]any{"name": "bravo"}, "collection": "x"},
+		}, "spec", direction},
+		{"the peer of a hotline", "hotline", fieldValues{"spec.peerRef.name": "charlie"}, "spec.peerRef", "peerRef is immutable: create another Hotline"},
+	}
+}
+
+func withValues(object *unstructured.Unstructured, fields fieldValues) *unstructured.Unstructured {
+	for path, value := range fields {
+		object = withValue(object, path, value)
+	}
+	return object
+}
+
+// TestRules breaks each CEL rule and expects the field and the rule's message.
+func TestRules(t *testing.T) {
+	s := start(t)
+	objects := fullObjects(t)
+	for _, c := range spoiledObjects() {
+		t.Run(c.object+" refuses a "+c.name, func(t *testing.T) {
+			wantRefusal(t, tryOut(t, s, withValues(objects[c.object], c.set)), c.field, c.message)
+		})
+	}
+}
+
+// TestImmutable changes what may not be changed, and as a control something else.
+func TestImmutable(t *testing.T) {
+	s := start(t)
+	objects := fullObjects(t)
+	for name, object := range objects {
+		object.SetNamespace(s.Namespace)
+		object.SetName(name)
+		if err := s.Client.Create(t.Context(), object); err != nil {
+			t.Fatalf("creating %s: %v", name, err)
+		}
+	}
+	for _, c := range movedObjects() {
+		t.Run("refuses to move "+c.name, func(t *testing.T) {
+			stored := objects[c.object].DeepCopy()
+			if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
+				t.Fatal(err)
+			}
+			wantRefusal(t, s.Client.Update(t.Context(), withValues(stored, c.set)), c.field, c.message)
+
+			control := fieldValues{"metadata.labels": map[string]any{"changed": "yes"}}
+			if err := s.Client.Update(t.Context(), withValues(stored, control)); err != nil {
+				t.Errorf("a change of something else: %v", err)
+			}
+		})
+	}
+}
+
+// TestRulesAreAllTried fails when a CEL rule is added without a case that breaks it.
+func TestRulesAreAllTried(t *testing.T) {
+	objects := fullObjects(t)
+	indexes := regexp.MustCompile(`\[\d+\]`)
+	tried := map[string]bool{}
+	note := func(object, field, message string) {
+		field = strings.TrimPrefix(indexes.ReplaceAllString(field, "[]"), wholeObject)
+		tried[objects[object].GetKind()+" "+field+": "+message] = true
+	}
+	for _, c := range spoiledObjects() {
+		note(c.object, c.field, c.message)
+	}
+	for _, c := range movedObjects() {
+		note(c.object, c.field, c.message)
+	}
+	for kind, schema := range schemas(t) {
+		walk("", schema, func(path string, field *apiextensionsv1.JSONSchemaProps) {
+			for _, rule := range field.XValidations {
+				if key := kind + " " + path + ": " + rule.Message; !tried[key] {
+					t.Errorf("no case breaks the rule of %s", key)
+				}
+				delete(tried, kind+" "+path+": "+rule.Message)
+			}
+		})
+	}
+	for key := range tried {
+		t.Errorf("a case is about a rule that does not exist: %s", key)
+	}
+}
+
+// TestAccepted tries what stands just inside the rules.
+func TestAccepted(t *testing.T) {
+	s := start(t)
+	objects := fullObjects(t)
+	accepted := []struct {
+		name, object string
+		set          fieldValues
+	}{
+		{"every field set", "localcert", nil},
+		{"every field set", "peercert-bundle", nil},
+		{"a bundle by reference", "peercert-bundleref", nil},
+		{"every field set", "sharedfeed-export", nil},
+		{"every field set", "sharedfeed-import", nil},
+		{"every field set", "hotline", nil},
+		{"a name of 40 characters", "localcert", fieldValues{"metadata.name": strings.Repeat("a", 40)}},
+		{"a name of 63 characters", "peercert-bundle", fieldValues{"metadata.name": strings.Repeat("1", 63)}},
+		{"a trust domain with all kinds of characters", "localcert", fieldValues{"spec.identity.trustDomain": "a.b-c_d.0"}},
+		{"a trust domain of one label", "peercert-bundle", fieldValues{"spec.identity.trustDomain": "b"}},
+		{"a display name in another script", "localcert", fieldValues{"spec.identity.displayName": "ЦЕРТ Альфа"}},
+		{"an IPv6 address", "peercert-bundle", fieldValues{"spec.endpoints[0].address": "[2001:db8::b]:65535"}},
+		{"an IPv4 address", "peercert-bundle", fieldValues{"spec.endpoints[0].address": "192.0.2.1:1"}},
+		{"no endpoints", "peercert-bundle", fieldValues{"spec.endpoints": absent{}}},
+		{"identity without contact and country", "localcert", fieldValues{"spec.identity.contact": absent{}, "spec.identity.country": absent{}}},
+		{"nothing but an identity", "localcert", fieldValues{"spec.issuerRef": absent{}, "spec.addresses": absent{}, "spec.relay": absent{}}},
+		{"a volume by number of bytes", "localcert", fieldValues{"spec.relay.storage.size": int64(1 << 30)}},
+		{"types of an extension", "sharedfeed-export", fieldValues{"spec.export.rule.types[0]": "x-acme-ticket"}},
+		{"a collection by id", "sharedfeed-import", fieldValues{"spec.import.collection": "6f8e1b9e-7a1c-5f4e-9d3b-0a8c2f6f1c11"}},
+		{"a receipt due with the acknowledgement", "hotline", fieldValues{"spec.deadlines[0].receiptSeconds": int64(120)}},
+		{"only an acknowledgement's deadline", "hotline", fieldValues{"spec.deadlines[0].receiptSeconds": absent{}}},
+	}
+	for _, c := range accepted {
+		t.Run(c.object+" accepts "+c.name, func(t *testing.T) {
+			if err := tryOut(t, s, withValues(objects[c.object], c.set)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if got := s.Warnings.all(); len(got) > 0 {
+		t.Errorf("the API server warned: %q", got)
+	}
+}
