@@ -149,7 +149,8 @@ func evaluate(t *testing.T, expression string, object map[string]any) bool {
 	if err != nil {
 		t.Fatalf("evaluating %q: %v", expression, err)
 	}
-	return value.Value() == true
+	holds, ok := value.Value().(bool)
+	return ok && holds
 }
 
 func object(t *testing.T, text string) map[string]any {
