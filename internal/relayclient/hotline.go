@@ -25,7 +25,7 @@ const (
 
 const (
 	sendAttempts = 4
-	sendPause    = 500 * time.Millisecond
+	sendPause    = 200 * time.Millisecond
 )
 
 // Send hands a message to the relay. When it returns nil, the message is on the

@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certlink/certlink/internal/relayclient"
+	"github.com/certlink/certlink/internal/relayclient/relaytest"
+	"github.com/certlink/certlink/relay/desk"
+)
+
+func received() desk.Message {
+	return desk.Message{
+		Direction: "in", Hotline: "bravo", Peer: "bravo.example", PeerName: "CERT Bravo", ID: "01J0000000000000000000000A",
+		Serial: 4, Conversation: "01J0000000000000000000000A", Kind: "INQUIRY", Precedence: "FLASH", TLP: "AMBER",
+		Subject: "Outage\x1b[2J", Text: "Line one.\nLine \u202etwo.", Language: "en", Officer: "bravo-duty",
+		CreatedAt: noon.Add(-time.Minute), StoredAt: noon.Add(-59 * time.Second), ReceiptAt: noon.Add(-59 * time.Second), State: "Received",
+	}
+}
+
+func TestMessagesOutput(t *testing.T) {
+	sent := received()
+	sent.Direction, sent.ID, sent.State, sent.Subject, sent.PeerName = "out", "01J0000000000000000000000B", "Acknowledged", "", ""
+	sent.InReplyTo, sent.AcknowledgedAt, sent.AcknowledgedBy = "01J0000000000000000000000A", noon, "bravo-duty"
+	t.Run("a_table_is_one_line_each_without_control_characters", func(t *testing.T) {
+		o, s := setup(t)
+		if err := o.printMessages([]desk.Message{received(), sent}); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "inbox.txt", s.out.String())
+	})
+	for name, message := range map[string]desk.Message{"message-received.txt": received(), "message-sent.txt": sent} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			if err := printMessage(&out, message); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, out.String())
+		})
+	}
+}
+
+func TestInboxCollects(t *testing.T) {
+	page := func(next int64, ids ...string) desk.MessageList {
+		list := desk.MessageList{Next: next}
+		for _, id := range ids {
+			m := desk.Message{ID: strings.TrimSuffix(id, "!"), Kind: "NOTIFICATION", State: "Received"}
+			if strings.HasSuffix(id, "!") {
+				m.State = "Acknowledged"
+			}
+			list.Messages = append(list.Messages, m)
+		}
+		return list
+	}
+	pages := map[int64]desk.MessageList{0: page(5, "9!", "8"), 5: page(2, "4", "3!"), 2: page(0, "1")}
+	for name, test := range map[string]struct {
+		flags inboxFlags
+		want  []string
+	}{
+		"all_pages":                    {inboxFlags{limit: 50}, []string{"9", "8", "4", "3", "1"}},
+		"no_more_than_the_limit":       {inboxFlags{limit: 3}, []string{"9", "8", "4"}},
+		"unread_ones_across_all_pages": {inboxFlags{limit: 50, unread: true}, []string{"8", "4", "1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			messages, err := test.flags.collect(func(s relayclient.Selection) (desk.MessageList, error) { return pages[s.Before], nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, m := range messages {
+				got = append(got, m.ID)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestSendChecksItsFlagsAtOnce(t *testing.T) {
+	good := func() *sendFlags {
+		f := &sendFlags{}
+		f.request = desk.SendRequest{Subject: "s", Precedence: "FLASH", TLP: "RED"}
+		return f
+	}
+	for name, test := range map[string]struct {
+		change func(*sendFlags)
+		want   []string
+	}{
+		"accepts_what_is_right": {change: func(*sendFlags) {}},
+		"tells_all_faults_together": {
+			change: func(f *sendFlags) {
+				f.request = desk.SendRequest{Precedence: "LOUD", TLP: "PINK", Kind: "ACK"}
+				f.wait = "long"
+			},
+			want: []string{"--subject is missing", `--precedence "LOUD"`, `--tlp "PINK"`, `--kind "ACK"`, `--wait "long"`},
+		},
+		"bounds_the_subject": {change: func(f *sendFlags) { f.request.Subject = strings.Repeat("s", 513) }, want: []string{"longer than 512 bytes"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := good()
+			test.change(f)
+			err := f.check()
+			if len(test.want) == 0 {
+				expect(t, err, "")
+			}
+			for _, want := range test.want {
+				expect(t, err, want)
+			}
+		})
+	}
+}
+
+func TestTextIsReadOnceAndBounded(t *testing.T) {
+	for name, test := range map[string]struct{ in, text, want, err string }{
+		"from_the_flag":       {in: "other", text: "flag", want: "flag"},
+		"from_standard_input": {in: "line\n", want: "line\n"},
+		"not_empty":           {in: " \n", err: "the text in standard input is empty"},
+		"not_too_long":        {in: strings.Repeat("x", desk.MaxTextBytes+1), err: "longer than 65536 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, s := setup(t)
+			s.in.WriteString(test.in)
+			f := &sendFlags{request: desk.SendRequest{Text: test.text}}
+			expect(t, o.readText(f), test.err)
+			if test.err == "" && f.request.Text != test.want {
+				t.Errorf("got %q, want %q", f.request.Text, test.want)
+			}
+		})
+	}
+}
+
+func TestAwait(t *testing.T) {
+	states := []string{"Queued", "Stored", "Acknowledged"}
+	asked := 0
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		m := desk.Message{Direction: "out", Peer: "bravo.example", ID: "01J", State: states[min(asked, len(states)-1)], ReceiptAt: noon, AcknowledgedAt: noon.Add(time.Second), AcknowledgedBy: "bravo-duty"}
+		asked++
+		json.NewEncoder(w).Encode(m)
+	})
+	client := relaytest.Desk(t, handler)
+	message := desk.Message{Peer: "bravo.example", ID: "01J", State: "Queued"}
+	t.Run("tells_the_receipt_then_the_acknowledgement", func(t *testing.T) {
+		o, s := setup(t)
+		last, err := o.await(t.Context(), client, message, &sendFlags{wait: waitAcknowledgement})
+		if err != nil || last.State != "Acknowledged" {
+			t.Fatalf("got %q, %v", last.State, err)
+		}
+		golden(t, "await.txt", s.out.String())
+	})
+	t.Run("says_that_the_message_goes_on_when_time_is_over", func(t *testing.T) {
+		o, _ := setup(t)
+		asked, states = 0, []string{"Queued"}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err := o.await(ctx, client, message, &sendFlags{wait: waitReceipt})
+		expect(t, err, "no receipt for message 01J yet: it stays on stable storage and goes on")
+	})
+}

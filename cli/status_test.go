@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+)
+
+func condition(name string, status metav1.ConditionStatus, ago time.Duration, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: name, Status: status, ObservedGeneration: 1, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(noon.Add(-ago))}
+}
+
+func yesTo(names ...string) []metav1.Condition {
+	conditions := make([]metav1.Condition, 0, len(names))
+	for _, name := range names {
+		conditions = append(conditions, condition(name, metav1.ConditionTrue, time.Hour, "Fine", ""))
+	}
+	return conditions
+}
+
+func TestJudge(t *testing.T) {
+	late := condition("B", metav1.ConditionFalse, time.Minute, "Late", "bravo is late")
+	unknown := condition("A", metav1.ConditionUnknown, time.Second, "Blind", "")
+	stalled := condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, 2*time.Minute, "PeerNotFound", "no bravo")
+	for name, test := range map[string]struct {
+		generation int64
+		conditions []metav1.Condition
+		verdict    well
+		ago        time.Duration
+		why        string
+	}{
+		"all_true_is_well":                       {1, yesTo("A", "B"), wellYes, time.Hour, ""},
+		"one_false_is_not":                       {1, append(yesTo("A"), late), wellNo, time.Minute, "B is False, Late: bravo is late"},
+		"false_is_worse_than_unknown":            {1, []metav1.Condition{unknown, late}, wellNo, time.Minute, "B is False, Late: bravo is late"},
+		"unknown_is_unknown":                     {1, append(yesTo("B"), unknown), wellUnknown, time.Second, "A is Unknown, Blind"},
+		"an_absent_condition_is_unknown":         {1, yesTo("A"), wellUnknown, 0, "B is not known: the operator has not looked yet"},
+		"what_is_about_an_older_spec_is_unknown": {2, yesTo("A", "B"), wellUnknown, time.Hour, "A is about an older spec: the operator has not looked yet"},
+		"stalled_comes_first":                    {1, append(yesTo("A"), late, stalled), wellNo, 2 * time.Minute, "Stalled is True, PeerNotFound: no bravo"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			verdict, since, why := judge(test.generation, test.conditions, "A", "B")
+			if verdict != test.verdict || why != test.why {
+				t.Errorf("got %s %q, want %s %q", verdict, why, test.verdict, test.why)
+			}
+			if test.ago != 0 && !since.Time.Equal(noon.Add(-test.ago)) {
+				t.Errorf("since %s, want %s ago", since, test.ago)
+			}
+		})
+	}
+}
+
+func sampleState() state {
+	cert := local("alfa", time.Hour)
+	cert.Status.Addresses = []string{"relay.alfa.example:8443"}
+	cert.Status.Conditions = yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionCertificatesIssued, v1alpha1.ConditionRelayAvailable)
+	peer := func(name string, state v1alpha1.PeerState, conditions ...metav1.Condition) v1alpha1.PeerCERT {
+		return v1alpha1.PeerCERT{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "duty"},
+			Spec:       v1alpha1.PeerCERTSpec{Identity: v1alpha1.Identity{TrustDomain: name + ".example"}, State: state},
+			Status:     v1alpha1.PeerCERTStatus{Conditions: conditions, TLS: &v1alpha1.PeerTLS{Version: "TLS 1.3", Group: "X25519MLKEM768"}},
+		}
+	}
+	stored, shared, held := int64(832), int64(820), int64(12)
+	export := v1alpha1.SharedFeed{
+		ObjectMeta: metav1.ObjectMeta{Name: "threats"},
+		Spec:       v1alpha1.SharedFeedSpec{Direction: v1alpha1.FeedExport},
+		Status: v1alpha1.SharedFeedStatus{
+			Stored: &stored, Shared: &shared, Held: &held,
+			HeldReasons: []v1alpha1.HeldCount{{Reason: "TLPAboveCeiling: RED", Objects: &held}},
+			Conditions:  yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionDelivering, v1alpha1.ConditionFresh),
+		},
+	}
+	hotline := v1alpha1.Hotline{
+		ObjectMeta: metav1.ObjectMeta{Name: "bravo"},
+		Spec:       v1alpha1.HotlineSpec{PeerRef: v1alpha1.PeerReference{Name: "bravo"}},
+		Status: v1alpha1.HotlineStatus{Conditions: append(yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionAnswered),
+			condition(v1alpha1.ConditionReachable, metav1.ConditionFalse, 90*time.Second, "ReceiptOverdue", "1 message waits for bravo's receipt:\nlook at the link"))},
+	}
+	return state{
+		locals: []v1alpha1.LocalCERT{*cert},
+		peers: []v1alpha1.PeerCERT{
+			peer("bravo", v1alpha1.PeerActive, yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionConnected)...),
+			peer("charlie", v1alpha1.PeerRevoked, yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionSuspended)...),
+		},
+		feeds:    []v1alpha1.SharedFeed{export, {ObjectMeta: metav1.ObjectMeta{Name: "from-bravo"}, Spec: v1alpha1.SharedFeedSpec{Direction: v1alpha1.FeedImport}}},
+		hotlines: []v1alpha1.Hotline{hotline},
+	}
+}
+
+func TestStatusOutput(t *testing.T) {
+	lines := summarize(sampleState())
+	for name, output := range map[string]format{"status.txt": asTable, "status.json": asJSON, "status.yaml": asYAML} {
+		t.Run(name, func(t *testing.T) {
+			o, s := setup(t)
+			if err := o.printStatus("duty", lines, &output); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, s.out.String())
+		})
+	}
+	if err := verdict(lines); !errors.Is(err, ErrUnwell) {
+		t.Errorf("check gave %v, want that something is not well", err)
+	}
+	if err := verdict(lines[:3]); err != nil {
+		t.Errorf("check gave %v for what is well", err)
+	}
+	if err := verdict(nil); !errors.Is(err, ErrUnwell) {
+		t.Errorf("check gave %v for nothing at all", err)
+	}
+}
