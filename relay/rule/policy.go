@@ -1,0 +1,160 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package rule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/stix"
+)
+
+// The reasons of a verdict. They are words of ours, few and stable: status and
+// metrics count by them.
+const (
+	// Unmarked: the object has no TLP marking, and what its source declares for
+	// such objects is above the ceiling.
+	Unmarked = "Unmarked"
+	// UnknownMarking: a marking of the object, or the marking definition that the
+	// object is, is neither TLP nor a statement that we know.
+	UnknownMarking = "UnknownMarking"
+	// TypeNotAllowed: the rule names the types that may leave, and this is none.
+	TypeNotAllowed = "TypeNotAllowed"
+	// UnknownSource: the object lies in no source of the export.
+	UnknownSource = "UnknownSource"
+	// aboveCeiling and within are followed by the level that decided.
+	aboveCeiling = "TLPAboveCeiling: "
+	within       = "TLPWithinCeiling: "
+)
+
+// revision is part of the hash. It changes with the code of Decide, so that a
+// release that decides otherwise decides again.
+const revision = "certlink-rule/1"
+
+// Verdict is what was decided about one object.
+type Verdict struct {
+	// Share allows the object to leave.
+	Share bool
+	// Reason is one of the reasons above.
+	Reason string
+}
+
+// Policy is everything that a decision depends on besides the object. It does
+// not change.
+type Policy struct {
+	ceiling    Level
+	types      map[string]bool // nil allows all
+	unmarked   map[string]Level
+	statements map[string]bool
+	hash       string
+}
+
+// NewPolicy makes the policy of an export. Statements are the identifiers of the
+// marking definitions known to be plain statements: they tell about the source
+// of an object and restrict nothing.
+func NewPolicy(r config.Rule, sources []config.Source, statements []string) (*Policy, error) {
+	ceiling, err := ParseLevel(r.MaxTLP)
+	if err != nil {
+		return nil, fmt.Errorf("reading maxTLP: %w", err)
+	}
+	if ceiling > Amber {
+		return nil, fmt.Errorf("reading maxTLP: %s objects never leave in a feed", ceiling)
+	}
+	p := &Policy{ceiling: ceiling, unmarked: map[string]Level{}, statements: map[string]bool{}}
+	if len(r.Types) > 0 {
+		p.types = map[string]bool{}
+		for _, t := range r.Types {
+			p.types[t] = true
+		}
+	}
+	for _, s := range sources {
+		level := AmberStrict
+		if s.UnmarkedAs != "" {
+			if level, err = ParseLevel(s.UnmarkedAs); err != nil {
+				return nil, fmt.Errorf("reading unmarkedAs of source %q: %w", s.Name, err)
+			}
+		}
+		p.unmarked[s.Name] = level
+	}
+	for _, id := range statements {
+		p.statements[id] = true
+	}
+	p.hash = p.digest()
+	return p, nil
+}
+
+// Hash stands for the policy: two with the same hash decide alike.
+func (p *Policy) Hash() string { return p.hash }
+
+func (p *Policy) digest() string {
+	h := sha256.New()
+	// Each line begins with a word that says what it is, and no value has a line
+	// break, so that no two policies write the same.
+	line := func(what string, value any) { _, _ = fmt.Fprintf(h, "%s %q\n", what, fmt.Sprint(value)) } // a hash takes everything
+	_, _ = io.WriteString(h, revision+"\n")
+	line("ceiling", p.ceiling)
+	line("all-types", p.types == nil)
+	for _, t := range slices.Sorted(maps.Keys(p.types)) {
+		line("type", t)
+	}
+	for _, s := range slices.Sorted(maps.Keys(p.unmarked)) {
+		line("source", s)
+		line("unmarked", p.unmarked[s])
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.statements)) {
+		line("statement", id)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Decide says whether an object of a source may leave. It allows nothing by
+// default: the one place where Share is set comes after every reason to hold.
+func (p *Policy) Decide(source string, o stix.Object) Verdict {
+	unmarked, ok := p.unmarked[source]
+	if !ok {
+		return Verdict{Reason: UnknownSource}
+	}
+	level, reason := p.level(unmarked, o)
+	switch {
+	case level < Clear || level > p.ceiling:
+		return Verdict{Reason: reason}
+	case p.types != nil && !p.types[o.Type]:
+		return Verdict{Reason: TypeNotAllowed}
+	}
+	return Verdict{Share: true, Reason: within + level.String()}
+}
+
+// level is the strictest of what applies to the object, and why it holds the
+// object back if it is above the ceiling.
+func (p *Policy) level(unmarked Level, o stix.Object) (Level, string) {
+	if o.Type == stix.TypeMarkingDefinition {
+		if isStandardDefinition(o.ID, o.Raw) {
+			return Clear, ""
+		}
+		if _, tlp := LevelOf(o.ID); tlp || !o.Statement {
+			return AmberStrict, UnknownMarking
+		}
+	}
+	level, reason := Level(0), ""
+	for _, ref := range o.Markings {
+		l, why := AmberStrict, UnknownMarking
+		if known, ok := LevelOf(ref); ok {
+			l, why = known, aboveCeiling+known.String()
+		} else if p.statements[ref] {
+			continue
+		}
+		if l > level || l == level && why == UnknownMarking {
+			level, reason = l, why
+		}
+	}
+	if level == 0 {
+		return unmarked, Unmarked
+	}
+	return level, reason
+}
