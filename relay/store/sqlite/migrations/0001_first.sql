@@ -110,7 +110,8 @@ CREATE TABLE messages (
   UNIQUE (direction, peer, id),
   UNIQUE (direction, peer, serial)
 ) STRICT;
-CREATE INDEX messages_by_peer ON messages (peer, direction, pos);
+CREATE INDEX messages_by_peer ON messages (peer, pos);
+CREATE INDEX messages_by_both ON messages (direction, peer, pos);
 CREATE INDEX messages_by_direction ON messages (direction, pos);
 CREATE INDEX messages_queued ON messages (peer, urgency, serial) WHERE direction = 'out' AND receipt IS NULL;
 CREATE INDEX messages_queued_talk ON messages (peer, conversation) WHERE direction = 'out' AND receipt IS NULL;

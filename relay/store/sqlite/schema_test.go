@@ -1,0 +1,264 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// raw opens a database without any of our settings.
+func raw(t *testing.T, path string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	for _, statement := range statements {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOpen(t *testing.T) {
+	t.Run("refuses_a_newer_schema_and_leaves_it_untouched", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "relay.db")
+		if err := open(t, path).Close(); err != nil {
+			t.Fatal(err)
+		}
+		raw(t, path, "PRAGMA journal_mode = DELETE", "PRAGMA user_version = 99")
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Open(t.Context(), Config{Path: path})
+		if !errors.Is(err, store.ErrNewerSchema) || !strings.Contains(err.Error(), "version 99") || !strings.Contains(err.Error(), path) {
+			t.Errorf("error is %v", err)
+		}
+		after, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(before, after) {
+			t.Errorf("the file was changed: %v", err)
+		}
+	})
+	t.Run("refuses_the_database_of_another_program", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "other.db")
+		raw(t, path, "CREATE TABLE t (c)")
+		if _, err := Open(t.Context(), Config{Path: path}); err == nil || !strings.Contains(err.Error(), "another program") {
+			t.Errorf("error is %v", err)
+		}
+	})
+	t.Run("refuses_what_is_no_database", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "text.db")
+		if err := os.WriteFile(path, bytes.Repeat([]byte("text "), 1000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), Config{Path: path}); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("error is %v", err)
+		}
+	})
+	t.Run("names_a_directory_that_is_missing", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "missing", "relay.db")
+		if _, err := Open(t.Context(), Config{Path: path}); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("error is %v", err)
+		}
+	})
+	t.Run("takes_any_path_and_keeps_the_file_to_ourselves", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a b?c#d%41.db")
+		s := open(t, path)
+		if _, err := s.PutObjects(t.Context(), "c", []store.Object{{ID: "x", Type: "x", Raw: []byte("x")}}, ""); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{path, path + "-wal"} {
+			info, err := os.Stat(name)
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %v %v, want mode 0600", name, info, err)
+			}
+		}
+	})
+	t.Run("migrates_once_when_two_open_at_the_same_time", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "relay.db")
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				s, err := Open(t.Context(), Config{Path: path})
+				if err != nil {
+					t.Errorf("Open: %v", err)
+					return
+				}
+				_ = s.Close()
+			})
+		}
+		wg.Wait()
+	})
+	t.Run("syncs_every_commit", func(t *testing.T) {
+		s := open(t, filepath.Join(t.TempDir(), "relay.db"))
+		var mode string
+		var level int
+		if err := s.write.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&mode); err != nil || mode != "wal" {
+			t.Errorf("journal mode is %q, %v", mode, err)
+		}
+		if err := s.write.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&level); err != nil || level != 2 {
+			t.Errorf("synchronous is %d, %v; want 2 (FULL)", level, err)
+		}
+	})
+}
+
+// TestTwoProcesses stands for a backup or a second relay: another connection
+// holds the write lock for a while.
+func TestTwoProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	one, two := open(t, path), open(t, path)
+	var wg sync.WaitGroup
+	for _, s := range []*Store{one, two} {
+		wg.Go(func() {
+			for i := range 50 {
+				if _, err := s.Enqueue(t.Context(), "bravo", func(serial int64) (store.Message, error) {
+					return store.Message{ID: fmt.Sprint(serial), Payload: []byte("p")}, nil
+				}); err != nil {
+					t.Errorf("Enqueue %d: %v", i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	pending, err := one.Pending(t.Context(), "bravo", store.MaxMessages)
+	if err != nil || len(pending) != 100 || pending[99].Serial != 100 {
+		t.Errorf("%d messages, %v", len(pending), err)
+	}
+}
+
+// TestPlans keeps the promise that a list costs what it returns: no statement
+// scans a table or sorts one, except the few of one look-up by id.
+func TestPlans(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
+	for name, query := range map[string]string{
+		"page of a collection": `SELECT o.seq FROM objects o INDEXED BY objects_by_position WHERE o.collection = 1 AND o.seq > 5 ORDER BY o.seq LIMIT 9`,
+		"page by type":         `SELECT o.seq FROM objects o INDEXED BY objects_by_position WHERE o.collection = 1 AND o.seq > 5 AND o.type IN (1, 2) ORDER BY o.seq LIMIT 9`,
+		"page of a view": `SELECT o.seq FROM decisions d INDEXED BY decisions_shared CROSS JOIN objects o ON o.seq = d.seq
+			WHERE d.view = 1 AND d.share = 1 AND d.rule = 2 AND d.added > 5 AND d.collection IN (1, 2) ORDER BY d.added LIMIT 9`,
+		"queued messages": `SELECT id FROM messages INDEXED BY messages_queued WHERE peer = 'b' AND direction = 'out' AND receipt IS NULL ORDER BY urgency, serial LIMIT 9`,
+		"messages":        `SELECT id FROM messages WHERE 1 AND direction = 'in' AND peer = 'b' AND pos < 7 ORDER BY pos DESC LIMIT 9`,
+		"messages of one": `SELECT id FROM messages WHERE 1 AND peer = 'b' ORDER BY pos DESC LIMIT 9`,
+		"last receipt":    `SELECT max(receipt_at) FROM messages WHERE peer = 'b' AND direction = 'out' AND receipt IS NOT NULL`,
+	} {
+		plan := explain(t, s, query)
+		if strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s: %s", name, plan)
+		}
+	}
+}
+
+func explain(t *testing.T, s *Store, query string) string {
+	t.Helper()
+	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, detail)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(plan, "; ")
+}
+
+func TestTurns(t *testing.T) {
+	turns := newTurns()
+	leave, err := turns.take(t.Context(), feed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := make(chan lane, 4)
+	var wg sync.WaitGroup
+	queue := func(l lane, waiting int) {
+		t.Helper()
+		wg.Go(func() {
+			leave, err := turns.take(t.Context(), l)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			order <- l
+			leave()
+		})
+		until(t, func() bool {
+			turns.mu.Lock()
+			defer turns.mu.Unlock()
+			return len(turns.waiting[hotline])+len(turns.waiting[feed]) == waiting
+		})
+	}
+	queue(feed, 1)
+	queue(feed, 2)
+	queue(hotline, 3)
+	queue(hotline, 4)
+	leave()
+	wg.Wait()
+	for i, want := range []lane{hotline, hotline, feed, feed} {
+		if got := <-order; got != want {
+			t.Errorf("turn %d goes to lane %d, want %d", i, got, want)
+		}
+	}
+}
+
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); !done(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("deadline passed")
+		}
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	s, err := Open(b.Context(), Config{Path: filepath.Join(b.TempDir(), "relay.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	n := 0
+	for b.Loop() {
+		batch := make([]store.Object, 1000)
+		for i := range batch {
+			n++
+			batch[i] = store.Object{ID: fmt.Sprintf("indicator--%032x", n*2654435761), Type: "indicator", SpecVersion: "2.1", Version: time.Unix(1, 0), Raw: make([]byte, 1100)}
+		}
+		if _, err := s.PutObjects(b.Context(), "c", batch, "x"); err != nil {
+			b.Fatal(err)
+		}
+		records, err := s.Undecided(b.Context(), store.View{Rule: "r"}, []string{"c"}, 1000)
+		if err != nil {
+			b.Fatal(err)
+		}
+		decisions := make([]store.Decision, len(records))
+		for i, r := range records {
+			decisions[i] = store.Decision{Seq: r.Seq, Share: true, Reason: "Allowed"}
+		}
+		if err := s.Decide(b.Context(), store.View{Rule: "r"}, decisions); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "objects/s")
+}
