@@ -47,7 +47,7 @@ demo: ## Two nations on real clusters exchange a feed and ring each other
 .PHONY: nations
 nations: ## Bring up N nations; leaves .nations/NAME.kubeconfig
 	@hack/preflight.sh nations
-	$(NATIONS) up --n $(N) $(ARGS)
+	$(NATIONS) up --number $(N) $(ARGS)
 
 .PHONY: nations-down
 nations-down: ## Take all nations down; leaves no process, mount or namespace

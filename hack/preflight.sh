@@ -9,9 +9,9 @@
 set -euo pipefail
 
 target=${1:?usage: hack/preflight.sh demo|test|nations|e2e}
-own="make $target KUBECONFIGS=a.kubeconfig,b.kubeconfig runs on two clusters of your own"
+own="use clusters of your own: make $target KUBECONFIGS=a.kubeconfig,b.kubeconfig"
 case $target in
-test) own="make lint verify-generate unit store need none of it, and make e2e KUBECONFIGS=a.kubeconfig,b.kubeconfig runs on two clusters of your own" ;;
+test) own="run make lint verify-generate unit store, which need none of it, and make e2e KUBECONFIGS=a.kubeconfig,b.kubeconfig" ;;
 nations) own="use clusters of your own: make demo KUBECONFIGS=a.kubeconfig,b.kubeconfig" ;;
 esac
 
@@ -49,7 +49,9 @@ if [ -n "${KUBECONFIGS:-}" ] && [ "$target" != nations ]; then
 	for file in ${KUBECONFIGS//,/ }; do
 		[ -r "$file" ] || lacks "kubeconfig $file cannot be read" "name two files that can: KUBECONFIGS=a.kubeconfig,b.kubeconfig"
 	done
-	[ "$target" = test ] || exit 0
+	[ "$target" != test ] || [ "$(uname -s)" = Linux ] ||
+		lacks "the API tests need Linux, this is $(uname -s)" "run make lint verify-generate unit store e2e"
+	exit
 fi
 
 [ "$(uname -s)" = Linux ] || lacks "the nations need Linux, this is $(uname -s)" "$own"
@@ -58,8 +60,14 @@ fi
 for kind in net mnt pid uts ipc cgroup; do
 	[ -e "/proc/self/ns/$kind" ] || lacks "the kernel has no $kind namespaces" "$own"
 done
+for controller in cpu cpuacct cpuset memory devices freezer blkio pids; do
+	grep -qE "^[0-9]+:([^:]*,)?$controller(,[^:]*)?:" /proc/self/cgroup ||
+		lacks "the kernel offers no cgroup v1 controller $controller" "boot with systemd.unified_cgroup_hierarchy=0, or $own"
+done
 grep -qw overlay /proc/filesystems || modprobe -q overlay 2>/dev/null ||
 	lacks "the kernel has no overlay file system" "$own"
+[ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || modprobe -q br_netfilter 2>/dev/null ||
+	lacks "the kernel has no br_netfilter" "$own"
 for tool in unshare ip mount; do
 	has "$tool" || lacks "the command $tool is missing" "apt-get install iproute2 util-linux, or $own"
 done
