@@ -6,7 +6,6 @@
 package envtest
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 
@@ -231,7 +230,6 @@ func TestImmutable(t *testing.T) {
 // TestRulesAreAllTried fails when a CEL rule is added without a case that breaks it.
 func TestRulesAreAllTried(t *testing.T) {
 	objects := fullObjects(t)
-	indexes := regexp.MustCompile(`\[\d+\]`)
 	tried := map[string]bool{}
 	note := func(object, field, message string) {
 		field = strings.TrimPrefix(indexes.ReplaceAllString(field, "[]"), wholeObject)

@@ -26,9 +26,19 @@ func readObject(t *testing.T, path string) *unstructured.Unstructured {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return parseObject(t, path, data)
+}
+
+// parseObject parses one manifest strictly. What it is from stands in messages.
+func parseObject(t *testing.T, from string, manifest []byte) *unstructured.Unstructured {
+	t.Helper()
 	object := &unstructured.Unstructured{}
-	if err := yaml.UnmarshalStrict(data, &object.Object); err != nil {
-		t.Fatalf("reading %s: %v", path, err)
+	asJSON, err := yaml.YAMLToJSONStrict(manifest)
+	if err == nil {
+		err = object.UnmarshalJSON(asJSON)
+	}
+	if err != nil {
+		t.Fatalf("reading %s: %v", from, err)
 	}
 	return object
 }
@@ -172,4 +182,20 @@ func putValue(at any, path []step, value any) any {
 	}
 	fields[s.name] = putValue(fields[s.name], rest, value)
 	return fields
+}
+
+// flatten visits the leaves of a tree in a fixed order.
+func flatten(path string, at any, visit func(path string, value any)) {
+	switch here := at.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(here)) {
+			flatten(strings.TrimPrefix(path+"."+name, "."), here[name], visit)
+		}
+	case []any:
+		for i, item := range here {
+			flatten(path+"["+strconv.Itoa(i)+"]", item, visit)
+		}
+	default:
+		visit(path, here)
+	}
 }

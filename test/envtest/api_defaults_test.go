@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build envtest
+
+package envtest
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// documentedDefaults are the values that the API server fills in, by kind and
+// path. Everything else that is left out stays out.
+var documentedDefaults = map[string]any{
+	"LocalCERT spec.issuerRef.kind":                "Issuer",
+	"LocalCERT spec.addresses[].priority":          int64(0),
+	"LocalCERT spec.relay.service.type":            "LoadBalancer",
+	"PeerCERT spec.endpoints[].priority":           int64(0),
+	"PeerCERT spec.trust.bundleRef.key":            "ca.crt",
+	"PeerCERT spec.state":                          "Active",
+	"PeerCERT spec.detection.intervalMilliseconds": int64(1000),
+	"PeerCERT spec.detection.misses":               int64(3),
+	"SharedFeed spec.export.sources[].unmarkedAs":  "AMBER+STRICT",
+	"SharedFeed spec.import.intervalSeconds":       int64(60),
+	"SharedFeed spec.import.maxObjects":            int64(1000000),
+}
+
+// TestDefaults leaves each field with a default out of a full object.
+func TestDefaults(t *testing.T) {
+	s := start(t)
+	objects := fullObjects(t)
+	seen := map[string]bool{}
+	for kind, schema := range schemas(t) {
+		walk("", schema, func(path string, field *apiextensionsv1.JSONSchemaProps) {
+			key := kind + " " + path
+			want, documented := documentedDefaults[key]
+			seen[key] = true
+			if (field.Default != nil) != documented {
+				t.Errorf("%s: the schema has the default %v, the table has %v", key, field.Default, want)
+			}
+			if !documented {
+				return
+			}
+			t.Run(key, func(t *testing.T) {
+				_, base := objectHaving(objects, kind, firstItem(path))
+				left := withValue(base, firstItem(path), absent{})
+				left.SetNamespace(s.Namespace)
+				if err := s.Client.Create(t.Context(), left, client.DryRunAll); err != nil {
+					t.Fatal(err)
+				}
+				got, _ := valueAt(left, firstItem(path))
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("the default (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+	for key := range documentedDefaults {
+		if !seen[key] {
+			t.Errorf("%s: there is no such field", key)
+		}
+	}
+}
+
+// TestNoOtherDefaults stores full objects: a field that is given stays as it is,
+// and nothing is added beside it.
+func TestNoOtherDefaults(t *testing.T) {
+	s := start(t)
+	for name, object := range fullObjects(t) {
+		t.Run(name, func(t *testing.T) {
+			stored := object.DeepCopy()
+			stored.SetNamespace(s.Namespace)
+			if err := s.Client.Create(t.Context(), stored, client.DryRunAll); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(object.Object["spec"], stored.Object["spec"]); diff != "" {
+				t.Errorf("spec changed (-given +stored):\n%s", diff)
+			}
+		})
+	}
+}
