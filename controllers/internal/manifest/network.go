@@ -1,0 +1,135 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"net"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
+	"github.com/certlink/certlink/relay/config"
+)
+
+// ConfigMap holds the relay's configuration.
+func ConfigMap(l *v1alpha1.LocalCERT, file []byte) (*unstructured.Unstructured, error) {
+	return render(corev1ac.ConfigMap(NamesOf(l.Name).Relay, l.Namespace).
+		WithLabels(Labels(l.Name)).
+		WithOwnerReferences(owner(l)).
+		WithData(map[string]string{relayconfig.File: string(file)}))
+}
+
+// LinkService stands before the link port, for peers.
+func LinkService(l *v1alpha1.LocalCERT) (*unstructured.Unstructured, error) {
+	kind := corev1.ServiceTypeLoadBalancer
+	if asked := l.Spec.Relay.Service.Type; asked != "" {
+		kind = corev1.ServiceType(asked)
+	}
+	s := corev1ac.Service(NamesOf(l.Name).Relay, l.Namespace).
+		WithLabels(Labels(l.Name)).
+		WithOwnerReferences(owner(l)).
+		WithSpec(corev1ac.ServiceSpec().
+			WithType(kind).
+			WithSelector(Selector(l.Name)).
+			WithPorts(servicePort("link", relayconfig.LinkPort)))
+	if len(l.Spec.Relay.Service.Annotations) > 0 {
+		s.WithAnnotations(l.Spec.Relay.Service.Annotations)
+	}
+	return render(s)
+}
+
+// LocalService stands before the local port. It leads to the relay also while
+// that is not ready: then its report is wanted most.
+func LocalService(l *v1alpha1.LocalCERT) (*unstructured.Unstructured, error) {
+	return render(corev1ac.Service(NamesOf(l.Name).Local, l.Namespace).
+		WithLabels(Labels(l.Name)).
+		WithOwnerReferences(owner(l)).
+		WithSpec(corev1ac.ServiceSpec().
+			WithType(corev1.ServiceTypeClusterIP).
+			WithPublishNotReadyAddresses(true).
+			WithSelector(Selector(l.Name)).
+			WithPorts(servicePort("local", relayconfig.LocalPort))))
+}
+
+func servicePort(name string, number int32) *corev1ac.ServicePortApplyConfiguration {
+	return corev1ac.ServicePort().WithName(name).WithPort(number).
+		WithTargetPort(intstr.FromString(name)).WithProtocol(corev1.ProtocolTCP)
+}
+
+// DisruptionBudget keeps evictions of the relay to one pod at a time.
+func DisruptionBudget(l *v1alpha1.LocalCERT) (*unstructured.Unstructured, error) {
+	return render(policyv1ac.PodDisruptionBudget(NamesOf(l.Name).Relay, l.Namespace).
+		WithLabels(Labels(l.Name)).
+		WithOwnerReferences(owner(l)).
+		WithSpec(policyv1ac.PodDisruptionBudgetSpec().
+			WithMaxUnavailable(intstr.FromInt32(1)).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(l.Name)))))
+}
+
+// NetworkPolicy lets in peers (link port), our operator and the pods of the same
+// namespace (local port) and the cluster (health and metrics), and lets out DNS
+// and connections to the ports of the peers.
+func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, peers []config.Peer) (*unstructured.Unstructured, error) {
+	tcp := func(number int32) *networkingv1ac.NetworkPolicyPortApplyConfiguration {
+		return networkingv1ac.NetworkPolicyPort().WithProtocol(corev1.ProtocolTCP).WithPort(intstr.FromInt32(number))
+	}
+	local := networkingv1ac.NetworkPolicyIngressRule().
+		WithPorts(tcp(relayconfig.LocalPort)).
+		WithFrom(networkingv1ac.NetworkPolicyPeer().WithPodSelector(metav1ac.LabelSelector()))
+	if operatorNamespace != "" && operatorNamespace != l.Namespace {
+		local.WithFrom(networkingv1ac.NetworkPolicyPeer().WithNamespaceSelector(
+			metav1ac.LabelSelector().WithMatchLabels(map[string]string{corev1.LabelMetadataName: operatorNamespace})))
+	}
+	toPeers := networkingv1ac.NetworkPolicyEgressRule()
+	for _, port := range peerPorts(peers) {
+		toPeers.WithPorts(tcp(port))
+	}
+	return render(networkingv1ac.NetworkPolicy(NamesOf(l.Name).Relay, l.Namespace).
+		WithLabels(Labels(l.Name)).
+		WithOwnerReferences(owner(l)).
+		WithSpec(networkingv1ac.NetworkPolicySpec().
+			WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(l.Name))).
+			WithPolicyTypes(networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress).
+			WithIngress(
+				networkingv1ac.NetworkPolicyIngressRule().WithPorts(tcp(relayconfig.LinkPort)),
+				local,
+				networkingv1ac.NetworkPolicyIngressRule().
+					WithPorts(tcp(relayconfig.HealthPort)).
+					WithFrom(networkingv1ac.NetworkPolicyPeer().WithNamespaceSelector(metav1ac.LabelSelector())),
+			).
+			WithEgress(
+				networkingv1ac.NetworkPolicyEgressRule().WithPorts(
+					networkingv1ac.NetworkPolicyPort().WithProtocol(corev1.ProtocolUDP).WithPort(intstr.FromInt32(53)),
+					tcp(53)),
+				toPeers,
+			)))
+}
+
+// peerPorts are the ports of the peers' endpoints. The link port is always
+// among them: a Service of this cluster may translate to it before the policy
+// is looked at.
+func peerPorts(peers []config.Peer) []int32 {
+	ports := []int32{relayconfig.LinkPort}
+	for _, p := range peers {
+		for _, e := range p.Endpoints {
+			if _, text, err := net.SplitHostPort(e.Address); err == nil {
+				if n, err := strconv.ParseUint(text, 10, 16); err == nil && n > 0 {
+					ports = append(ports, int32(n))
+				}
+			}
+		}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
