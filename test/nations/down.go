@@ -20,7 +20,7 @@ import (
 )
 
 // Down ends the named nations, or all if none is named, with everything in them. It needs nothing of them to be alive
-// and can be called at any time; with the last nation the hub ends too. Kubeconfigs in the repository's .nations go.
+// and can be called at any time; with the last nation the hub ends too. Their kubeconfigs go too.
 func Down(ctx context.Context, names ...string) error {
 	unlock, err := lock()
 	if err != nil {

@@ -41,16 +41,11 @@ type Nation struct {
 // Names are the nations that can be raised, in order.
 func Names() []string { return append([]string(nil), layout.Names...) }
 
-// Get returns a nation by name, whether it runs or not; kubeconfigs are looked for in the repository's .nations.
-func Get(name string) (*Nation, error) {
-	dir, err := kubeconfigDir("")
-	if err != nil {
-		return nil, err
-	}
-	return get(name, dir)
-}
+// kubeconfigNote is the file, in the nation's directory, that tells where Up has left the kubeconfig.
+const kubeconfigNote = "kubeconfig"
 
-func get(name, kubeconfigs string) (*Nation, error) {
+// Get returns a nation by name, whether it runs or not.
+func Get(name string) (*Nation, error) {
 	place, err := layout.Find(name)
 	if err != nil {
 		return nil, err
@@ -59,7 +54,14 @@ func get(name, kubeconfigs string) (*Nation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Nation{Name: name, place: place, dirs: state.Nation(place), kubeconfig: filepath.Join(kubeconfigs, name+".kubeconfig")}, nil
+	n := &Nation{Name: name, place: place, dirs: state.Nation(place)}
+	if text, err := os.ReadFile(n.dirs.Path(kubeconfigNote)); err == nil {
+		n.kubeconfig = string(text)
+		return n, nil
+	}
+	dir, err := kubeconfigDir("")
+	n.kubeconfig = filepath.Join(dir, name+".kubeconfig")
+	return n, err
 }
 
 // kubeconfigDir is where kubeconfigs are left for people: the given directory, or .nations in the repository, or in

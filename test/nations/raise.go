@@ -149,6 +149,9 @@ func (r *raiser) openDoor(ctx context.Context, n *Nation, pid int) error {
 	if err := os.WriteFile(n.dirs.Path("api-port"), []byte(strconv.Itoa(attached.APIPort)), 0o600); err != nil {
 		return fmt.Errorf("noting the port of the API server: %w", err)
 	}
+	if err := os.WriteFile(n.dirs.Path(kubeconfigNote), []byte(n.kubeconfig), 0o600); err != nil {
+		return fmt.Errorf("noting the place of the kubeconfig: %w", err)
+	}
 	server := fmt.Sprintf("https://127.0.0.1:%d", attached.APIPort)
 	return pki.WriteKubeconfig(n.dirs, "admin", server, n.kubeconfig)
 }

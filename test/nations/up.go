@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -31,7 +32,8 @@ type Options struct {
 	Names []string
 	// Fresh takes the nations down first, with everything in them.
 	Fresh bool
-	// KubeconfigDir is where NAME.kubeconfig is left; empty means .nations in the repository.
+	// KubeconfigDir is where NAME.kubeconfig is left; empty means .nations in the repository, or in the working directory
+	// outside of it.
 	KubeconfigDir string
 	// Output receives a line for each step; nil means standard error.
 	Output io.Writer
@@ -104,10 +106,11 @@ func (r *raiser) all(ctx context.Context) ([]*Nation, error) {
 	all := make([]*Nation, len(r.options.Names))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, name := range r.options.Names {
-		n, err := get(name, r.options.KubeconfigDir)
+		n, err := Get(name)
 		if err != nil {
 			return nil, err
 		}
+		n.kubeconfig = filepath.Join(r.options.KubeconfigDir, name+".kubeconfig")
 		all[i] = n
 		group.Go(func() error {
 			if err := r.raise(ctx, n); err != nil {
