@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+)
+
+var errNoHarness = errors.New("raising nations needs Linux: use clusters of your own with make demo KUBECONFIGS=a.kubeconfig,b.kubeconfig")
+
+// Nations says that there can be none here.
+func Nations(context.Context, int, Programs, io.Writer) ([]*Cluster, error) { return nil, errNoHarness }
+
+// Preflight says in one line what keeps the harness from working here.
+func Preflight() error { return errNoHarness }
+
+// Cut says that there is no path to cut here.
+func Cut(context.Context, *Cluster, *Cluster) error { return errNoHarness }
+
+// CutOneWay says that there is no path to cut here.
+func CutOneWay(context.Context, *Cluster, *Cluster) error { return errNoHarness }
+
+// Restore says that there is no path to heal here.
+func Restore(context.Context) error { return errNoHarness }
+
+// tool returns the path of helm or kubectl.
+func tool(_ context.Context, name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("looking for %s, which must be installed: %w", name, err)
+	}
+	return path, nil
+}
