@@ -115,8 +115,8 @@ func (s *Snapshot) explain(chain []*x509.Certificate, id spiffeid.ID, peer confi
 	for i, c := range chain {
 		if now.After(c.NotAfter) || now.Before(c.NotBefore) {
 			e.Cause = report.CauseExpired
-			e.Reason = fmt.Sprintf("certificate %d of the chain that %q shows is valid from %s to %s, and it is %s here: the peer must renew it, or one of the two clocks is wrong",
-				i+1, peer.TrustDomain, stamp(c.NotBefore), stamp(c.NotAfter), stamp(now))
+			e.Reason = fmt.Sprintf("certificate %d of the chain that %q shows is valid only from %s to %s: the peer must renew it, or one of the two clocks is wrong",
+				i+1, peer.TrustDomain, stamp(c.NotBefore), stamp(c.NotAfter))
 			return e
 		}
 	}

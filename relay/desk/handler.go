@@ -1,0 +1,226 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/certlink/certlink/relay/access"
+	"github.com/certlink/certlink/relay/problem"
+	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// maxBody is the largest request of the hotline's paths: a text of MaxTextBytes,
+// every byte of which JSON may write as six.
+const maxBody = 6*MaxTextBytes + 16<<10
+
+// maxList is the largest page of messages.
+const (
+	defaultList = 50
+	maxList     = 1000
+)
+
+// ListRequest selects messages, newest first.
+type ListRequest struct {
+	// Direction is "in", "out" or "" for both.
+	Direction string
+	// Peer by name or trust domain; "" for all.
+	Peer string
+	// Before continues a list: MessageList.Next of the page before. Zero begins.
+	Before int64
+	// Limit is 1 to 1000.
+	Limit int
+}
+
+// Hotline is what the desk asks of the hotline. All methods may be called
+// concurrently; what they store is durable on return. Their errors are
+// *InvalidError and those of package store.
+type Hotline interface {
+	// Send stores a message of ours for delivery. Repeating a request with the
+	// same id returns what is stored, and false.
+	Send(ctx context.Context, req SendRequest) (m Message, created bool, err error)
+	// Acknowledge stores the acknowledgement of a received message and returns it.
+	// Repeating is store.ErrConflict.
+	Acknowledge(ctx context.Context, peer, id string, req AckRequest) (Message, error)
+	// List returns a page of messages.
+	List(ctx context.Context, req ListRequest) (MessageList, error)
+	// Get returns one message with its signed forms.
+	Get(ctx context.Context, direction, peer, id string) (Message, error)
+}
+
+// Parts are what the local port serves.
+type Parts struct {
+	// Report answers report.Path. Required.
+	Report http.Handler
+	// Hotline serves the desk. Required.
+	Hotline Hotline
+	// TAXII answers everything below /taxii2/. Required.
+	TAXII http.Handler
+}
+
+// NewHandler returns the handler of the local port. It judges by access.RoleFrom:
+// a request without a role gets nothing.
+func NewHandler(p Parts) http.Handler {
+	h := &handler{hotline: p.Hotline}
+	mux := http.NewServeMux()
+	desk := []access.Role{access.RoleDesk}
+	all := []access.Role{access.RoleOperator, access.RoleDesk}
+	mux.Handle("GET "+report.Path, only(all, p.Report))
+	mux.Handle("POST "+PathMessages, only(desk, reply(h.send)))
+	mux.Handle("GET "+PathMessages, only(desk, reply(h.list)))
+	mux.Handle("GET "+PathMessage, only(desk, reply(h.get)))
+	mux.Handle("POST "+PathAcknowledge, only(desk, reply(h.acknowledge)))
+	mux.Handle("/taxii2/", only([]access.Role{access.RoleDesk, access.RoleTool}, p.TAXII))
+	mux.Handle("/", only(nil, nil))
+	return mux
+}
+
+// only lets the roles through, and tells a known client what is missing.
+func only(roles []access.Role, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		role, ok := access.RoleFrom(r.Context())
+		switch {
+		case !ok:
+			problem.Write(w, http.StatusForbidden, "the client certificate has no role here")
+		case next == nil:
+			problem.Write(w, http.StatusNotFound, "there is nothing at this path")
+		case !slices.Contains(roles, role):
+			problem.Write(w, http.StatusForbidden, fmt.Sprintf("the role %q may not do this; it takes one of %q", role, roles))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+type handler struct{ hotline Hotline }
+
+// reply writes what an action returns: its status and body, or its error.
+func reply(action func(r *http.Request) (int, any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		status, body, err := action(r)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		// An error here means that the client is gone: there is nobody to tell.
+		_ = json.NewEncoder(w).Encode(body)
+	})
+}
+
+func (h *handler) send(r *http.Request) (int, any, error) {
+	var req SendRequest
+	if err := decode(r, &req); err != nil {
+		return 0, nil, err
+	}
+	m, created, err := h.hotline.Send(r.Context(), req)
+	if created {
+		return http.StatusCreated, m, err
+	}
+	return http.StatusOK, m, err
+}
+
+func (h *handler) acknowledge(r *http.Request) (int, any, error) {
+	var req AckRequest
+	if err := decode(r, &req); err != nil {
+		return 0, nil, err
+	}
+	m, err := h.hotline.Acknowledge(r.Context(), r.PathValue("peer"), r.PathValue("id"), req)
+	return http.StatusCreated, m, err
+}
+
+func (h *handler) get(r *http.Request) (int, any, error) {
+	m, err := h.hotline.Get(r.Context(), r.PathValue("direction"), r.PathValue("peer"), r.PathValue("id"))
+	return http.StatusOK, m, err
+}
+
+func (h *handler) list(r *http.Request) (int, any, error) {
+	query := r.URL.Query()
+	req := ListRequest{Direction: query.Get("direction"), Peer: query.Get("peer"), Limit: defaultList}
+	invalid := &InvalidError{}
+	if req.Direction != "" && req.Direction != "in" && req.Direction != "out" {
+		invalid.Faults = append(invalid.Faults, Fault{Field: "direction", Reason: "must be in or out"})
+	}
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxList {
+			invalid.Faults = append(invalid.Faults, Fault{Field: "limit", Reason: fmt.Sprintf("must be 1 to %d", maxList)})
+		}
+		req.Limit = n
+	}
+	if text := query.Get("before"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 1 {
+			invalid.Faults = append(invalid.Faults, Fault{Field: "before", Reason: "must be the next of a page before"})
+		}
+		req.Before = n
+	}
+	if len(invalid.Faults) > 0 {
+		return 0, nil, invalid
+	}
+	page, err := h.hotline.List(r.Context(), req)
+	if page.Messages == nil {
+		page.Messages = []Message{}
+	}
+	return http.StatusOK, page, err
+}
+
+// errBody marks a body that is no request; errLarge one that is too large.
+var (
+	errBody  = errors.New("reading the request")
+	errLarge = errors.New("the request is too large")
+)
+
+// decode reads a JSON body without unknown fields.
+func decode(r *http.Request, into any) error {
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil && decoder.Decode(&struct{}{}) != io.EOF {
+		err = errors.New("there is something behind the JSON object")
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return errLarge
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errBody, err)
+	}
+	return nil
+}
+
+// writeError answers with the problem that an error means.
+func writeError(w http.ResponseWriter, err error) {
+	if invalid, ok := errors.AsType[*InvalidError](err); ok {
+		problem.Write(w, http.StatusUnprocessableEntity, invalid.Error())
+		return
+	}
+	for _, known := range []struct {
+		err    error
+		status int
+		detail string
+	}{
+		{errBody, http.StatusBadRequest, err.Error()},
+		{errLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than %d bytes", maxBody)},
+		{store.ErrNotFound, http.StatusNotFound, "there is no such message"},
+		{store.ErrConflict, http.StatusConflict, err.Error()},
+		{store.ErrFull, http.StatusInsufficientStorage, "the relay's storage is full: nothing was stored; make room and send again"},
+	} {
+		if errors.Is(err, known.err) {
+			problem.Write(w, known.status, known.detail)
+			return
+		}
+	}
+	problem.Write(w, http.StatusInternalServerError, "the relay could not do this; its log says why")
+}

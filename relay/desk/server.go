@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package desk
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/certlink/certlink/relay/access"
+	"github.com/certlink/certlink/relay/gate"
+	"github.com/certlink/certlink/relay/identity"
+	"github.com/certlink/certlink/relay/report"
+)
+
+// Bounds of the local port, whose clients are our own.
+const (
+	protocol       = "http/1.1"
+	maxHeaderBytes = 16 << 10
+	readTimeout    = time.Minute
+	writeTimeout   = 5 * time.Minute // more than report.MaxWait, and a page to a slow tool
+	idleTimeout    = 2 * report.MaxWait
+	heldPerClient  = 256
+	drain          = 8 * time.Second
+)
+
+// ServerConfig is what a Server needs.
+type ServerConfig struct {
+	// Listener accepts the TCP connections; Run closes it. Required.
+	Listener net.Listener
+	// Identity has our certificate and the CA of our clients. Required.
+	Identity *identity.Source
+	// Handler serves requests that have a role. Required.
+	Handler http.Handler
+	// Log is required.
+	Log *slog.Logger
+	// Metrics is where metrics are registered. Required.
+	Metrics prometheus.Registerer
+}
+
+// Server is the local port: mutual TLS with our own CA, and a role from the
+// client's SPIFFE ID.
+type Server struct {
+	cfg  ServerConfig
+	gate *gate.Gate
+}
+
+// NewServer checks the configuration. Nothing is accepted before Run.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	if cfg.Identity == nil || cfg.Handler == nil || cfg.Log == nil || cfg.Metrics == nil {
+		return nil, errors.New("local server needs an identity, a handler, a logger and metrics")
+	}
+	s := &Server{cfg: cfg}
+	var err error
+	s.gate, err = gate.New(gate.Config{
+		Listener:  cfg.Listener,
+		TLS:       func() *tls.Config { return cfg.Identity.Current().LocalServer([]string{protocol}, hasRole) },
+		Protocols: map[string]int{protocol: heldPerClient},
+		Client:    clientRole,
+		Refused: func(remote net.Addr, err error) {
+			cfg.Log.Debug("local connection refused", "remote", remote.String(), "error", err)
+		},
+		Log:     cfg.Log,
+		Metrics: gate.NewMetrics(cfg.Metrics, "local"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("building the local port: %w", err)
+	}
+	return s, nil
+}
+
+// Run accepts and serves until the context ends, then lets requests finish for a
+// while; those that wait for a change end at once.
+func (s *Server) Run(ctx context.Context) error {
+	server := &http.Server{
+		Handler:           s.cfg.Handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       connected,
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.gate.Run(ctx) })
+	group.Go(func() error {
+		if err := server.Serve(s.gate.Listener(protocol)); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving the local port: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		limit, cancel := context.WithTimeout(context.Background(), drain)
+		defer cancel()
+		if server.Shutdown(limit) != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// roleOf reads the role of a SPIFFE ID of ours.
+func roleOf(path string) (access.Role, bool) {
+	switch role := access.Role(strings.TrimPrefix(path, "/")); role {
+	case access.RoleOperator, access.RoleDesk, access.RoleTool:
+		return role, true
+	default:
+		return "", false
+	}
+}
+
+// hasRole closes the door, in the handshake, to certificates of ours that are for
+// something else.
+func hasRole(id spiffeid.ID) error {
+	if _, ok := roleOf(id.Path()); !ok {
+		return fmt.Errorf("the certificate is for %s, which has no role on the local port", id)
+	}
+	return nil
+}
+
+// clientRole names a client by its role, for the bound on connections.
+func clientRole(state tls.ConnectionState) (string, error) {
+	if len(state.PeerCertificates) == 0 || len(state.PeerCertificates[0].URIs) != 1 {
+		return "", errors.New("the connection has no identity")
+	}
+	role, ok := roleOf(state.PeerCertificates[0].URIs[0].Path)
+	if !ok {
+		return "", errors.New("the connection has no role")
+	}
+	return string(role), nil
+}
+
+// connected puts the role into the context of a connection's requests.
+func connected(ctx context.Context, conn net.Conn) context.Context {
+	authenticated, ok := conn.(*gate.Conn)
+	if !ok {
+		return ctx // and so nobody
+	}
+	return access.WithRole(ctx, access.Role(authenticated.Client))
+}
