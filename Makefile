@@ -91,7 +91,7 @@ verify-generate: ## Fail if generated files are not what make generate writes
 
 .PHONY: unit
 unit: ## Unit tests with the race detector
-	$(RACE) $(ARGS) $$(go list ./... | grep -vE '/(test|hack)/|/relay/store(/|$$)|/charts/')
+	$(RACE) $(ARGS) $$(go list ./... | grep -vE '/test/(envtest|nations|faults|e2e)|/relay/store(/|$$)|/charts/')
 
 .PHONY: store
 store: ## The conformance suite of the stores

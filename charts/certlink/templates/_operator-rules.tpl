@@ -1,3 +1,106 @@
 {{/* Written by hack/generate.sh from the RBAC markers of controllers/. */}}
 {{- define "certlink.operatorRules" -}}
+- apiGroups:
+  - ""
+  resources:
+  - configmaps
+  - services
+  verbs:
+  - create
+  - get
+  - list
+  - patch
+  - watch
+- apiGroups:
+  - ""
+  resources:
+  - pods
+  verbs:
+  - get
+  - list
+  - patch
+  - watch
+- apiGroups:
+  - ""
+  resources:
+  - secrets
+  verbs:
+  - get
+- apiGroups:
+  - apps
+  resources:
+  - statefulsets
+  verbs:
+  - create
+  - get
+  - list
+  - patch
+  - watch
+- apiGroups:
+  - cert-manager.io
+  resources:
+  - certificates
+  - issuers
+  verbs:
+  - create
+  - get
+  - list
+  - patch
+  - watch
+- apiGroups:
+  - cert-manager.io
+  resources:
+  - clusterissuers
+  verbs:
+  - get
+- apiGroups:
+  - certlink.dev
+  resources:
+  - hotlines
+  - localcerts
+  - peercerts
+  - sharedfeeds
+  verbs:
+  - get
+  - list
+  - watch
+- apiGroups:
+  - certlink.dev
+  resources:
+  - localcerts/finalizers
+  verbs:
+  - update
+- apiGroups:
+  - certlink.dev
+  resources:
+  - localcerts/status
+  verbs:
+  - patch
+- apiGroups:
+  - events.k8s.io
+  resources:
+  - events
+  verbs:
+  - create
+  - patch
+- apiGroups:
+  - networking.k8s.io
+  resources:
+  - networkpolicies
+  verbs:
+  - create
+  - get
+  - list
+  - patch
+  - watch
+- apiGroups:
+  - policy
+  resources:
+  - poddisruptionbudgets
+  verbs:
+  - create
+  - get
+  - list
+  - patch
+  - watch
 {{- end }}
