@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package taxii is TAXII 2.1 (OASIS Standard, 10 June 2021): a server's Handler
+// over a Backend, and a Client.
+//
+// The Handler promises that every answer, an error too, is TAXII with the right
+// media type; that what a caller may not see answers as if it were not there;
+// that pages ascend by date added, which no two records share; that a page's
+// cursor is stateless and outlives a restart; that one bad object of a POST
+// never rejects the others; and that an object goes out as the bytes that came in.
+// Memory is bounded: by MaxContentLength and MaxObjectsPerPost for what comes
+// in, by MaxPageBytes for what goes out, each times the requests at once.
+//
+// The Client promises that a page is streamed with one object in memory,
+// whatever the server sends; that it follows no redirect and leaves the server
+// it was made for never; and that what it repeats of a server's words in an
+// error is short and printable.
+//
+// Neither authenticates: the listener does, and the Backend judges by what it
+// finds in the request's context. See docs/taxii.md for what is served and what
+// is not yet.
+package taxii

@@ -1,0 +1,281 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package taxii
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// Limits of the Handler.
+const (
+	// MaxContentLength is the longest body of a POST: 10 MiB.
+	MaxContentLength = 10 << 20
+	// MaxObjectsPerPost is the largest number of objects in it.
+	MaxObjectsPerPost = store.MaxRecords
+	// DefaultLimit and MaxLimit are numbers of objects in a page.
+	DefaultLimit = 1000
+	MaxLimit     = 5000
+	// MaxPageBytes ends a page early: it holds no object behind the one that
+	// reaches this size.
+	MaxPageBytes = 8 << 20
+	// MaxRequests and MaxRequestsPerCaller are numbers of requests at once that
+	// carry objects. Beyond them the answer is 503, come again.
+	MaxRequests          = 16
+	MaxRequestsPerCaller = 4
+)
+
+// Backend is what a Handler serves. Its methods judge by the context who asks;
+// they may be called concurrently. An error that is a *ProtocolError, or
+// store.ErrNotFound or store.ErrFull, becomes that answer; any other is a 500
+// that tells the caller nothing.
+type Backend interface {
+	// Caller names who asks, or refuses with Unauthorized or Forbidden. The
+	// name bounds requests at once and owns statuses.
+	Caller(ctx context.Context) (string, error)
+	// Collections lists what the caller may see, in a stable order.
+	Collections(ctx context.Context) ([]Collection, error)
+	// Collection returns one by id or alias, or NotFound.
+	Collection(ctx context.Context, idOrAlias string) (Collection, error)
+	// Objects returns a page of a collection that Collection returned with CanRead.
+	Objects(ctx context.Context, collectionID string, q store.Query) (store.Page, error)
+	// Add stores objects in a collection with CanWrite, all or none; durable on
+	// return. The outcomes are in the order of the objects.
+	Add(ctx context.Context, collectionID string, objects []stix.Object) ([]store.Outcome, error)
+}
+
+// Options of a Handler.
+type Options struct {
+	// Root is the path segment of the one API root. Required.
+	Root string
+	// Title and Description of the server and its API root. A title is required.
+	Title, Description string
+	// Backend is required.
+	Backend Backend
+	// Clock; nil means time.Now.
+	Clock func() time.Time
+	// Logger; nil means none.
+	Logger *slog.Logger
+	// Registry for metrics; nil means none. The port is their label, a word of ours.
+	Registry prometheus.Registerer
+	Port     string
+}
+
+// handler is the http.Handler of a Backend.
+type handler struct {
+	Options
+	statuses *statuses
+	slots    *slots
+	metrics  *metrics
+}
+
+// NewHandler returns the handler of everything below /taxii2/. It panics if a
+// required option is missing.
+func NewHandler(o Options) http.Handler {
+	if o.Root == "" || o.Title == "" || o.Backend == nil {
+		panic("taxii: NewHandler needs Root, Title and Backend")
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &handler{Options: o, statuses: newStatuses(), slots: newSlots(), metrics: newMetrics(o.Registry, o.Port)}
+}
+
+// call is a request on its way to its endpoint.
+type call struct {
+	*http.Request
+	caller string
+	// id is the variable part of the path.
+	id string
+}
+
+// endpoint is one resource with its methods.
+type endpoint struct {
+	name      string
+	get, post func(w http.ResponseWriter, c *call) error
+}
+
+// route finds the endpoint of a path. Every TAXII path ends with a slash (TAXII
+// 2.1 section 1.6.3).
+func (h *handler) route(path string) (e endpoint, id string) {
+	rest, ok := strings.CutPrefix(path, "/taxii2/")
+	if !ok || rest != "" && !strings.HasSuffix(rest, "/") {
+		return endpoint{}, ""
+	}
+	parts := strings.Split(strings.TrimSuffix(rest, "/"), "/")
+	switch {
+	case rest == "":
+		return endpoint{name: "discovery", get: h.discovery}, ""
+	case parts[0] != h.Root:
+		return endpoint{}, ""
+	case len(parts) == 1:
+		return endpoint{name: "root", get: h.apiRoot}, ""
+	case len(parts) == 3 && parts[1] == "status":
+		return endpoint{name: "status", get: h.status}, parts[2]
+	case parts[1] != "collections":
+		return endpoint{}, ""
+	case len(parts) == 2:
+		return endpoint{name: "collections", get: h.collections}, ""
+	case len(parts) == 3:
+		return endpoint{name: "collection", get: h.collection}, parts[2]
+	case len(parts) == 4 && parts[3] == "objects":
+		return endpoint{name: "objects", get: h.objects, post: h.add}, parts[2]
+	}
+	return endpoint{}, ""
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e, id := h.route(r.URL.Path)
+	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	err := h.serve(seen, r, e, id)
+	if err != nil {
+		h.answer(seen, r, e, err)
+	}
+	if e.name == "" {
+		e.name = "none"
+	}
+	h.metrics.requests.WithLabelValues(e.name, strconv.Itoa(seen.status)).Inc()
+}
+
+// serve checks in the order in which an answer gives least away: who asks, then
+// what for, then how.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, e endpoint, id string) error {
+	caller, err := h.Backend.Caller(r.Context())
+	if err != nil {
+		return err
+	}
+	if e.name == "" {
+		return NotFound()
+	}
+	act := e.get
+	switch {
+	case r.Method == http.MethodGet:
+	case r.Method == http.MethodPost && e.post != nil:
+		act = e.post
+	default:
+		wrong := problem(http.StatusMethodNotAllowed, "Method not allowed", "this resource has no %s", brief(r.Method))
+		if wrong.allow = http.MethodGet; e.post != nil {
+			wrong.allow += ", " + http.MethodPost
+		}
+		return wrong
+	}
+	if !accepts(r.Header) {
+		return problem(http.StatusNotAcceptable, "Media type not available", "send the header Accept: %s", MediaType)
+	}
+	return act(w, &call{Request: r, caller: caller, id: id})
+}
+
+// answer sends an error, unless an answer is on its way already.
+func (h *handler) answer(w *statusWriter, r *http.Request, e endpoint, err error) {
+	if r.Context().Err() != nil && !isProtocolError(err) {
+		w.status = 499 // nobody waits for the answer any more; the number is nginx's
+		return
+	}
+	answer, report := asProtocolError(err)
+	if report {
+		answer.ErrorID = uuid.NewString()
+		h.Logger.ErrorContext(r.Context(), "TAXII request failed", "port", h.Port, "endpoint", e.name, "error_id", answer.ErrorID, "error", err)
+	}
+	answer.write(w)
+}
+
+func isProtocolError(err error) bool {
+	var known *ProtocolError
+	return errors.As(err, &known)
+}
+
+// statusWriter remembers the status for the metrics.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// send writes a whole answer. An error of writing is the client's trouble.
+func send(w http.ResponseWriter, status int, body []byte) {
+	header(w, len(body))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+func header(w http.ResponseWriter, length int) {
+	h := w.Header()
+	h.Set("Content-Type", MediaType)
+	h.Set("Content-Length", strconv.Itoa(length))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+func sendJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	send(w, status, body)
+	return nil
+}
+
+// plainHost is a host that can be repeated in a URL.
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]_-]{1,255}$`)
+
+func (h *handler) discovery(w http.ResponseWriter, c *call) error {
+	root := "/taxii2/" + h.Root + "/"
+	if plainHost.MatchString(c.Host) {
+		root = "https://" + c.Host + root
+	}
+	return sendJSON(w, http.StatusOK, Discovery{Title: h.Title, Description: h.Description, Default: root, APIRoots: []string{root}})
+}
+
+func (h *handler) apiRoot(w http.ResponseWriter, _ *call) error {
+	return sendJSON(w, http.StatusOK, APIRoot{Title: h.Title, Description: h.Description, Versions: []string{version}, MaxContentLength: MaxContentLength})
+}
+
+func (h *handler) collections(w http.ResponseWriter, c *call) error {
+	list, err := h.Backend.Collections(c.Context())
+	if err != nil {
+		return err
+	}
+	return sendJSON(w, http.StatusOK, Collections{Collections: list})
+}
+
+func (h *handler) collection(w http.ResponseWriter, c *call) error {
+	one, err := h.Backend.Collection(c.Context(), c.id)
+	if err != nil {
+		return err
+	}
+	return sendJSON(w, http.StatusOK, one)
+}
+
+func (h *handler) status(w http.ResponseWriter, c *call) error {
+	s, ok := h.statuses.get(c.caller, c.id)
+	if !ok {
+		return NotFound()
+	}
+	return sendJSON(w, http.StatusOK, s)
+}

@@ -1,0 +1,91 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package taxii
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// ErrStalled: the server said nothing for too long.
+var ErrStalled = errors.New("the server said nothing for too long")
+
+// ErrTooLong: a page does not end.
+var ErrTooLong = fmt.Errorf("a page is longer than %d bytes", maxPageBytes)
+
+// watcher ends a request when nothing has come for a while. A page may take
+// long as long as it moves.
+type watcher struct {
+	timer  *time.Timer
+	stall  time.Duration
+	cancel context.CancelCauseFunc
+}
+
+type watcherKey struct{}
+
+func watch(ctx context.Context, stall time.Duration) (context.Context, *watcher) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &watcher{stall: stall, cancel: cancel}
+	w.timer = time.AfterFunc(stall, func() { cancel(ErrStalled) })
+	return context.WithValue(ctx, watcherKey{}, w), w
+}
+
+// watcherOf returns the watcher of a request, or one that watches nothing.
+func watcherOf(ctx context.Context) *watcher {
+	w, _ := ctx.Value(watcherKey{}).(*watcher)
+	return w
+}
+
+// expect starts the time anew, with a pause before it.
+func (w *watcher) expect(pause time.Duration) {
+	if w != nil {
+		w.timer.Reset(pause + w.stall)
+	}
+}
+
+func (w *watcher) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// cause replaces "context canceled" by the reason.
+func (w *watcher) cause(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), ErrStalled) {
+		return ErrStalled
+	}
+	return err
+}
+
+// body watches, and bounds, the body of an answer.
+func (w *watcher) body(ctx context.Context, body io.ReadCloser) io.ReadCloser {
+	w.expect(0)
+	return &watchedBody{ReadCloser: body, watcher: w, ctx: ctx, rest: maxPageBytes}
+}
+
+type watchedBody struct {
+	io.ReadCloser
+	*watcher
+	//nolint:containedctx // the request's own, to tell why a read ended
+	ctx  context.Context
+	rest int64
+}
+
+// Read implements io.Reader.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	if b.rest <= 0 {
+		return 0, ErrTooLong
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.rest)])
+	b.rest -= int64(n)
+	if n > 0 {
+		b.expect(0)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = b.cause(b.ctx, err)
+	}
+	return n, err
+}
