@@ -71,7 +71,9 @@ await_builder() {
 summary() {
 	local i
 	printf '\n=== summary\n'
-	cat "$logs"/*.log | grep -E '^(ok|FAIL|---? FAIL|\s+--- FAIL|panic:)\s' | grep -v 'no test files'
+	for i in "${names[@]}"; do
+		if [ -f "$logs/$i.log" ]; then grep -E '^(ok|FAIL|\s*--- FAIL:|panic:)\s' "$logs/$i.log"; fi
+	done
 	printf '\n%-18s %-8s %s\n' stage result time
 	for i in "${!names[@]}"; do
 		printf '%-18s %-8s %d:%02d\n' "${names[$i]}" "${results[$i]}" $((seconds[i] / 60)) $((seconds[i] % 60))
