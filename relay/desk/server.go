@@ -81,7 +81,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 }
 
 // Run accepts and serves until the context ends, then lets requests finish for a
-// while; those that wait for a change end at once.
+// while.
 func (s *Server) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           s.cfg.Handler,
@@ -91,7 +91,6 @@ func (s *Server) Run(ctx context.Context) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       connected,
 	}
 	group, ctx := errgroup.WithContext(ctx)

@@ -58,6 +58,9 @@ func (r *Reporter) wait(w http.ResponseWriter, req *http.Request, since string, 
 		case <-changed:
 		case <-req.Context().Done():
 			return report.Report{}, false
+		case <-r.ended:
+			w.WriteHeader(http.StatusNotModified)
+			return report.Report{}, false
 		case <-limit.C:
 			w.WriteHeader(http.StatusNotModified)
 			return report.Report{}, false

@@ -67,6 +67,7 @@ type Reporter struct {
 	poke    chan struct{}
 	waiters chan struct{} // one token for each that waits
 	prefix  string        // of the revisions of this process
+	ended   chan struct{} // closed when Run ends
 
 	mu      sync.Mutex // guards what follows
 	current report.Report
@@ -89,6 +90,7 @@ func New(cfg Config) (*Reporter, error) {
 		poke:    make(chan struct{}, 1),
 		waiters: make(chan struct{}, maxWaiters),
 		prefix:  rand.Text()[:8],
+		ended:   make(chan struct{}),
 		next:    make(chan struct{}),
 	}, nil
 }
@@ -101,8 +103,10 @@ func (r *Reporter) Changed() {
 	}
 }
 
-// Run looks at the parts until the context ends.
+// Run looks at the parts until the context ends; then those who wait for a change
+// are answered at once. It is called once.
 func (r *Reporter) Run(ctx context.Context) error {
+	defer close(r.ended)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
