@@ -171,7 +171,8 @@ type PeerPath struct {
 	// +kubebuilder:validation:MaxLength=261
 	Address string `json:"address,omitempty"`
 
-	// state of the path: Up when the last probes came back, Down otherwise.
+	// state of the path: Up when the last probes came back, Down when they did
+	// not, Unknown before the first was decided.
 	// +required
 	// +kubebuilder:validation:Enum=Up;Down;Unknown
 	State string `json:"state,omitempty"`

@@ -91,6 +91,8 @@ func endpointOf(object, list string) []spoiled {
 		"address with a malformed IPv6 host":   "[2001:db8:::a]:8443",
 		"address with an empty host":           ":8443",
 		"address whose host begins with a dot": ".alfa.example:8443",
+		"address with an empty label":          "relay..alfa.example:8443",
+		"address whose label ends with a dash": "relay-.alfa.example:8443",
 		"address with a space":                 "relay alfa:8443",
 	} {
 		field := list + "[0].address"
@@ -276,6 +278,8 @@ func TestAccepted(t *testing.T) {
 		{"a trust domain of one label", "peercert-bundle", fieldValues{"spec.identity.trustDomain": "b"}},
 		{"a display name in another script", "localcert", fieldValues{"spec.identity.displayName": "ЦЕРТ Альфа"}},
 		{"an IPv6 address", "peercert-bundle", fieldValues{"spec.endpoints[0].address": "[2001:db8::b]:65535"}},
+		{"an address in capital letters", "peercert-bundle", fieldValues{"spec.endpoints[0].address": "RELAY-1.Bravo.example:8443"}},
+		{"an address of one label", "peercert-bundle", fieldValues{"spec.endpoints[0].address": "relay:8443"}},
 		{"an IPv4 address", "peercert-bundle", fieldValues{"spec.endpoints[0].address": "192.0.2.1:1"}},
 		{"no endpoints", "peercert-bundle", fieldValues{"spec.endpoints": absent{}}},
 		{"identity without contact and country", "localcert", fieldValues{"spec.identity.contact": absent{}, "spec.identity.country": absent{}}},

@@ -122,11 +122,11 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// TestKubectl uses the short names, the category and explain as a person would.
+// TestKubectl applies the samples and uses the short names, the category and explain as a person would.
 func TestKubectl(t *testing.T) {
 	s := start(t)
-	for _, sample := range samples(t) {
-		create(t, s, sample)
+	if got := lines(s.kubectl(t, "apply", "-f", samplesDir)); len(got) != len(samples(t)) {
+		t.Errorf("applying config/samples as the README has it: %q", got)
 	}
 	if got := lines(s.kubectl(t, "get", "lcert,pcert,sfeed,hl", "-o", "name")); !slices.Equal(got, []string{
 		"localcert.certlink.dev/alfa", "peercert.certlink.dev/bravo",

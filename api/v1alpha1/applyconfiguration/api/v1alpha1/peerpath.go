@@ -12,7 +12,8 @@ package v1alpha1
 type PeerPathApplyConfiguration struct {
 	// address of the peer's endpoint.
 	Address *string `json:"address,omitempty"`
-	// state of the path: Up when the last probes came back, Down otherwise.
+	// state of the path: Up when the last probes came back, Down when they did
+	// not, Unknown before the first was decided.
 	State *string `json:"state,omitempty"`
 	// message says why the path is down.
 	Message *string `json:"message,omitempty"`
