@@ -1,0 +1,221 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// Send stores a message of ours; when it returns, the message is on stable
+// storage and will be sent until the peer's receipt is there. created is false
+// when the same request was stored before. Errors are a *desk.InvalidError, or
+// wrap store.ErrConflict (the id is that of another message) or store.ErrFull.
+func (e *Engine) Send(ctx context.Context, r desk.SendRequest) (m desk.Message, created bool, err error) {
+	l, p, err := e.draft(ctx, r)
+	if err != nil {
+		return desk.Message{}, false, err
+	}
+	if r.ID != "" {
+		stored, err := e.cfg.Store.GetMessage(ctx, store.Out, l.trustDomain, r.ID)
+		if err == nil {
+			return e.repeated(ctx, stored, p, r)
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return desk.Message{}, false, err
+		}
+	}
+	stored, err := e.enqueue(ctx, l, p)
+	if errors.Is(err, store.ErrConflict) {
+		// The same request a moment ago.
+		if stored, getErr := e.cfg.Store.GetMessage(ctx, store.Out, l.trustDomain, p.ID); getErr == nil {
+			return e.repeated(ctx, stored, p, r)
+		}
+	}
+	if err != nil {
+		return desk.Message{}, false, err
+	}
+	m, err = e.show(ctx, stored, whole)
+	return m, true, err
+}
+
+// draft checks a request and completes it, except for what storing gives.
+func (e *Engine) draft(ctx context.Context, r desk.SendRequest) (*line, Payload, error) {
+	p := Payload{
+		Version: Version, ID: r.ID, Serial: 1, From: e.cfg.Identity().TrustDomain(),
+		Conversation: r.Conversation, InReplyTo: r.InReplyTo, Kind: r.Kind, Precedence: r.Precedence, TLP: r.TLP,
+		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond),
+		Officer:   r.Officer, Subject: r.Subject, Text: r.Text, Language: r.Language,
+	}
+	for _, d := range []struct {
+		field *string
+		value string
+	}{{&p.Kind, "NOTIFICATION"}, {&p.Precedence, "ROUTINE"}, {&p.TLP, "AMBER+STRICT"}, {&p.Language, "en"}, {&p.ID, ulid.Make().String()}} {
+		if *d.field == "" {
+			*d.field = d.value
+		}
+	}
+	var f faults
+	l := e.lineNamed(r.Hotline)
+	f.require(l != nil, "hotline", "there is no hotline %q, or its peer is revoked", oneLine(r.Hotline))
+	f.require(slices.Contains(deskKinds, p.Kind), "kind", "must be one of %s", strings.Join(deskKinds, ", "))
+	f.require(strings.TrimSpace(r.Subject) != "", "subject", "is required")
+	f.require(strings.TrimSpace(r.Text) != "", "text", "is required")
+	f.require(strings.TrimSpace(r.Officer) != "", "officer", "is required")
+	if l != nil {
+		p.To = l.trustDomain
+		if err := e.joinConversation(ctx, &p, &f); err != nil {
+			return nil, Payload{}, err
+		}
+	}
+	if p.Conversation == "" {
+		p.Conversation = p.ID
+	}
+	for _, fault := range p.check() {
+		fault.Field = deskField(fault.Field)
+		if !slices.ContainsFunc(f, func(known desk.Fault) bool { return known.Field == fault.Field }) {
+			f = append(f, fault)
+		}
+	}
+	if len(f) > 0 {
+		return nil, Payload{}, &desk.InvalidError{Faults: f}
+	}
+	return l, p, nil
+}
+
+// joinConversation puts an answer into the conversation of what it answers.
+func (e *Engine) joinConversation(ctx context.Context, p *Payload, f *faults) error {
+	if p.InReplyTo == "" {
+		return nil
+	}
+	answered, err := e.cfg.Store.GetMessage(ctx, store.In, p.To, p.InReplyTo)
+	if errors.Is(err, store.ErrNotFound) {
+		f.require(false, "inReplyTo", "there is no such message from %s", p.To)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.require(p.Conversation == "" || p.Conversation == answered.Conversation, "conversation", "must be that of inReplyTo, %s", answered.Conversation)
+	p.Conversation = answered.Conversation
+	return nil
+}
+
+// deskField is the name of a payload's member in a request.
+func deskField(member string) string {
+	if member == "in_reply_to" {
+		return "inReplyTo"
+	}
+	return member
+}
+
+// enqueue does step 1, see the package comment.
+func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message, error) {
+	stored, err := e.cfg.Store.Enqueue(ctx, l.trustDomain, func(serial int64) (store.Message, error) {
+		p.Serial = serial
+		raw, err := p.encode()
+		return store.Message{
+			ID: p.ID, Conversation: p.Conversation, Kind: p.Kind, Precedence: p.Precedence, InReplyTo: p.InReplyTo,
+			Payload: raw, CreatedAt: p.CreatedAt,
+		}, err
+	})
+	if err != nil {
+		return store.Message{}, err
+	}
+	e.cfg.Log.InfoContext(ctx, "message queued", "peer", l.trustDomain, "message_id", p.ID, "serial", stored.Serial)
+	if p.Precedence == "FLASH" || p.Precedence == "IMMEDIATE" {
+		l.hurry()
+	} else {
+		l.poke()
+	}
+	e.changed()
+	return stored, nil
+}
+
+// repeated answers a request whose id is stored: the stored message, if the
+// request asks for the same.
+func (e *Engine) repeated(ctx context.Context, stored store.Message, asked Payload, r desk.SendRequest) (desk.Message, bool, error) {
+	p, err := decodeStored(stored.Payload)
+	if err != nil {
+		return desk.Message{}, false, err
+	}
+	asked.Version, asked.Serial, asked.CreatedAt = p.Version, p.Serial, p.CreatedAt
+	if r.Conversation == "" {
+		asked.Conversation = p.Conversation
+	}
+	if asked != p {
+		return desk.Message{}, false, fmt.Errorf("sending message: the id %s is that of another message: %w", p.ID, store.ErrConflict)
+	}
+	m, err := e.show(ctx, stored, whole)
+	return m, false, err
+}
+
+// Acknowledge stores our duty officer's acknowledgement of a received message
+// and returns it. peer is a trust domain or our name for the peer. Repeating it
+// for the same officer returns the stored one. Errors are a *desk.InvalidError,
+// or wrap store.ErrNotFound, store.ErrConflict (another officer was first) or
+// store.ErrFull.
+func (e *Engine) Acknowledge(ctx context.Context, peer, id string, r desk.AckRequest) (desk.Message, error) {
+	l := e.line(peer)
+	if l == nil {
+		return desk.Message{}, fmt.Errorf("acknowledging message: there is no hotline to %q: %w", oneLine(peer), store.ErrNotFound)
+	}
+	read, err := e.cfg.Store.GetMessage(ctx, store.In, l.trustDomain, id)
+	if err != nil {
+		return desk.Message{}, fmt.Errorf("acknowledging message: %w", err)
+	}
+	received, err := decodeStored(read.Payload)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	p := Payload{
+		Version: Version, ID: ulid.Make().String(), Serial: 1, From: e.cfg.Identity().TrustDomain(), To: l.trustDomain,
+		Conversation: read.Conversation, InReplyTo: id, Kind: KindACK, Precedence: read.Precedence, TLP: received.TLP,
+		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond), Officer: r.Officer, Text: r.Text,
+	}
+	f := p.check()
+	f.require(r.Officer == "" || strings.TrimSpace(r.Officer) != "", "officer", "must name who acknowledges")
+	f.require(read.Kind != KindACK, "id", "an acknowledgement is not acknowledged")
+	if len(f) > 0 {
+		return desk.Message{}, &desk.InvalidError{Faults: f}
+	}
+	ack, err := e.enqueue(ctx, l, p)
+	if errors.Is(err, store.ErrConflict) {
+		return e.acknowledged(ctx, l, id, r)
+	}
+	if err != nil {
+		return desk.Message{}, err
+	}
+	return e.show(ctx, ack, whole)
+}
+
+// acknowledged answers the second acknowledgement of a message.
+func (e *Engine) acknowledged(ctx context.Context, l *line, id string, r desk.AckRequest) (desk.Message, error) {
+	read, err := e.cfg.Store.GetMessage(ctx, store.In, l.trustDomain, id)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	ack, err := e.cfg.Store.GetMessage(ctx, store.Out, l.trustDomain, read.AcknowledgedBy)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	p, err := decodeStored(ack.Payload)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	if p.Officer != r.Officer || p.Text != r.Text {
+		return desk.Message{}, fmt.Errorf("acknowledging message: %s acknowledged it at %s: %w",
+			p.Officer, p.CreatedAt.Format(time.RFC3339), store.ErrConflict)
+	}
+	return e.show(ctx, ack, whole)
+}

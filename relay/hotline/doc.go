@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package hotline carries messages between the duty officers of two CERTs. The
+// wire protocol is described in docs/hotline-protocol.md.
+//
+// It promises:
+//
+//   - When Send or Acknowledge returns, the message is on stable storage here.
+//   - A message is sent again until the peer's signed receipt for exactly this
+//     message is verified and stored. Nothing but that receipt ends it.
+//   - A received message is stored once, whatever is sent again, and is on stable
+//     storage before its receipt leaves.
+//   - Messages of one conversation arrive in the order in which they were sent,
+//     also when a later one is more urgent. Conversations do not wait for each
+//     other, and an urgent one goes first.
+//   - Serials of each direction have no gaps at the sender, so a loss would show
+//     at the receiver.
+//   - An acknowledgement is a message like any other (kind ACK): signed, stored,
+//     receipted.
+//
+// It does not read what officers write, does not retry what the desk sends (the
+// desk repeats with the same id), and does not decide who may use it: package
+// link says who the peer is, package desk who the officer's client is.
+//
+// # The order of a message, and what a crash leaves
+//
+//	our side                                   the peer's side
+//	1. store (Enqueue, fsync)
+//	   a crash before: nothing; Send had not returned, the officer repeats it
+//	   a crash after: queued; Run finds it
+//	2. sign
+//	   a crash after: queued; it is signed anew
+//	3. send                                    4. verify the signature and the signer
+//	                                           5. sign the receipt
+//	                                              a crash before 6: nothing there; we send again
+//	                                           6. store message and receipt (Accept, fsync)
+//	                                              a crash after: stored there, queued here;
+//	                                              we send again, which finds the stored one
+//	                                           7. answer with the receipt
+//	8. verify the receipt
+//	   a crash after: queued; we send again and get the receipt again
+//	9. mark (PutReceipt, fsync)
+//	   a crash after: done
+//
+// Every step may be repeated: messages are keyed by direction, peer and id. A
+// start runs the same code as any other moment: it sends what has no receipt.
+// An ACK takes the same steps; that it acknowledges a message is stored in the
+// same transaction as the ACK itself, here in step 1 and there in step 6.
+package hotline

@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are labelled by the configured name of the hotline and by precedence,
+// which is one of four in messages of ours.
+type metrics struct {
+	waiting   *prometheus.GaugeVec
+	arrived   *prometheus.CounterVec
+	sent      *prometheus.CounterVec
+	sentAgain *prometheus.CounterVec
+	refused   *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+}
+
+func newMetrics(registry prometheus.Registerer) (*metrics, error) {
+	const namespace, subsystem, label = "certlink_relay", "hotline", "hotline"
+	counter := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, []string{label})
+	}
+	m := &metrics{
+		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "queued_messages", Help: "Messages of ours without a verified receipt.",
+		}, []string{label}),
+		arrived:   counter("received_messages_total", "Messages of the peer that were stored, each once."),
+		sent:      counter("delivered_messages_total", "Messages of ours whose receipt was verified."),
+		sentAgain: counter("redeliveries_total", "Attempts to deliver a message again."),
+		refused:   counter("refused_receipts_total", "Receipts of the peer that did not verify."),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "receipt_seconds",
+			Help:    "Time from storing a message of ours to its verified receipt.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900},
+		}, []string{label, "precedence"}),
+	}
+	if registry == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.waiting, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) queued(hotline string, n int64) { m.waiting.WithLabelValues(hotline).Set(float64(n)) }
+func (m *metrics) received(hotline string)        { m.arrived.WithLabelValues(hotline).Inc() }
+func (m *metrics) redelivered(hotline string)     { m.sentAgain.WithLabelValues(hotline).Inc() }
+func (m *metrics) receiptRefused(hotline string)  { m.refused.WithLabelValues(hotline).Inc() }
+
+func (m *metrics) delivered(hotline, precedence string, after time.Duration) {
+	m.sent.WithLabelValues(hotline).Inc()
+	m.seconds.WithLabelValues(hotline, precedence).Observe(after.Seconds())
+}
+
+// forget drops what was said about a hotline that is gone.
+func (m *metrics) forget(hotline string) {
+	labels := prometheus.Labels{"hotline": hotline}
+	m.waiting.DeletePartialMatch(labels)
+	m.seconds.DeletePartialMatch(labels)
+	for _, c := range []*prometheus.CounterVec{m.arrived, m.sent, m.sentAgain, m.refused} {
+		c.DeletePartialMatch(labels)
+	}
+}

@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// detail says how much of a message is shown.
+type detail int
+
+const (
+	// listed leaves the signed forms out.
+	listed detail = iota
+	// whole shows all.
+	whole
+)
+
+// List returns a page of messages, newest first. Peer of the query is a trust
+// domain or our name for the peer.
+func (e *Engine) List(ctx context.Context, q store.MessageQuery) (desk.MessageList, error) {
+	var f faults
+	f.require(q.Direction == "" || q.Direction == store.In || q.Direction == store.Out, "direction", "must be in or out")
+	f.require(q.Limit >= 1 && q.Limit <= store.MaxMessages, "limit", "must be within 1 to %d", store.MaxMessages)
+	f.require(q.Before >= 0, "before", "must be the next of the page before")
+	if len(f) > 0 {
+		return desk.MessageList{}, &desk.InvalidError{Faults: f}
+	}
+	if l := e.line(q.Peer); l != nil {
+		q.Peer = l.trustDomain
+	}
+	page, err := e.cfg.Store.ListMessages(ctx, q)
+	if err != nil {
+		return desk.MessageList{}, err
+	}
+	list := desk.MessageList{Messages: make([]desk.Message, 0, len(page.Messages)), Next: page.Next}
+	for _, stored := range page.Messages {
+		m, err := e.show(ctx, stored, listed)
+		if err != nil {
+			return desk.MessageList{}, err
+		}
+		list.Messages = append(list.Messages, m)
+	}
+	return list, nil
+}
+
+// Get returns one message with its signed forms. peer is a trust domain or our
+// name for the peer. The error wraps store.ErrNotFound if there is none.
+func (e *Engine) Get(ctx context.Context, d store.Direction, peer, id string) (desk.Message, error) {
+	if l := e.line(peer); l != nil {
+		peer = l.trustDomain
+	}
+	stored, err := e.cfg.Store.GetMessage(ctx, d, peer, id)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	return e.show(ctx, stored, whole)
+}
+
+// show makes a stored message what the desk sees.
+func (e *Engine) show(ctx context.Context, s store.Message, d detail) (desk.Message, error) {
+	p, err := decodeStored(s.Payload)
+	if err != nil {
+		return desk.Message{}, fmt.Errorf("showing message %s: %w", s.ID, err)
+	}
+	m := desk.Message{
+		Direction: string(s.Direction), Peer: s.Peer, ID: s.ID, Serial: s.Serial,
+		Conversation: s.Conversation, InReplyTo: s.InReplyTo, Kind: s.Kind, Precedence: s.Precedence,
+		TLP: p.TLP, Subject: p.Subject, Text: p.Text, Language: p.Language, Officer: p.Officer,
+		CreatedAt: s.CreatedAt, StoredAt: s.StoredAt, ReceiptAt: s.ReceiptAt, State: state(s),
+	}
+	if l := e.lineTo(s.Peer); l != nil {
+		hotline, peer := l.settings()
+		m.Hotline, m.PeerName = hotline.Name, peer.DisplayName
+	}
+	if s.AcknowledgedBy != "" {
+		m.AcknowledgedAt = s.AcknowledgedAt
+		if m.AcknowledgedBy, err = e.acknowledger(ctx, s); err != nil {
+			return desk.Message{}, fmt.Errorf("showing message %s: %w", s.ID, err)
+		}
+	}
+	if d == whole {
+		m.SignedMessage, m.SignedReceipt = string(s.Signed), string(s.Receipt)
+	}
+	return m, nil
+}
+
+// acknowledger is the officer named in the ACK of a message.
+func (e *Engine) acknowledger(ctx context.Context, s store.Message) (string, error) {
+	opposite := store.In
+	if s.Direction == store.In {
+		opposite = store.Out
+	}
+	ack, err := e.cfg.Store.GetMessage(ctx, opposite, s.Peer, s.AcknowledgedBy)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	p, err := decodeStored(ack.Payload)
+	return p.Officer, err
+}
+
+// state names how far a message has come, as desk.Message.State has it.
+func state(s store.Message) string {
+	switch {
+	case s.AcknowledgedBy != "":
+		return "Acknowledged"
+	case s.Direction == store.In:
+		return "Received"
+	case s.Receipt != nil:
+		return "Stored"
+	default:
+		return "Queued"
+	}
+}
+
+// lineNamed finds a hotline by its own name.
+func (e *Engine) lineNamed(name string) *line {
+	for _, l := range e.all() {
+		if l.name() == name {
+			return l
+		}
+	}
+	return nil
+}
