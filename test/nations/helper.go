@@ -60,7 +60,7 @@ func ensureHub(ctx context.Context, state layout.State, helper string) error {
 	}
 	defer log.Close()
 	// Not bound to ctx: the hub outlives the command that starts it.
-	command := exec.Command(helper, hub.Command, string(state))
+	command := exec.CommandContext(context.WithoutCancel(ctx), helper, hub.Command, string(state))
 	command.Dir = "/"
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -30,7 +30,7 @@ func (n *Nation) InstallImage(ctx context.Context, image Image) error {
 	if err != nil {
 		return fmt.Errorf("making a place for image %q: %w", image.Ref, err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	archive := filepath.Join(dir, "image.tar")
 	if err := ociimage.WriteFile(archive, image); err != nil {
 		return err

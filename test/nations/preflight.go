@@ -6,6 +6,7 @@
 package nations
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,36 +14,42 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
+
+// preflightLimit is far more than the checks need.
+const preflightLimit = 10 * time.Second
 
 // instead is what to do where nations cannot be raised.
 const instead = "or use clusters of your own: make demo KUBECONFIGS=a.kubeconfig,b.kubeconfig"
 
 // Preflight checks at once whether nations can be raised here. Its error is one line: what is missing, and what to do.
 func Preflight() error {
-	for _, check := range []func() error{checkRoot, checkGo, checkTUN, checkCgroups, checkKernel, checkNamespaces} {
-		if err := check(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), preflightLimit)
+	defer cancel()
+	for _, check := range []func(context.Context) error{checkRoot, checkGo, checkTUN, checkCgroups, checkKernel, checkNamespaces} {
+		if err := check(ctx); err != nil {
 			return fmt.Errorf("raising nations here is not possible: %w; %s", err, instead)
 		}
 	}
 	return nil
 }
 
-func checkRoot() error {
+func checkRoot(context.Context) error {
 	if os.Geteuid() != 0 {
 		return errors.New("not running as root; run as root")
 	}
 	return nil
 }
 
-func checkGo() error {
+func checkGo(context.Context) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return errors.New("no go in PATH; install Go 1.26")
 	}
 	return nil
 }
 
-func checkTUN() error {
+func checkTUN(context.Context) error {
 	device, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("no TUN devices (%w); load the kernel module tun, or give this container /dev/net/tun", err)
@@ -53,7 +60,7 @@ func checkTUN() error {
 // controllers are the cgroup v1 controllers that a node needs.
 var controllers = []string{"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"}
 
-func checkCgroups() error {
+func checkCgroups(context.Context) error {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return fmt.Errorf("no control groups (%w); use a kernel with cgroups", err)
@@ -83,13 +90,13 @@ var features = []struct{ file, word, module string }{
 	{"/proc/sys/net/bridge/bridge-nf-call-iptables", "", "br_netfilter"},
 }
 
-func checkKernel() error {
+func checkKernel(ctx context.Context) error {
 	for _, f := range features {
 		if has(f.file, f.word) {
 			continue
 		}
 		// Where modules cannot be loaded, the second look says so.
-		_ = exec.Command("modprobe", f.module).Run()
+		_ = exec.CommandContext(ctx, "modprobe", f.module).Run()
 		if !has(f.file, f.word) {
 			return fmt.Errorf("the kernel lacks %s; load it (modprobe %s) or use a kernel that has it", f.module, f.module)
 		}
@@ -102,8 +109,8 @@ func has(file, word string) bool {
 	return err == nil && strings.Contains(string(text), word)
 }
 
-func checkNamespaces() error {
-	probe := exec.Command("true")
+func checkNamespaces(ctx context.Context) error {
+	probe := exec.CommandContext(ctx, "true")
 	probe.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID |
 			syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWCGROUP,

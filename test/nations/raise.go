@@ -192,10 +192,12 @@ func (n *Nation) waitNode(ctx context.Context, since time.Time) error {
 		var found struct {
 			Status struct {
 				Conditions []struct {
-					Type, Status, Message string
-					LastHeartbeatTime     time.Time
-				}
-			}
+					Type              string    `json:"type"`
+					Status            string    `json:"status"`
+					Message           string    `json:"message"`
+					LastHeartbeatTime time.Time `json:"lastHeartbeatTime"`
+				} `json:"conditions"`
+			} `json:"status"`
 		}
 		if err := json.Unmarshal(text, &found); err != nil {
 			return fmt.Errorf("decoding the node: %w", err)

@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/certlink/certlink/test/nations/internal/binaries"
+	"github.com/certlink/certlink/test/nations/internal/layout"
 )
 
 // Build makes all programs that nations need, unless they are there. Progress goes to out.
@@ -28,7 +31,7 @@ func Tool(ctx context.Context, name string) (string, error) {
 		set, err := binaries.Ensure(ctx, os.Stderr)
 		return filepath.Join(set.Dir, name), err
 	case "helm":
-		return binaries.Tool(ctx, os.Stderr, name, "helm.sh/helm/v4/cmd/helm")
+		return scriptedTool(ctx, name)
 	default:
 		return "", fmt.Errorf("no tool %q: there are kubectl and helm", name)
 	}
@@ -38,4 +41,19 @@ func Tool(ctx context.Context, name string) (string, error) {
 func EnvtestAssets(ctx context.Context) (string, error) {
 	set, err := binaries.Ensure(ctx, os.Stderr)
 	return set.Dir, err
+}
+
+// scriptedTool asks the script that the Makefile uses too, so that a tool is built and kept once.
+func scriptedTool(ctx context.Context, name string) (string, error) {
+	root, err := layout.Repository()
+	if err != nil {
+		return "", err
+	}
+	command := exec.CommandContext(ctx, filepath.Join(root, "hack", "tool.sh"), name)
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("building tool %q: %w", name, err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }

@@ -131,7 +131,7 @@ func lock() (unlock func(), err error) {
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return nil, fmt.Errorf("making the cache directory: %w", err)
 	}
-	file, err := os.OpenFile(string(layout.State(cache).Lock()), os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(filepath.Join(cache, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock: %w", err)
 	}

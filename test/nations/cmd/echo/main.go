@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,11 @@ func serve() error {
 func get(url string) error {
 	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	started := time.Now()
-	response, err := client.Get(url)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
@@ -63,8 +68,8 @@ func get(url string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s%s\n", text, time.Since(started))
-	return nil
+	_, err = fmt.Fprintf(os.Stdout, "%s%s\n", text, time.Since(started))
+	return err
 }
 
 // write writes that many bytes to the file and syncs it.

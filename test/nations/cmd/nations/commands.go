@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,7 +88,6 @@ func status() *cobra.Command {
 				return nil
 			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			defer table.Flush()
 			fmt.Fprintln(table, "NATION\tSTATE\tKUBECONFIG")
 			for _, n := range all {
 				health, err := n.Health(cmd.Context())
@@ -98,13 +98,13 @@ func status() *cobra.Command {
 			}
 			paths, err := nations.Paths(cmd.Context())
 			if err != nil {
-				return err
+				return errors.Join(table.Flush(), err)
 			}
 			fmt.Fprintln(table, "\nPATH\tCUT\tDELAY\tLOSS\tPACKETS\tDROPPED")
 			for _, p := range paths {
 				fmt.Fprintf(table, "%s to %s\t%t\t%s\t%g%%\t%d\t%d\n", p.From, p.To, p.Cut, p.Delay, p.Loss, p.Packets, p.Dropped)
 			}
-			return nil
+			return table.Flush()
 		},
 	}
 }

@@ -6,6 +6,9 @@
 package main
 
 import (
+	"context"
+	"log/slog"
+
 	"github.com/spf13/cobra"
 
 	"github.com/certlink/certlink/test/nations/internal/boot"
@@ -24,11 +27,20 @@ func internal() []*cobra.Command {
 		}
 	}
 	return []*cobra.Command{
-		role(hub.Command, func(cmd *cobra.Command, state string) error { return hub.Run(cmd.Context(), layout.State(state)) }),
-		role(boot.LaunchCommand, func(_ *cobra.Command, dirs string) error { return boot.Launch(layout.Dirs(dirs)) }),
-		role(boot.InitCommand, func(_ *cobra.Command, dirs string) error { return boot.Init(layout.Dirs(dirs)) }),
+		role(hub.Command, func(cmd *cobra.Command, state string) error {
+			return hub.Run(cmd.Context(), layout.State(state), logger(cmd))
+		}),
+		role(boot.LaunchCommand, func(cmd *cobra.Command, dirs string) error { return boot.Launch(cmd.Context(), layout.Dirs(dirs)) }),
+		role(boot.InitCommand, func(cmd *cobra.Command, dirs string) error {
+			// A signal must not end a nation half-way: it ends with its first process.
+			return boot.Init(context.WithoutCancel(cmd.Context()), layout.Dirs(dirs), logger(cmd))
+		}),
 		nodeDaemon(),
 	}
+}
+
+func logger(cmd *cobra.Command) *slog.Logger {
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 }
 
 func nodeDaemon() *cobra.Command {
@@ -41,6 +53,7 @@ func nodeDaemon() *cobra.Command {
 			if cfg.Nation, err = layout.Find(name); err != nil {
 				return err
 			}
+			cfg.Log = logger(cmd)
 			return noded.Run(cmd.Context(), cfg)
 		},
 	}

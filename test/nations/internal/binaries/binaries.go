@@ -92,7 +92,7 @@ var builds = []build{
 
 // Ensure returns the set of the source tree's version, building it if it is not there. Progress goes to out.
 func Ensure(ctx context.Context, out io.Writer) (Set, error) {
-	module, dir, version, err := locate("clusters", fmt.Sprint(builds))
+	module, dir, version, err := locate()
 	if err != nil {
 		return Set{}, err
 	}
@@ -111,21 +111,8 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 	})
 }
 
-// Tool returns the path of a program that a module of its own in hack/tools builds, such as helm.
-func Tool(ctx context.Context, out io.Writer, name, pkg string) (string, error) {
-	b := build{folder: ".", ldflags: "-s -w", packages: []string{pkg}}
-	module, dir, _, err := locate(name, fmt.Sprint(b))
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(dir, name), once(dir, func(part string) error {
-		fmt.Fprintf(out, "building %s (once for each version)\n", name)
-		return compile(ctx, out, module, part, b)
-	})
-}
-
-// locate finds a module below hack/tools and the directory of its results.
-func locate(name, settings string) (module, dir, version string, err error) {
+// locate finds the module and the directory of its results.
+func locate() (module, dir, version string, err error) {
 	root, err := layout.Repository()
 	if err != nil {
 		return "", "", "", err
@@ -134,9 +121,9 @@ func locate(name, settings string) (module, dir, version string, err error) {
 	if err != nil {
 		return "", "", "", err
 	}
-	module = filepath.Join(root, "hack", "tools", name)
-	version, err = digest(module, settings+runtime.Version()+runtime.GOOS+runtime.GOARCH)
-	return module, filepath.Join(cache, name, version), version, err
+	module = filepath.Join(root, "hack", "tools", "clusters")
+	version, err = digest(module, fmt.Sprint(builds)+runtime.Version()+runtime.GOOS+runtime.GOARCH)
+	return module, filepath.Join(cache, "clusters", version), version, err
 }
 
 // digest covers the settings and the name and content of every file of the module.
@@ -161,8 +148,8 @@ func digest(module, settings string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)[:6]), nil
 }
 
-// once calls make for a directory that is not there, one process at a time, and puts the result in place when done.
-func once(dir string, make func(part string) error) error {
+// once calls produce for a directory that is not there, one process at a time, and puts the result in place when done.
+func once(dir string, produce func(part string) error) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
@@ -181,7 +168,7 @@ func once(dir string, make func(part string) error) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	if err := make(part); err != nil {
+	if err := produce(part); err != nil {
 		return err
 	}
 	if err := os.Rename(part, dir); err != nil {

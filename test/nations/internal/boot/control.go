@@ -46,11 +46,11 @@ func (p *progress) fail(err error) {
 }
 
 // serve answers at the control socket for ever.
-func serve(dirs layout.Dirs, s *supervisor, state *progress) error {
+func serve(ctx context.Context, dirs layout.Dirs, s *supervisor, state *progress) error {
 	if err := removeSocket(dirs.InitSocket()); err != nil {
 		return err
 	}
-	listener, err := net.Listen("unix", dirs.InitSocket())
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", dirs.InitSocket())
 	if err != nil {
 		return fmt.Errorf("listening for orders: %w", err)
 	}

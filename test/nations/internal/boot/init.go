@@ -12,7 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -30,33 +30,33 @@ const pollInterval = 100 * time.Millisecond
 
 // Init is process 1 of a nation. It returns only if the nation cannot be set up; what goes wrong later is kept and told
 // to those who ask at the control socket.
-func Init(dirs layout.Dirs) error {
+func Init(ctx context.Context, dirs layout.Dirs, log *slog.Logger) error {
 	site, err := ReadSite(dirs)
 	if err != nil {
 		return err
 	}
-	if err := prepare(site); err != nil {
+	if err := prepare(ctx, site); err != nil {
 		return err
 	}
-	s := newSupervisor(site)
+	s := newSupervisor(site, log)
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
 	go s.reap(children)
 
 	state := &progress{}
 	go func() {
-		if err := boot(site, s); err != nil {
-			log.Print(err)
+		if err := boot(ctx, site, s); err != nil {
+			log.Error("booting", "error", err)
 			state.fail(err)
 			return
 		}
 		state.succeed()
 	}()
-	return serve(dirs, s, state)
+	return serve(ctx, dirs, s, state)
 }
 
 // prepare does all that needs no process of its own to stay.
-func prepare(site node.Site) error {
+func prepare(ctx context.Context, site node.Site) error {
 	if err := unix.Sethostname([]byte(site.Nation.NodeName())); err != nil {
 		return fmt.Errorf("setting the host name: %w", err)
 	}
@@ -76,11 +76,11 @@ func prepare(site node.Site) error {
 			return fmt.Errorf("writing %q: %w", name, err)
 		}
 	}
-	return network(site)
+	return network(ctx, site)
 }
 
 // boot starts the components in their order.
-func boot(site node.Site, s *supervisor) error {
+func boot(ctx context.Context, site node.Site, s *supervisor) error {
 	var later []string
 	for _, c := range site.Components() {
 		if c.NeedsAPI {
@@ -95,8 +95,10 @@ func boot(site node.Site, s *supervisor) error {
 	if err != nil {
 		return err
 	}
-	for !ready(client) {
-		time.Sleep(pollInterval)
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for !ready(ctx, client) {
+		<-tick.C
 	}
 	for _, name := range later {
 		if err := s.start(name); err != nil {
@@ -107,8 +109,8 @@ func boot(site node.Site, s *supervisor) error {
 }
 
 // ready asks the API server whether it is.
-func ready(client *http.Client) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+func ready(ctx context.Context, client *http.Client) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://127.0.0.1:6443/readyz", nil)
 	if err != nil {

@@ -14,6 +14,7 @@
 package boot
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,7 +70,7 @@ func Running(dirs layout.Dirs) (int, error) {
 }
 
 // Launch starts Init. It must be called in a process of its own: it moves that process to other cgroups.
-func Launch(dirs layout.Dirs) error {
+func Launch(ctx context.Context, dirs layout.Dirs) error {
 	if err := enterCgroups(dirs); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func Launch(dirs layout.Dirs) error {
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
-	init := exec.Command(self, InitCommand, string(dirs))
+	init := exec.CommandContext(context.WithoutCancel(ctx), self, InitCommand, string(dirs))
 	init.Dir = "/"
 	init.Env = []string{"HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	init.Stdout, init.Stderr = log, log

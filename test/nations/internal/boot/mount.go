@@ -116,8 +116,8 @@ func mountPrivate(dirs layout.Dirs) error {
 
 func shadowKernelSettings() error {
 	for _, name := range kernelWide {
-		real := filepath.Join("/proc/sys", name)
-		value, err := os.ReadFile(real)
+		original := filepath.Join("/proc/sys", name)
+		value, err := os.ReadFile(original)
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func shadowKernelSettings() error {
 		if err := os.WriteFile(copied, value, 0o644); err != nil {
 			return err
 		}
-		if err := unix.Mount(copied, real, "", unix.MS_BIND, ""); err != nil {
+		if err := unix.Mount(copied, original, "", unix.MS_BIND, ""); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@
 package boot
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,7 +30,7 @@ var networkSettings = map[string]string{
 	"net/ipv6/conf/all/disable_ipv6":     "1",
 }
 
-func network(site node.Site) error {
+func network(ctx context.Context, site node.Site) error {
 	for name, value := range networkSettings {
 		if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0o644); err != nil {
 			return fmt.Errorf("setting %s (kernel module br_netfilter missing?): %w", name, err)
@@ -47,7 +48,7 @@ func network(site node.Site) error {
 		{"nft", "-f", site.Dirs.Path(node.FirewallFile)},
 	}
 	for _, c := range commands {
-		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, c[0], c[1:]...).CombinedOutput(); err != nil {
 			return fmt.Errorf("running %q: %w: %s", strings.Join(c, " "), err, out)
 		}
 	}

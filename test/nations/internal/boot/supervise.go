@@ -7,7 +7,7 @@ package boot
 
 import (
 	"fmt"
-	"log"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,6 +48,7 @@ type component struct {
 
 // supervisor is process 1: it starts the components, starts them again when they end, and reaps every orphan.
 type supervisor struct {
+	log  *slog.Logger
 	logs string
 	env  []string
 
@@ -56,8 +57,9 @@ type supervisor struct {
 	waiting    map[int]chan struct{}
 }
 
-func newSupervisor(site node.Site) *supervisor {
+func newSupervisor(site node.Site, log *slog.Logger) *supervisor {
 	s := &supervisor{
+		log:     log,
 		logs:    site.Dirs.Path("log"),
 		env:     []string{"HOME=/root", "PATH=" + site.Binaries + ":" + os.Getenv("PATH")},
 		waiting: map[int]chan struct{}{},
@@ -169,7 +171,7 @@ func (s *supervisor) reapOne() bool {
 // ended notes that c's process is gone and plans the next. The caller holds the lock.
 func (s *supervisor) ended(c *component, status syscall.WaitStatus) {
 	c.PID = 0
-	log.Printf("component %s ended: exit status %d, signal %d", c.Component.Name, status.ExitStatus(), status.Signal())
+	s.log.Info("component ended", "component", c.Component.Name, "exit_status", status.ExitStatus(), "signal", int(status.Signal()))
 	if c.Held {
 		return
 	}
@@ -182,7 +184,7 @@ func (s *supervisor) ended(c *component, status syscall.WaitStatus) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if err := s.run(c); err != nil {
-			log.Print(err)
+			s.log.Error("starting a component again", "error", err)
 		}
 	})
 }

@@ -21,7 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -63,21 +63,22 @@ type State struct {
 
 type hub struct {
 	wan *wan
+	log *slog.Logger
 
 	mu    sync.Mutex // guards doors
 	doors map[string]*door
 }
 
 // Run is the hub. It returns when ctx ends.
-func Run(ctx context.Context, state layout.State) error {
+func Run(ctx context.Context, state layout.State, log *slog.Logger) error {
 	if err := os.Remove(state.HubSocket()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the old hub's socket: %w", err)
 	}
-	listener, err := net.Listen("unix", state.HubSocket())
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", state.HubSocket())
 	if err != nil {
 		return fmt.Errorf("listening for orders: %w", err)
 	}
-	h := &hub{wan: newWAN(), doors: map[string]*door{}}
+	h := &hub{wan: newWAN(), log: log, doors: map[string]*door{}}
 	defer h.close()
 	server := &http.Server{Handler: h.routes(), ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
@@ -139,7 +140,7 @@ func (h *hub) attach(wanted Port) (Port, error) {
 	defer h.mu.Unlock()
 	d := h.doors[n.Name]
 	if d != nil && d.init == wanted.Init {
-		wanted.APIPort = d.port()
+		wanted.APIPort = d.port
 		return wanted, nil
 	}
 	if d != nil {
@@ -156,8 +157,8 @@ func (h *hub) attach(wanted Port) (Port, error) {
 		return wanted, err
 	}
 	h.doors[n.Name] = d
-	wanted.APIPort = d.port()
-	log.Printf("%s attached: process %d, API server at 127.0.0.1:%d", n.Name, wanted.Init, wanted.APIPort)
+	wanted.APIPort = d.port
+	h.log.Info("attached", "nation", n.Name, "process", wanted.Init, "api_port", wanted.APIPort)
 	go h.watch(n, wanted.Init)
 	return wanted, nil
 }
@@ -165,7 +166,7 @@ func (h *hub) attach(wanted Port) (Port, error) {
 // watch lets the nation go when its first process ends.
 func (h *hub) watch(n layout.Nation, init int) {
 	if err := waitEnd(init); err != nil {
-		log.Print(err)
+		h.log.Error("watching a nation", "nation", n.Name, "error", err)
 	}
 	h.wan.detach(n.Name, init)
 	h.mu.Lock()
@@ -174,7 +175,7 @@ func (h *hub) watch(n layout.Nation, init int) {
 		_ = d.listener.Close()
 		delete(h.doors, n.Name)
 	}
-	log.Printf("%s ended: process %d", n.Name, init)
+	h.log.Info("ended", "nation", n.Name, "process", init)
 }
 
 func waitEnd(pid int) error {
@@ -215,7 +216,7 @@ func (h *hub) state() State {
 	defer h.mu.Unlock()
 	for _, from := range layout.Names {
 		if d := h.doors[from]; d != nil {
-			state.Ports = append(state.Ports, Port{Name: from, Init: d.init, APIPort: d.port()})
+			state.Ports = append(state.Ports, Port{Name: from, Init: d.init, APIPort: d.port})
 		}
 		for _, to := range layout.Names {
 			direction := Direction{From: from, To: to}

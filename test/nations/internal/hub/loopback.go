@@ -7,9 +7,11 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/certlink/certlink/test/nations/internal/netns"
@@ -22,27 +24,32 @@ const (
 	maxOpen = 1024
 )
 
+var loopback = net.IPv4(127, 0, 0, 1)
+
 // door is a port on the machine's loopback that leads to one nation's API server.
 type door struct {
 	listener net.Listener
 	init     int
+	port     int
 }
 
 // openDoor listens at the wanted port, or at any if that is taken.
 func openDoor(wanted, init int) (*door, error) {
-	listener, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", wanted))
+	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: loopback, Port: wanted})
 	if err != nil {
-		listener, err = net.Listen("tcp4", "127.0.0.1:0")
+		listener, err = net.ListenTCP("tcp4", &net.TCPAddr{IP: loopback})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening a port on loopback: %w", err)
 	}
-	d := &door{listener: listener, init: init}
+	address, err := netip.ParseAddrPort(listener.Addr().String())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("reading the port on loopback: %w", err), listener.Close())
+	}
+	d := &door{listener: listener, init: init, port: int(address.Port())}
 	go d.accept()
 	return d, nil
 }
-
-func (d *door) port() int { return d.listener.Addr().(*net.TCPAddr).Port }
 
 func (d *door) accept() {
 	slots := make(chan struct{}, maxOpen)

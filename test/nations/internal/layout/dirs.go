@@ -55,9 +55,6 @@ func (s State) HubSocket() string { return filepath.Join(string(s), "hub.sock") 
 // HubLog is the hub's log.
 func (s State) HubLog() string { return filepath.Join(string(s), "hub.log") }
 
-// Lock is the file that `up` and `down` lock against each other.
-func (s State) Lock() string { return filepath.Join(string(s), "lock") }
-
 // Nation returns the directories of one nation.
 func (s State) Nation(n Nation) Dirs { return Dirs(filepath.Join(string(s), n.Name)) }
 

@@ -24,9 +24,9 @@ const LoadBalancers = 20
 
 // Nation is one nation's place among the others.
 type Nation struct {
-	Name string
+	Name string `json:"name"`
 	// Index counts from 1: alfa is 1.
-	Index int
+	Index int `json:"index"`
 }
 
 // Find returns the nation of that name.

@@ -25,16 +25,16 @@ const ContainerdSocket = "/run/containerd/containerd.sock"
 
 // Site is everything that the configuration of one nation depends on.
 type Site struct {
-	Nation layout.Nation
-	Dirs   layout.Dirs
+	Nation layout.Nation `json:"nation"`
+	Dirs   layout.Dirs   `json:"dirs"`
 	// Binaries is the directory of the built programs; CNI plugins are in its folder cni.
-	Binaries string
+	Binaries string `json:"binaries"`
 	// Runc is the path of the container runtime.
-	Runc string
+	Runc string `json:"runc"`
 	// Helper is the harness's own program, which is also the node daemon.
-	Helper string
+	Helper string `json:"helper"`
 	// PauseImage is the sandbox's image.
-	PauseImage string
+	PauseImage string `json:"pause_image"`
 }
 
 // Component is one process of a node.

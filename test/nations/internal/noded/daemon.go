@@ -18,13 +18,14 @@ package noded
 import (
 	"context"
 	"fmt"
-	"log"
+	"log/slog"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	netv1 "k8s.io/api/networking/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -48,6 +49,7 @@ type Config struct {
 	Kubeconfig string
 	// Volumes is the directory below which volumes are made.
 	Volumes string
+	Log     *slog.Logger
 }
 
 type daemon struct {
@@ -85,16 +87,16 @@ func run(ctx context.Context, cfg Config, access *rest.Config) error {
 	d.factory.WaitForCacheSync(ctx.Done())
 	tick := time.NewTicker(again)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for {
 		d.sync(ctx)
 		select {
 		case <-ctx.Done():
+			return nil
 		case <-tick.C:
 		case <-changed:
-			time.Sleep(gather)
+			<-time.After(gather)
 		}
 	}
-	return nil
 }
 
 func (d *daemon) watch(changed chan<- struct{}) error {
@@ -128,7 +130,7 @@ func (d *daemon) sync(ctx context.Context) {
 		"policies": d.policies, "addresses": d.balance, "volumes": d.volumes,
 	} {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			log.Printf("%s: %v", duty, err)
+			d.Log.Error("doing a duty", "duty", duty, "error", err)
 		}
 	}
 }
@@ -174,11 +176,6 @@ func live(p *corev1.Pod) bool {
 }
 
 // affects tells whether the policy speaks about that direction.
-func affects(p *netv1.NetworkPolicy, direction netv1.PolicyType) bool {
-	for _, t := range p.Spec.PolicyTypes {
-		if t == direction {
-			return true
-		}
-	}
-	return false
+func affects(p *networkingv1.NetworkPolicy, direction networkingv1.PolicyType) bool {
+	return slices.Contains(p.Spec.PolicyTypes, direction)
 }

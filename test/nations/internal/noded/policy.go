@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	netv1 "k8s.io/api/networking/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
@@ -24,7 +24,7 @@ type cluster struct {
 
 // Table writes all policies as one nftables table in the forward hook. Each pod that a policy isolates has a chain for
 // that direction, which returns what is allowed and drops the rest.
-func Table(pods []*corev1.Pod, namespaces []*corev1.Namespace, policies []*netv1.NetworkPolicy) string {
+func Table(pods []*corev1.Pod, namespaces []*corev1.Namespace, policies []*networkingv1.NetworkPolicy) string {
 	c := cluster{namespaces: map[string]labels.Set{}}
 	for _, ns := range namespaces {
 		c.namespaces[ns.Name] = ns.Labels
@@ -35,7 +35,7 @@ func Table(pods []*corev1.Pod, namespaces []*corev1.Namespace, policies []*netv1
 		}
 	}
 	slices.SortFunc(c.pods, func(a, b *corev1.Pod) int { return strings.Compare(a.Status.PodIP, b.Status.PodIP) })
-	policies = slices.SortedFunc(slices.Values(policies), func(a, b *netv1.NetworkPolicy) int {
+	policies = slices.SortedFunc(slices.Values(policies), func(a, b *networkingv1.NetworkPolicy) int {
 		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
 	})
 	var jumps, chains strings.Builder
@@ -61,24 +61,24 @@ func Table(pods []*corev1.Pod, namespaces []*corev1.Namespace, policies []*netv1
 
 // side is one of the two directions of a policy: which address is the pod's own, and which its peer's.
 type side struct {
-	direction         netv1.PolicyType
+	direction         networkingv1.PolicyType
 	prefix, own, peer string
 }
 
 var (
-	incoming = side{direction: netv1.PolicyTypeIngress, prefix: "in_", own: "daddr", peer: "saddr"}
-	outgoing = side{direction: netv1.PolicyTypeEgress, prefix: "out_", own: "saddr", peer: "daddr"}
+	incoming = side{direction: networkingv1.PolicyTypeIngress, prefix: "in_", own: "daddr", peer: "saddr"}
+	outgoing = side{direction: networkingv1.PolicyTypeEgress, prefix: "out_", own: "saddr", peer: "daddr"}
 )
 
 // permission is one from/to entry of either direction.
 type permission struct {
-	peers []netv1.NetworkPolicyPeer
-	ports []netv1.NetworkPolicyPort
+	peers []networkingv1.NetworkPolicyPeer
+	ports []networkingv1.NetworkPolicyPort
 }
 
-func (s side) permissions(p *netv1.NetworkPolicy) []permission {
+func (s side) permissions(p *networkingv1.NetworkPolicy) []permission {
 	var all []permission
-	if s.direction == netv1.PolicyTypeIngress {
+	if s.direction == networkingv1.PolicyTypeIngress {
 		for _, r := range p.Spec.Ingress {
 			all = append(all, permission{r.From, r.Ports})
 		}
@@ -91,7 +91,7 @@ func (s side) permissions(p *netv1.NetworkPolicy) []permission {
 }
 
 // rules returns the conditions, each ending in a space, under which packets pass.
-func (c cluster) rules(pod *corev1.Pod, s side, policies []*netv1.NetworkPolicy) (isolated bool, rules []string) {
+func (c cluster) rules(pod *corev1.Pod, s side, policies []*networkingv1.NetworkPolicy) (isolated bool, rules []string) {
 	for _, p := range policies {
 		if p.Namespace != pod.Namespace || !affects(p, s.direction) || !match(&p.Spec.PodSelector, pod.Labels) {
 			continue
@@ -125,7 +125,7 @@ func (c cluster) permit(pod *corev1.Pod, s side, allowed permission) []string {
 			continue
 		}
 		// A name is the receiver's: ours for what comes in, each peer's own for what goes out.
-		if s.direction == netv1.PolicyTypeIngress {
+		if s.direction == networkingv1.PolicyTypeIngress {
 			for _, address := range addresses {
 				for _, n := range named(port, pod) {
 					rules = append(rules, address+n)
@@ -146,7 +146,7 @@ func (c cluster) permit(pod *corev1.Pod, s side, allowed permission) []string {
 }
 
 // peers splits a from or to list into address blocks and pods. No list at all means everyone.
-func (c cluster) peers(namespace, field string, list []netv1.NetworkPolicyPeer) (blocks []string, pods []*corev1.Pod, everyone bool) {
+func (c cluster) peers(namespace, field string, list []networkingv1.NetworkPolicyPeer) (blocks []string, pods []*corev1.Pod, everyone bool) {
 	for _, peer := range list {
 		if b := peer.IPBlock; b != nil {
 			block := fmt.Sprintf("ip %s %s ", field, b.CIDR)
@@ -176,7 +176,7 @@ func ips(pods []*corev1.Pod) []string {
 	return slices.Compact(all)
 }
 
-func protocol(port netv1.NetworkPolicyPort) string {
+func protocol(port networkingv1.NetworkPolicyPort) string {
 	if port.Protocol == nil {
 		return "tcp"
 	}
@@ -184,7 +184,7 @@ func protocol(port netv1.NetworkPolicyPort) string {
 }
 
 // number is the condition for a port given by number, by range or not at all.
-func number(port netv1.NetworkPolicyPort) string {
+func number(port networkingv1.NetworkPolicyPort) string {
 	switch {
 	case port.Port == nil:
 		return fmt.Sprintf("meta l4proto %s ", protocol(port))
@@ -196,7 +196,7 @@ func number(port netv1.NetworkPolicyPort) string {
 }
 
 // named is the condition for each port of that name and protocol in the pod.
-func named(port netv1.NetworkPolicyPort, pod *corev1.Pod) []string {
+func named(port networkingv1.NetworkPolicyPort, pod *corev1.Pod) []string {
 	var all []string
 	for _, c := range pod.Spec.Containers {
 		for _, p := range c.Ports {

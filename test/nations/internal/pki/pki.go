@@ -65,7 +65,7 @@ func Ensure(n layout.Nation, dirs layout.Dirs) error {
 		if !l.kubeconfig {
 			continue
 		}
-		server := fmt.Sprintf("https://%s:6443", n.Node())
+		server := "https://" + net.JoinHostPort(n.Node().String(), "6443")
 		if err := WriteKubeconfig(dirs, l.file, server, dirs.PKI(l.file+".kubeconfig")); err != nil {
 			return err
 		}
