@@ -78,8 +78,8 @@ func DisruptionBudget(l *v1alpha1.LocalCERT) (*unstructured.Unstructured, error)
 }
 
 // NetworkPolicy lets in peers (link port), our operator and the pods of the same
-// namespace (local port) and the cluster (health and metrics), and lets out DNS
-// and connections to the ports of the peers.
+// namespace (local port) and whoever reaches the pod (health and metrics, which
+// hold nothing secret), and lets out DNS and connections to the peers' ports.
 func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, peers []config.Peer) (*unstructured.Unstructured, error) {
 	tcp := func(number int32) *networkingv1ac.NetworkPolicyPortApplyConfiguration {
 		return networkingv1ac.NetworkPolicyPort().WithProtocol(corev1.ProtocolTCP).WithPort(intstr.FromInt32(number))
@@ -104,9 +104,8 @@ func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, peers []conf
 			WithIngress(
 				networkingv1ac.NetworkPolicyIngressRule().WithPorts(tcp(relayconfig.LinkPort)),
 				local,
-				networkingv1ac.NetworkPolicyIngressRule().
-					WithPorts(tcp(relayconfig.HealthPort)).
-					WithFrom(networkingv1ac.NetworkPolicyPeer().WithNamespaceSelector(metav1ac.LabelSelector())),
+				// The kubelet probes from the node's address, which no selector names.
+				networkingv1ac.NetworkPolicyIngressRule().WithPorts(tcp(relayconfig.HealthPort)),
 			).
 			WithEgress(
 				networkingv1ac.NetworkPolicyEgressRule().WithPorts(

@@ -1,0 +1,131 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package hotline makes a Hotline true: it is part of our relay's configuration
+// as declared, and its conditions say whether messages arrive and are answered.
+//
+// It writes nothing but the status of Hotlines, and never sees a message.
+package hotline
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/lookup"
+	"github.com/certlink/certlink/controllers/internal/loop"
+	"github.com/certlink/certlink/controllers/internal/reports"
+	"github.com/certlink/certlink/controllers/internal/status"
+)
+
+// fieldOwner is the field manager of this controller.
+const fieldOwner client.FieldOwner = "certlink-hotline"
+
+// Reconciler keeps a Hotline true.
+type Reconciler struct {
+	loop.Base
+	Hub *reports.Hub
+}
+
+// +kubebuilder:rbac:groups=certlink.dev,resources=hotlines/status,verbs=patch
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	return loop.Run(ctx, r.Base, req, loop.For[*v1alpha1.Hotline]{
+		Owner: fieldOwner,
+		New:   func() *v1alpha1.Hotline { return &v1alpha1.Hotline{} },
+		Status: func(h *v1alpha1.Hotline) loop.Status {
+			return loop.Status{Conditions: &h.Status.Conditions, ObservedGeneration: &h.Status.ObservedGeneration}
+		},
+		Sync: r.sync,
+		Gone: func(types.NamespacedName) {},
+	})
+}
+
+func (r *Reconciler) sync(ctx context.Context, h *v1alpha1.Hotline, edit *status.Editor) (loop.Outcome, error) {
+	s, err := r.observe(ctx, h)
+	if err != nil {
+		return loop.Outcome{}, err
+	}
+	return report(h, s, edit, r.Now()), nil
+}
+
+func (r *Reconciler) observe(ctx context.Context, h *v1alpha1.Hotline) (*seen, error) {
+	s := &seen{view: r.Hub.View(h.Namespace)}
+	var err error
+	if s.local, err = lookup.Local(ctx, r.Client, h.Namespace); err != nil {
+		return nil, err
+	}
+	p := &v1alpha1.PeerCERT{}
+	switch err := r.Client.Get(ctx, types.NamespacedName{Namespace: h.Namespace, Name: h.Spec.PeerRef.Name}, p); {
+	case err == nil && p.DeletionTimestamp.IsZero():
+		s.peer = p
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("reading PeerCERT %q: %w", h.Spec.PeerRef.Name, err)
+	}
+	var list v1alpha1.HotlineList
+	err = r.Client.List(ctx, &list, client.InNamespace(h.Namespace), client.MatchingFields{lookup.ByPeer: h.Spec.PeerRef.Name})
+	if err != nil {
+		return nil, fmt.Errorf("listing hotlines to %q: %w", h.Spec.PeerRef.Name, err)
+	}
+	for _, item := range list.Items {
+		if item.DeletionTimestamp.IsZero() {
+			s.siblings = append(s.siblings, item)
+		}
+	}
+	return s, nil
+}
+
+// SetupWithManager adds the controller to a manager.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	spec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	err := ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.Hotline{}, spec).
+		Watches(&v1alpha1.Hotline{}, handler.EnqueueRequestsFromMapFunc(r.siblings), spec).
+		Watches(&v1alpha1.PeerCERT{}, handler.EnqueueRequestsFromMapFunc(r.usersOfPeer), spec).
+		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(r.all), spec).
+		WatchesRawSource(r.Hub.Source(reports.Hotlines, func(ctx context.Context, namespace string) []string {
+			return r.list(ctx, namespace)
+		})).
+		WithOptions(options).
+		Named("hotline").
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("setting up the Hotline controller: %w", err)
+	}
+	return nil
+}
+
+func (r *Reconciler) list(ctx context.Context, namespace string, opts ...client.ListOption) []string {
+	var list v1alpha1.HotlineList
+	if err := r.Client.List(ctx, &list, append(opts, client.InNamespace(namespace))...); err != nil {
+		return nil
+	}
+	return lookup.Names(list.Items)
+}
+
+func (r *Reconciler) all(ctx context.Context, o client.Object) []reconcile.Request {
+	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace()))
+}
+
+func (r *Reconciler) usersOfPeer(ctx context.Context, o client.Object) []reconcile.Request {
+	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace(), client.MatchingFields{lookup.ByPeer: o.GetName()}))
+}
+
+// siblings are the hotlines to the same peer as one that came or went.
+func (r *Reconciler) siblings(ctx context.Context, o client.Object) []reconcile.Request {
+	h, ok := o.(*v1alpha1.Hotline)
+	if !ok {
+		return nil
+	}
+	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace(), client.MatchingFields{lookup.ByPeer: h.Spec.PeerRef.Name}))
+}

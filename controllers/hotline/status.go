@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/link"
+	"github.com/certlink/certlink/controllers/internal/lookup"
+	"github.com/certlink/certlink/controllers/internal/loop"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
+	"github.com/certlink/certlink/controllers/internal/reports"
+	"github.com/certlink/certlink/controllers/internal/status"
+	"github.com/certlink/certlink/relay/config"
+	relayreport "github.com/certlink/certlink/relay/report"
+)
+
+// seen is everything that the status of a Hotline depends on.
+type seen struct {
+	local    *v1alpha1.LocalCERT
+	peer     *v1alpha1.PeerCERT // nil if there is none
+	siblings []v1alpha1.Hotline // to the same peer
+	view     reports.View
+}
+
+// report writes what was seen into the status. It is pure.
+func report(h *v1alpha1.Hotline, s *seen, edit *status.Editor, now time.Time) loop.Outcome {
+	verdict, again := s.verdict(h, edit, now)
+	if verdict.Fate == status.Stalled || s.local == nil || s.peer == nil {
+		none := status.Fact{Status: metav1.ConditionFalse, Reason: verdict.Reason, Message: verdict.Message}
+		edit.Put(v1alpha1.ConditionReachable, none)
+		edit.Put(v1alpha1.ConditionAnswered, status.Fact{Status: metav1.ConditionUnknown, Reason: verdict.Reason, Message: verdict.Message})
+		return loop.Outcome{Verdict: verdict, Again: again}
+	}
+	line := s.line(h.Name)
+	describe(h, line)
+	up, later := link.Connected(s.view, s.peer, now)
+	edit.Put(v1alpha1.ConditionReachable, s.reachable(line, up))
+	edit.Put(v1alpha1.ConditionAnswered, s.answered(line))
+	return loop.Outcome{Verdict: verdict, Again: lookup.Soonest(again, later)}
+}
+
+// verdict about our own side: the hotline is part of what our relay runs.
+func (s *seen) verdict(h *v1alpha1.Hotline, edit *status.Editor, now time.Time) (status.Verdict, time.Duration) {
+	if s.local == nil {
+		return lookup.NoLocal(), 0
+	}
+	exists := func(string) bool { return s.peer != nil }
+	usable := exists
+	if s.view.Wanted != nil {
+		usable = func(name string) bool {
+			for _, p := range s.view.Wanted.Peers {
+				if p.Name == name {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	if fault := relayconfig.HotlineFault(h, s.siblings, exists, usable); fault != nil {
+		return *fault, 0
+	}
+	return reports.Standing(s.view, relayconfig.Hotline(h), func(c *config.Config) (config.Hotline, bool) {
+		for _, line := range c.Hotlines {
+			if line.Name == h.Name {
+				return line, true
+			}
+		}
+		return config.Hotline{}, false
+	}, edit.Holds(v1alpha1.ConditionReady, metav1.ConditionTrue), now)
+}
+
+// line is what the relay says of a hotline, nil if it says nothing.
+func (s *seen) line(name string) *relayreport.Hotline {
+	if s.view.Report == nil || s.view.Contact != reports.Reached {
+		return nil
+	}
+	for i := range s.view.Report.Hotlines {
+		if line := &s.view.Report.Hotlines[i]; line.Name == name {
+			return line
+		}
+	}
+	return nil
+}
+
+// describe fills what the relay counts; while its report cannot be read, the
+// last word stands.
+func describe(h *v1alpha1.Hotline, line *relayreport.Hotline) {
+	if line == nil {
+		return
+	}
+	h.Status.Unacknowledged = &line.Unacknowledged
+	h.Status.LastReceiptTime = nil
+	if !line.LastReceipt.IsZero() {
+		t := metav1.NewTime(line.LastReceipt)
+		h.Status.LastReceiptTime = &t
+	}
+}
+
+// reachable says whether messages get through: none waits too long for its
+// receipt, and the link is up.
+func (s *seen) reachable(line *relayreport.Hotline, up status.Fact) status.Fact {
+	if line == nil && s.view.Contact == reports.Reached {
+		return absent()
+	}
+	if line != nil && line.OverdueReceipts > 0 {
+		message := fmt.Sprintf("messages of ours have no receipt of %s and their deadline has passed; they stay queued and are sent again; reach the peer by telephone", s.peer.Name)
+		if line.Error != "" {
+			message += "; the last attempt: " + line.Error
+		}
+		return status.Fact{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonReceiptOverdue, Message: message}
+	}
+	switch up.Status {
+	case metav1.ConditionFalse:
+		if up.Reason != v1alpha1.ReasonRevoked {
+			up.Reason = v1alpha1.ReasonLinkDown
+		}
+		up.Message = fmt.Sprintf("PeerCERT %q is not connected: %s", s.peer.Name, up.Message)
+		return up
+	case metav1.ConditionTrue:
+		return status.Fact{
+			Status:  metav1.ConditionTrue,
+			Reason:  v1alpha1.ReasonReceiptsInTime,
+			Message: "the link is up and no message waits for a receipt beyond its deadline",
+		}
+	}
+	return up // Unknown, or not known yet
+}
+
+// answered says whether duty officers of the peer acknowledge in time.
+func (s *seen) answered(line *relayreport.Hotline) status.Fact {
+	switch {
+	case line != nil && line.OverdueAcknowledgements > 0:
+		return status.Fact{
+			Status:  metav1.ConditionFalse,
+			Reason:  v1alpha1.ReasonAcknowledgementOverdue,
+			Message: fmt.Sprintf("messages of ours were not acknowledged by a duty officer of %s before their deadline; reach the peer by telephone", s.peer.Name),
+		}
+	case line != nil:
+		return status.Fact{
+			Status:  metav1.ConditionTrue,
+			Reason:  v1alpha1.ReasonAcknowledgedInTime,
+			Message: "no message waits for an acknowledgement beyond its deadline",
+		}
+	}
+	switch s.view.Contact {
+	case reports.Reached:
+		return absent()
+	case reports.Undeployed, reports.Lost:
+		return status.Fact{
+			Status:  metav1.ConditionUnknown,
+			Reason:  v1alpha1.ReasonRelayUnreachable,
+			Message: "the operator cannot read the report of our relay; the hotline itself may go on",
+		}
+	case reports.Unseen, reports.Calling:
+	}
+	return status.Fact{Reason: v1alpha1.ReasonPending, Message: "waiting for the first report of our relay"}
+}
+
+func absent() status.Fact {
+	return status.Fact{
+		Status:  metav1.ConditionUnknown,
+		Reason:  v1alpha1.ReasonPending,
+		Message: "our relay does not run this hotline yet; the condition Ready says why",
+	}
+}

@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package localcert
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// AnnotationMounted on a relay's pod names what its volumes should show. The
+// kubelet refreshes the volumes of a pod at once when the pod changes; without
+// that it may take more than a minute.
+const AnnotationMounted = "certlink.dev/mounted"
+
+// A pod may be seen by the kubelet before the ConfigMap is. Then the refresh
+// brings the old content, and is asked for again.
+const (
+	refreshAgain = 2 * time.Second
+	refreshMost  = 5
+)
+
+// refreshes remembers how often a refresh was asked for. It is safe concurrently.
+type refreshes struct {
+	mu   sync.Mutex
+	last map[types.NamespacedName]refresh
+}
+
+type refresh struct {
+	digest string
+	count  int
+	at     time.Time
+}
+
+// next returns the value that the annotation should have. The duration says
+// when to ask again; zero when the relay has what it should.
+func (r *refreshes) next(key types.NamespacedName, digest string, arrived bool, now time.Time) (string, time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		r.last = map[types.NamespacedName]refresh{}
+	}
+	last := r.last[key]
+	switch {
+	case last.digest != digest:
+		last = refresh{digest: digest, at: now}
+	case !arrived && last.count < refreshMost && now.Sub(last.at) >= refreshAgain:
+		last.count++
+		last.at = now
+	}
+	r.last[key] = last
+	value := digest
+	if last.count > 0 {
+		value += "." + strconv.Itoa(last.count)
+	}
+	if arrived || last.count >= refreshMost {
+		return value, 0
+	}
+	return value, max(last.at.Add(refreshAgain).Sub(now), 100*time.Millisecond)
+}
+
+func (r *refreshes) forget(key types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.last, key)
+}
+
+// refresh has the kubelet show the relay what is new, and returns when to look again.
+func (r *Reconciler) refresh(ctx context.Context, key types.NamespacedName, p *plan, s *seen) (time.Duration, error) {
+	sum := sha256.Sum256([]byte(p.checksum + p.material.digest))
+	digest := hex.EncodeToString(sum[:16])
+	view := r.Hub.View(key.Namespace)
+	arrived := view.Report != nil &&
+		(view.Report.Config.Checksum == p.checksum || view.Report.Config.RejectedChecksum == p.checksum)
+	value, again := r.refreshes.next(key, digest, arrived, r.Now())
+	if len(s.pods) == 0 {
+		return 0, nil // the pod's own events bring us back
+	}
+	var errs []error
+	for i := range s.pods {
+		pod := &s.pods[i]
+		current, _, _ := strings.Cut(pod.Annotations[AnnotationMounted], ".")
+		if current == digest && arrived {
+			continue
+		}
+		errs = append(errs, r.apply.Annotate(ctx, pod, AnnotationMounted, value))
+	}
+	return again, errors.Join(errs...)
+}

@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package localcert
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/manifest"
+	"github.com/certlink/certlink/controllers/internal/reports"
+	"github.com/certlink/certlink/controllers/internal/status"
+	"github.com/certlink/certlink/internal/card"
+	"github.com/certlink/certlink/relay/config"
+)
+
+// report writes what was seen and planned into the status, and returns the
+// verdict about our side and when to look again.
+func report(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, now time.Time) (status.Verdict, time.Duration) {
+	certificates := certificatesIssued(s, p)
+	edit.Put(v1alpha1.ConditionCertificatesIssued, certificates)
+	standing, again := reports.Standing(s.view, p.config, whole, edit.Holds(v1alpha1.ConditionReady, metav1.ConditionTrue), now)
+	edit.Put(v1alpha1.ConditionRelayAvailable, relayAvailable(s, p, standing))
+	describe(l, p)
+	if certificates.Status != metav1.ConditionTrue {
+		return status.Verdict{Fate: status.Working, Reason: certificates.Reason, Message: certificates.Message}, max(again, slow)
+	}
+	if standing.Fate == status.Done {
+		standing.Message = "certificates are issued and our relay runs the newest configuration"
+	}
+	return standing, again
+}
+
+// whole is a configuration as a part of itself.
+func whole(c *config.Config) (*config.Config, bool) { return c, true }
+
+// certificatesIssued is about cert-manager's part, and about what the relay
+// makes of it.
+func certificatesIssued(s *seen, p *plan) status.Fact {
+	if f := p.material.fact; f.Status != metav1.ConditionTrue || s.view.Report == nil || s.view.Report.Identity.Error == "" {
+		return f
+	}
+	return status.Fact{
+		Status:  metav1.ConditionFalse,
+		Reason:  v1alpha1.ReasonCertificateInvalid,
+		Message: "our relay refused the newest certificate files and keeps the last good ones: " + s.view.Report.Identity.Error,
+	}
+}
+
+func relayAvailable(s *seen, p *plan, standing status.Verdict) status.Fact {
+	if p.target == nil && s.view.Contact != reports.Reached {
+		return status.Fact{
+			Status:  metav1.ConditionFalse,
+			Reason:  v1alpha1.ReasonCertificateNotReady,
+			Message: "the relay starts when its certificates are issued",
+		}
+	}
+	fact := status.Fact{Reason: standing.Reason, Message: standing.Message}
+	switch standing.Fate {
+	case status.Done:
+		fact = status.Fact{
+			Status:  metav1.ConditionTrue,
+			Reason:  v1alpha1.ReasonRelayReporting,
+			Message: "the relay answers and runs the newest configuration",
+		}
+	case status.Working, status.Stalled:
+		fact.Status = metav1.ConditionFalse
+	case status.Blind:
+		fact.Status = metav1.ConditionUnknown
+		fact.Message = "the operator cannot read the relay's report: " + s.view.Error + podHint(s)
+	case status.Same:
+	}
+	return fact
+}
+
+// podHint says where to look when the relay does not answer.
+func podHint(s *seen) string {
+	if s.statefulSet == nil {
+		return ""
+	}
+	name := s.statefulSet.Name
+	if s.statefulSet.Status.ReadyReplicas == 0 {
+		return fmt.Sprintf("; pod %q is not ready: see kubectl describe pod %s-0", name+"-0", name)
+	}
+	return fmt.Sprintf("; the pod is ready: check the NetworkPolicy %q and the way from the operator to port 9443", name)
+}
+
+// describe fills the part of the status that is no condition.
+func describe(l *v1alpha1.LocalCERT, p *plan) {
+	st := &l.Status
+	st.Addresses = nil
+	for _, e := range p.endpoints {
+		st.Addresses = append(st.Addresses, e.Address)
+	}
+	st.NotAfter = nil
+	if !p.material.notAfter.IsZero() {
+		t := metav1.NewTime(p.material.notAfter)
+		st.NotAfter = &t
+	}
+	st.DeskSecretName = manifest.NamesOf(l.Name).Desk
+	if len(p.material.authorities) == 0 {
+		return // the card of before, if any, stays
+	}
+	// A card that cannot be built for want of form leaves the one of before: the
+	// CRD has checked all of its parts.
+	if data, err := card.Build(p.card); err == nil {
+		st.Card = string(data)
+		st.Fingerprint = card.Fingerprint(p.card.Identity.TrustDomain, p.material.authorities)
+	}
+}

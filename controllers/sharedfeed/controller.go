@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sharedfeed makes a SharedFeed true: it is part of our relay's
+// configuration as declared, and its conditions and counts say what the relay
+// does with it.
+//
+// It writes nothing but the status of SharedFeeds: the controller of LocalCERT
+// writes the relay's configuration.
+package sharedfeed
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/lookup"
+	"github.com/certlink/certlink/controllers/internal/loop"
+	"github.com/certlink/certlink/controllers/internal/reports"
+	"github.com/certlink/certlink/controllers/internal/status"
+)
+
+// fieldOwner is the field manager of this controller.
+const fieldOwner client.FieldOwner = "certlink-sharedfeed"
+
+// Reconciler keeps a SharedFeed true.
+type Reconciler struct {
+	loop.Base
+	Hub *reports.Hub
+
+	undecided since
+}
+
+// +kubebuilder:rbac:groups=certlink.dev,resources=sharedfeeds/status,verbs=patch
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	return loop.Run(ctx, r.Base, req, loop.For[*v1alpha1.SharedFeed]{
+		Owner: fieldOwner,
+		New:   func() *v1alpha1.SharedFeed { return &v1alpha1.SharedFeed{} },
+		Status: func(f *v1alpha1.SharedFeed) loop.Status {
+			return loop.Status{Conditions: &f.Status.Conditions, ObservedGeneration: &f.Status.ObservedGeneration}
+		},
+		Sync: r.sync,
+		Gone: r.undecided.forget,
+	})
+}
+
+func (r *Reconciler) sync(ctx context.Context, f *v1alpha1.SharedFeed, edit *status.Editor) (loop.Outcome, error) {
+	s, err := r.observe(ctx, f)
+	if err != nil {
+		return loop.Outcome{}, err
+	}
+	return report(f, s, edit, r.Now()), nil
+}
+
+func (r *Reconciler) observe(ctx context.Context, f *v1alpha1.SharedFeed) (*seen, error) {
+	s := &seen{view: r.Hub.View(f.Namespace), peers: map[string]*v1alpha1.PeerCERT{}}
+	var err error
+	if s.local, err = lookup.Local(ctx, r.Client, f.Namespace); err != nil {
+		return nil, err
+	}
+	for _, name := range refs(f) {
+		p := &v1alpha1.PeerCERT{}
+		err := r.Client.Get(ctx, types.NamespacedName{Namespace: f.Namespace, Name: name}, p)
+		if err != nil {
+			if client.IgnoreNotFound(err) == nil {
+				continue
+			}
+			return nil, fmt.Errorf("reading PeerCERT %q: %w", name, err)
+		}
+		if p.DeletionTimestamp.IsZero() {
+			s.peers[name] = p
+		}
+	}
+	if e := s.exported(f.Name); e != nil {
+		s.undecidedFor = r.undecided.holds(client.ObjectKeyFromObject(f), e.Undecided > 0, r.Now())
+	}
+	return s, nil
+}
+
+// SetupWithManager adds the controller to a manager.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	spec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	err := ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.SharedFeed{}, spec).
+		Watches(&v1alpha1.PeerCERT{}, handler.EnqueueRequestsFromMapFunc(r.usersOfPeer), spec).
+		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(r.all), spec).
+		WatchesRawSource(r.Hub.Source(reports.SharedFeeds, func(ctx context.Context, namespace string) []string {
+			return r.list(ctx, namespace)
+		})).
+		WithOptions(options).
+		Named("sharedfeed").
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("setting up the SharedFeed controller: %w", err)
+	}
+	return nil
+}
+
+func (r *Reconciler) list(ctx context.Context, namespace string, opts ...client.ListOption) []string {
+	var list v1alpha1.SharedFeedList
+	if err := r.Client.List(ctx, &list, append(opts, client.InNamespace(namespace))...); err != nil {
+		return nil
+	}
+	return lookup.Names(list.Items)
+}
+
+func (r *Reconciler) all(ctx context.Context, o client.Object) []reconcile.Request {
+	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace()))
+}
+
+func (r *Reconciler) usersOfPeer(ctx context.Context, o client.Object) []reconcile.Request {
+	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace(), client.MatchingFields{lookup.ByPeer: o.GetName()}))
+}
