@@ -67,15 +67,18 @@
 - apiGroups:
   - certlink.dev
   resources:
-  - localcerts/finalizers
+  - hotlines/status
+  - localcerts/status
+  - peercerts/status
+  - sharedfeeds/status
   verbs:
-  - update
+  - patch
 - apiGroups:
   - certlink.dev
   resources:
-  - localcerts/status
+  - localcerts/finalizers
   verbs:
-  - patch
+  - update
 - apiGroups:
   - events.k8s.io
   resources:
