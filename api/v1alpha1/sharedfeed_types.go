@@ -112,15 +112,18 @@ type FeedRule struct {
 // FeedImportSpec declares an import: a collection of one peer that our relay
 // pulls and serves to local tools on its local port.
 type FeedImportSpec struct {
-	// peerRef names the PeerCERT whose collection is pulled.
+	// peerRef names the PeerCERT whose collection is pulled. Immutable: another
+	// origin is another feed.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="peerRef is immutable: another origin is another feed; create another SharedFeed"
 	PeerRef PeerReference `json:"peerRef,omitzero"`
 
 	// collection is the alias or id of the peer's TAXII collection: the name of
-	// the peer's SharedFeed.
+	// the peer's SharedFeed. Immutable.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="collection is immutable: another origin is another feed; create another SharedFeed"
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$')",message="collection must be the alias or id of the peer's collection, which is the name of their SharedFeed: letters, digits, '.', '_' and '-'"
 	Collection string `json:"collection,omitempty"`
 

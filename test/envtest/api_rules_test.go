@@ -180,6 +180,8 @@ func movedObjects() []moved {
 			"spec.direction": "Import", "spec.export": absent{},
 			"spec.import": map[string]any{"peerRef": map[string]any{"name": "bravo"}, "collection": "x"},
 		}, "spec", direction},
+		{"the peer of an import", "sharedfeed-import", fieldValues{"spec.import.peerRef.name": "charlie"}, "spec.import.peerRef", "peerRef is immutable: another origin is another feed; create another SharedFeed"},
+		{"the collection of an import", "sharedfeed-import", fieldValues{"spec.import.collection": "other"}, "spec.import.collection", "collection is immutable: another origin is another feed; create another SharedFeed"},
 		{"the peer of a hotline", "hotline", fieldValues{"spec.peerRef.name": "charlie"}, "spec.peerRef", "peerRef is immutable: create another Hotline"},
 	}
 }

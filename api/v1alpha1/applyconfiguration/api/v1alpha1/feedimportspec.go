@@ -11,10 +11,11 @@ package v1alpha1
 // FeedImportSpec declares an import: a collection of one peer that our relay
 // pulls and serves to local tools on its local port.
 type FeedImportSpecApplyConfiguration struct {
-	// peerRef names the PeerCERT whose collection is pulled.
+	// peerRef names the PeerCERT whose collection is pulled. Immutable: another
+	// origin is another feed.
 	PeerRef *PeerReferenceApplyConfiguration `json:"peerRef,omitempty"`
 	// collection is the alias or id of the peer's TAXII collection: the name of
-	// the peer's SharedFeed.
+	// the peer's SharedFeed. Immutable.
 	Collection *string `json:"collection,omitempty"`
 	// intervalSeconds between two pulls. 1 to 86400, default 60.
 	IntervalSeconds *int32 `json:"intervalSeconds,omitempty"`
