@@ -140,6 +140,9 @@ func (l *line) round(ctx context.Context) time.Time {
 			continue
 		}
 		if m.ID == "" {
+			if next.IsZero() {
+				l.emptied()
+			}
 			return next
 		}
 		l.settle(ctx, m, l.deliver(ctx, m))
@@ -209,6 +212,19 @@ func (l *line) settle(ctx context.Context, m store.Message, err error) {
 	}
 	l.mu.Unlock()
 	if err == nil || l.error() != before {
+		l.engine.changed()
+	}
+}
+
+// emptied notes that nothing is queued: no failure is left to tell of.
+func (l *line) emptied() {
+	before := l.error()
+	l.mu.Lock()
+	l.failure = failure{}
+	clear(l.held)
+	clear(l.tried)
+	l.mu.Unlock()
+	if before != "" {
 		l.engine.changed()
 	}
 }

@@ -1,0 +1,301 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// attempts counts requests of alfa, and cuts them while cut is true.
+type attempts struct {
+	n   int
+	cut bool
+}
+
+func (a *attempts) fault(s step) outcome {
+	if s != (step{"alfa", "request"}) {
+		return works
+	}
+	a.n++
+	if a.cut {
+		return fails
+	}
+	return works
+}
+
+func TestOutbox(t *testing.T) {
+	bubble(t, "redelivers_with_growing_pauses_until_it_arrives", func(t *testing.T, w *world) {
+		a := &attempts{cut: true}
+		w.fault = a.fault
+		w.alfa.send(request(firstID, "s"))
+		<-time.After(10 * time.Minute)
+		if a.n < 20 || a.n > 35 { // 1+2+4+8+16 s, then 22.5 to 30 s each
+			t.Errorf("%d attempts in ten minutes", a.n)
+		}
+		if r := w.alfa.report(); r.Queued != 1 || !strings.Contains(r.Error, errDead.Error()) {
+			t.Errorf("report is %+v", r)
+		}
+		a.cut = false
+		<-time.After(longestBackoff)
+		w.alfa.proven(w.bravo, 1)
+		if got := testutil.ToFloat64(w.alfa.engine().metrics.sentAgain.WithLabelValues("to-bravo")); got < 20 {
+			t.Errorf("%v redeliveries are counted", got)
+		}
+	})
+	bubble(t, "tries_at_once_when_it_is_woken", func(t *testing.T, w *world) {
+		for name, wake := range map[string]func(){
+			"link":                 func() { w.alfa.engine().Wake("bravo") },
+			"link by trust domain": func() { w.alfa.engine().Wake("bravo.example") },
+			"certificate":          func() { w.alfa.engine().WakeAll() },
+			"configuration":        func() { w.alfa.engine().Apply(w.alfa.config) },
+			"an urgent message": func() {
+				r := request("", "urgent")
+				r.Precedence = "FLASH"
+				w.alfa.send(r)
+			},
+		} {
+			a := &attempts{cut: true}
+			w.fault = a.fault
+			w.alfa.send(request("", name))
+			<-time.After(10 * time.Minute)
+			a.cut = false
+			wake()
+			<-time.After(time.Millisecond)
+			if r := w.alfa.report(); r.Queued != 0 {
+				t.Errorf("%s: report is %+v", name, r)
+			}
+		}
+		w.alfa.engine().Wake("nobody")
+	})
+	bubble(t, "sends_the_urgent_first_and_conversations_in_order", func(t *testing.T, w *world) {
+		a := &attempts{cut: true}
+		w.fault = a.fault
+		for i, m := range []struct{ talk, precedence string }{
+			{"a", "ROUTINE"}, {"b", "PRIORITY"}, {"a", "ROUTINE"}, {"c", "FLASH"}, {"a", "IMMEDIATE"}, {"d", "ROUTINE"},
+		} {
+			r := request(ulidFor(0, i), m.talk+fmt.Sprint(i))
+			r.Conversation, r.Precedence = m.talk, m.precedence
+			w.alfa.send(r)
+		}
+		a.cut = false
+		w.quiet()
+		var got []string
+		for _, m := range w.bravo.list(store.In) {
+			got = append([]string{m.Subject}, got...)
+		}
+		if diff := cmp.Diff([]string{"c3", "a0", "a2", "a4", "b1", "d5"}, got); diff != "" {
+			t.Errorf("order of arrival (-want +got):\n%s", diff)
+		}
+	})
+	bubble(t, "lets_other_conversations_pass_a_message_that_is_refused", func(t *testing.T, w *world) {
+		// bravo holds another message under alfa's first serial: alfa's database was set back, say.
+		_, _, err := w.bravo.life().store.Accept(t.Context(), store.Message{
+			Peer: "alfa.example", ID: "x", Serial: 1, Payload: []byte("{}"), Receipt: []byte("r"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, talk := range []string{"a", "a", "b"} {
+			r := request(ulidFor(0, i), talk)
+			r.Conversation = talk
+			w.alfa.send(r)
+		}
+		<-time.After(time.Minute)
+		r := w.alfa.report()
+		if r.Queued != 2 || !strings.Contains(r.Error, "the peer holds another message under the same number") {
+			t.Errorf("report is %+v", r)
+		}
+		if m := w.alfa.list(store.Out)[0]; m.Subject != "b" || m.State != "Stored" {
+			t.Errorf("newest message is %+v", m)
+		}
+	})
+	bubble(t, "waits_for_room_at_the_peer", func(t *testing.T, w *world) {
+		isFull := true
+		w.fault = func(s step) outcome {
+			if isFull && s == (step{"bravo", "Accept"}) {
+				return full
+			}
+			return works
+		}
+		w.alfa.send(request(firstID, "s"))
+		<-time.After(time.Minute)
+		if r := w.alfa.report(); r.Queued != 1 || !strings.HasPrefix(r.Error, "the peer's storage is full") {
+			t.Errorf("report is %+v", r)
+		}
+		if all := w.bravo.list(store.In); len(all) != 0 {
+			t.Errorf("stored at the peer: %+v", all)
+		}
+		isFull = false
+		w.quiet()
+		w.alfa.proven(w.bravo, 1)
+	})
+	bubble(t, "keeps_the_message_when_our_own_disk_is_full_for_the_receipt", func(t *testing.T, w *world) {
+		isFull := true
+		w.fault = func(s step) outcome {
+			if isFull && s == (step{"alfa", "PutReceipt"}) {
+				return full
+			}
+			return works
+		}
+		w.alfa.send(request(firstID, "s"))
+		<-time.After(time.Minute)
+		if r := w.alfa.report(); r.Queued != 1 || !strings.HasPrefix(r.Error, "our own storage is full") {
+			t.Errorf("report is %+v", r)
+		}
+		isFull = false
+		w.quiet()
+		w.alfa.proven(w.bravo, 1)
+	})
+	bubble(t, "sends_with_renewed_certificates_what_the_old_ones_could_not", func(t *testing.T, w *world) {
+		expired := w.alfa.newIdentity(w.alfa.ca, w.bravo.ca)
+		expired.pair = w.alfa.ca.Leaf(t, testca.Leaf{Path: "/signing", NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+		w.alfa.become(expired)
+		w.alfa.send(request(firstID, "s"))
+		<-time.After(10 * time.Minute)
+		if r := w.alfa.report(); r.Queued != 1 || !strings.Contains(r.Error, "outside its validity") {
+			t.Errorf("report is %+v", r)
+		}
+		w.alfa.become(w.alfa.newIdentity(w.alfa.ca, w.bravo.ca))
+		w.alfa.engine().WakeAll()
+		<-time.After(time.Millisecond)
+		w.alfa.proven(w.bravo, 1)
+	})
+	bubble(t, "follows_the_configuration", func(t *testing.T, w *world) {
+		w.fault = cut
+		w.alfa.send(request(firstID, "s"))
+		revoked := *w.alfa.config
+		revoked.Peers = []config.Peer{{Name: "bravo", TrustDomain: "bravo.example", State: config.Revoked}}
+		w.alfa.engine().Apply(&revoked)
+		w.fault = nil
+		<-time.After(time.Hour)
+		if all := w.bravo.list(store.In); len(all) != 0 {
+			t.Errorf("a revoked peer got %+v", all)
+		}
+		if hotlines, err := w.alfa.engine().ReportHotlines(t.Context()); err != nil || len(hotlines) != 0 {
+			t.Errorf("report is %+v, %v", hotlines, err)
+		}
+		r := request("", "s")
+		r.Hotline = "to-bravo"
+		if _, _, err := w.alfa.engine().Send(t.Context(), r); err == nil || !strings.Contains(err.Error(), "hotline: there is no hotline") {
+			t.Errorf("sending to a revoked peer: %v", err)
+		}
+		w.alfa.engine().Apply(w.alfa.config)
+		w.quiet()
+		w.alfa.proven(w.bravo, 1)
+	})
+}
+
+func TestWrongReceipt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		become func(t *testing.T, w *world) // what bravo, or alfa's view of it, becomes
+		says   string
+	}{
+		"of_a_certificate_that_bravos_CA_did_not_issue": {func(t *testing.T, w *world) {
+			i := w.bravo.newIdentity(w.alfa.ca, w.bravo.ca)
+			i.pair = testca.New(t, "bravo.example").Leaf(t, testca.Leaf{Path: "/signing"})
+			w.bravo.become(i)
+		}, "the peer's receipt is not signed by its own CA"},
+		"of_the_relays_certificate": {func(t *testing.T, w *world) {
+			i := w.bravo.newIdentity(w.alfa.ca, w.bravo.ca)
+			i.pair = w.bravo.ca.Leaf(t, testca.Leaf{Path: "/relay", Algorithm: testca.Ed25519})
+			w.bravo.become(i)
+		}, "the peer's receipt is refused"},
+		"of_another_nation_that_we_trust": {func(t *testing.T, w *world) {
+			charlie := testca.New(t, "charlie.example")
+			i := w.bravo.newIdentity(w.alfa.ca, w.bravo.ca)
+			i.pair = charlie.Leaf(t, testca.Leaf{Path: "/signing"})
+			w.bravo.become(i)
+			w.alfa.become(w.alfa.newIdentity(w.alfa.ca, w.bravo.ca, charlie))
+		}, `signed by "charlie.example", not by "bravo.example"`},
+		"of_an_expired_certificate": {func(t *testing.T, w *world) {
+			i := w.bravo.newIdentity(w.alfa.ca, w.bravo.ca)
+			i.pair = w.bravo.ca.Leaf(t, testca.Leaf{Path: "/signing", NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+			w.bravo.become(i)
+		}, "the peer's signing certificate, or the bundle that we hold for it, is outside its validity"},
+	} {
+		bubble(t, name, func(t *testing.T, w *world) {
+			good, ours := w.bravo.who(), w.alfa.who()
+			tt.become(t, w)
+			w.alfa.send(request(firstID, "s"))
+			<-time.After(time.Minute)
+			if r := w.alfa.report(); r.Queued != 1 || !strings.Contains(r.Error, tt.says) {
+				t.Errorf("report is %+v", r)
+			}
+			if m := w.alfa.list(store.Out)[0]; m.State != "Queued" {
+				t.Errorf("state is %s", m.State)
+			}
+			if got := testutil.ToFloat64(w.alfa.engine().metrics.refused.WithLabelValues("to-bravo")); got < 2 {
+				t.Errorf("%v refused receipts are counted", got)
+			}
+			w.bravo.become(good)
+			w.alfa.become(ours)
+			w.quiet()
+			w.alfa.proven(w.bravo, 1)
+		})
+	}
+}
+
+func TestDecodeReceipt(t *testing.T) {
+	message := payload("alfa.example", "bravo.example")
+	raw, err := message.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := receiptFor(message, raw, time.Unix(1, 0).UTC())
+	for name, change := range map[string]func(*ReceiptPayload){
+		"":              func(*ReceiptPayload) {},
+		"version":       func(r *ReceiptPayload) { r.Version = 2 },
+		"message":       func(r *ReceiptPayload) { r.MessageID = ulidFor(1, 1) },
+		"serial":        func(r *ReceiptPayload) { r.Serial++ },
+		"sender":        func(r *ReceiptPayload) { r.From = "charlie.example" },
+		"receiver":      func(r *ReceiptPayload) { r.To = "charlie.example" },
+		"content":       func(r *ReceiptPayload) { r.PayloadSHA256 = digest([]byte("other")) },
+		"without_times": func(r *ReceiptPayload) { r.StoredAt = time.Time{} },
+	} {
+		r := good
+		change(&r)
+		encoded := mustJSON(t, r)
+		if got, err := decodeReceipt(encoded, raw); (err == nil) != (name == "") {
+			t.Errorf("%q: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for n, longest := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 6: 30 * time.Second, 1000: 30 * time.Second} {
+		for range 100 {
+			if d := backoff(n); d > longest || d < longest*3/4 {
+				t.Errorf("after %d failures it waits %v, want %v less up to a quarter", n, d, longest)
+			}
+		}
+	}
+}
+
+func TestNew(t *testing.T) {
+	if _, err := New(Config{}); err == nil {
+		t.Error("New accepts an empty configuration")
+	}
+}
+
+func TestForPeople(t *testing.T) {
+	for _, err := range []error{
+		errors.New("several\nlines\x00 of \x1b[31mtext " + strings.Repeat("x", 1000)),
+		&refusedError{status: 500, detail: strings.Repeat("x", 1000)},
+	} {
+		if line := forPeople(err); strings.ContainsAny(line, "\n\x00\x1b") || len(line) > 400 {
+			t.Errorf("it says %q", line)
+		}
+	}
+}

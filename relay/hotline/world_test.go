@@ -1,0 +1,345 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"go.uber.org/goleak"
+
+	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/relay/access"
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/store"
+	"github.com/certlink/certlink/relay/store/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errDead = errors.New("the process is dead")
+
+// world is two nations and the wire between them, in one process. It runs in a
+// synctest bubble: time passes when everybody waits.
+type world struct {
+	alfa, bravo *nation
+	// fault is asked at every step of every nation; it may be nil.
+	fault func(step) outcome
+}
+
+// step is a moment at which things can go wrong.
+type step struct {
+	nation string // who does it
+	what   string // Enqueue, Accept, PutReceipt, Pending, sign, request, response
+}
+
+// outcome of a step.
+type outcome int
+
+const (
+	works outcome = iota
+	// fails: an error, and nothing was done.
+	fails
+	// lies: an error, though it was done.
+	lies
+	// full: the disk is full.
+	full
+)
+
+func (w *world) at(nation, what string) outcome {
+	if w.fault == nil {
+		return works
+	}
+	return w.fault(step{nation, what})
+}
+
+// nation is one side. It can die and come back with the same disk.
+type nation struct {
+	t           *testing.T
+	world       *world
+	name        string
+	trustDomain string
+	path        string
+	ca          *testca.CA
+	config      *config.Config
+	changes     atomic.Int64
+
+	mu       sync.Mutex // guards what follows
+	identity Identity
+	alive    *life
+}
+
+// life is one process of a nation.
+type life struct {
+	dead   atomic.Bool
+	store  *sqlite.Store
+	engine *Engine
+	stop   context.CancelFunc
+	done   chan error
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{}
+	w.alfa, w.bravo = newNation(t, w, "alfa"), newNation(t, w, "bravo")
+	for _, n := range []*nation{w.alfa, w.bravo} {
+		n.identity = n.newIdentity(w.alfa.ca, w.bravo.ca)
+		n.start()
+		t.Cleanup(n.kill)
+	}
+	return w
+}
+
+func newNation(t *testing.T, w *world, name string) *nation {
+	t.Helper()
+	other := map[string]string{"alfa": "bravo", "bravo": "alfa"}[name]
+	c := &config.Config{
+		Peers:    []config.Peer{{Name: other, TrustDomain: other + ".example", DisplayName: "CERT " + other, State: config.Active}},
+		Hotlines: []config.Hotline{{Name: "to-" + other, Peer: other}},
+	}
+	c.SetDefaults()
+	return &nation{
+		t: t, world: w, name: name, trustDomain: name + ".example", path: filepath.Join(t.TempDir(), "relay.db"),
+		ca: testca.New(t, name+".example"), config: c,
+	}
+}
+
+// testIdentity is who a nation is and whom it trusts.
+type testIdentity struct {
+	*x509bundle.Set
+	pair        testca.Pair
+	trustDomain string
+}
+
+func (i *testIdentity) SigningChain() ([]*x509.Certificate, crypto.Signer) {
+	return i.pair.Chain, i.pair.Key
+}
+func (i *testIdentity) TrustDomain() string { return i.trustDomain }
+
+func (n *nation) newIdentity(trusted ...*testca.CA) *testIdentity {
+	set := x509bundle.NewSet()
+	for _, ca := range trusted {
+		set.Add(x509bundle.FromX509Authorities(spiffeid.RequireTrustDomainFromString(ca.TrustDomain), []*x509.Certificate{ca.Root}))
+	}
+	return &testIdentity{Set: set, pair: n.ca.Leaf(n.t, testca.Leaf{Path: "/signing"}), trustDomain: n.trustDomain}
+}
+
+func (n *nation) become(i Identity) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.identity = i
+}
+
+func (n *nation) who() Identity {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.identity
+}
+
+// start starts the process over what is on the disk.
+func (n *nation) start() {
+	n.t.Helper()
+	s, err := sqlite.Open(context.Background(), sqlite.Config{Path: n.path})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	l := &life{store: s, done: make(chan error, 1)}
+	l.engine, err = New(Config{
+		Store:    &faultyStore{Messages: s, nation: n, life: l},
+		Identity: func() Identity { return &faultyIdentity{Identity: n.who(), nation: n, life: l} },
+		Client:   func(string) *http.Client { return &http.Client{Transport: &wire{from: n, life: l}} },
+		Changed:  func() { n.changes.Add(1) },
+		Registry: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	l.engine.Apply(n.config)
+	ctx, cancel := context.WithCancel(context.Background())
+	l.stop = cancel
+	go func() { l.done <- l.engine.Run(ctx) }()
+	n.mu.Lock()
+	n.alive = l
+	n.mu.Unlock()
+}
+
+// kill ends the process, if it runs.
+func (n *nation) kill() {
+	n.mu.Lock()
+	l := n.alive
+	n.alive = nil
+	n.mu.Unlock()
+	if l == nil {
+		return
+	}
+	l.dead.Store(true)
+	l.stop()
+	if err := <-l.done; err != nil {
+		n.t.Errorf("Run of %s: %v", n.name, err)
+	}
+	if err := l.store.Close(); err != nil {
+		n.t.Errorf("closing the store of %s: %v", n.name, err)
+	}
+}
+
+// life returns the process; it may be dying.
+func (n *nation) life() *life {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.alive
+}
+
+func (n *nation) engine() *Engine { return n.life().engine }
+
+// revive starts a nation that died.
+func (n *nation) revive() {
+	if l := n.life(); l == nil || l.dead.Load() {
+		n.kill()
+		n.start()
+	}
+}
+
+// quiet lets an hour pass, with every nation alive.
+func (w *world) quiet() {
+	for range 60 {
+		w.alfa.revive()
+		w.bravo.revive()
+		<-time.After(time.Minute)
+	}
+}
+
+// do applies the outcome of a step to an operation of a process. A crash that is
+// wanted there happens in fault, which marks the process as dead.
+func do(n *nation, l *life, what string, op func() error) error {
+	if l.dead.Load() {
+		return errDead
+	}
+	switch n.world.at(n.name, what) {
+	case fails:
+		return errDead
+	case full:
+		return store.ErrFull
+	case lies:
+		_ = op()
+		return errDead
+	}
+	return op()
+}
+
+// faultyStore is a store whose calls can fail and lose, or fail and persist.
+type faultyStore struct {
+	store.Messages
+	nation *nation
+	life   *life
+}
+
+func (s *faultyStore) Enqueue(ctx context.Context, peer string, compose func(int64) (store.Message, error)) (m store.Message, err error) {
+	err = do(s.nation, s.life, "Enqueue", func() (err error) {
+		m, err = s.Messages.Enqueue(ctx, peer, compose)
+		return err
+	})
+	return m, err
+}
+
+func (s *faultyStore) Accept(ctx context.Context, in store.Message) (m store.Message, duplicate bool, err error) {
+	err = do(s.nation, s.life, "Accept", func() (err error) {
+		m, duplicate, err = s.Messages.Accept(ctx, in)
+		return err
+	})
+	return m, duplicate, err
+}
+
+func (s *faultyStore) PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, at time.Time) error {
+	return do(s.nation, s.life, "PutReceipt", func() error {
+		return s.Messages.PutReceipt(ctx, peer, id, signed, receipt, at)
+	})
+}
+
+func (s *faultyStore) Pending(ctx context.Context, peer string, limit int) (all []store.Message, err error) {
+	err = do(s.nation, s.life, "Pending", func() (err error) {
+		all, err = s.Messages.Pending(ctx, peer, limit)
+		return err
+	})
+	return all, err
+}
+
+// faultyIdentity signs, unless the process dies before.
+type faultyIdentity struct {
+	Identity
+	nation *nation
+	life   *life
+}
+
+func (i *faultyIdentity) SigningChain() (chain []*x509.Certificate, key crypto.Signer) {
+	_ = do(i.nation, i.life, "sign", func() error {
+		chain, key = i.Identity.SigningChain()
+		return nil
+	})
+	return chain, key
+}
+
+// wire carries requests from a process to the other nation.
+type wire struct {
+	from *nation
+	life *life
+}
+
+func (w *wire) RoundTrip(req *http.Request) (resp *http.Response, err error) {
+	to := w.from.world.nation(req.URL.Host)
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	if err := do(w.from, w.life, "request", func() error { return nil }); err != nil {
+		return nil, err
+	}
+	l := to.life()
+	if l == nil || l.dead.Load() {
+		return nil, errors.New("connection refused")
+	}
+	ctx := access.WithPeer(req.Context(), access.Peer{Name: w.from.name, TrustDomain: w.from.trustDomain, State: config.Active, Relay: true})
+	r := httptest.NewRequestWithContext(ctx, req.Method, req.URL.Path, bytes.NewReader(body))
+	r.Header = req.Header
+	recorder := httptest.NewRecorder()
+	l.engine.Handler().ServeHTTP(recorder, r)
+	if l.dead.Load() {
+		return nil, errors.New("connection reset")
+	}
+	if err := do(w.from, w.life, "response", func() error { return nil }); err != nil {
+		return nil, err
+	}
+	return recorder.Result(), nil
+}
+
+func (w *world) nation(trustDomain string) *nation {
+	if trustDomain == w.alfa.trustDomain {
+		return w.alfa
+	}
+	return w.bravo
+}
+
+// report returns the state of a nation's only hotline.
+func (n *nation) report() report.Hotline {
+	n.t.Helper()
+	hotlines, err := n.engine().ReportHotlines(n.t.Context())
+	if err != nil || len(hotlines) != 1 {
+		n.t.Fatalf("report of %s: %v, %v", n.name, hotlines, err)
+	}
+	return hotlines[0]
+}
