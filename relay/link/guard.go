@@ -24,6 +24,8 @@ import (
 // inbound is a connection that a peer opened.
 type inbound struct {
 	*gate.Conn
+	// serial of the certificate that we showed.
+	serial string
 	// verified is the snapshot under which the chain was last verified; nil at first.
 	verified atomic.Pointer[identity.Snapshot]
 }
@@ -38,7 +40,7 @@ func (s *Server) connected(ctx context.Context, conn net.Conn) context.Context {
 	if !ok {
 		return ctx // and so nobody
 	}
-	c := &inbound{Conn: authenticated}
+	c := &inbound{Conn: authenticated, serial: s.cfg.Identity.Current().LinkSerial()}
 	s.open.add(c)
 	s.byConn.Store(authenticated, c)
 	return context.WithValue(ctx, inboundKey{}, c)
@@ -75,6 +77,9 @@ func (s *Server) guard(class Class, l limits) http.Handler {
 			problem.Write(w, http.StatusForbidden, "only the relay of a CERT may ask for this")
 			return
 		}
+		if s.outdated(r) {
+			w.Header().Set("Connection", "close")
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, l.body)
 		next.ServeHTTP(w, r.WithContext(access.WithPeer(r.Context(), peer)))
 	})
@@ -104,6 +109,13 @@ func (s *Server) peer(r *http.Request) (access.Peer, error) {
 		return access.Peer{}, errNobody
 	}
 	return access.Peer{Name: peer.Name, TrustDomain: td, State: peer.State, Relay: id.Path() == "/relay"}, nil
+}
+
+// outdated tells whether the connection was opened under a certificate of ours
+// that has been renewed: the peer is to see the new one before the old one ends.
+func (s *Server) outdated(r *http.Request) bool {
+	c, ok := r.Context().Value(inboundKey{}).(*inbound)
+	return ok && c.serial != s.cfg.Identity.Current().LinkSerial()
 }
 
 // Session returns the TLS session of a request on the link port, as TLS facts for

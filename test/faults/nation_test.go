@@ -196,9 +196,9 @@ func (n *nation) client(t *testing.T, role string) *http.Client {
 }
 
 // call does a request on the local port and returns status and body.
-func (n *nation) call(t *testing.T, method, path, contentType string, body []byte) (int, []byte, error) {
+func (n *nation) call(ctx context.Context, t *testing.T, method, path, contentType string, body []byte) (int, []byte, error) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, "https://"+n.cfg.Listen.Local+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "https://"+n.cfg.Listen.Local+path, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,15 @@ func (n *nation) call(t *testing.T, method, path, contentType string, body []byt
 // report reads the relay's report.
 func (n *nation) report(t *testing.T) (report.Report, error) {
 	t.Helper()
-	status, data, err := n.call(t, http.MethodGet, report.Path, "", nil)
+	return n.reportAfter(t, "", patience)
+}
+
+// reportAfter waits for another revision than the given one.
+func (n *nation) reportAfter(t *testing.T, revision string, wait time.Duration) (report.Report, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	defer cancel()
+	status, data, err := n.call(ctx, t, http.MethodGet, report.Path+"?since="+revision, "", nil)
 	if err != nil {
 		return report.Report{}, err
 	}
