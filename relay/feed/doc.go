@@ -1,0 +1,29 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package feed shares STIX objects with peers and collects theirs.
+//
+// Exports. Local tools push objects into the sources of an export. The exporter
+// decides about each object for each peer, by package rule, within a second, and
+// stores the decision. A peer reads only what a stored decision under the
+// present policy shares with it: no decision, or one under another policy, and
+// the object is not there. Whether the peer is named by the export and Active is
+// looked up for each request in the live configuration.
+//
+// The policy includes the statement markings found in the sources themselves. A
+// new one, as a change of the rule, makes another policy, under which everything
+// is decided again.
+//
+// Imports. For each import one goroutine pulls the peer's collection page by
+// page. The last objects of a page and the cursor behind it are one transaction:
+//
+//	read page → store all but its last part → store the last part with the cursor
+//
+// A crash before the end leaves the old cursor and perhaps a part of the page;
+// the page is read again, and what is stored already is a duplicate. A crash
+// after the end leaves nothing to do. Nothing is lost, nothing is there twice.
+//
+// An object keeps its bytes from the POST that brought it in to the page that a
+// tool of the peer reads. The package keeps nothing in memory that grows with
+// the number of objects.
+package feed

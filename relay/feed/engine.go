@@ -1,0 +1,189 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/store"
+	"github.com/certlink/certlink/relay/taxii"
+)
+
+// Store is what this package needs of the relay's store.
+type Store interface {
+	store.Objects
+	store.Views
+}
+
+// Config of an Engine. Store and Client are required.
+type Config struct {
+	// Store keeps objects and decisions.
+	Store Store
+	// Client returns the client whose requests go to a trust domain over the
+	// link's TAXII connections.
+	Client func(trustDomain string) *http.Client
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+	// Log gets events, no errors that are returned. Nil means none.
+	Log *slog.Logger
+	// Changed is called when something changed on which a person would act. It
+	// must not block. Nil means nobody.
+	Changed func()
+	// Registry takes the metrics. Nil means none.
+	Registry prometheus.Registerer
+}
+
+// Engine runs all exports and imports.
+type Engine struct {
+	cfg      Config
+	metrics  *metrics
+	live     atomic.Pointer[plan]
+	link     http.Handler
+	local    http.Handler
+	exporter *exporter
+
+	mu      sync.Mutex // guards what follows
+	imports []*importer
+	// start runs an import; nil while Run does not run.
+	start func(*importer)
+}
+
+// New checks the configuration and starts nothing. Before the first Apply
+// nothing is shared and nothing is collected.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Store == nil || cfg.Client == nil {
+		return nil, errors.New("building the feeds: store and client are required")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func() {}
+	}
+	m, err := newMetrics(cfg.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("building the feeds: %w", err)
+	}
+	e := &Engine{cfg: cfg, metrics: m}
+	e.live.Store(newPlan(&config.Config{}, nil))
+	e.exporter = newExporter(e)
+	handler := func(port, root, title string, b taxii.Backend) http.Handler {
+		return taxii.NewHandler(taxii.Options{
+			Root: root, Title: title, Backend: b, Clock: cfg.Now, Logger: cfg.Log, Registry: cfg.Registry, Port: port,
+		})
+	}
+	e.link = handler("link", LinkRoot, "Shared feeds", linkBackend{e})
+	e.local = handler("local", LocalRoot, "Feeds of this relay", localBackend{e})
+	return e, nil
+}
+
+// Apply takes a new live configuration. What it withdraws is not served from
+// this moment on. Every import is pulled at once, and every back-off is reset.
+func (e *Engine) Apply(c *config.Config) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before := e.live.Load()
+	now := newPlan(c, before)
+	e.live.Store(now)
+	e.metrics.forgetExports(before, now)
+	e.applyImports(c)
+	e.exporter.wake()
+	e.cfg.Changed()
+}
+
+// applyImports keeps the imports that are as they were, and replaces the others.
+func (e *Engine) applyImports(c *config.Config) {
+	peers := map[string]config.Peer{}
+	for _, p := range c.Peers {
+		peers[p.Name] = p
+	}
+	before := map[string]*importer{}
+	for _, i := range e.imports {
+		before[i.conf.Name] = i
+	}
+	e.imports = nil
+	for _, conf := range c.Imports {
+		peer, ok := peers[conf.Peer]
+		if !ok {
+			continue
+		}
+		old := before[conf.Name]
+		delete(before, conf.Name)
+		if old != nil && old.same(conf, peer) {
+			old.wake()
+			e.imports = append(e.imports, old)
+			continue
+		}
+		i := newImporter(e, conf, peer, old)
+		if e.start != nil {
+			e.start(i)
+		}
+		e.imports = append(e.imports, i)
+	}
+	for _, gone := range before {
+		gone.stop()
+		e.metrics.forgetImport(gone.conf.Name)
+	}
+}
+
+// Run decides and collects until ctx ends. It returns nil once everything that
+// it started has ended.
+func (e *Engine) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	e.mu.Lock()
+	e.start = func(i *importer) {
+		own, cancel := context.WithCancel(ctx)
+		i.begin(cancel)
+		running.Go(func() {
+			defer cancel()
+			i.run(own)
+		})
+	}
+	for _, i := range e.imports {
+		e.start(i)
+	}
+	e.mu.Unlock()
+	e.exporter.run(ctx)
+	e.mu.Lock()
+	e.start = nil
+	e.mu.Unlock()
+	running.Wait()
+	return nil
+}
+
+// Wake pulls the imports from a peer at once and resets their back-off: the link
+// to the peer is up again. The peer is given by our name for it or by its trust domain.
+func (e *Engine) Wake(peer string) {
+	for _, i := range e.importers() {
+		if i.peer.Name == peer || i.peer.TrustDomain == peer {
+			i.wake()
+		}
+	}
+}
+
+// WakeAll pulls all imports at once: our own certificates have changed.
+func (e *Engine) WakeAll() {
+	for _, i := range e.importers() {
+		i.wake()
+	}
+}
+
+func (e *Engine) importers() []*importer {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]*importer(nil), e.imports...)
+}

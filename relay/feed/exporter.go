@@ -1,0 +1,225 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/rule"
+	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/store"
+)
+
+const (
+	// decideAtOnce is the number of records in one transaction of decisions.
+	decideAtOnce = 1000
+	// lookAgain is how often the exporter looks though nobody has woken it.
+	lookAgain = 30 * time.Second
+	// showEvery is the shortest time between two looks at the counts while there is work.
+	showEvery = 2 * time.Second
+	// maxDefinitions bounds the statement markings of an export. Those beyond it
+	// are unknown, and what they mark stays.
+	maxDefinitions = 10_000
+)
+
+// exporter decides. One goroutine does it for all exports, in small turns, so that a
+// large feed does not hold up a small one.
+type exporter struct {
+	*Engine
+	poke chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	counts map[*export]report.Export
+}
+
+func newExporter(e *Engine) *exporter {
+	return &exporter{Engine: e, poke: make(chan struct{}, 1), counts: map[*export]report.Export{}}
+}
+
+// wake makes the exporter look for undecided records.
+func (x *exporter) wake() {
+	select {
+	case x.poke <- struct{}{}:
+	default:
+	}
+}
+
+func (x *exporter) run(ctx context.Context) {
+	failures := 0
+	for ctx.Err() == nil {
+		wait := lookAgain
+		if x.pass(ctx) {
+			failures = 0
+		} else {
+			wait = retryPause(failures, lookAgain)
+			failures++
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-x.poke:
+		}
+		timer.Stop()
+	}
+}
+
+// pass decides all that is undecided, one turn of each view after the other, and
+// looks at the counts. It tells whether all went well.
+func (x *exporter) pass(ctx context.Context) bool {
+	failed := map[*export]error{}
+	shown := x.cfg.Now()
+	for work := true; work && ctx.Err() == nil; {
+		work = false
+		p := x.live.Load()
+		for _, e := range p.exports {
+			if failed[e] != nil {
+				continue
+			}
+			more, err := x.turn(ctx, p, e)
+			if err != nil {
+				failed[e] = err
+			}
+			work = work || more
+		}
+		if work && x.cfg.Now().Sub(shown) >= showEvery {
+			x.show(ctx, failed)
+			shown = x.cfg.Now()
+		}
+	}
+	if ctx.Err() == nil {
+		x.show(ctx, failed)
+	}
+	return len(failed) == 0
+}
+
+// turn decides one batch for each reader of an export. It tells whether there
+// may be more to do.
+func (x *exporter) turn(ctx context.Context, p *plan, e *export) (more bool, err error) {
+	if e.policy.Load() == nil {
+		if _, err := x.learn(ctx, e); err != nil {
+			return false, err
+		}
+	}
+	for _, reader := range p.readers(e) {
+		again, err := x.decide(ctx, e, reader)
+		if err != nil {
+			return false, err
+		}
+		more = more || again
+	}
+	return more, nil
+}
+
+// decide stores the decisions about one batch of a view. A crash before that
+// leaves the batch undecided, and so not shared.
+func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (more bool, err error) {
+	policy := e.policy.Load()
+	view := store.View{Feed: e.Name, Peer: reader.TrustDomain, Rule: policy.Hash()}
+	undecided, err := x.cfg.Store.Undecided(ctx, view, e.stored, decideAtOnce)
+	if err != nil || len(undecided) == 0 {
+		return false, err
+	}
+	if slices.ContainsFunc(undecided, e.unseen) {
+		// The batch brings a marking definition. What it marks must be decided with it.
+		changed, err := x.learn(ctx, e)
+		if changed || err != nil {
+			return true, err
+		}
+	}
+	decisions := make([]store.Decision, len(undecided))
+	shared := 0
+	for i, r := range undecided {
+		verdict := judge(policy, e.sources[r.Collection], r)
+		decisions[i] = store.Decision{Seq: r.Seq, Share: verdict.Share, Reason: verdict.Reason}
+		if verdict.Share {
+			shared++
+		}
+	}
+	if err := x.cfg.Store.Decide(ctx, view, decisions); err != nil {
+		return false, err
+	}
+	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))
+	x.metrics.decisions.WithLabelValues(e.Name, "held").Add(float64(len(decisions) - shared))
+	return true, nil
+}
+
+// judge reads the stored bytes again: what is decided about is what would leave.
+func judge(policy *rule.Policy, source string, r store.Record) rule.Verdict {
+	o, err := stix.Parse(r.Raw)
+	if err != nil {
+		return rule.Verdict{Reason: "Unreadable"}
+	}
+	return policy.Decide(source, o)
+}
+
+// unseen tells whether a record is a marking definition that the policy has not
+// seen.
+func (e *export) unseen(r store.Record) bool {
+	return r.Type == stix.TypeMarkingDefinition && !e.definitions[r.Seq]
+}
+
+// learn makes the policy anew from the marking definitions in the sources, and
+// tells whether it differs from the last.
+func (x *exporter) learn(ctx context.Context, e *export) (changed bool, err error) {
+	statements := map[string]bool{}
+	for _, name := range e.stored {
+		if err := x.readDefinitions(ctx, e, name, statements); err != nil {
+			return false, err
+		}
+	}
+	var plain []string
+	for id, ok := range statements {
+		if ok {
+			plain = append(plain, id)
+		}
+	}
+	policy, err := rule.NewPolicy(e.Rule, e.Sources, plain)
+	if err != nil {
+		return false, err
+	}
+	old := e.policy.Swap(policy)
+	return old == nil || old.Hash() != policy.Hash(), nil
+}
+
+// readDefinitions notes the marking definitions of a source. An identifier is
+// one of a statement only if every version of it is.
+func (x *exporter) readDefinitions(ctx context.Context, e *export, source string, statements map[string]bool) error {
+	q := store.Query{Types: []string{stix.TypeMarkingDefinition}, Limit: 1000}
+	for {
+		page, err := x.cfg.Store.ListObjects(ctx, source, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			if len(e.definitions) < maxDefinitions {
+				e.definitions[r.Seq] = true
+			}
+			o, err := stix.Parse(r.Raw)
+			plain, known := statements[r.ID]
+			switch {
+			case known:
+				statements[r.ID] = plain && err == nil && o.Statement
+			case len(statements) < maxDefinitions:
+				statements[r.ID] = err == nil && o.Statement
+			}
+		}
+		if page.Next == 0 {
+			return nil
+		}
+		q.After = page.Next
+	}
+}
+
+// retryPause doubles from one second to longest, less up to a quarter of jitter.
+func retryPause(failures int, longest time.Duration) time.Duration {
+	d := min(longest, time.Second<<min(failures, 20))
+	return d - rand.N(d/4)
+}

@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"reflect"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/rule"
+	"github.com/certlink/certlink/relay/taxii"
+)
+
+// plan is what a configuration asks of this package. It does not change, but for
+// the policies of its exports, which the exporter sets.
+type plan struct {
+	peers   map[string]config.Peer // by name; a revoked one is not here
+	exports []*export
+	// shelves are the collections of the local port, by id and by alias.
+	shelves map[string]*shelf
+	listed  []*shelf
+}
+
+// export is a feed that we publish.
+type export struct {
+	config.Export
+	collection taxii.Collection
+	// stored are the sources' names in the store, sources the way back.
+	stored  []string
+	sources map[string]string
+	// policy is nil until the statements of the sources are known; until then
+	// nothing is decided and nothing is shown.
+	policy atomic.Pointer[rule.Policy]
+	// definitions are positions of marking definitions that the policy has seen.
+	// The exporter's goroutine alone uses it.
+	definitions map[int64]bool
+}
+
+// shelf is a collection of the local port.
+type shelf struct {
+	taxii.Collection
+	// stored is its name in the store.
+	stored string
+}
+
+// newPlan makes the plan of a configuration. Exports that are as they were are
+// taken over with their policies.
+func newPlan(c *config.Config, before *plan) *plan {
+	p := &plan{peers: map[string]config.Peer{}, shelves: map[string]*shelf{}}
+	for _, peer := range c.Peers {
+		if peer.State != config.Revoked {
+			p.peers[peer.Name] = peer
+		}
+	}
+	td := c.Identity.TrustDomain
+	for _, e := range c.Exports {
+		p.exports = append(p.exports, newExport(td, e, before))
+		for _, s := range e.Sources {
+			p.add(&shelf{stored: sourceName(e.Name, s.Name), Collection: taxii.Collection{
+				ID: collectionID(td, "source", e.Name+"/"+s.Name), Alias: e.Name + "." + s.Name, Title: titleOf(e.Title, e.Name) + ": " + s.Name,
+				Description: "Source of the export " + e.Name + ": objects pushed here are shared as its rule allows.", CanRead: true, CanWrite: true,
+			}})
+		}
+	}
+	for _, i := range c.Imports {
+		p.add(&shelf{stored: importName(i.Name), Collection: taxii.Collection{
+			ID: collectionID(td, "import", i.Name), Alias: i.Name, Title: titleOf(i.Title, i.Name),
+			Description: "Objects collected from " + i.Peer + ".", CanRead: true,
+		}})
+	}
+	return p
+}
+
+func newExport(trustDomain string, conf config.Export, before *plan) *export {
+	e := &export{
+		Export: conf, sources: map[string]string{}, definitions: map[int64]bool{},
+		collection: taxii.Collection{
+			ID: collectionID(trustDomain, "export", conf.Name), Alias: conf.Name, Title: titleOf(conf.Title, conf.Name),
+			CanRead: true, MediaTypes: []string{taxii.MediaTypeSTIX},
+		},
+	}
+	if before != nil {
+		for _, old := range before.exports {
+			if old.collection.ID == e.collection.ID && reflect.DeepEqual(old.Export, conf) {
+				return old
+			}
+		}
+	}
+	for _, s := range conf.Sources {
+		name := sourceName(conf.Name, s.Name)
+		e.stored = append(e.stored, name)
+		e.sources[name] = s.Name
+	}
+	return e
+}
+
+// add lists a collection. The alias of the first keeps its meaning, should two
+// be alike; ids never are.
+func (p *plan) add(s *shelf) {
+	s.MediaTypes = []string{taxii.MediaTypeSTIX}
+	p.listed = append(p.listed, s)
+	p.shelves[s.ID] = s
+	if p.shelves[s.Alias] == nil {
+		p.shelves[s.Alias] = s
+	}
+}
+
+// readers are the peers that an export names and that are not revoked.
+func (p *plan) readers(e *export) []config.Peer {
+	var readers []config.Peer
+	for _, name := range e.Peers {
+		if peer, ok := p.peers[name]; ok {
+			readers = append(readers, peer)
+		}
+	}
+	return readers
+}
+
+// shows tells whether a peer may read an export now.
+func (p *plan) shows(e *export, trustDomain string) bool {
+	for _, peer := range p.readers(e) {
+		if peer.TrustDomain == trustDomain {
+			return active(peer)
+		}
+	}
+	return false
+}
+
+// active tells whether feeds may flow to and from a peer.
+func active(p config.Peer) bool { return p.State == config.Active || p.State == "" }
+
+// sourceName and importName are names of collections in the store.
+func sourceName(export, source string) string { return "source/" + export + "/" + source }
+
+func importName(name string) string { return "import/" + name }
+
+// collectionID is the same for the same collection after every start.
+func collectionID(trustDomain, kind, name string) string {
+	ours := uuid.NewSHA1(uuid.NameSpaceDNS, []byte(trustDomain))
+	return uuid.NewSHA1(ours, []byte(kind+"/"+name)).String()
+}
+
+func titleOf(title, name string) string {
+	if title == "" {
+		return name
+	}
+	return title
+}
