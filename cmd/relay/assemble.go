@@ -11,6 +11,8 @@ import (
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/feed"
+	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/probe"
@@ -29,10 +31,20 @@ type parts struct {
 
 // relay is the assembled parts.
 type relay struct {
+	parts
 	identity *identity.Source
+	dialer   *link.Dialer
 	prober   *probe.Prober
+	hotline  *hotline.Engine
+	feeds    *feed.Engine
 	reporter *reporter.Reporter
-	runners  []runner
+	peers    *link.Server
+	local    *desk.Server
+}
+
+// runners are the parts that run.
+func (r *relay) runners() []runner {
+	return []runner{r.identity, r.dialer, r.prober, r.hotline, r.feeds, r.reporter, r.peers, r.local}
 }
 
 // apply makes a configuration live. Who we are and whom we trust comes first, so
@@ -42,63 +54,119 @@ func (r *relay) apply(cfg *config.Config) error {
 		return err
 	}
 	r.prober.Apply(cfg)
+	r.hotline.Apply(cfg)
+	r.feeds.Apply(cfg)
 	r.reporter.Changed()
 	return nil
 }
 
 // assemble builds all parts and starts none.
 func assemble(p parts) (*relay, error) {
-	r := &relay{}
-	var err error
-	if r.identity, err = identity.New(identity.Config{Log: p.log}); err != nil {
-		return nil, err
+	r := &relay{parts: p}
+	for _, build := range []func() error{r.buildLink, r.buildTraffic, r.buildReport, r.buildPorts} {
+		if err := build(); err != nil {
+			return nil, err
+		}
 	}
-	dialer, err := link.NewDialer(link.DialerConfig{Identity: r.identity, Log: p.log, Metrics: p.metrics})
+	r.identity.OnChange(r.identityChanged)
+	return r, nil
+}
+
+// buildLink builds what the other parts reach peers with.
+func (r *relay) buildLink() (err error) {
+	if r.identity, err = identity.New(identity.Config{Log: r.log}); err != nil {
+		return err
+	}
+	r.dialer, err = link.NewDialer(link.DialerConfig{Identity: r.identity, Log: r.log, Metrics: r.metrics})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.prober, err = probe.New(probe.Config{
-		Client:  dialer.PathClient,
-		Path:    dialer.SetPath,
-		Changed: func() { r.reporter.Changed() },
-		Log:     p.log,
-		Metrics: p.metrics,
+		Client:  r.dialer.PathClient,
+		Path:    r.dialer.SetPath,
+		OnUp:    r.peerCameUp,
+		Changed: r.changed,
+		Log:     r.log,
+		Metrics: r.metrics,
+	})
+	return err
+}
+
+// buildTraffic builds what the link is for.
+func (r *relay) buildTraffic() (err error) {
+	r.hotline, err = hotline.New(hotline.Config{
+		Store:    r.store,
+		Identity: func() hotline.Identity { return r.identity.Current() },
+		Client:   func(trustDomain string) *http.Client { return r.dialer.Client(trustDomain, link.Hotline) },
+		Log:      r.log,
+		Changed:  r.changed,
+		Registry: r.metrics,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
+	r.feeds, err = feed.New(feed.Config{
+		Store:    r.store,
+		Client:   func(trustDomain string) *http.Client { return r.dialer.Client(trustDomain, link.Feed) },
+		Log:      r.log,
+		Changed:  r.changed,
+		Registry: r.metrics,
+	})
+	return err
+}
+
+func (r *relay) buildReport() (err error) {
 	r.reporter, err = reporter.New(reporter.Config{
 		Version:  version(),
-		Live:     p.live.State,
+		Live:     r.live.State,
 		Identity: r.identity.State,
 		Peers:    r.prober.ReportPeers,
-		Log:      p.log,
+		Exports:  r.feeds.ReportExports,
+		Imports:  r.feeds.ReportImports,
+		Hotlines: r.hotline.ReportHotlines,
+		Log:      r.log,
 	})
-	if err != nil {
-		return nil, err
-	}
-	r.identity.OnChange(func(*identity.Snapshot) { r.reporter.Changed() })
-	peers, err := link.NewServer(link.ServerConfig{
-		Listener: p.ports.link,
+	return err
+}
+
+func (r *relay) buildPorts() (err error) {
+	r.peers, err = link.NewServer(link.ServerConfig{
+		Listener: r.ports.link,
 		Identity: r.identity,
-		Handlers: map[link.Class]http.Handler{link.Probe: r.prober},
-		Refused:  r.prober.Refused,
-		Log:      p.log,
-		Metrics:  p.metrics,
+		Handlers: map[link.Class]http.Handler{
+			link.Probe:   r.prober,
+			link.Hotline: r.hotline.Handler(),
+			link.Feed:    r.feeds.LinkHandler(),
+		},
+		Refused: r.prober.Refused,
+		Log:     r.log,
+		Metrics: r.metrics,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	local, err := desk.NewServer(desk.ServerConfig{
-		Listener: p.ports.local,
+	r.local, err = desk.NewServer(desk.ServerConfig{
+		Listener: r.ports.local,
 		Identity: r.identity,
-		Handler:  desk.NewHandler(desk.Parts{Report: r.reporter, TAXII: http.NotFoundHandler()}),
-		Log:      p.log,
-		Metrics:  p.metrics,
+		Handler:  desk.NewHandler(desk.Parts{Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Log: r.log}),
+		Log:      r.log,
+		Metrics:  r.metrics,
 	})
-	if err != nil {
-		return nil, err
-	}
-	r.runners = []runner{r.identity, dialer, r.prober, r.reporter, peers, local}
-	return r, nil
+	return err
+}
+
+// changed tells the reporter that a part has something new.
+func (r *relay) changed() { r.reporter.Changed() }
+
+// peerCameUp ends the waiting of what could not be delivered.
+func (r *relay) peerCameUp(p config.Peer) {
+	r.hotline.Wake(p.TrustDomain)
+	r.feeds.Wake(p.TrustDomain)
+}
+
+// identityChanged ends the waiting after a refusal that a new certificate mends.
+func (r *relay) identityChanged(*identity.Snapshot) {
+	r.hotline.WakeAll()
+	r.feeds.WakeAll()
+	r.reporter.Changed()
 }

@@ -48,7 +48,7 @@ func serve(ctx context.Context, log *slog.Logger, l *live) (err error) {
 	}
 	status := &health{listener: ports.health, metrics: metrics, log: log}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, part := range append(r.runners, status) {
+	for _, part := range append(r.runners(), status) {
 		group.Go(func() error { return part.Run(ctx) })
 	}
 	group.Go(func() error { return l.watch(ctx, log, r.apply, r.reporter.Changed) })

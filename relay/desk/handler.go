@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -23,23 +24,8 @@ import (
 // every byte of which JSON may write as six.
 const maxBody = 6*MaxTextBytes + 16<<10
 
-// maxList is the largest page of messages.
-const (
-	defaultList = 50
-	maxList     = 1000
-)
-
-// ListRequest selects messages, newest first.
-type ListRequest struct {
-	// Direction is "in", "out" or "" for both.
-	Direction string
-	// Peer by name or trust domain; "" for all.
-	Peer string
-	// Before continues a list: MessageList.Next of the page before. Zero begins.
-	Before int64
-	// Limit is 1 to 1000.
-	Limit int
-}
+// defaultList is the number of messages in a page when the client does not say.
+const defaultList = 50
 
 // Hotline is what the desk asks of the hotline. All methods may be called
 // concurrently; what they store is durable on return. Their errors are
@@ -49,12 +35,11 @@ type Hotline interface {
 	// same id returns what is stored, and false.
 	Send(ctx context.Context, req SendRequest) (m Message, created bool, err error)
 	// Acknowledge stores the acknowledgement of a received message and returns it.
-	// Repeating is store.ErrConflict.
 	Acknowledge(ctx context.Context, peer, id string, req AckRequest) (Message, error)
 	// List returns a page of messages.
-	List(ctx context.Context, req ListRequest) (MessageList, error)
+	List(ctx context.Context, q store.MessageQuery) (MessageList, error)
 	// Get returns one message with its signed forms.
-	Get(ctx context.Context, direction, peer, id string) (Message, error)
+	Get(ctx context.Context, d store.Direction, peer, id string) (Message, error)
 }
 
 // Parts are what the local port serves.
@@ -65,20 +50,22 @@ type Parts struct {
 	Hotline Hotline
 	// TAXII answers everything below /taxii2/. Required.
 	TAXII http.Handler
+	// Log is told of errors that the client is not. Required.
+	Log *slog.Logger
 }
 
 // NewHandler returns the handler of the local port. It judges by access.RoleFrom:
 // a request without a role gets nothing.
 func NewHandler(p Parts) http.Handler {
-	h := &handler{hotline: p.Hotline}
+	h := &handler{hotline: p.Hotline, log: p.Log}
 	mux := http.NewServeMux()
 	desk := []access.Role{access.RoleDesk}
 	all := []access.Role{access.RoleOperator, access.RoleDesk}
 	mux.Handle("GET "+report.Path, only(all, p.Report))
-	mux.Handle("POST "+PathMessages, only(desk, reply(h.send)))
-	mux.Handle("GET "+PathMessages, only(desk, reply(h.list)))
-	mux.Handle("GET "+PathMessage, only(desk, reply(h.get)))
-	mux.Handle("POST "+PathAcknowledge, only(desk, reply(h.acknowledge)))
+	mux.Handle("POST "+PathMessages, only(desk, h.reply(h.send)))
+	mux.Handle("GET "+PathMessages, only(desk, h.reply(h.list)))
+	mux.Handle("GET "+PathMessage, only(desk, h.reply(h.get)))
+	mux.Handle("POST "+PathAcknowledge, only(desk, h.reply(h.acknowledge)))
 	mux.Handle("/taxii2/", only([]access.Role{access.RoleDesk, access.RoleTool}, p.TAXII))
 	mux.Handle("/", only(nil, nil))
 	return mux
@@ -101,15 +88,18 @@ func only(roles []access.Role, next http.Handler) http.Handler {
 	})
 }
 
-type handler struct{ hotline Hotline }
+type handler struct {
+	hotline Hotline
+	log     *slog.Logger
+}
 
 // reply writes what an action returns: its status and body, or its error.
-func reply(action func(r *http.Request) (int, any, error)) http.Handler {
+func (h *handler) reply(action func(r *http.Request) (int, any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		status, body, err := action(r)
 		if err != nil {
-			writeError(w, err)
+			h.refuse(w, r, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -142,38 +132,31 @@ func (h *handler) acknowledge(r *http.Request) (int, any, error) {
 }
 
 func (h *handler) get(r *http.Request) (int, any, error) {
-	m, err := h.hotline.Get(r.Context(), r.PathValue("direction"), r.PathValue("peer"), r.PathValue("id"))
+	m, err := h.hotline.Get(r.Context(), store.Direction(r.PathValue("direction")), r.PathValue("peer"), r.PathValue("id"))
 	return http.StatusOK, m, err
 }
 
 func (h *handler) list(r *http.Request) (int, any, error) {
 	query := r.URL.Query()
-	req := ListRequest{Direction: query.Get("direction"), Peer: query.Get("peer"), Limit: defaultList}
+	q := store.MessageQuery{Direction: store.Direction(query.Get("direction")), Peer: query.Get("peer"), Limit: defaultList}
 	invalid := &InvalidError{}
-	if req.Direction != "" && req.Direction != "in" && req.Direction != "out" {
-		invalid.Faults = append(invalid.Faults, Fault{Field: "direction", Reason: "must be in or out"})
-	}
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxList {
-			invalid.Faults = append(invalid.Faults, Fault{Field: "limit", Reason: fmt.Sprintf("must be 1 to %d", maxList)})
+	number := func(name string, present int64) int64 {
+		text := query.Get(name)
+		if text == "" {
+			return present
 		}
-		req.Limit = n
-	}
-	if text := query.Get("before"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 1 {
-			invalid.Faults = append(invalid.Faults, Fault{Field: "before", Reason: "must be the next of a page before"})
+		if err != nil || n < 1 || name == "limit" && n > store.MaxMessages {
+			invalid.Faults = append(invalid.Faults, Fault{Field: name, Reason: "is not one of the numbers that are allowed here"})
 		}
-		req.Before = n
+		return n
 	}
+	q.Before = number("before", 0)
+	q.Limit = int(number("limit", defaultList))
 	if len(invalid.Faults) > 0 {
 		return 0, nil, invalid
 	}
-	page, err := h.hotline.List(r.Context(), req)
-	if page.Messages == nil {
-		page.Messages = []Message{}
-	}
+	page, err := h.hotline.List(r.Context(), q)
 	return http.StatusOK, page, err
 }
 
@@ -200,8 +183,8 @@ func decode(r *http.Request, into any) error {
 	return nil
 }
 
-// writeError answers with the problem that an error means.
-func writeError(w http.ResponseWriter, err error) {
+// refuse answers with the problem that an error means.
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if invalid, ok := errors.AsType[*InvalidError](err); ok {
 		problem.Write(w, http.StatusUnprocessableEntity, invalid.Error())
 		return
@@ -213,7 +196,7 @@ func writeError(w http.ResponseWriter, err error) {
 	}{
 		{errBody, http.StatusBadRequest, err.Error()},
 		{errLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than %d bytes", maxBody)},
-		{store.ErrNotFound, http.StatusNotFound, "there is no such message"},
+		{store.ErrNotFound, http.StatusNotFound, err.Error()},
 		{store.ErrConflict, http.StatusConflict, err.Error()},
 		{store.ErrFull, http.StatusInsufficientStorage, "the relay's storage is full: nothing was stored; make room and send again"},
 	} {
@@ -221,6 +204,9 @@ func writeError(w http.ResponseWriter, err error) {
 			problem.Write(w, known.status, known.detail)
 			return
 		}
+	}
+	if r.Context().Err() == nil {
+		h.log.Error("request of the desk", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	problem.Write(w, http.StatusInternalServerError, "the relay could not do this; its log says why")
 }
