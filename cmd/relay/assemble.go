@@ -117,7 +117,7 @@ func (r *relay) buildTraffic() (err error) {
 
 func (r *relay) buildReport() (err error) {
 	r.reporter, err = reporter.New(reporter.Config{
-		Version:  version(),
+		Version:  release(),
 		Live:     r.live.State,
 		Identity: r.identity.State,
 		Peers:    r.prober.ReportPeers,

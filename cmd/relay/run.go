@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.version {
-		_, err := fmt.Fprintln(stdout, version())
+		_, err := fmt.Fprintln(stdout, release())
 		return err
 	}
 	data, err := readConfig(o.file)
@@ -77,8 +77,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return serve(ctx, log, newLive(o.file, cfg, config.Checksum(data)))
 }
 
-// version is that of the build: a release, or the commit.
-func version() string {
+// version is set by the linker.
+var version string
+
+// release is the version of the build, or else the commit.
+func release() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

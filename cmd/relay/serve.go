@@ -54,7 +54,7 @@ func serve(ctx context.Context, log *slog.Logger, l *live) (err error) {
 	group.Go(func() error { return l.watch(ctx, log, r.apply, r.reporter.Changed) })
 	status.ready.Store(true)
 	context.AfterFunc(ctx, func() { status.ready.Store(false) })
-	log.Info("relay started", "version", version(), "trust_domain", cfg.Identity.TrustDomain,
+	log.Info("relay started", "version", release(), "trust_domain", cfg.Identity.TrustDomain,
 		"link", ports.link.Addr().String(), "local", ports.local.Addr().String(), "health", ports.health.Addr().String())
 	err = group.Wait()
 	log.Info("relay stopped")
