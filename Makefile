@@ -25,7 +25,7 @@ IMAGE ?= ghcr.io/certlink/certlink:$(VERSION)
 # detector needs cgo.
 export CGO_ENABLED := 0
 LDFLAGS := -s -w -X main.version=$(VERSION)
-RACE := CGO_ENABLED=1 go test -race -shuffle=on -timeout=10m
+RACE := CGO_ENABLED=1 go test -race -shuffle=on -timeout=20m
 NATIONS := go run ./test/nations/cmd/nations
 TOOL := hack/tool.sh
 
