@@ -69,7 +69,7 @@ func Build(ctx context.Context) (Programs, error) {
 		CLI:      filepath.Join(dir, "kubectl-certlink"),
 	}
 	for target, source := range map[string]string{p.Operator: "./cmd/operator", p.Relay: "./cmd/relay", p.CLI: "./cmd/kubectl-certlink"} {
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", target, source)
+		build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", target, source)
 		build.Dir = root
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if said, err := build.CombinedOutput(); err != nil {
