@@ -186,7 +186,7 @@ func TestNothingLeavesUnlessTheRuleAllowsIt(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 2))
 	shared := 0
-	for range 50_000 {
+	for range 20_000 {
 		ceiling := []Level{Clear, Green, Amber}[random.IntN(3)]
 		types := [][]string{nil, {"indicator"}, {"malware"}}[random.IntN(3)]
 		source := []string{"plain", "open", "red", "other"}[random.IntN(4)]

@@ -38,7 +38,7 @@ func readAll(r *Reader) (read []string, refused []error, end error) {
 }
 
 func TestReader(t *testing.T) {
-	big := `{"x":"` + strings.Repeat(`\"`, MaxObjectBytes) + `"}`
+	big := `{"x":"` + strings.Repeat(`\"`, MaxObjectBytes/2) + `"}`
 	deep := strings.Repeat("[", 1000) + strings.Repeat("]", 1000)
 	tests := map[string]struct {
 		in      string
@@ -137,7 +137,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestReaderHoldsOneObjectAtMost(t *testing.T) {
-	r := NewReader(io.LimitReader(&endless{}, 256<<20))
+	r := NewReader(io.LimitReader(&endless{}, 16<<20))
 	if _, err := r.Read(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("error = %v", err)
 	}
