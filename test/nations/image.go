@@ -23,7 +23,8 @@ import (
 // and /tmp.
 type Image = ociimage.Image
 
-// InstallImage makes the image and puts it into the nation's containerd, in place of an older one of that reference.
+// InstallImage makes the image and puts it into the nation's containerd, in place of an older one of that reference;
+// the same one is not put there twice.
 // Pods use it with imagePullPolicy Never or IfNotPresent; running ones keep the old one.
 func (n *Nation) InstallImage(ctx context.Context, image Image) error {
 	dir, err := os.MkdirTemp(string(n.dirs), "image-")
@@ -32,11 +33,16 @@ func (n *Nation) InstallImage(ctx context.Context, image Image) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	archive := filepath.Join(dir, "image.tar")
-	if err := ociimage.WriteFile(archive, image); err != nil {
+	digest, err := ociimage.WriteFile(archive, image)
+	if err != nil {
 		return err
 	}
 	set, err := binaries.Ensure(ctx, os.Stderr)
 	if err != nil {
+		return err
+	}
+	have, err := n.ctr(ctx, set, "images", "ls", "name=="+ociimage.Reference(image.Ref))
+	if err != nil || strings.Contains(have, digest) {
 		return err
 	}
 	return n.importArchive(ctx, set, archive)

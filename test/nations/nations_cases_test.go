@@ -54,6 +54,25 @@ func volumes(t *testing.T, n *nations.Nation) {
 	}
 }
 
+// reclaimed deletes a claim and waits until its volume is gone, object and directory.
+func reclaimed(t *testing.T, n *nations.Nation) {
+	volume := kubectl(t, n, "get", "-n", namespace, "pvc/spare", "-o", "jsonpath={.spec.volumeName}")
+	directory := filepath.Join(stateDir(t), n.Name, "volumes", volume)
+	if _, err := os.Stat(directory); volume == "" || err != nil {
+		t.Fatalf("the claim has no volume %q: %v", volume, err)
+	}
+	kubectl(t, n, "delete", "-n", namespace, "pvc/spare")
+	eventually(t, "the volume is removed", func() error {
+		if _, err := n.Kubectl(t.Context(), nil, "get", "pv", volume); err == nil {
+			return errors.New("the object is still there")
+		}
+		return nil
+	})
+	if _, err := os.Stat(directory); err == nil {
+		t.Errorf("the directory %q outlives the volume", directory)
+	}
+}
+
 func cuts(t *testing.T, alfa, bravo *nations.Nation, url string) {
 	ctx := t.Context()
 	for _, way := range []struct {

@@ -66,6 +66,7 @@ func TestNations(t *testing.T) {
 	})
 	t.Run("a_policy_lets_friends_in_and_refuses_strangers", func(t *testing.T) { policies(t, bravo) })
 	t.Run("claims_get_volumes_and_a_bounded_one_is_no_larger", func(t *testing.T) { volumes(t, alfa) })
+	t.Run("a_volume_goes_with_its_claim", func(t *testing.T) { reclaimed(t, alfa) })
 	t.Run("cert_manager_issues", func(t *testing.T) {
 		kubectl(t, alfa, "wait", "-n", namespace, "--for=condition=Ready", "certificate/leaf", "--timeout=60s")
 	})

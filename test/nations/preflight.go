@@ -37,7 +37,7 @@ func Preflight() error {
 
 func checkRoot(context.Context) error {
 	if os.Geteuid() != 0 {
-		return errors.New("not running as root; run as root")
+		return errors.New("not running as root; run it as root")
 	}
 	return nil
 }

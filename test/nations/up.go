@@ -114,7 +114,7 @@ func (r *raiser) all(ctx context.Context) ([]*Nation, error) {
 		all[i] = n
 		group.Go(func() error {
 			if err := r.raise(ctx, n); err != nil {
-				return fmt.Errorf("raising %s (logs: %s): %w", n.Name, n.dirs.Path("log"), err)
+				return fmt.Errorf("raising %s (logs in %s; up --fresh starts over): %w", n.Name, n.dirs.Path("log"), err)
 			}
 			return nil
 		})

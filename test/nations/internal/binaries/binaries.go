@@ -212,7 +212,7 @@ func (s Set) writeImages(part string) error {
 			files[filepath.Join(part, program)] = at
 		}
 		image.Ref, image.Files = s.Image(name), files
-		if err := ociimage.WriteFile(filepath.Join(part, "images", name+".tar"), image); err != nil {
+		if _, err := ociimage.WriteFile(filepath.Join(part, "images", name+".tar"), image); err != nil {
 			return err
 		}
 	}

@@ -87,7 +87,7 @@ func (p *progress) line(verb string) string {
 	defer p.mu.Unlock()
 	elapsed := time.Since(p.started).Round(time.Second)
 	if p.last == "" {
-		return fmt.Sprintf("%6s  %s, all packages from Go's cache so far", elapsed, verb)
+		return fmt.Sprintf("%6s  %s: nothing to compile so far", elapsed, verb)
 	}
 	return fmt.Sprintf("%6s  %s: %d packages compiled, last %s", elapsed, verb, p.count, p.last)
 }

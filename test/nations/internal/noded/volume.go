@@ -48,10 +48,14 @@ func (d *daemon) volumes(ctx context.Context) error {
 	volumes = slices.DeleteFunc(slices.Clone(volumes), func(v *corev1.PersistentVolume) bool { return v.Annotations[provisionedBy] != Provisioner })
 	var all error
 	for _, v := range volumes {
-		if v.Status.Phase == corev1.VolumeReleased && v.DeletionTimestamp == nil {
+		switch {
+		case v.DeletionTimestamp != nil:
+			// Its directory is gone, and its finalizer will be.
+		case v.Status.Phase == corev1.VolumeReleased:
 			all = errors.Join(all, d.remove(ctx, v))
-		} else {
-			all = errors.Join(all, ensureDirectory(v)) // the memory of a bounded one is lost when the node starts anew
+		default:
+			// The memory of a bounded one is lost when the node starts anew.
+			all = errors.Join(all, ensureDirectory(v))
 		}
 	}
 	for _, claim := range claims {

@@ -88,6 +88,19 @@ func TestVolumes(t *testing.T) {
 			t.Errorf("the directory still has %v: %v", entries, err)
 		}
 	})
+	t.Run("a_volume_that_waits_for_its_finalizer_gets_no_new_directory", func(t *testing.T) {
+		going := newVolume(alfa, root, claim("going", classStandard))
+		going.DeletionTimestamp, going.Finalizers = &metav1.Time{}, []string{"kubernetes.io/pv-protection"}
+		if err := client.Tracker().Add(going); err != nil {
+			t.Fatal(err)
+		}
+		if err := round(ctx, t, d); err != nil {
+			t.Fatal(err)
+		}
+		if entries, err := os.ReadDir(root); err != nil || len(entries) != 0 {
+			t.Errorf("the directory has %v: %v", entries, err)
+		}
+	})
 	t.Run("a_path_that_is_not_ours_is_never_removed", func(t *testing.T) {
 		precious := t.TempDir()
 		volume := newVolume(alfa, precious, claim("forged", classStandard))

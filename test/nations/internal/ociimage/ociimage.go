@@ -47,27 +47,28 @@ func Reference(ref string) string {
 	}
 }
 
-// WriteFile writes the archive to a file.
-func WriteFile(name string, image Image) error {
+// WriteFile writes the archive to a file and returns the image's digest.
+func WriteFile(name string, image Image) (digest string, err error) {
 	file, err := os.Create(name)
 	if err != nil {
-		return fmt.Errorf("making the archive of image %q: %w", image.Ref, err)
+		return "", fmt.Errorf("making the archive of image %q: %w", image.Ref, err)
 	}
 	defer file.Close()
-	if err := Write(file, image); err != nil {
-		return fmt.Errorf("writing the archive of image %q: %w", image.Ref, err)
+	digest, err = Write(file, image)
+	if err != nil {
+		return "", fmt.Errorf("writing the archive of image %q: %w", image.Ref, err)
 	}
-	return file.Close()
+	return digest, file.Close()
 }
 
 // object is JSON to be.
 type object map[string]any
 
-// Write writes the archive. The layer is kept in memory meanwhile.
-func Write(w io.Writer, image Image) error {
+// Write writes the archive and returns the digest of the image's manifest. The layer is kept in memory meanwhile.
+func Write(w io.Writer, image Image) (string, error) {
 	layer, err := layer(image.Files)
 	if err != nil {
-		return err
+		return "", err
 	}
 	settings := object{"Entrypoint": image.Entrypoint, "Env": []string{"PATH=/"}, "WorkingDir": "/"}
 	if image.User != "" {
@@ -79,7 +80,7 @@ func Write(w io.Writer, image Image) error {
 		"rootfs": object{"type": "layers", "diff_ids": []string{digest(layer)}},
 	})
 	if err != nil {
-		return fmt.Errorf("encoding the configuration: %w", err)
+		return "", fmt.Errorf("encoding the configuration: %w", err)
 	}
 	const kind = "application/vnd.oci.image."
 	manifest, err := json.Marshal(object{
@@ -88,7 +89,7 @@ func Write(w io.Writer, image Image) error {
 		"layers": []object{descriptor(kind+"layer.v1.tar", layer)},
 	})
 	if err != nil {
-		return fmt.Errorf("encoding the manifest: %w", err)
+		return "", fmt.Errorf("encoding the manifest: %w", err)
 	}
 	entry := descriptor(kind+"manifest.v1+json", manifest)
 	entry["platform"] = platform
@@ -96,9 +97,9 @@ func Write(w io.Writer, image Image) error {
 	entry["annotations"] = object{"io.containerd.image.name": ref, "org.opencontainers.image.ref.name": ref}
 	index, err := json.Marshal(object{"schemaVersion": 2, "mediaType": kind + "index.v1+json", "manifests": []object{entry}})
 	if err != nil {
-		return fmt.Errorf("encoding the index: %w", err)
+		return "", fmt.Errorf("encoding the index: %w", err)
 	}
-	return archive(w, index, layer, config, manifest)
+	return digest(manifest), archive(w, index, layer, config, manifest)
 }
 
 func archive(w io.Writer, index []byte, blobs ...[]byte) error {

@@ -63,7 +63,11 @@ func TestWrite(t *testing.T) {
 	}
 	image := Image{Ref: "certlink.test/relay:dev", Files: map[string]string{program: "/opt/bin/relay"}, Entrypoint: []string{"/opt/bin/relay"}, User: "65532"}
 	var first, second bytes.Buffer
-	if err := errors.Join(Write(&first, image), Write(&second, image)); err != nil {
+	digest, err := Write(&first, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Write(&second, image); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(first.Bytes(), second.Bytes()) {
@@ -82,6 +86,9 @@ func TestWrite(t *testing.T) {
 	}
 	if got := index.Manifests[0].Annotations["io.containerd.image.name"]; got != image.Ref {
 		t.Errorf("it is named %q, want %q", got, image.Ref)
+	}
+	if got := index.Manifests[0].Digest; got != digest {
+		t.Errorf("the digest is %q, want %q", digest, got)
 	}
 	var manifest struct {
 		Config ref
@@ -107,7 +114,7 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%q is missing", want)
 		}
 	}
-	if err := Write(io.Discard, Image{Files: map[string]string{program + "-missing": "/x"}}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Write(io.Discard, Image{Files: map[string]string{program + "-missing": "/x"}}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a program that is not there: got %v", err)
 	}
 }
