@@ -131,7 +131,7 @@ func (n *nation) start(t *testing.T) {
 	n.write(t)
 	n.launch(t)
 	eventually(t, n.name+" is ready", func() bool {
-		resp, err := http.DefaultClient.Do(get(t, "http://"+n.cfg.Listen.Health+"/readyz"))
+		resp, err := plain.Do(get(t, "http://"+n.cfg.Listen.Health+"/readyz"))
 		if err != nil {
 			return false
 		}
@@ -319,3 +319,6 @@ func (l *tail) String() string {
 	defer l.mu.Unlock()
 	return string(l.data)
 }
+
+// plain reads the health port.
+var plain = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
