@@ -83,21 +83,20 @@ func pause(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
 // checkRetry repeats at once what may pass at once: messages are keyed by id, so
 // repeating is always safe. A certificate does not mend itself in a moment.
 func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if ctx.Err() != nil {
-		return false, nil // the attempt's own error says more than that its time is over
+	switch {
+	case ctx.Err() != nil: // err says more than that the time is over
+		return false, nil
+	case resp != nil:
+		return resp.StatusCode == http.StatusServiceUnavailable, nil
 	}
-	if err != nil {
-		cause, ok := errors.AsType[*link.Error](err)
-		return ok && cause.Cause == report.CauseUnreachable, nil
-	}
-	return resp.StatusCode == http.StatusServiceUnavailable, nil
+	unreachable, ok := errors.AsType[*link.Error](err)
+	return ok && unreachable.Cause == report.CauseUnreachable, nil
 }
 
 // withoutURL takes off what http.Client puts around an error: people know whom
 // the message is for.
 func withoutURL(err error) error {
-	var e *url.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
 	}
 	return err

@@ -6,7 +6,9 @@ package hotline
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,13 +126,13 @@ func (c crash) name() string {
 }
 
 // arm installs the crash for the first such step from now on.
-func (w *world) arm(c crash) *bool {
-	struck := new(bool)
-	w.fault = func(s step) outcome {
-		if *struck || s != c.at {
+func (w *world) arm(c crash) *atomic.Bool {
+	struck := new(atomic.Bool)
+	w.faults(func(s step) outcome {
+		if struck.Load() || s != c.at {
 			return works
 		}
-		*struck = true
+		struck.Store(true)
 		// "lies" needs the process alive for the operation itself; its error then
 		// ends the step as the death would.
 		if c.outcome == lies {
@@ -140,7 +142,7 @@ func (w *world) arm(c crash) *bool {
 		}
 		w.nation(c.victim + ".example").life().dead.Store(true)
 		return c.outcome
-	}
+	})
 	return struck
 }
 
@@ -184,16 +186,16 @@ func exchange(t *testing.T, atMessage, atAck *crash) {
 	w := newWorld(t)
 	during := func(c *crash, f func()) {
 		t.Helper()
-		struck := new(bool)
+		struck := new(atomic.Bool)
 		if c != nil {
 			struck = w.arm(*c)
 		}
 		f()
 		w.quiet()
-		if c != nil && !*struck {
+		if c != nil && !struck.Load() {
 			t.Error("the crash did not happen")
 		}
-		w.fault = nil
+		w.faults(nil)
 	}
 	during(atMessage, func() { w.alfa.send(request(firstID, "s")) })
 	w.alfa.proven(w.bravo, 1)
@@ -225,11 +227,7 @@ func TestChaos(t *testing.T) {
 func chaos(t *testing.T, random *rand.Rand) {
 	const talks, each = 4, 8
 	w := newWorld(t)
-	dice := make(chan int, 1)
-	dice <- 0 // one step at a time rolls the dice
-	w.fault = func(s step) outcome {
-		n := <-dice
-		defer func() { dice <- n }()
+	w.faults(func(s step) outcome {
 		switch random.IntN(12) {
 		case 0:
 			return fails
@@ -243,7 +241,7 @@ func chaos(t *testing.T, random *rand.Rand) {
 			}
 		}
 		return works
-	}
+	})
 	for i := range each {
 		for talk := range talks {
 			r := request("", fmt.Sprintf("%d", i))
@@ -260,13 +258,12 @@ func chaos(t *testing.T, random *rand.Rand) {
 		w.bravo.revive()
 		<-time.After(time.Minute)
 	}
-	w.fault = nil
+	w.faults(nil)
 	w.quiet()
 	w.alfa.proven(w.bravo, talks*each)
 	next := map[string]int{}
 	arrived := w.bravo.list(store.In) // newest first
-	for i := len(arrived) - 1; i >= 0; i-- {
-		m := arrived[i]
+	for _, m := range slices.Backward(arrived) {
 		if want := fmt.Sprint(next[m.Conversation]); m.Subject != want {
 			t.Errorf("in %s message %s arrived, want %s", m.Conversation, m.Subject, want)
 		}

@@ -47,7 +47,7 @@ func TestCount(t *testing.T) {
 
 func TestDeadlines(t *testing.T) {
 	bubble(t, "tells_when_a_receipt_and_an_acknowledgement_are_overdue", func(t *testing.T, w *world) {
-		w.fault = cut
+		w.faults(cut)
 		r := request(firstID, "s")
 		r.Precedence = "FLASH"
 		w.alfa.send(r)
@@ -60,7 +60,7 @@ func TestDeadlines(t *testing.T) {
 		if got := w.alfa.report(); got.OverdueReceipts != 1 || w.alfa.changes.Load() == before {
 			t.Errorf("after 31 s: %+v, changes %d", got, w.alfa.changes.Load()-before)
 		}
-		w.fault = nil
+		w.faults(nil)
 		<-time.After(time.Minute)
 		if got := w.alfa.report(); got.OverdueReceipts != 0 || got.OverdueAcknowledgements != 0 || got.LastReceipt.IsZero() {
 			t.Errorf("after the receipt: %+v", got)

@@ -33,7 +33,7 @@ func bubble(t *testing.T, name string, test func(t *testing.T, w *world)) {
 
 func TestSend(t *testing.T) {
 	bubble(t, "fills_in_the_defaults", func(t *testing.T, w *world) {
-		w.fault = cut
+		w.faults(cut)
 		m := w.alfa.send(request("", "s"))
 		want := desk.Message{
 			Direction: "out", Hotline: "to-bravo", Peer: "bravo.example", PeerName: "CERT bravo", ID: m.ID, Serial: 1,
@@ -130,12 +130,7 @@ func TestSend(t *testing.T) {
 		}
 	})
 	bubble(t, "says_that_our_storage_is_full_and_stores_nothing", func(t *testing.T, w *world) {
-		w.fault = func(s step) outcome {
-			if s == (step{"alfa", "Enqueue"}) {
-				return full
-			}
-			return works
-		}
+		fillDisk(w, step{"alfa", "Enqueue"})
 		r := request(firstID, "s")
 		r.Hotline = "to-bravo"
 		if _, _, err := w.alfa.engine().Send(t.Context(), r); !errors.Is(err, store.ErrFull) {
@@ -144,7 +139,7 @@ func TestSend(t *testing.T) {
 		if all := w.alfa.list(store.Out); len(all) != 0 {
 			t.Errorf("stored: %+v", all)
 		}
-		w.fault = nil
+		w.faults(nil)
 		w.alfa.send(request(firstID, "s"))
 		w.quiet()
 		w.alfa.proven(w.bravo, 1)

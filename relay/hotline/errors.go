@@ -40,16 +40,15 @@ func (e *receiptError) Unwrap() error { return e.err }
 
 // isOfMessage tells whether another message could fare better.
 func isOfMessage(err error) bool {
-	var refused *refusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*refusedError](err); ok {
 		switch refused.status {
 		case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 			return true
 		}
 		return false
 	}
-	var wrong *receiptError
-	return errors.As(err, &wrong)
+	_, wrong := errors.AsType[*receiptError](err)
+	return wrong
 }
 
 // forPeople says what is wrong, on which side, and what to do, in one line that

@@ -98,8 +98,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, refuse(http.StatusUnsupportedMediaType, "a message is %s", ContentType)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, receipt.MaxBytes))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "a message has at most %d bytes", receipt.MaxBytes)
 	}
 	if err != nil {

@@ -183,12 +183,12 @@ func TestInboxRefuses(t *testing.T) {
 		if answer := post(t, w, alfaRelay, ContentType, with(func(p *Payload) { p.ID = ulidFor(1, 1) })); answer.Code != http.StatusConflict {
 			t.Errorf("another id under the same serial: %d %s", answer.Code, answer.Body)
 		}
-		w.fault = func(step) outcome { return fails }
+		w.faults(func(step) outcome { return fails })
 		if answer := post(t, w, alfaRelay, ContentType, with(func(p *Payload) { p.ID, p.Serial = ulidFor(2, 2), 2 })); answer.Code != http.StatusInternalServerError ||
 			strings.Contains(answer.Body.String(), errDead.Error()) {
 			t.Errorf("a fault of ours: %d %s", answer.Code, answer.Body)
 		}
-		w.fault = nil
+		w.faults(nil)
 	})
 }
 

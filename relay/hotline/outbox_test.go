@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,36 +19,40 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// attempts counts requests of alfa, and cuts them while cut is true.
-type attempts struct {
-	n   int
-	cut bool
+// cutAndCount makes every request fail, and counts those of alfa.
+func cutAndCount(w *world) *atomic.Int64 {
+	n := new(atomic.Int64)
+	w.faults(func(s step) outcome {
+		if s == (step{"alfa", "request"}) {
+			n.Add(1)
+		}
+		return cut(s)
+	})
+	return n
 }
 
-func (a *attempts) fault(s step) outcome {
-	if s != (step{"alfa", "request"}) {
+// fillDisk makes a step find the disk full.
+func fillDisk(w *world, at step) {
+	w.faults(func(s step) outcome {
+		if s == at {
+			return full
+		}
 		return works
-	}
-	a.n++
-	if a.cut {
-		return fails
-	}
-	return works
+	})
 }
 
 func TestOutbox(t *testing.T) {
 	bubble(t, "redelivers_with_growing_pauses_until_it_arrives", func(t *testing.T, w *world) {
-		a := &attempts{cut: true}
-		w.fault = a.fault
+		attempts := cutAndCount(w)
 		w.alfa.send(request(firstID, "s"))
 		<-time.After(10 * time.Minute)
-		if a.n < 20 || a.n > 35 { // 1+2+4+8+16 s, then 22.5 to 30 s each
-			t.Errorf("%d attempts in ten minutes", a.n)
+		if n := attempts.Load(); n < 20 || n > 35 { // 1+2+4+8+16 s, then 22.5 to 30 s each
+			t.Errorf("%d attempts in ten minutes", n)
 		}
 		if r := w.alfa.report(); r.Queued != 1 || !strings.Contains(r.Error, errDead.Error()) {
 			t.Errorf("report is %+v", r)
 		}
-		a.cut = false
+		w.faults(nil)
 		<-time.After(longestBackoff)
 		w.alfa.proven(w.bravo, 1)
 		if got := testutil.ToFloat64(w.alfa.engine().metrics.sentAgain.WithLabelValues("to-bravo")); got < 20 {
@@ -66,11 +71,10 @@ func TestOutbox(t *testing.T) {
 				w.alfa.send(r)
 			},
 		} {
-			a := &attempts{cut: true}
-			w.fault = a.fault
+			w.faults(cut)
 			w.alfa.send(request("", name))
 			<-time.After(10 * time.Minute)
-			a.cut = false
+			w.faults(nil)
 			wake()
 			<-time.After(time.Millisecond)
 			if r := w.alfa.report(); r.Queued != 0 {
@@ -80,8 +84,7 @@ func TestOutbox(t *testing.T) {
 		w.alfa.engine().Wake("nobody")
 	})
 	bubble(t, "sends_the_urgent_first_and_conversations_in_order", func(t *testing.T, w *world) {
-		a := &attempts{cut: true}
-		w.fault = a.fault
+		w.faults(cut)
 		for i, m := range []struct{ talk, precedence string }{
 			{"a", "ROUTINE"}, {"b", "PRIORITY"}, {"a", "ROUTINE"}, {"c", "FLASH"}, {"a", "IMMEDIATE"}, {"d", "ROUTINE"},
 		} {
@@ -89,7 +92,7 @@ func TestOutbox(t *testing.T) {
 			r.Conversation, r.Precedence = m.talk, m.precedence
 			w.alfa.send(r)
 		}
-		a.cut = false
+		w.faults(nil)
 		w.quiet()
 		var got []string
 		for _, m := range w.bravo.list(store.In) {
@@ -122,13 +125,7 @@ func TestOutbox(t *testing.T) {
 		}
 	})
 	bubble(t, "waits_for_room_at_the_peer", func(t *testing.T, w *world) {
-		isFull := true
-		w.fault = func(s step) outcome {
-			if isFull && s == (step{"bravo", "Accept"}) {
-				return full
-			}
-			return works
-		}
+		fillDisk(w, step{"bravo", "Accept"})
 		w.alfa.send(request(firstID, "s"))
 		<-time.After(time.Minute)
 		if r := w.alfa.report(); r.Queued != 1 || !strings.HasPrefix(r.Error, "the peer's storage is full") {
@@ -137,24 +134,18 @@ func TestOutbox(t *testing.T) {
 		if all := w.bravo.list(store.In); len(all) != 0 {
 			t.Errorf("stored at the peer: %+v", all)
 		}
-		isFull = false
+		w.faults(nil)
 		w.quiet()
 		w.alfa.proven(w.bravo, 1)
 	})
 	bubble(t, "keeps_the_message_when_our_own_disk_is_full_for_the_receipt", func(t *testing.T, w *world) {
-		isFull := true
-		w.fault = func(s step) outcome {
-			if isFull && s == (step{"alfa", "PutReceipt"}) {
-				return full
-			}
-			return works
-		}
+		fillDisk(w, step{"alfa", "PutReceipt"})
 		w.alfa.send(request(firstID, "s"))
 		<-time.After(time.Minute)
 		if r := w.alfa.report(); r.Queued != 1 || !strings.HasPrefix(r.Error, "our own storage is full") {
 			t.Errorf("report is %+v", r)
 		}
-		isFull = false
+		w.faults(nil)
 		w.quiet()
 		w.alfa.proven(w.bravo, 1)
 	})
@@ -173,12 +164,12 @@ func TestOutbox(t *testing.T) {
 		w.alfa.proven(w.bravo, 1)
 	})
 	bubble(t, "follows_the_configuration", func(t *testing.T, w *world) {
-		w.fault = cut
+		w.faults(cut)
 		w.alfa.send(request(firstID, "s"))
 		revoked := *w.alfa.config
 		revoked.Peers = []config.Peer{{Name: "bravo", TrustDomain: "bravo.example", State: config.Revoked}}
 		w.alfa.engine().Apply(&revoked)
-		w.fault = nil
+		w.faults(nil)
 		<-time.After(time.Hour)
 		if all := w.bravo.list(store.In); len(all) != 0 {
 			t.Errorf("a revoked peer got %+v", all)

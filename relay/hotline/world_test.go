@@ -39,8 +39,16 @@ var errDead = errors.New("the process is dead")
 // synctest bubble: time passes when everybody waits.
 type world struct {
 	alfa, bravo *nation
-	// fault is asked at every step of every nation; it may be nil.
-	fault func(step) outcome
+
+	mu    sync.Mutex         // guards what follows, and lets one step be judged at a time
+	fault func(step) outcome // nil: everything works
+}
+
+// faults makes f judge every step of every nation from now on.
+func (w *world) faults(f func(step) outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = f
 }
 
 // step is a moment at which things can go wrong.
@@ -63,6 +71,8 @@ const (
 )
 
 func (w *world) at(nation, what string) outcome {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.fault == nil {
 		return works
 	}

@@ -83,9 +83,8 @@ func writeUntilKilled(path string) error {
 
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
-	said := 0
 	for round := range 5 {
-		said = killAfter(t, path, 3+round*7)
+		said := killAfter(t, path, 3+round*7)
 		verifyAfterKill(t, path, said)
 		if err := os.Remove(path); err != nil { // the next round starts anew
 			t.Fatal(err)

@@ -75,7 +75,7 @@ func concurrentAck(t *testing.T, e env) {
 	mustAccept(t, e, received("in", 1))
 	var done atomic.Int64
 	together(8, func(i int) {
-		switch _, err := enqueue(e, t, message(fmt.Sprint("ack", i), kind("ACK", "in"))); {
+		switch _, err := enqueue(e, t, message(fmt.Sprint("ack", i), ackOf("in"))); {
 		case err == nil:
 			done.Add(1)
 		case !errors.Is(err, store.ErrConflict):

@@ -138,8 +138,8 @@ func message(id string, mods ...func(*store.Message)) store.Message {
 	return m
 }
 
-func kind(kind, inReplyTo string) func(*store.Message) {
-	return func(m *store.Message) { m.Kind, m.InReplyTo = kind, inReplyTo }
+func ackOf(id string) func(*store.Message) {
+	return func(m *store.Message) { m.Kind, m.InReplyTo = "ACK", id }
 }
 
 func precedence(p string) func(*store.Message) {

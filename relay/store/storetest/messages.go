@@ -176,13 +176,13 @@ func badSerial(t *testing.T, e env) {
 func acknowledgesOnce(t *testing.T, e env) {
 	mustAccept(t, e, received("in", 1))
 	same(t, "unacknowledged", mustCountMessages(t, e).Unacknowledged, int64(1))
-	ack := mustEnqueue(t, e, message("ack", kind("ACK", "in")))
+	ack := mustEnqueue(t, e, message("ack", ackOf("in")))
 	got := mustGet(t, e, store.In, "in")
 	same(t, "acknowledged by", got.AcknowledgedBy, "ack")
 	same(t, "acknowledged at", got.AcknowledgedAt, ack.CreatedAt)
-	_, err := enqueue(e, t, message("ack2", kind("ACK", "in")))
+	_, err := enqueue(e, t, message("ack2", ackOf("in")))
 	wantErr(t, err, store.ErrConflict)
-	_, err = enqueue(e, t, message("ack3", kind("ACK", "nothing")))
+	_, err = enqueue(e, t, message("ack3", ackOf("nothing")))
 	wantErr(t, err, store.ErrNotFound)
 	same(t, "pending", pendingIDs(t, e, 10), []string{"ack"})
 	same(t, "unacknowledged at the end", mustCountMessages(t, e).Unacknowledged, int64(0))
@@ -192,11 +192,11 @@ func acknowledgesOnce(t *testing.T, e env) {
 func marksAcknowledged(t *testing.T, e env) {
 	mustEnqueue(t, e, message("out"))
 	mustReceipt(t, e, "out")
-	ack := mustAccept(t, e, received("ack", 1, kind("ACK", "out")))
+	ack := mustAccept(t, e, received("ack", 1, ackOf("out")))
 	got := mustGet(t, e, store.Out, "out")
 	same(t, "acknowledged by", got.AcknowledgedBy, "ack")
 	same(t, "acknowledged at", got.AcknowledgedAt, ack.CreatedAt)
-	later := received("ack2", 2, kind("ACK", "out"))
+	later := received("ack2", 2, ackOf("out"))
 	later.CreatedAt = epoch.Add(time.Hour)
 	mustAccept(t, e, later)
 	same(t, "after a second ACK", mustGet(t, e, store.Out, "out"), got)
@@ -205,8 +205,8 @@ func marksAcknowledged(t *testing.T, e env) {
 
 func strayAck(t *testing.T, e env) {
 	mustAccept(t, e, received("in", 1))
-	mustAccept(t, e, received("ack", 2, kind("ACK", "in")))
-	mustAccept(t, e, received("ack2", 3, kind("ACK", "ack")))
+	mustAccept(t, e, received("ack", 2, ackOf("in")))
+	mustAccept(t, e, received("ack2", 3, ackOf("ack")))
 	same(t, "a received message is not acknowledged by its sender", mustGet(t, e, store.In, "in").AcknowledgedBy, "")
 	same(t, "the ACK is kept", mustGet(t, e, store.In, "ack").Kind, "ACK")
 }
@@ -217,11 +217,11 @@ func outstanding(t *testing.T, e env) {
 		mustEnqueue(t, e, message(id))
 	}
 	mustEnqueue(t, e, message("urgent", precedence("FLASH")))
-	mustEnqueue(t, e, message("ack", kind("ACK", "in")))
+	mustEnqueue(t, e, message("ack", ackOf("in")))
 	for _, id := range []string{"a", "b", "c", "ack"} {
 		mustReceipt(t, e, id)
 	}
-	mustAccept(t, e, received("answer", 2, kind("ACK", "b")))
+	mustAccept(t, e, received("answer", 2, ackOf("b")))
 	check := func(limit int, wantReceipt, wantAck []string) {
 		t.Helper()
 		noReceipt, noAck, err := e.Outstanding(t.Context(), "bravo.example", limit)
@@ -292,7 +292,7 @@ func sumsUp(t *testing.T, e env) {
 	mustEnqueue(t, e, message("b"))
 	mustAccept(t, e, received("in1", 1))
 	mustAccept(t, e, received("in2", 2))
-	mustEnqueue(t, e, message("ack", kind("ACK", "in2")))
+	mustEnqueue(t, e, message("ack", ackOf("in2")))
 	mustReceipt(t, e, "a")
 	if err := e.PutReceipt(t.Context(), "bravo.example", "ack", nil, []byte("r"), epoch.Add(time.Second)); err != nil {
 		t.Fatal(err)
