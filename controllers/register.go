@@ -53,6 +53,8 @@ type Options struct {
 	// Address gives HOST:PORT of a relay's local port. Nil means the name of its
 	// Service in the cluster.
 	Address func(*v1alpha1.LocalCERT) string
+	// Instance is the name of this operator's pod, for events. Required.
+	Instance string
 	// Metrics is where metrics are registered.
 	Metrics prometheus.Registerer
 	// Now is the clock. Nil means time.Now.
@@ -125,10 +127,10 @@ func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		return err
 	}
 	base := loop.Base{
-		Client: mgr.GetClient(),
-		Direct: mgr.GetAPIReader(),
-		Events: mgr.GetEventRecorder("certlink-operator"),
-		Now:    o.Now,
+		Client:   mgr.GetClient(),
+		Direct:   mgr.GetAPIReader(),
+		Instance: o.Instance,
+		Now:      o.Now,
 	}
 	all := []interface {
 		SetupWithManager(ctrl.Manager, controller.Options) error

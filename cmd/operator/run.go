@@ -68,9 +68,14 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 			return fmt.Errorf("adding health checks: %w", err)
 		}
 	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("finding our own name: %w", err)
+	}
 	if err := controllers.Register(ctx, mgr, controllers.Options{
 		RelayImage:        s.relayImage,
 		OperatorNamespace: s.operatorNamespace,
+		Instance:          host,
 		Metrics:           metrics.Registry,
 	}); err != nil {
 		return err

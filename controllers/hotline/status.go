@@ -95,11 +95,7 @@ func describe(h *v1alpha1.Hotline, line *relayreport.Hotline) {
 		return
 	}
 	h.Status.Unacknowledged = &line.Unacknowledged
-	h.Status.LastReceiptTime = nil
-	if !line.LastReceipt.IsZero() {
-		t := metav1.NewTime(line.LastReceipt)
-		h.Status.LastReceiptTime = &t
-	}
+	h.Status.LastReceiptTime = status.Time(line.LastReceipt)
 }
 
 // reachable says whether messages get through: none waits too long for its

@@ -95,11 +95,7 @@ func describe(l *v1alpha1.LocalCERT, p *plan) {
 	for _, e := range p.endpoints {
 		st.Addresses = append(st.Addresses, e.Address)
 	}
-	st.NotAfter = nil
-	if !p.material.notAfter.IsZero() {
-		t := metav1.NewTime(p.material.notAfter)
-		st.NotAfter = &t
-	}
+	st.NotAfter = status.Time(p.material.notAfter)
 	st.DeskSecretName = manifest.NamesOf(l.Name).Desk
 	if len(p.material.authorities) == 0 {
 		return // the card of before, if any, stays

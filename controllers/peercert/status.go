@@ -95,10 +95,10 @@ func proven(p *v1alpha1.PeerCERT, v reports.View) {
 		return
 	}
 	if found.TLS != nil {
-		p.Status.TLS = &v1alpha1.PeerTLS{Version: found.TLS.Version, Group: found.TLS.Group}
-		if !found.TLS.PeerNotAfter.IsZero() {
-			t := metav1.NewTime(found.TLS.PeerNotAfter)
-			p.Status.TLS.PeerNotAfter = &t
+		p.Status.TLS = &v1alpha1.PeerTLS{
+			Version:      found.TLS.Version,
+			Group:        found.TLS.Group,
+			PeerNotAfter: status.Time(found.TLS.PeerNotAfter),
 		}
 	}
 	if p.Spec.State == v1alpha1.PeerRevoked {

@@ -13,17 +13,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
@@ -38,8 +35,8 @@ type Base struct {
 	Client client.Client
 	// Direct reads from the API server: for Secrets and ConfigMaps, which are not cached.
 	Direct client.Reader
-	// Events tells what changed; events.k8s.io/v1.
-	Events events.EventRecorder
+	// Instance is the name of this operator's pod, for events. At most 128 bytes.
+	Instance string
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -102,7 +99,7 @@ func Run[T client.Object](ctx context.Context, b Base, req ctrl.Request, kind Fo
 		if writeErr := b.write(ctx, object, kind.Owner); writeErr != nil {
 			return ctrl.Result{}, errors.Join(err, writeErr)
 		}
-		b.tell(object, *kind.Status(before).Conditions, *st.Conditions)
+		b.tell(ctx, object, *kind.Status(before).Conditions, *st.Conditions)
 	}
 	return ctrl.Result{RequeueAfter: outcome.Again}, err
 }
@@ -146,46 +143,4 @@ func (b Base) write(ctx context.Context, object client.Object, owner client.Fiel
 		return fmt.Errorf("writing status: %w", err)
 	}
 	return nil
-}
-
-// tell emits an event for each condition whose status or reason changed. What
-// is merely not known yet, on the first visit, is no news.
-func (b Base) tell(object runtime.Object, before, after []metav1.Condition) {
-	old := make(map[string]metav1.Condition, len(before))
-	for _, c := range before {
-		old[c.Type] = c
-	}
-	for _, c := range after {
-		was, there := old[c.Type]
-		if there && was.Status == c.Status && was.Reason == c.Reason {
-			continue
-		}
-		if !there && c.Status == metav1.ConditionUnknown {
-			continue
-		}
-		b.Events.Eventf(object, nil, severity(c), c.Reason, "Observe", "%s is %s: %s", c.Type, c.Status, bounded(c.Message))
-	}
-}
-
-// severity of a condition, by its polarity.
-func severity(c metav1.Condition) string {
-	switch c.Type {
-	case v1alpha1.ConditionReconciling, v1alpha1.ConditionSuspended:
-		return corev1.EventTypeNormal
-	case v1alpha1.ConditionStalled:
-		return corev1.EventTypeWarning
-	}
-	if c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPending || c.Reason == v1alpha1.ReasonProgressing {
-		return corev1.EventTypeNormal
-	}
-	return corev1.EventTypeWarning
-}
-
-// bounded cuts what does not fit into the note of an event (1 kB).
-func bounded(message string) string {
-	const most = 900
-	if len(message) <= most {
-		return message
-	}
-	return strings.ToValidUTF8(message[:most], "") + "..."
 }

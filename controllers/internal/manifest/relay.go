@@ -63,7 +63,8 @@ func StatefulSet(l *v1alpha1.LocalCERT, image string, volume Volume) (*unstructu
 			WithPersistentVolumeClaimRetentionPolicy(appsv1ac.StatefulSetPersistentVolumeClaimRetentionPolicy().
 				WithWhenDeleted(appsv1.RetainPersistentVolumeClaimRetentionPolicyType).
 				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
-			WithVolumeClaimTemplates(corev1ac.PersistentVolumeClaim("data", "").
+			WithVolumeClaimTemplates((&corev1ac.PersistentVolumeClaimApplyConfiguration{}).
+				WithName("data").
 				WithLabels(Labels(l.Name)).
 				WithSpec(claim)).
 			WithTemplate(corev1ac.PodTemplateSpec().

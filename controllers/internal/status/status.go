@@ -140,3 +140,11 @@ func oneLine(message string) string {
 	}
 	return strings.TrimSpace(message)
 }
+
+// Time as a status keeps it, in whole seconds; nil when it is not known.
+func Time(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &metav1.Time{Time: t.Truncate(time.Second)}
+}

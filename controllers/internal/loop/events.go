@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package loop
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+)
+
+// controllerName is the reporting controller of our events.
+const controllerName = "certlink.dev/operator"
+
+// tell writes an event for each condition whose status or reason changed. What
+// is merely not known yet, on the first visit, is no news.
+//
+// Events are written at once and one by one, not through a recorder: that would
+// patch series of events minutes later, when nothing has changed any more. They
+// are news, not state, so one that cannot be written is logged and left.
+func (b Base) tell(ctx context.Context, object client.Object, before, after []metav1.Condition) {
+	old := make(map[string]metav1.Condition, len(before))
+	for _, c := range before {
+		old[c.Type] = c
+	}
+	for _, c := range after {
+		was, there := old[c.Type]
+		if there && was.Status == c.Status && was.Reason == c.Reason {
+			continue
+		}
+		if !there && c.Status == metav1.ConditionUnknown {
+			continue
+		}
+		if err := b.event(ctx, object, c); err != nil {
+			log.FromContext(ctx).Error(err, "an event was lost", "condition", c.Type)
+		}
+	}
+}
+
+func (b Base) event(ctx context.Context, object client.Object, c metav1.Condition) error {
+	gvk, err := apiutil.GVKForObject(object, b.Client.Scheme())
+	if err != nil {
+		return fmt.Errorf("writing event: %w", err)
+	}
+	now := b.Now()
+	return b.Client.Create(ctx, &eventsv1.Event{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: object.GetNamespace(),
+			Name:      fmt.Sprintf("%s.%x.%s", object.GetName(), now.UnixNano(), strings.ToLower(c.Type)),
+		},
+		EventTime:           metav1.NewMicroTime(now),
+		ReportingController: controllerName,
+		ReportingInstance:   b.Instance,
+		Action:              "Observe",
+		Reason:              c.Reason,
+		Type:                severity(c),
+		Note:                fmt.Sprintf("%s is %s: %s", c.Type, c.Status, bounded(c.Message)),
+		Regarding: corev1.ObjectReference{
+			APIVersion:      gvk.GroupVersion().String(),
+			Kind:            gvk.Kind,
+			Namespace:       object.GetNamespace(),
+			Name:            object.GetName(),
+			UID:             object.GetUID(),
+			ResourceVersion: object.GetResourceVersion(),
+		},
+	})
+}
+
+// severity of a condition, by its polarity.
+func severity(c metav1.Condition) string {
+	switch c.Type {
+	case v1alpha1.ConditionReconciling, v1alpha1.ConditionSuspended:
+		return corev1.EventTypeNormal
+	case v1alpha1.ConditionStalled:
+		return corev1.EventTypeWarning
+	}
+	if c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPending || c.Reason == v1alpha1.ReasonProgressing {
+		return corev1.EventTypeNormal
+	}
+	return corev1.EventTypeWarning
+}
+
+// bounded cuts what does not fit into the note of an event (1 kB).
+func bounded(message string) string {
+	const most = 900
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + "..."
+}
