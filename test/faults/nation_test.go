@@ -11,12 +11,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -287,15 +289,24 @@ func get(t *testing.T, url string) *http.Request {
 	return req
 }
 
+// lastPort is the port given out last. They are below those that the kernel gives
+// to outgoing connections, and none is given twice.
+var lastPort atomic.Int32
+
 // freePort returns a loopback address on which nobody listens.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	lastPort.CompareAndSwap(0, 20_000+rand.Int32N(5_000))
+	for range 1_000 {
+		address := fmt.Sprintf("127.0.0.1:%d", lastPort.Add(1))
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+		if err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 // tail keeps the end of a log.
