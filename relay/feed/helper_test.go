@@ -13,8 +13,7 @@ import (
 func contains(err error, text string) bool { return strings.Contains(err.Error(), text) }
 
 func statusOf(err error) int {
-	var told *taxii.ProtocolError
-	if errors.As(err, &told) {
+	if told, ok := errors.AsType[*taxii.ProtocolError](err); ok {
 		return told.Status
 	}
 	return 0

@@ -239,8 +239,7 @@ func (i *importer) show(ended bool) {
 
 // askedFor is how long a server asked to wait.
 func askedFor(err error) time.Duration {
-	var told *taxii.ProtocolError
-	if errors.As(err, &told) {
+	if told, ok := errors.AsType[*taxii.ProtocolError](err); ok {
 		return told.RetryAfter
 	}
 	return 0

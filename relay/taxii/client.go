@@ -128,54 +128,61 @@ func (c *Client) ownPath(root string) (string, error) {
 
 // small reads an answer that is not a page.
 func (c *Client) small(ctx context.Context, path string, v any) error {
-	resp, stop, err := c.get(ctx, path, nil)
+	a, err := c.get(ctx, path, nil)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	if err := decodeSmall(resp.Body, v); err != nil {
+	defer a.stop()
+	if err := decodeSmall(a.body, v); err != nil {
 		return fmt.Errorf("%w: %s", ErrNotTAXII, brief(err.Error()))
 	}
 	return nil
 }
 
-// get makes a request whose answer is TAXII with status 200. The answer's body
-// must be read within the stall time of each piece; stop ends everything.
-func (c *Client) get(ctx context.Context, path string, query url.Values) (resp *http.Response, stop func(), err error) {
+// answer is what a server answers, on its way. It must be stopped.
+type answer struct {
+	header http.Header
+	body   io.Reader
+	stop   func()
+}
+
+// get makes a request whose answer is TAXII with status 200. Each piece of the
+// body must come within the stall time.
+func (c *Client) get(ctx context.Context, path string, query url.Values) (*answer, error) {
 	target, err := c.server.Parse(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("making URL: %w", err)
+		return nil, fmt.Errorf("making URL: %w", err)
 	}
 	target.RawQuery = query.Encode()
 	ctx, w := watch(ctx, c.stall)
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		w.stop()
-		return nil, nil, fmt.Errorf("making request: %w", err)
+		return nil, fmt.Errorf("making request: %w", err)
 	}
 	req.Header.Set("Accept", MediaType)
-	resp, err = c.retry.Do(req)
+	resp, err := c.retry.Do(req)
 	if err != nil {
 		if resp != nil {
 			_ = resp.Body.Close() // nobody reads it
 		}
 		w.stop()
-		return nil, nil, w.cause(ctx, err)
+		return nil, w.cause(ctx, err)
 	}
-	resp.Body = w.body(ctx, resp.Body)
-	if err := checkAnswer(resp); err != nil {
-		_ = resp.Body.Close() // what it says is read already
-		w.stop()
-		return nil, nil, err
-	}
-	return resp, func() {
+	stop := func() {
 		_ = resp.Body.Close() // it was only read
 		w.stop()
-	}, nil
+	}
+	body := w.body(ctx, resp.Body)
+	if err := checkAnswer(resp, body); err != nil {
+		stop()
+		return nil, err
+	}
+	return &answer{header: resp.Header, body: body, stop: stop}, nil
 }
 
 // checkAnswer makes an error of every answer that is not 200 with TAXII in it.
-func checkAnswer(resp *http.Response) error {
+func checkAnswer(resp *http.Response, body io.Reader) error {
 	contentType := resp.Header.Get("Content-Type")
 	isTAXII := strings.HasPrefix(contentType, bareType)
 	if resp.StatusCode == http.StatusOK {
@@ -187,8 +194,8 @@ func checkAnswer(resp *http.Response) error {
 	e := &ProtocolError{Title: http.StatusText(resp.StatusCode)}
 	if isTAXII {
 		var told ProtocolError
-		body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		if err == nil && json.Unmarshal(body, &told) == nil && told.Title != "" {
+		text, err := io.ReadAll(io.LimitReader(body, 64<<10))
+		if err == nil && json.Unmarshal(text, &told) == nil && told.Title != "" {
 			e.Title, e.Description = brief(told.Title), brief(told.Description)
 		}
 	}

@@ -49,7 +49,7 @@ func problem(status int, title, description string, args ...any) *ProtocolError 
 	return &ProtocolError{Status: status, Title: title, Description: fmt.Sprintf(description, args...)}
 }
 
-// Unauthorized and others make the answers that a Backend may give.
+// Unauthorized refuses a caller who is nobody.
 func Unauthorized() *ProtocolError {
 	return problem(http.StatusUnauthorized, "Not authenticated", "show a client certificate that this server knows")
 }
@@ -59,7 +59,7 @@ func Forbidden(reason string) *ProtocolError {
 	return problem(http.StatusForbidden, "Not allowed", "%s", reason)
 }
 
-// ErrNotFound answers for what is not there, or not to be seen.
+// NotFound answers for what is not there, or not to be seen.
 func NotFound() *ProtocolError {
 	return problem(http.StatusNotFound, "Not found", "there is no such resource, or you may not see it")
 }

@@ -40,11 +40,11 @@ func (c *Client) Objects(ctx context.Context, l Location, q PageQuery) (*Page, e
 	if q.Limit > 0 {
 		query.Set("limit", strconv.Itoa(q.Limit))
 	}
-	resp, stop, err := c.get(ctx, l.Objects, query)
+	a, err := c.get(ctx, l.Objects, query)
 	if err != nil {
 		return nil, err
 	}
-	return &Page{reader: stix.NewReader(resp.Body), header: resp.Header, stop: stop}, nil
+	return &Page{reader: stix.NewReader(a.body), header: a.header, stop: a.stop}, nil
 }
 
 // Read returns the next object, as stix.Reader does.

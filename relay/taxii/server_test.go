@@ -149,7 +149,7 @@ func walk(t *testing.T, h http.Handler, query string) (objects []string, pages i
 			Objects []json.RawMessage
 		}
 		body := text(t, resp)
-		if err := json.Unmarshal([]byte(body), &e); err != nil || resp.StatusCode != 200 {
+		if err := json.Unmarshal([]byte(body), &e); err != nil || resp.StatusCode != http.StatusOK {
 			t.Fatalf("%d %s, %v", resp.StatusCode, body, err)
 		}
 		if got := fmt.Sprint(len(body)); resp.Header.Get("Content-Length") != got {
@@ -284,7 +284,7 @@ func TestPost(t *testing.T) {
 	if again := text(t, do(t, h, "GET", "/taxii2/feeds/status/"+s.ID+"/", "")); again != answer {
 		t.Errorf("status = %s, want %s", again, answer)
 	}
-	if other := do(t, h, "GET", "/taxii2/feeds/status/"+s.ID+"/", "", "caller", "charlie"); other.StatusCode != 404 {
+	if other := do(t, h, "GET", "/taxii2/feeds/status/"+s.ID+"/", "", "caller", "charlie"); other.StatusCode != http.StatusNotFound {
 		t.Errorf("another caller's status answers %d", other.StatusCode)
 	}
 }
@@ -333,7 +333,7 @@ func TestRequestsAtOnceAreBounded(t *testing.T) {
 			t.Fatalf("%d requests are under way", len(f.entered))
 		}
 		resp := do(t, h, "GET", target, "", "caller", "c0")
-		if other := do(t, h, "GET", target, "", "caller", "other"); resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "1" || other.StatusCode != 503 {
+		if other := do(t, h, "GET", target, "", "caller", "other"); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" || other.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("beyond the bound: %d, %d", resp.StatusCode, other.StatusCode)
 		}
 		close(f.block)
@@ -342,7 +342,7 @@ func TestRequestsAtOnceAreBounded(t *testing.T) {
 				t.Errorf("status = %d", status)
 			}
 		}
-		if resp := do(t, h, "GET", target, "", "caller", "c0"); resp.StatusCode != 200 {
+		if resp := do(t, h, "GET", target, "", "caller", "c0"); resp.StatusCode != http.StatusOK {
 			t.Errorf("afterwards: %d", resp.StatusCode)
 		}
 	})

@@ -61,17 +61,16 @@ func (w *watcher) cause(ctx context.Context, err error) error {
 }
 
 // body watches, and bounds, the body of an answer.
-func (w *watcher) body(ctx context.Context, body io.ReadCloser) io.ReadCloser {
+func (w *watcher) body(ctx context.Context, body io.Reader) io.Reader {
 	w.expect(0)
-	return &watchedBody{ReadCloser: body, watcher: w, ctx: ctx, rest: maxPageBytes}
+	return &watchedBody{Reader: body, watcher: w, cause: func(err error) error { return w.cause(ctx, err) }, rest: maxPageBytes}
 }
 
 type watchedBody struct {
-	io.ReadCloser
-	*watcher
-	//nolint:containedctx // the request's own, to tell why a read ended
-	ctx  context.Context
-	rest int64
+	io.Reader
+	watcher *watcher
+	cause   func(error) error
+	rest    int64
 }
 
 // Read implements io.Reader.
@@ -79,13 +78,13 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	if b.rest <= 0 {
 		return 0, ErrTooLong
 	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.rest)])
+	n, err := b.Reader.Read(p[:min(int64(len(p)), b.rest)])
 	b.rest -= int64(n)
 	if n > 0 {
-		b.expect(0)
+		b.watcher.expect(0)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.cause(b.ctx, err)
+		err = b.cause(err)
 	}
 	return n, err
 }
