@@ -83,10 +83,12 @@ func pause(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
 // checkRetry repeats at once what may pass at once: messages are keyed by id, so
 // repeating is always safe. A certificate does not mend itself in a moment.
 func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	switch {
-	case ctx.Err() != nil: // err says more than that the time is over
+	select {
+	case <-ctx.Done(): // the error at hand says more than that the time is over
 		return false, nil
-	case resp != nil:
+	default:
+	}
+	if resp != nil {
 		return resp.StatusCode == http.StatusServiceUnavailable, nil
 	}
 	unreachable, ok := errors.AsType[*link.Error](err)
