@@ -231,34 +231,3 @@ func until(t *testing.T, done func() bool) {
 		}
 	}
 }
-
-func BenchmarkPut(b *testing.B) {
-	s, err := Open(b.Context(), Config{Path: filepath.Join(b.TempDir(), "relay.db")})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	n := 0
-	for b.Loop() {
-		batch := make([]store.Object, 1000)
-		for i := range batch {
-			n++
-			batch[i] = store.Object{ID: fmt.Sprintf("indicator--%032x", n*2654435761), Type: "indicator", SpecVersion: "2.1", Version: time.Unix(1, 0), Raw: make([]byte, 1100)}
-		}
-		if _, err := s.PutObjects(b.Context(), "c", batch, "x"); err != nil {
-			b.Fatal(err)
-		}
-		records, err := s.Undecided(b.Context(), store.View{Rule: "r"}, []string{"c"}, 1000)
-		if err != nil {
-			b.Fatal(err)
-		}
-		decisions := make([]store.Decision, len(records))
-		for i, r := range records {
-			decisions[i] = store.Decision{Seq: r.Seq, Share: true, Reason: "Allowed"}
-		}
-		if err := s.Decide(b.Context(), store.View{Rule: "r"}, decisions); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "objects/s")
-}

@@ -85,7 +85,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
-	if s.read, err = sql.Open("sqlite", dsn(s.path, "deferred", "query_only(1)", "temp_store(MEMORY)")); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(s.path, "deferred", "query_only(1)", "cache_size(-8192)", "temp_store(MEMORY)")); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(readers)

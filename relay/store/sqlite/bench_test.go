@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+var benchView = store.View{Feed: "f", Peer: "bravo", Rule: "r"}
+
+// addAndDecide puts a batch of new objects of 1,100 bytes, and decides them.
+func addAndDecide(b *testing.B, s *Store, first, n int) {
+	b.Helper()
+	batch := make([]store.Object, n)
+	for i := range batch {
+		id := fmt.Sprintf("indicator--%032x", uint64(first+i)*0x9E3779B97F4A7C15)
+		batch[i] = store.Object{ID: id, Type: "indicator", SpecVersion: "2.1", Version: time.Unix(1, 0), Raw: make([]byte, 1100)}
+	}
+	if _, err := s.PutObjects(b.Context(), "c", batch, "x"); err != nil {
+		b.Fatal(err)
+	}
+	records, err := s.Undecided(b.Context(), benchView, []string{"c"}, n)
+	if err != nil || len(records) != n {
+		b.Fatal(len(records), err)
+	}
+	decisions := make([]store.Decision, len(records))
+	for i, r := range records {
+		decisions[i] = store.Decision{Seq: r.Seq, Share: true, Reason: "Allowed"}
+	}
+	if err := s.Decide(b.Context(), benchView, decisions); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func openBench(b *testing.B) *Store {
+	b.Helper()
+	s, err := Open(b.Context(), Config{Path: filepath.Join(b.TempDir(), "relay.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func BenchmarkAddAndDecide(b *testing.B) {
+	s := openBench(b)
+	n := 0
+	for b.Loop() {
+		addAndDecide(b, s, n, 1000)
+		n += 1000
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "objects/s")
+}
+
+// BenchmarkPage reads pages of 100 at random places of a view and of a
+// collection. Its time is the same at any size, which is the point.
+func BenchmarkPage(b *testing.B) {
+	for _, size := range []int{10_000, 1_000_000} {
+		s := openBench(b)
+		for n := 0; n < size; n += 10_000 {
+			addAndDecide(b, s, n, 10_000)
+		}
+		first, err := s.ListObjects(b.Context(), "c", store.Query{Limit: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		from, until := first.Records[0].DateAdded.UnixMicro(), s.now().UnixMicro()
+		b.Run(fmt.Sprintf("collection_of_%d", size), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.ListObjects(b.Context(), "c", store.Query{Limit: 100, After: from + rand.Int64N(until-from)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("view_of_%d", size), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.ListView(b.Context(), benchView, []string{"c"}, store.Query{Limit: 100, After: from + rand.Int64N(until-from)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
