@@ -183,8 +183,8 @@ func condition(o *unstructured.Unstructured, name string) (state, message string
 		if !ok || c["type"] != name {
 			continue
 		}
-		state, _ = c["status"].(string)    //nolint:errcheck // absent is empty
-		message, _ = c["message"].(string) //nolint:errcheck // absent is empty
+		state, _ = c["status"].(string)
+		message, _ = c["message"].(string)
 		return state, message
 	}
 	return "", ""

@@ -85,7 +85,6 @@
   - events
   verbs:
   - create
-  - patch
 - apiGroups:
   - networking.k8s.io
   resources:

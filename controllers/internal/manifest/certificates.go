@@ -38,8 +38,8 @@ const (
 func CA(l *v1alpha1.LocalCERT) []*unstructured.Unstructured {
 	n := NamesOf(l.Name)
 	return []*unstructured.Unstructured{
-		custom(l, CertManager, "Issuer", n.SelfSigned, map[string]any{"selfSigned": map[string]any{}}),
-		custom(l, CertManager, "Certificate", n.CA, map[string]any{
+		custom(l, "Issuer", n.SelfSigned, map[string]any{"selfSigned": map[string]any{}}),
+		custom(l, "Certificate", n.CA, map[string]any{
 			"isCA":        true,
 			"commonName":  commonName(l.Spec.Identity.TrustDomain),
 			"secretName":  n.CA,
@@ -52,7 +52,7 @@ func CA(l *v1alpha1.LocalCERT) []*unstructured.Unstructured {
 				"labels": labels(l),
 			},
 		}),
-		custom(l, CertManager, "Issuer", n.CA, map[string]any{"ca": map[string]any{"secretName": n.CA}}),
+		custom(l, "Issuer", n.CA, map[string]any{"ca": map[string]any{"secretName": n.CA}}),
 	}
 }
 
@@ -122,7 +122,7 @@ func certificate(l *v1alpha1.LocalCERT, c leaf) *unstructured.Unstructured {
 	if len(c.ips) > 0 {
 		spec["ipAddresses"] = anys(c.ips)
 	}
-	return custom(l, CertManager, "Certificate", c.name, spec)
+	return custom(l, "Certificate", c.name, spec)
 }
 
 // SPIFFE returns the SPIFFE ID of a path in a trust domain.

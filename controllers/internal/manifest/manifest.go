@@ -104,10 +104,10 @@ func render(applyConfiguration any) (*unstructured.Unstructured, error) {
 	return u, nil
 }
 
-// custom makes an object of a kind that we know by its fields only.
-func custom(l *v1alpha1.LocalCERT, apiVersion, kind, name string, spec map[string]any) *unstructured.Unstructured {
+// custom makes an object of cert-manager, whose kinds we know by their fields only.
+func custom(l *v1alpha1.LocalCERT, kind, name string, spec map[string]any) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
-	u.SetAPIVersion(apiVersion)
+	u.SetAPIVersion(CertManager)
 	u.SetKind(kind)
 	u.SetNamespace(l.Namespace)
 	u.SetName(name)

@@ -5,7 +5,9 @@ package reports
 
 import (
 	"context"
+	"maps"
 	"reflect"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -127,11 +129,8 @@ func (h *Hub) Source(kind Kind, list func(ctx context.Context, namespace string)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		// Copied, because wake reads without the lock.
-		next := make(map[Kind][]func(string, string), len(h.subscribers)+1)
-		for k, v := range h.subscribers {
-			next[k] = v
-		}
-		next[kind] = append(next[kind][:len(next[kind]):len(next[kind])], func(namespace, name string) {
+		next := maps.Clone(h.subscribers)
+		next[kind] = append(slices.Clip(next[kind]), func(namespace, name string) {
 			if name != All {
 				add(namespace, name)
 				return
