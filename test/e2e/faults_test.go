@@ -106,10 +106,10 @@ func fill(t *testing.T, p *scenario.Party) (empty func()) {
 	must(t, p.Client.Get(t.Context(), p.Key("data-"+p.Relay()), &claim))
 	var pv corev1.PersistentVolume
 	must(t, p.Client.Get(t.Context(), p.Key(claim.Spec.VolumeName), &pv))
-	if pv.Spec.HostPath == nil {
+	if pv.Spec.Local == nil {
 		t.Fatalf("the volume of %s is no directory of its node", p.Name)
 	}
-	filler := path.Join(pv.Spec.HostPath.Path, "filler")
+	filler := path.Join(pv.Spec.Local.Path, "filler")
 	said, err := p.Harness.Exec(t.Context(), "dd", "if=/dev/zero", "of="+filler, "bs=4k")
 	if err == nil || !strings.Contains(string(said), "No space left") {
 		t.Fatalf("filling the volume of %s: %v: %s", p.Name, err, said)

@@ -191,4 +191,9 @@ func TestAFeedOfObjectsThatMustStay(t *testing.T) {
 	must(t, err)
 	stored(t, bravo, "alfas-secrets", 0)
 	readBack(t, bravo, "alfas-secrets", nil)
+	// An object that may leave crosses after them all: they had their chance.
+	green := scenario.Indicators("stay", "GREEN", 1)
+	push(t, alfa, "secrets.all", green...)
+	stored(t, bravo, "alfas-secrets", 1)
+	readBack(t, bravo, "alfas-secrets", byKey(t, green))
 }

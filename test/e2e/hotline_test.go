@@ -156,67 +156,87 @@ func received(ctx context.Context, c *relayclient.Client) (map[string]int, []int
 	}
 }
 
+// burst is how many messages each side sends while both relays are killed.
+const burst = 100
+
 func TestKilledRelaysLoseNothing(t *testing.T) {
 	connected(t)
-	const burst = 80
-	ids := make([]string, burst)
-	for i := range ids {
-		ids[i] = ulid.Make().String()
+	ctx := within(t, 3*time.Minute)
+	ids := map[*scenario.Party][]string{}
+	desks := map[*scenario.Party]*relayclient.Client{}
+	for _, p := range []*scenario.Party{alfa, bravo} {
+		desks[p] = desk(t, p)
+		for range burst {
+			ids[p] = append(ids[p], ulid.Make().String())
+		}
 	}
-	sender, receiver := desk(t, alfa), desk(t, bravo)
-	ctx := within(t, 2*time.Minute)
 	var killing sync.WaitGroup
-	err := sendAll(ctx, sender, bravo.Name, ids, func(i int) {
-		for at, p := range map[int]*scenario.Party{burst / 4: bravo, burst / 2: alfa} {
-			if i == at {
+	err := both(ctx, func(ctx context.Context, p, other *scenario.Party) error {
+		return sendAll(ctx, desks[p], other.Name, ids[p], func(i int) {
+			// Each relay dies while both sides send.
+			if at := map[*scenario.Party]int{alfa: burst / 4, bravo: burst / 2}[p]; i == at {
 				killing.Go(func() {
 					if err := kill(ctx, p); err != nil {
 						t.Errorf("killing the relay of %s: %v", p.Name, err)
 					}
 				})
 			}
-		}
+		})
 	})
 	must(t, err)
 	killing.Wait()
-	err = scenario.Poll(ctx, "every message is received once", func(ctx context.Context) error {
-		seen, serials, err := received(ctx, receiver)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if seen[id] != 1 {
-				return fmt.Errorf("message %s is there %d times", id, seen[id])
-			}
-		}
-		slices.Sort(serials)
-		for i, serial := range serials {
-			if serial != int64(i+1) {
-				return fmt.Errorf("the serials have a gap or a double at %d: %v", i+1, serials)
-			}
-		}
-		return nil
+	err = both(ctx, func(ctx context.Context, p, other *scenario.Party) error {
+		return scenario.Poll(ctx, "every message of "+p.Name+" is received once", func(ctx context.Context) error {
+			return receivedOnce(ctx, desks[other], ids[p])
+		})
 	})
 	must(t, err)
-	for _, id := range ids {
-		err := scenario.Poll(ctx, "message "+id+" has its receipt", func(ctx context.Context) error {
-			m, err := sender.Get(ctx, relayclient.Out, bravo.TrustDomain, id)
-			if err == nil && m.SignedReceipt == "" {
-				err = fmt.Errorf("it is %s", m.State)
+	for p, other := range map[*scenario.Party]*scenario.Party{alfa: bravo, bravo: alfa} {
+		for i, id := range ids[p] {
+			var m wire.Message
+			err := scenario.Poll(ctx, "message "+id+" has its receipt", func(ctx context.Context) (err error) {
+				m, err = desks[p].Get(ctx, relayclient.Out, other.TrustDomain, id)
+				if err == nil && m.SignedReceipt == "" {
+					err = fmt.Errorf("it is %s", m.State)
+				}
+				return err
+			})
+			must(t, err)
+			if i%10 == 0 {
+				verify(t, p, other, m)
 			}
-			return err
-		})
-		must(t, err)
-	}
-	for _, id := range []string{ids[0], ids[burst/4], ids[burst/4+1], ids[burst/2], ids[burst/2+1], ids[burst-1]} {
-		m, err := sender.Get(ctx, relayclient.Out, bravo.TrustDomain, id)
-		must(t, err)
-		verify(t, alfa, bravo, m)
-	}
-	for _, id := range ids {
-		_, err := receiver.Acknowledge(ctx, alfa.TrustDomain, id, wire.AckRequest{Officer: "e2e"})
-		must(t, err)
+			_, err = desks[other].Acknowledge(ctx, p.TrustDomain, id, wire.AckRequest{Officer: "e2e"})
+			must(t, err)
+		}
+		if p.Harness != nil {
+			var pod corev1.Pod
+			must(t, p.Client.Get(ctx, p.Key(p.Relay()), &pod))
+			t.Logf("the relay of %s was restarted %d times", p.Name, pod.Status.ContainerStatuses[0].RestartCount)
+			if pod.Status.ContainerStatuses[0].RestartCount == 0 {
+				t.Errorf("the relay of %s was not killed", p.Name)
+			}
+		}
 	}
 	connected(t)
 	settled(t)
+}
+
+// receivedOnce checks that an inbox has each message once, and no gap.
+func receivedOnce(ctx context.Context, c *relayclient.Client, ids []string) error {
+	seen, serials, err := received(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if seen[id] != 1 {
+			return fmt.Errorf("message %s is there %d times", id, seen[id])
+		}
+	}
+	slices.Sort(serials)
+	for i, serial := range serials {
+		if serial != int64(i+1) {
+			return fmt.Errorf("the serials have a gap or a double at %d: %v", i+1, serials)
+		}
+	}
+	return nil
 }

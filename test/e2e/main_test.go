@@ -154,7 +154,7 @@ func diagnose() {
 			{"get", "events", "--sort-by=.lastTimestamp"},
 			{"logs", p.Relay(), "--tail=60"},
 			{"logs", p.Relay(), "--tail=20", "--previous"},
-			{"--namespace", scenario.OperatorNamespace, "logs", "deploy/certlink", "--tail=60"},
+			{"--namespace", scenario.OperatorNamespace, "logs", "deploy/certlink-operator", "--tail=60"},
 		} {
 			said, err := p.Kubectl(ctx, args...)
 			fmt.Printf("--- kubectl %v\n%s", args, said)

@@ -122,23 +122,13 @@ func TestAnExpiredBundle(t *testing.T) {
 	connected(t)
 	expired := testca.New(t, bravo.TrustDomain, testca.Options{NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
 	trust(t, alfa, bravo, expired.Bundle())
-	// Our own object is at fault, so it is Ready that says so, too.
-	err := scenario.Poll(within(t, patience), "alfa says that the bundle has expired", func(ctx context.Context) error {
-		var peer v1alpha1.PeerCERT
-		if err := alfa.Client.Get(ctx, alfa.Key(bravo.Name), &peer); err != nil {
-			return err
-		}
-		var words []string
-		for _, c := range peer.Status.Conditions {
-			words = append(words, fmt.Sprintf("%s=%s %s: %s", c.Type, c.Status, c.Reason, c.Message))
-			if c.Status != metav1.ConditionTrue && c.Type == v1alpha1.ConditionConnected && strings.Contains(c.Message, "expired") {
-				t.Logf("alfa says: %s: %s", c.Reason, c.Message)
-				return nil
-			}
-		}
-		return fmt.Errorf("the conditions are:\n%s", strings.Join(words, "\n"))
-	})
+	peer, err := alfa.AwaitPeer(within(t, patience), bravo.Name, down(v1alpha1.ReasonPeerCertificateExpired))
 	must(t, err)
+	// It is our own object that is at fault, so Ready says so, too.
+	for _, c := range peer.Status.Conditions {
+		t.Logf("alfa says: %s=%s %s: %s", c.Type, c.Status, c.Reason, c.Message)
+	}
+	must(t, scenario.All(peer.Status.Conditions, peer.Generation, scenario.Want{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPeerCertificateExpired}))
 	_, err = bravo.AwaitPeer(within(t, patience), alfa.Name, scenario.Want{Type: v1alpha1.ConditionConnected, Status: metav1.ConditionFalse})
 	must(t, err)
 }
