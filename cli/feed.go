@@ -110,9 +110,10 @@ func yes(fact bool) string {
 // listObjects prints page after page: a collection may be larger than memory.
 func (o *options) listObjects(ctx context.Context, relay *relayclient.Client, collection string, f *listFlags) error {
 	var print printer = &objectTable{out: o.Out}
-	if f.output == asJSON {
+	switch f.output {
+	case asJSON:
 		print = &bundleWriter{out: o.Out}
-	} else if f.output == asYAML {
+	case asYAML:
 		return fmt.Errorf("objects are printed with -o json: YAML would not keep them byte for byte")
 	}
 	next, count := "", 0

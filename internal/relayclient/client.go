@@ -125,8 +125,7 @@ func decode(body io.Reader, answer any) error {
 
 // bare takes away the URL, which says nothing: its host is made up.
 func bare(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

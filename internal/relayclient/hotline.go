@@ -56,8 +56,7 @@ func (c *Client) Send(ctx context.Context, request desk.SendRequest) (desk.Messa
 
 // repeatable: the relay gave no answer, or asks for another try.
 func repeatable(err error) bool {
-	var answer *Error
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*Error](err); ok {
 		return answer.Status == http.StatusServiceUnavailable
 	}
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)

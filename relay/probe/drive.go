@@ -88,7 +88,8 @@ func (p *Prober) note(l lane, r result) {
 		p.mu.Unlock()
 		return // the address was taken out meanwhile
 	}
-	after, changed := before, false
+	var after track
+	changed := false
 	if r.err == nil {
 		after = before.answered(r.took)
 		changed = known.proven(r.facts)

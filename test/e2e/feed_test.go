@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -125,9 +126,7 @@ func TestFeed(t *testing.T) {
 	_, err = alfa.CLI(within(t, patience), nil, "feed", "push", "threats.attack", attack)
 	must(t, err)
 	t.Logf("ATT&CK for ICS (%d objects) pushed in %.1fs", len(want), time.Since(start).Seconds())
-	for key, raw := range byKey(t, green) {
-		want[key] = raw
-	}
+	maps.Copy(want, byKey(t, green))
 
 	t.Run("what_is_held_is_counted_with_its_reason", func(t *testing.T) {
 		counts(t, alfa, "threats", int64(len(want)), map[string]int64{
