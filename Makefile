@@ -107,7 +107,8 @@ chart-lint: ## The Helm chart and the kustomizations: schema, golden output, RBA
 
 .PHONY: envtest
 envtest: ## API types against a real kube-apiserver
-	go test -count=1 -timeout=15m -tags envtest $(ARGS) ./test/envtest/...
+	@KUBEBUILDER_ASSETS=$${KUBEBUILDER_ASSETS:-$$($(NATIONS) tool envtest)} && export KUBEBUILDER_ASSETS && set -x && \
+		go test -count=1 -timeout=15m -tags envtest $(ARGS) ./test/envtest/...
 
 .PHONY: harness
 harness: ## The nations harness against itself
