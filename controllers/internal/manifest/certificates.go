@@ -26,11 +26,11 @@ var (
 // Validity of the certificates. Signing keys live longer: a receipt is easier to
 // check while the certificate beside it is valid.
 const (
-	caDuration      = "87600h" // 10 years
-	caRenewBefore   = "8760h"
-	leafDuration    = "2160h" // 90 days
-	signingDuration = "8760h"
-	renewBefore     = "720h" // 30 days: time for a person to notice
+	caDuration      = "87600h0m0s" // 10 years; written as the API server would
+	caRenewBefore   = "8760h0m0s"
+	leafDuration    = "2160h0m0s" // 90 days
+	signingDuration = "8760h0m0s"
+	renewBefore     = "720h0m0s" // 30 days: time for a person to notice
 )
 
 // CA are the objects that make a CA of our own through cert-manager: a

@@ -92,7 +92,12 @@ func newReader(t *Target) (*reader, error) {
 	}
 	return &reader{
 		url:       "https://" + t.ServerName + report.Path,
-		http:      &http.Client{Transport: transport, Timeout: report.MaxWait + 15*time.Second},
+		http: &http.Client{
+			Transport: transport,
+			Timeout:   report.MaxWait + 15*time.Second,
+			// A relay answers by itself.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 		transport: transport,
 	}, nil
 }

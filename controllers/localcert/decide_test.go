@@ -1,0 +1,220 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package localcert
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/manifest"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
+	"github.com/certlink/certlink/controllers/internal/reports"
+	"github.com/certlink/certlink/controllers/internal/status"
+	"github.com/certlink/certlink/internal/card"
+	"github.com/certlink/certlink/internal/statuscheck"
+	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/relay/config"
+	relayreport "github.com/certlink/certlink/relay/report"
+)
+
+var options = Options{RelayImage: "relay.example/certlink:v1", OperatorNamespace: "certlink-system", Address: serviceAddress}
+
+func decided(t *testing.T, l *v1alpha1.LocalCERT, s *seen) *plan {
+	t.Helper()
+	s.input.Local = l
+	p, err := options.decide(l, s, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func kinds(p *plan) []string {
+	var out []string
+	for _, o := range p.objects {
+		out = append(out, o.GetKind()+" "+o.GetName())
+	}
+	return out
+}
+
+func TestDecide(t *testing.T) {
+	nothing := func() *seen { return &seen{certificates: names(manifest.NamesOf("alfa"))} }
+	issuedAll := func(t *testing.T) *seen {
+		t.Helper()
+		return &seen{certificates: allIssued(t, testca.New(t, "alfa.example"))}
+	}
+	t.Run("the_relay_waits_for_its_certificates", func(t *testing.T) {
+		p := decided(t, local(), nothing())
+		if slices.Contains(kinds(p), "StatefulSet alfa-relay") || p.target != nil {
+			t.Errorf("it would start at once: %v", kinds(p))
+		}
+		if !slices.Contains(kinds(p), "Issuer alfa-ca") {
+			t.Errorf("there is no CA of our own: %v", kinds(p))
+		}
+	})
+	t.Run("and_then_it_starts", func(t *testing.T) {
+		p := decided(t, local(), issuedAll(t))
+		if !slices.Contains(kinds(p), "StatefulSet alfa-relay") || p.target == nil {
+			t.Errorf("it would not: %v", kinds(p))
+		}
+		if p.target.Address != "alfa-relay-local.cert.svc:9443" || len(p.target.KeyPEM) == 0 || p.target.TrustDomain != "alfa.example" {
+			t.Errorf("unexpected target at %s", p.target.Address)
+		}
+	})
+	t.Run("a_running_relay_is_not_taken_down_with_its_certificates", func(t *testing.T) {
+		s := nothing()
+		s.statefulSet = &appsv1.StatefulSet{}
+		if p := decided(t, local(), s); !slices.Contains(kinds(p), "StatefulSet alfa-relay") {
+			t.Errorf("it would go: %v", kinds(p))
+		}
+	})
+	t.Run("a_given_issuer_needs_no_CA_of_our_own", func(t *testing.T) {
+		l := local()
+		l.Spec.IssuerRef = &v1alpha1.IssuerReference{Name: "national", Kind: "ClusterIssuer"}
+		for _, k := range kinds(decided(t, l, nothing())) {
+			if strings.HasPrefix(k, "Issuer") || k == "Certificate alfa-ca" {
+				t.Errorf("it would make %s", k)
+			}
+		}
+	})
+	t.Run("the_load_balancer_gives_the_addresses_that_nobody_declared", func(t *testing.T) {
+		s := issuedAll(t)
+		s.service = &corev1.Service{Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{
+			{IP: "192.0.2.1"}, {Hostname: "lb.alfa.example"}, {IP: "2001:db8::1"}, {},
+		}}}}
+		l := local()
+		want := []string{"192.0.2.1:8443", "lb.alfa.example:8443", "[2001:db8::1]:8443"}
+		p := decided(t, l, s)
+		describe(l, p)
+		if diff := cmp.Diff(want, l.Status.Addresses); diff != "" {
+			t.Error(diff)
+		}
+		c, err := card.Parse([]byte(l.Status.Card))
+		if err != nil || len(c.Endpoints) != 3 {
+			t.Errorf("the card has %v (%v)", c.Endpoints, err)
+		}
+	})
+	t.Run("declared_addresses_win", func(t *testing.T) {
+		l := local()
+		l.Spec.Addresses = []v1alpha1.Endpoint{{Address: "relay.alfa.example:443"}}
+		s := issuedAll(t)
+		s.service = &corev1.Service{Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "192.0.2.1"}}}}}
+		p := decided(t, l, s)
+		if len(p.endpoints) != 1 || p.endpoints[0].Address != "relay.alfa.example:443" {
+			t.Errorf("got %v", p.endpoints)
+		}
+	})
+}
+
+func TestReport(t *testing.T) {
+	now := time.Now()
+	everything := func(t *testing.T) *seen {
+		t.Helper()
+		return &seen{certificates: allIssued(t, testca.New(t, "alfa.example"))}
+	}
+	reached := func(p *plan, change func(*reports.View)) reports.View {
+		v := reports.View{
+			Contact: reports.Reached, Wanted: p.config, Checksum: p.checksum, WrittenAt: now.Add(-time.Hour), Live: p.config,
+			Report: &relayreport.Report{Config: relayreport.ConfigState{Checksum: p.checksum}},
+		}
+		change(&v)
+		return v
+	}
+	for name, tc := range map[string]struct {
+		view  func(*reports.View)
+		ready string
+		relay string
+		says  string
+	}{
+		"well": {func(*reports.View) {}, "True/Reconciled", "True/RelayReporting", ""},
+		"a_refused_configuration": {func(v *reports.View) {
+			v.Live = nil
+			v.Report.Config = relayreport.ConfigState{RejectedChecksum: v.Checksum, Error: "peers[0].bundle: no"}
+		}, "False/RelayRejectedConfig", "False/RelayRejectedConfig", "peers[0].bundle"},
+		"an_old_configuration": {func(v *reports.View) { v.Live = &config.Config{} }, "False/RelayOutdated", "False/RelayOutdated", "relay's log"},
+		"a_lost_relay":         {func(v *reports.View) { v.Contact, v.Error = reports.Lost, "connection refused" }, "Unknown/RelayUnreachable", "Unknown/RelayUnreachable", "connection refused"},
+		"refused_certificates": {func(v *reports.View) { v.Report.Identity.Error = "link: the key does not fit" }, "False/CertificateInvalid", "True/RelayReporting", "the key does not fit"},
+		"a_first_look":         {func(v *reports.View) { *v = reports.View{Contact: reports.Calling} }, "Unknown/Pending", "Unknown/Pending", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, s := local(), everything(t)
+			p := decided(t, l, s)
+			s.view = reached(p, tc.view)
+			edit := status.NewEditor(&l.Status.Conditions, l.Generation, now)
+			verdict, _ := report(l, s, p, edit, now)
+			if edit.Conclude(verdict) {
+				l.Status.ObservedGeneration = l.Generation
+			}
+			if err := statuscheck.Check("LocalCERT", l.Generation, l.Status.ObservedGeneration, l.Status.Conditions); err != nil {
+				t.Error(err)
+			}
+			for condition, want := range map[string]string{"Ready": tc.ready, "RelayAvailable": tc.relay} {
+				c := edit.Get(condition)
+				if got := string(c.Status) + "/" + c.Reason; got != want {
+					t.Errorf("%s is %s (%s), want %s", condition, got, c.Message, want)
+				}
+			}
+			if m := edit.Get("Ready").Message; !strings.Contains(m, tc.says) {
+				t.Errorf("message %q does not say %q", m, tc.says)
+			}
+		})
+	}
+}
+
+func TestRefreshes(t *testing.T) {
+	key := types.NamespacedName{Namespace: "cert", Name: "alfa"}
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	var r refreshes
+	step := func(digest string, arrived bool, after time.Duration) string {
+		value, _ := r.next(key, digest, arrived, noon.Add(after))
+		return value
+	}
+	for _, tc := range []struct {
+		name    string
+		digest  string
+		arrived bool
+		after   time.Duration
+		want    string
+	}{
+		{"asked_for_once", "one", false, 0, "one"},
+		{"given_time", "one", false, time.Second, "one"},
+		{"asked_for_again_when_it_does_not_arrive", "one", false, 2 * time.Second, "one.1"},
+		{"left_alone_when_it_has", "one", true, 5 * time.Second, "one.1"},
+		{"a_new_content_begins_anew", "two", false, 6 * time.Second, "two"},
+		{"again", "two", false, 8 * time.Second, "two.1"},
+		{"again_2", "two", false, 10 * time.Second, "two.2"},
+		{"again_3", "two", false, 12 * time.Second, "two.3"},
+		{"again_4", "two", false, 14 * time.Second, "two.4"},
+		{"again_5", "two", false, 16 * time.Second, "two.5"},
+		{"and_no_more", "two", false, time.Hour, "two.5"},
+	} {
+		if got := step(tc.digest, tc.arrived, tc.after); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+	if _, again := r.next(key, "two", false, noon.Add(time.Hour)); again != 0 {
+		t.Errorf("it would be looked at for ever, next in %v", again)
+	}
+	r.forget(key)
+	if got := step("two", false, time.Hour); got != "two" {
+		t.Errorf("after it was forgotten: %q", got)
+	}
+}
+
+func TestAddressOfTheReport(t *testing.T) {
+	if got := serviceAddress(local()); got != "alfa-relay-local.cert.svc:9443" {
+		t.Errorf("got %q", got)
+	}
+	if relayconfig.LocalPort != 9443 {
+		t.Errorf("the local port is %d", relayconfig.LocalPort)
+	}
+}
