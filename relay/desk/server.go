@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,7 @@ import (
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/gate"
 	"github.com/certlink/certlink/relay/identity"
+	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/report"
 )
 
@@ -84,13 +86,13 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 // while.
 func (s *Server) Run(ctx context.Context) error {
 	server := &http.Server{
-		Handler:           s.cfg.Handler,
+		Handler:           s.admit(s.cfg.Handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
 		ConnContext:       connected,
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -144,11 +146,41 @@ func clientRole(state tls.ConnectionState) (string, error) {
 	return string(role), nil
 }
 
-// connected puts the role into the context of a connection's requests.
+type sessionKey struct{}
+
+// session is an authenticated connection.
+type session struct {
+	*gate.Conn
+	// verified is the snapshot under which the client was last verified; nil at first.
+	verified atomic.Pointer[identity.Snapshot]
+}
+
+// connected puts the session into the context of a connection's requests.
 func connected(ctx context.Context, conn net.Conn) context.Context {
 	authenticated, ok := conn.(*gate.Conn)
 	if !ok {
 		return ctx // and so nobody
 	}
-	return access.WithRole(ctx, access.Role(authenticated.Client))
+	return context.WithValue(ctx, sessionKey{}, &session{Conn: authenticated})
+}
+
+// admit gives a request its role. A client that was verified under an older
+// snapshot is verified again: its CA may have been replaced since.
+func (s *Server) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, ok := r.Context().Value(sessionKey{}).(*session)
+		if !ok {
+			problem.Write(w, http.StatusForbidden, "the connection has no identity")
+			return
+		}
+		if now := s.cfg.Identity.Current(); c.verified.Load() != now {
+			if _, err := now.VerifyLocal(c.State.PeerCertificates); err != nil {
+				w.Header().Set("Connection", "close")
+				problem.Write(w, http.StatusForbidden, err.Error())
+				return
+			}
+			c.verified.Store(now)
+		}
+		next.ServeHTTP(w, r.WithContext(access.WithRole(r.Context(), access.Role(c.Client))))
+	})
 }

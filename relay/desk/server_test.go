@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ import (
 )
 
 // serve runs the local port of alfa, which answers with the role that it sees.
-func serve(t *testing.T, ca *testca.CA) string {
+func serve(t *testing.T, ca *testca.CA) (address string, source *identity.Source, cfg *config.Config) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := ca.WriteNation(dir); err != nil {
@@ -40,9 +41,10 @@ func serve(t *testing.T, ca *testca.CA) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := source.Apply(&config.Config{Identity: config.Identity{
+	cfg = &config.Config{Identity: config.Identity{
 		TrustDomain: ca.TrustDomain, Link: pair("relay"), Local: pair("local"), Signing: pair("signing"),
-	}}); err != nil {
+	}}
+	if err := source.Apply(cfg); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -68,12 +70,12 @@ func serve(t *testing.T, ca *testca.CA) string {
 			t.Error(err)
 		}
 	})
-	return listener.Addr().String()
+	return listener.Addr().String(), source, cfg
 }
 
 func TestTheLocalPortLetsInOurOwnRolesOnly(t *testing.T) {
 	alfa, bravo := testca.New(t, "alfa.example"), testca.New(t, "bravo.example")
-	address := serve(t, alfa)
+	address, _, _ := serve(t, alfa)
 	expired := testca.Leaf{Path: "/desk", NotAfter: time.Now().Add(-time.Minute)}
 	for _, c := range []struct {
 		name string
@@ -104,14 +106,38 @@ func TestTheLocalPortLetsInOurOwnRolesOnly(t *testing.T) {
 	}
 }
 
-func ask(t *testing.T, address string, server *testca.CA, pair testca.Pair) (string, error) {
+func TestAClientOfAReplacedCAIsSentAway(t *testing.T) {
+	old := testca.New(t, "alfa.example")
+	address, source, cfg := serve(t, old)
+	client := newClient(t, old, old.Leaf(t, testca.Leaf{Path: "/desk"}))
+	if got, err := request(t, client, address); got != "desk" {
+		t.Fatalf("role %q, %v", got, err)
+	}
+	testca.New(t, "alfa.example").Leaf(t, testca.Leaf{Path: "/local"}).WriteTo(t, filepath.Dir(cfg.Identity.Local.CertFile))
+	if err := source.Apply(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := request(t, client, address); err == nil && !strings.Contains(got, "403") {
+		t.Errorf("over the open connection: %s", got)
+	}
+}
+
+func newClient(t *testing.T, server *testca.CA, pair testca.Pair) *http.Client {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Root)
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{Certificates: []tls.Certificate{pair.TLS()}, RootCAs: roots},
-	}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair.TLS()}, RootCAs: roots}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Timeout: 5 * time.Second, Transport: transport}
+}
+
+func ask(t *testing.T, address string, server *testca.CA, pair testca.Pair) (string, error) {
+	t.Helper()
+	return request(t, newClient(t, server, pair), address)
+}
+
+func request(t *testing.T, client *http.Client, address string) (string, error) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/", http.NoBody)
 	if err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ func (s *Snapshot) LocalServer(protocols []string, allow func(spiffeid.ID) error
 	c.NextProtos = protocols
 	c.ClientAuth = tls.RequireAnyClientCert
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
-		id, err := s.verifyLocal(cs.PeerCertificates)
+		id, err := s.VerifyLocal(cs.PeerCertificates)
 		if err != nil {
 			return err
 		}

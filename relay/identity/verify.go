@@ -81,8 +81,9 @@ func (s *Snapshot) verifyExpected(chain []*x509.Certificate, trustDomain string)
 	return nil
 }
 
-// verifyLocal verifies a client of our own local port.
-func (s *Snapshot) verifyLocal(chain []*x509.Certificate) (spiffeid.ID, error) {
+// VerifyLocal verifies the chain of a client of our own local port, or returns a
+// *VerifyError.
+func (s *Snapshot) VerifyLocal(chain []*x509.Certificate) (spiffeid.ID, error) {
 	if _, err := claim(chain); err != nil {
 		return spiffeid.ID{}, err
 	}

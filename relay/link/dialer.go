@@ -93,9 +93,21 @@ func (d *Dialer) client(t target) *http.Client {
 	}
 }
 
-// SetPath says what probes found about a path.
+// SetPath says what probes found about a path. When it went down, idle connections
+// to the peer are closed, so that the next request does not wait for a dead one.
+// Requests that are under way go on: on a crowded path they may yet get through.
 func (d *Dialer) SetPath(trustDomain, address string, up bool) {
 	d.history.note(trustDomain, address, up, d.cfg.Clock())
+	if up {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for t, p := range d.pools {
+		if t.trustDomain == trustDomain {
+			p.transport.CloseIdleConnections()
+		}
+	}
 }
 
 // Run checks open connections until the context ends, then closes them.

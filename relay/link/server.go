@@ -131,7 +131,7 @@ func (s *Server) server(class Class, l limits) *http.Server {
 		WriteTimeout:      l.write,
 		IdleTimeout:       l.idle,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
 		ConnContext:       s.connected,
 		ConnState:         s.connState,
 	}

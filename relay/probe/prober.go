@@ -84,6 +84,7 @@ func (p *Prober) Apply(c *config.Config) {
 			p.metrics.forget(known.cfg.Name)
 		}
 		known.configure(cfg, now)
+		known.judge(now)
 	}
 	for td, known := range p.peers {
 		if !named[td] {
