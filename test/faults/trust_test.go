@@ -18,6 +18,7 @@ import (
 
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/report"
 )
 
@@ -120,9 +121,38 @@ func TestALinkThatMustNotBe(t *testing.T) {
 			c.spoil(t, alfa, bravo)
 			alfa.start(t)
 			bravo.start(t)
+			alfa.offer(t, "bravo")
+			bravo.offer(t, "alfa")
 			alfa.sees(t, c.alfa)
 			bravo.sees(t, c.bravo)
+			if c.alfa.outbound != report.CauseNone && c.bravo.outbound != report.CauseNone {
+				alfa.hasNothing(t, "bravo")
+				bravo.hasNothing(t, "alfa")
+			}
 		})
+	}
+}
+
+// offer has the nation send an object and a message to the peer.
+func (n *nation) offer(t *testing.T, peer string) {
+	t.Helper()
+	if status, data, err := n.push(t, peer, object(1)); err != nil || status != http.StatusAccepted {
+		t.Fatalf("push: %d %s %v", status, data, err)
+	}
+	status, data, err := n.send(t.Context(), t, desk.SendRequest{Hotline: peer, Subject: "Test", Text: "Test", Officer: "Duty"})
+	if err != nil || status != http.StatusCreated {
+		t.Fatalf("send: %d %s %v", status, data, err)
+	}
+}
+
+// hasNothing checks that neither object nor message of the peer has arrived.
+func (n *nation) hasNothing(t *testing.T, peer string) {
+	t.Helper()
+	if ids, err := n.received(t, peer); err != nil || len(ids) != 0 {
+		t.Errorf("%s received %v from %s (%v)", n.name, ids, peer, err)
+	}
+	if in, err := n.messages(t, "in"); err != nil || len(in) != 0 {
+		t.Errorf("%s received %d messages from %s (%v)", n.name, len(in), peer, err)
 	}
 }
 
