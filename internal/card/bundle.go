@@ -28,15 +28,16 @@ func Certificates(bundle string) ([]*x509.Certificate, error) {
 	if len(bundle) > MaxBundleBytes {
 		return nil, fmt.Errorf("it has %d bytes, a bundle has at most %d", len(bundle), MaxBundleBytes)
 	}
+	// Looked for in the text: a damaged block is none for the decoder.
+	if strings.Contains(bundle, "PRIVATE KEY-----") {
+		return nil, errors.New("it holds a private key: remove it, and consider it disclosed")
+	}
 	var certs []*x509.Certificate
 	rest := []byte(bundle)
 	for {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
-		}
-		if strings.Contains(block.Type, "PRIVATE KEY") {
-			return nil, errors.New("it holds a private key: remove it, and consider it disclosed")
 		}
 		if block.Type != "CERTIFICATE" {
 			return nil, fmt.Errorf("PEM block %d is a %q, not a CERTIFICATE", len(certs)+1, block.Type)
@@ -46,14 +47,15 @@ func Certificates(bundle string) ([]*x509.Certificate, error) {
 			return nil, fmt.Errorf("certificate %d cannot be read: %w", len(certs)+1, err)
 		}
 		if !cert.BasicConstraintsValid || !cert.IsCA {
-			return nil, fmt.Errorf("certificate %d (%s) is not that of a CA: put the CA's certificate here, not the relay's", len(certs)+1, subject(cert))
+			return nil, fmt.Errorf("certificate %d (%q) is not that of a CA: put the CA's certificate here, not the relay's", len(certs)+1, subject(cert))
 		}
 		if certs = append(certs, cert); len(certs) > MaxCertificates {
 			return nil, fmt.Errorf("it has more than %d certificates", MaxCertificates)
 		}
 	}
-	if bytes.Contains(rest, []byte("-----BEGIN")) {
-		return nil, fmt.Errorf("the PEM block after certificate %d is damaged", len(certs))
+	// The decoder passes over what is damaged; a CA left out is found too late.
+	if begun := strings.Count(bundle, "-----BEGIN"); begun != len(certs) {
+		return nil, fmt.Errorf("of %d PEM blocks %d are damaged", begun, begun-len(certs))
 	}
 	if len(certs) == 0 {
 		return nil, errors.New("it holds no certificate in PEM")

@@ -150,19 +150,30 @@ func TestParseRefuses(t *testing.T) {
 func TestCertificatesRefuses(t *testing.T) {
 	good := Bundle([]*x509.Certificate{certificate(t, "ca", true)})
 	for name, tc := range map[string]struct{ bundle, want string }{
-		"no_certificate":    {"hello", "no certificate"},
-		"a_private_key":     {good + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "private key"},
-		"a_request":         {"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", "CERTIFICATE REQUEST"},
-		"a_damaged_block":   {good + "-----BEGIN CERTIFICATE-----\n%%%\n", "damaged"},
-		"what_is_not_X.509": {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be read"},
-		"too_many_bytes":    {strings.Repeat("x", MaxBundleBytes+1), "at most"},
-		"too_many":          {strings.Repeat(good, MaxCertificates+1), "more than"},
+		"no_certificate":                    {"hello", "no certificate"},
+		"a_private_key":                     {good + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "private key"},
+		"a_request":                         {"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", "CERTIFICATE REQUEST"},
+		"a_damaged_block":                   {good + "-----BEGIN CERTIFICATE-----\n%%%\n", "damaged"},
+		"a_damaged_block_before_a_good_one": {"-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n" + good, "damaged"},
+		"a_damaged_private_key":             {"-----BEGIN PRIVATE KEY-----\n%%%\n-----END PRIVATE KEY-----\n" + good, "private key"},
+		"a_private_key_that_is_indented":    {"  -----BEGIN EC PRIVATE KEY-----\n  AAAA\n  -----END EC PRIVATE KEY-----\n" + good, "private key"},
+		"what_is_not_X.509":                 {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be read"},
+		"too_many_bytes":                    {strings.Repeat("x", MaxBundleBytes+1), "at most"},
+		"too_many":                          {strings.Repeat(good, MaxCertificates+1), "more than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Certificates(tc.bundle); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got error %v, want one with %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestAnErrorHoldsNoControlCharactersOfTheSubject(t *testing.T) {
+	leaf := Bundle([]*x509.Certificate{certificate(t, "relay\x1b[2J\u202e", false)})
+	_, err := Certificates(leaf)
+	if err == nil || strings.ContainsAny(err.Error(), "\x1b\u202e") {
+		t.Errorf("got error %q", err)
 	}
 }
 
