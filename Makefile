@@ -19,7 +19,7 @@ export KUBECONFIGS
 ARGS ?=
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-IMAGE ?= ghcr.io/certlink/certlink:$(VERSION)
+IMAGE ?= certlink/certlink:$(VERSION)
 
 # One setting everywhere, so that all builds share one build cache. Only the race
 # detector needs cgo.
