@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,6 +218,41 @@ func TestRunReloadsARenewedCertificateAndKeepsTheLastGoodOne(t *testing.T) {
 	if state := s.State(); state.Serial != want || !strings.Contains(state.Error, "expired") {
 		t.Errorf("State = %+v", state)
 	}
+}
+
+// A certificate authority whose clock is ahead of ours dates certificates into our future.
+func TestRunTakesACertificateFromTheFutureOnceItIsValid(t *testing.T) {
+	cfg, ca := nation(t)
+	var ahead atomic.Int64
+	s := source(t, cfg, func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	eventually := func(what string, ok func(report.IdentityState) bool) {
+		t.Helper()
+		deadline := time.After(10 * time.Second)
+		for !ok(s.State()) {
+			select {
+			case <-deadline:
+				t.Fatalf("not within 10 s: %s: %+v", what, s.State())
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+
+	renewed := ca.Leaf(t, testca.Leaf{Path: "/relay", NotBefore: time.Now().Add(time.Hour)})
+	renewed.WriteTo(t, filepath.Dir(cfg.Identity.Link.CertFile))
+	eventually("it is reported", func(now report.IdentityState) bool { return strings.Contains(now.Error, "valid only from") })
+	ahead.Store(int64(2 * time.Hour))
+	eventually("it is taken", func(now report.IdentityState) bool {
+		return now.Serial == renewed.Chain[0].SerialNumber.Text(16) && now.Error == ""
+	})
 }
 
 func TestStateSaysThatTheOnlyCertificateHasExpired(t *testing.T) {

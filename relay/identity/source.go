@@ -105,9 +105,30 @@ func (s *Source) Apply(c *config.Config) error {
 	return nil
 }
 
-// Run reads the files again when they change, until the context ends.
+// Run reads the files again when they change, and while they are refused, until
+// the context ends.
 func (s *Source) Run(ctx context.Context) error {
+	var retrying sync.WaitGroup
+	defer retrying.Wait()
+	retrying.Go(func() { s.retry(ctx) })
 	return filewatch.Run(ctx, filewatch.Config{Files: s.files, Every: every, Changed: s.reload, Log: s.log})
+}
+
+// retry reads refused files again though they did not change: a certificate that
+// was issued by a clock ahead of ours becomes valid with time alone.
+func (s *Source) retry(ctx context.Context) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if s.err.Load() != nil {
+				s.reload()
+			}
+		}
+	}
 }
 
 func (s *Source) files() []string {
@@ -170,8 +191,9 @@ func (s *Source) settle(o own, err error) {
 		s.err.Store(nil)
 		return
 	}
-	s.err.Store(&err)
-	s.log.Warn("certificate files refused, the last good ones stay", "error", err)
+	if before := s.err.Swap(&err); before == nil || (*before).Error() != err.Error() {
+		s.log.Warn("certificate files refused, the last good ones stay", "error", err)
+	}
 }
 
 func (s *Source) publish(snapshot *Snapshot) {
