@@ -91,7 +91,7 @@ func newReader(t *Target) (*reader, error) {
 		},
 	}
 	return &reader{
-		url:       "https://" + t.ServerName + report.Path,
+		url: "https://" + t.ServerName + report.Path,
 		http: &http.Client{
 			Transport: transport,
 			Timeout:   report.MaxWait + 15*time.Second,
