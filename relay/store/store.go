@@ -88,9 +88,32 @@ type Query struct {
 	IDs []string
 	// Types selects these object types, at most 100.
 	Types []string
+	// Specs selects these spec versions. NewestSpec, which counts without Specs
+	// only, selects of each object the records of the newest spec version that it has.
+	Specs      []string
+	NewestSpec bool
+	// Versions selects among the versions of each object.
+	Versions Versions
+	// NoContent leaves Raw out.
+	NoContent bool
 	// Limit is the largest number of records, 1 to MaxRecords.
 	Limit int
 }
+
+// Versions selects versions of an object: those that any part of it names. All
+// parts look at the records that the reader sees and that Specs or NewestSpec
+// select, whatever else the query says. The zero value selects all versions.
+type Versions struct {
+	// First and Last select the oldest and the newest version. Of records of the same
+	// version, from several collections, it is the one added first.
+	First, Last bool
+	// At selects these versions, at most 100. For an object without version
+	// DateAdded stands for it.
+	At []time.Time
+}
+
+// All tells whether all versions are selected.
+func (v Versions) All() bool { return !v.First && !v.Last && len(v.At) == 0 }
 
 // Limits of one call.
 const (
@@ -98,7 +121,7 @@ const (
 	MaxRecords = 10000
 	// MaxMessages is the largest number of messages at once.
 	MaxMessages = 1000
-	// MaxSelectors is the largest number of ids, types or collections of a query.
+	// MaxSelectors is the largest number of ids, types, versions or collections of a query.
 	MaxSelectors = 100
 	// MaxPageBytes ends a page early: when its content reaches this size the page
 	// ends, even if Limit allows more. A page with content holds at least one item.
@@ -123,6 +146,10 @@ type Objects interface {
 	Cursor(ctx context.Context, collection string) (string, error)
 	// ListObjects returns a page of a collection.
 	ListObjects(ctx context.Context, collection string, q Query) (Page, error)
+	// DeleteObjects deletes the records of a collection that q selects, q.Limit at
+	// most, with the decisions about them, and returns how many these were. q.IDs must
+	// not be empty. What was deleted counts nowhere any more; put again, it is a new record.
+	DeleteObjects(ctx context.Context, collection string, q Query) (int, error)
 	// CountObjects counts the records of collections.
 	CountObjects(ctx context.Context, collections ...string) (int64, error)
 }

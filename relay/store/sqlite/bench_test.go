@@ -79,12 +79,18 @@ func BenchmarkPage(b *testing.B) {
 				}
 			}
 		})
-		b.Run(fmt.Sprintf("view_of_%d", size), func(b *testing.B) {
-			for b.Loop() {
-				if _, err := s.ListView(b.Context(), benchView, []string{"c"}, store.Query{Limit: 100, After: from + rand.Int64N(until-from)}); err != nil {
-					b.Fatal(err)
+		for name, q := range map[string]store.Query{
+			"view_of_%d":                  {Limit: 100},
+			"last_versions_in_view_of_%d": {Limit: 100, Versions: store.Versions{Last: true}, NewestSpec: true},
+		} {
+			b.Run(fmt.Sprintf(name, size), func(b *testing.B) {
+				for b.Loop() {
+					q.After = from + rand.Int64N(until-from)
+					if _, err := s.ListView(b.Context(), benchView, []string{"c"}, q); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

@@ -139,33 +139,55 @@ func (s *Store) ListObjects(ctx context.Context, collection string, q store.Quer
 	}
 	var page store.Page
 	err := s.look(ctx, "listing objects", func(tx *sql.Tx) error {
-		id, err := wordID(ctx, tx, collection)
-		if err != nil || id == 0 {
+		c, err := selectObjects(ctx, tx, collection, q)
+		if err != nil || c == nil {
 			return err
 		}
-		var c clause
-		c.add("SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, o.raw, ? FROM objects o INDEXED BY ", collection)
-		if len(q.IDs) > 0 {
-			c.add("objects_by_version")
-		} else {
-			c.add("objects_by_position")
-		}
-		c.add(" CROSS JOIN words t ON t.id = o.type WHERE o.collection = ? AND o.seq > ?", id, after(q))
-		if len(q.IDs) > 0 {
-			in(&c, "o.stix_id", q.IDs)
-		}
-		if len(q.Types) > 0 {
-			types, err := wordIDs(ctx, tx, q.Types)
-			if err != nil || len(types) == 0 {
-				return err
-			}
-			in(&c, "o.type", types)
-		}
-		c.add(" ORDER BY o.seq LIMIT ?", q.Limit+1)
-		page, err = readPage(ctx, tx, &c, q.Limit)
+		page, err = readPage(ctx, tx, c, q.Limit)
 		return err
 	})
 	return page, err
+}
+
+// selectObjects makes the statement of a page of a collection, for readPage. It
+// is nil if nothing can match.
+func selectObjects(ctx context.Context, tx *sql.Tx, collection string, q store.Query) (*clause, error) {
+	id, err := wordID(ctx, tx, collection)
+	if err != nil || id == 0 {
+		return nil, err
+	}
+	c := new(clause)
+	c.add("SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, "+content(q)+", ? FROM objects o INDEXED BY ", collection)
+	if len(q.IDs) > 0 {
+		c.add("objects_by_version")
+	} else {
+		c.add("objects_by_position")
+	}
+	c.add(" CROSS JOIN words t ON t.id = o.type WHERE o.collection = ? AND o.seq > ?", id, after(q))
+	if len(q.IDs) > 0 {
+		in(c, "o.stix_id", q.IDs)
+	}
+	if len(q.Types) > 0 {
+		types, err := wordIDs(ctx, tx, q.Types)
+		if err != nil || len(types) == 0 {
+			return nil, err
+		}
+		in(c, "o.type", types)
+	}
+	siblings{
+		position: "o.seq", theirs: "n.seq",
+		from: "objects n INDEXED BY objects_by_version WHERE n.collection = o.collection AND n.stix_id = o.stix_id",
+	}.narrow(c, q)
+	c.add(" ORDER BY o.seq LIMIT ?", q.Limit+1)
+	return c, nil
+}
+
+// content is the column with the object, or nothing in its place.
+func content(q store.Query) string {
+	if q.NoContent {
+		return "NULL"
+	}
+	return "o.raw"
 }
 
 // CountObjects implements store.Objects.

@@ -61,7 +61,13 @@ func (c *clause) add(text string, args ...any) {
 
 // in adds " AND column IN (…)".
 func in[T any](c *clause, column string, values []T) {
-	c.text.WriteString(" AND " + column + " IN (" + strings.TrimSuffix(strings.Repeat("?,", len(values)), ",") + ")")
+	c.text.WriteString(" AND " + column)
+	among(c, values)
+}
+
+// among adds " IN (…)".
+func among[T any](c *clause, values []T) {
+	c.text.WriteString(" IN (" + strings.TrimSuffix(strings.Repeat("?,", len(values)), ",") + ")")
 	for _, v := range values {
 		c.args = append(c.args, v)
 	}
@@ -78,8 +84,8 @@ func checkQuery(q store.Query, collections int) error {
 	if err := checkLimit(q.Limit, store.MaxRecords); err != nil {
 		return err
 	}
-	if n := max(len(q.IDs), len(q.Types), collections); n > store.MaxSelectors {
-		return fmt.Errorf("%d ids, types or collections are more than %d", n, store.MaxSelectors)
+	if n := max(len(q.IDs), len(q.Types), len(q.Specs), len(q.Versions.At), collections); n > store.MaxSelectors {
+		return fmt.Errorf("%d ids, types, versions or collections are more than %d", n, store.MaxSelectors)
 	}
 	return nil
 }

@@ -161,9 +161,58 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-func explain(t *testing.T, s *Store, query string) string {
+// TestPlansOfPages is TestPlans for the statements that are made to measure: they go
+// along the positions, or from one id to its few versions, which are sorted.
+func TestPlansOfPages(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
+	if _, err := s.PutObjects(t.Context(), "c", []store.Object{{ID: "x--1", Type: "x", Raw: []byte("x")}}, ""); err != nil {
+		t.Fatal(err)
+	}
+	v := store.View{Feed: "f", Peer: "bravo", Rule: "r"}
+	found, err := s.Undecided(t.Context(), v, []string{"c"}, 1)
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	if err := s.Decide(t.Context(), v, []store.Decision{{Seq: found[0].Seq, Share: true, Reason: "Allowed"}}); err != nil {
+		t.Fatal(err)
+	}
+	every := store.Versions{First: true, Last: true, At: []time.Time{time.Unix(1, 0)}}
+	for name, q := range map[string]store.Query{
+		"all":                   {Limit: 9},
+		"last of newest":        {Limit: 9, Versions: store.Versions{Last: true}, NewestSpec: true},
+		"every way of a spec":   {Limit: 9, Versions: every, Specs: []string{"2.1"}, Types: []string{"x"}},
+		"by id":                 {Limit: 9, IDs: []string{"x--1"}},
+		"by id, last of newest": {Limit: 9, IDs: []string{"x--1"}, Versions: store.Versions{Last: true}, NewestSpec: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := s.look(t.Context(), "explaining", func(tx *sql.Tx) error {
+				list, err := selectObjects(t.Context(), tx, "c", q)
+				if err != nil {
+					return err
+				}
+				view, err := selectView(t.Context(), tx, v, []string{"c", "d"}, q)
+				if err != nil {
+					return err
+				}
+				for _, c := range []*clause{list, view} {
+					plan := explain(t, s, c.text.String(), c.args...)
+					sorts := strings.Contains(plan, "TEMP B-TREE")
+					if strings.Contains(plan, "SCAN") || sorts && len(q.IDs) == 0 || len(q.IDs) > 0 && strings.Contains(plan, "by_position") {
+						t.Errorf("%s: %s", c.text.String(), plan)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func explain(t *testing.T, s *Store, query string, args ...any) string {
 	t.Helper()
-	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
+	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,44 +93,71 @@ func (s *Store) ListView(ctx context.Context, v store.View, collections []string
 	}
 	var page store.Page
 	err := s.look(ctx, "listing view", func(tx *sql.Tx) error {
-		l, err := findLens(ctx, tx, v, collections)
-		if err != nil || l.view == 0 || l.rule == 0 || len(l.collections) == 0 {
+		c, err := selectView(ctx, tx, v, collections, q)
+		if err != nil || c == nil {
 			return err
 		}
-		end, err := firstStale(ctx, tx, l)
-		if err != nil {
-			return err
-		}
-		var c clause
-		c.add("SELECT o.seq, d.added, o.stix_id, o.version, t.word, o.spec, o.raw, n.word FROM ")
-		// The order of the joins is the order of the search: by id when there are ids, else along the view's positions.
-		if len(q.IDs) > 0 {
-			c.add("objects o INDEXED BY objects_by_version CROSS JOIN decisions d ON d.seq = o.seq")
-		} else {
-			c.add("decisions d INDEXED BY decisions_shared CROSS JOIN objects o ON o.seq = d.seq")
-		}
-		c.add(` CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
-			WHERE d.view = ? AND d.share = 1 AND d.rule = ? AND d.added > ?`, l.view, l.rule, after(q))
-		in(&c, "d.collection", l.collections)
-		if end != 0 {
-			c.add(" AND d.added < ?", end)
-		}
-		if len(q.IDs) > 0 {
-			in(&c, "o.collection", l.collections)
-			in(&c, "o.stix_id", q.IDs)
-		}
-		if len(q.Types) > 0 {
-			types, err := wordIDs(ctx, tx, q.Types)
-			if err != nil || len(types) == 0 {
-				return err
-			}
-			in(&c, "d.type", types)
-		}
-		c.add(" ORDER BY d.added LIMIT ?", q.Limit+1)
-		page, err = readPage(ctx, tx, &c, q.Limit)
+		page, err = readPage(ctx, tx, c, q.Limit)
 		return err
 	})
 	return page, err
+}
+
+// selectView makes the statement of a page of a view, for readPage. It is nil if
+// nothing can match.
+func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []string, q store.Query) (*clause, error) {
+	l, err := findLens(ctx, tx, v, collections)
+	if err != nil || l.view == 0 || l.rule == 0 || len(l.collections) == 0 {
+		return nil, err
+	}
+	end, err := firstStale(ctx, tx, l)
+	if err != nil {
+		return nil, err
+	}
+	c := new(clause)
+	c.add("SELECT o.seq, d.added, o.stix_id, o.version, t.word, o.spec, " + content(q) + ", n.word FROM ")
+	// The order of the joins is the order of the search: by id when there are ids, else along the view's positions.
+	if len(q.IDs) > 0 {
+		c.add("objects o INDEXED BY objects_by_version CROSS JOIN decisions d ON d.seq = o.seq")
+	} else {
+		c.add("decisions d INDEXED BY decisions_shared CROSS JOIN objects o ON o.seq = d.seq")
+	}
+	c.add(" CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection WHERE d.added > ?", after(q))
+	l.shown(c, "d", end)
+	if len(q.IDs) > 0 {
+		in(c, "o.collection", l.collections)
+		in(c, "o.stix_id", q.IDs)
+	}
+	if len(q.Types) > 0 {
+		types, err := wordIDs(ctx, tx, q.Types)
+		if err != nil || len(types) == 0 {
+			return nil, err
+		}
+		in(c, "d.type", types)
+	}
+	l.siblings(end).narrow(c, q)
+	c.add(" ORDER BY d.added LIMIT ?", q.Limit+1)
+	return c, nil
+}
+
+// shown adds that a row of decisions lets its record be seen; end is what
+// firstStale returned.
+func (l lens) shown(c *clause, decisions string, end int64) {
+	c.add(" AND "+decisions+".view = ? AND "+decisions+".share = 1 AND "+decisions+".rule = ?", l.view, l.rule)
+	in(c, decisions+".collection", l.collections)
+	if end != 0 {
+		c.add(" AND "+decisions+".added < ?", end)
+	}
+}
+
+// siblings are the versions that are shown: a held one is not there, not even
+// for the question which is the last.
+func (l lens) siblings(end int64) siblings {
+	var from clause
+	from.add("objects n INDEXED BY objects_by_version CROSS JOIN decisions e ON e.seq = n.seq WHERE n.stix_id = o.stix_id")
+	in(&from, "n.collection", l.collections)
+	l.shown(&from, "e", end)
+	return siblings{position: "d.added", theirs: "e.added", from: from.text.String(), args: from.args}
 }
 
 // firstStale returns the position of the first record that is shared under

@@ -245,6 +245,8 @@ func refusesObjectLimits(t *testing.T, e env) {
 		"limit too large": {Limit: store.MaxRecords + 1},
 		"too many ids":    {Limit: 1, IDs: many},
 		"too many types":  {Limit: 1, Types: many},
+		"too many specs":  {Limit: 1, Specs: many},
+		"too many times":  {Limit: 1, Versions: store.Versions{At: make([]time.Time, store.MaxSelectors+1)}},
 	} {
 		if _, err := e.ListObjects(t.Context(), "c", q); err == nil {
 			t.Errorf("ListObjects accepts %s", name)

@@ -34,6 +34,8 @@ func Run(t *testing.T, open Opener) {
 	}{
 		{"objects", objectTests},
 		{"views", viewTests},
+		{"versions", versionTests},
+		{"deletion", deletionTests},
 		{"messages", messageTests},
 		{"concurrency", concurrencyTests},
 	} {
