@@ -111,7 +111,7 @@ func proven(p *v1alpha1.PeerCERT, v reports.View) {
 		}
 		out := v1alpha1.PeerPath{Address: path.Address, State: string(path.State)}
 		if path.State != relayreport.Up {
-			out.Message = path.Message[:min(len(path.Message), 1024)]
+			out.Message = status.OneLine(path.Message)
 		}
 		paths = append(paths, out)
 	}

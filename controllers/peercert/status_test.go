@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -134,6 +135,14 @@ func TestStatusFields(t *testing.T) {
 		run(t, p, s, now.Add(time.Second))
 		if diff := cmp.Diff(before.Status, p.Status); diff != "" {
 			t.Error(diff)
+		}
+	})
+	t.Run("words_of_a_path_stay_as_they_are_read_back", func(t *testing.T) {
+		s.view.Report.Peers[0].Paths[1].Message = "x\n" + strings.Repeat("é", 800)
+		run(t, p, s, now)
+		got := p.Status.Paths[1].Message
+		if !utf8.ValidString(got) || len(got) > 1024 || strings.Contains(got, "\n") {
+			t.Errorf("the API server would change %q", got)
 		}
 	})
 	t.Run("a_peer_that_is_left_out_has_no_link", func(t *testing.T) {

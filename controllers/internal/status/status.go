@@ -93,7 +93,7 @@ func (e *Editor) Put(condition string, f Fact) {
 		ObservedGeneration: e.generation,
 		LastTransitionTime: metav1.NewTime(e.now),
 		Reason:             f.Reason,
-		Message:            oneLine(f.Message),
+		Message:            OneLine(f.Message),
 	})
 }
 
@@ -127,8 +127,10 @@ func (e *Editor) while(condition string, holds bool, v Verdict) {
 	e.Put(condition, Fact{Status: metav1.ConditionTrue, Reason: v.Reason, Message: v.Message})
 }
 
-// oneLine bounds a message and takes line breaks and control characters out of it.
-func oneLine(message string) string {
+// OneLine bounds a message to what a status can hold, and takes line breaks,
+// control characters and halves of characters out of it: the API server would
+// change those, so that what is written would never be what is read.
+func OneLine(message string) string {
 	message = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
