@@ -43,7 +43,9 @@ func run(ctx context.Context, keep bool, out io.Writer) (err error) {
 	defer os.RemoveAll(dir)
 	fmt.Fprintln(out, "building the relay")
 	binary := filepath.Join(dir, "certlink-relay")
-	if text, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/certlink/certlink/cmd/relay").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/certlink/certlink/cmd/relay")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the relay: %w\n%s", err, text)
 	}
 	alfa, bravo, err := found(ctx, dir)
