@@ -85,7 +85,7 @@ func (p *plan) build(l *v1alpha1.LocalCERT, o Options, s *seen, file []byte) err
 	add(manifest.DisruptionBudget(l))
 	add(manifest.ConfigMap(l, file))
 	if p.material.deployable || s.statefulSet != nil {
-		add(manifest.StatefulSet(l, o.RelayImage, manifest.VolumeOf(l, s.statefulSet)))
+		add(manifest.StatefulSet(l, o.RelayImage, manifest.FixedOf(l, s.statefulSet)))
 	}
 	return errors.Join(errs...)
 }

@@ -86,7 +86,7 @@ func TestManifests(t *testing.T) {
 			add(LocalService(tc.local))
 			add(NetworkPolicy(tc.local, "certlink-system", tc.peers))
 			add(DisruptionBudget(tc.local))
-			add(StatefulSet(tc.local, "relay.example/certlink:v1", VolumeOf(tc.local, nil)))
+			add(StatefulSet(tc.local, "relay.example/certlink:v1", FixedOf(tc.local, nil)))
 			golden(t, filepath.Join("testdata", tc.file+".yaml"), objects)
 		})
 	}
@@ -122,30 +122,36 @@ func golden(t *testing.T, file string, objects []*unstructured.Unstructured) {
 	}
 }
 
-func TestTheVolumeNeverChanges(t *testing.T) {
+func TestWhatIsFixedNeverChanges(t *testing.T) {
 	l := full()
 	class := "slow"
-	live := &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{
+	live := &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{PodManagementPolicy: appsv1.OrderedReadyPodManagement, VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{
 		Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: &class,
 			Resources:        corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{"storage": resource.MustParse("1Gi")}},
 		},
 	}}}}
-	got := VolumeOf(l, live)
+	got := FixedOf(l, live)
 	if got.Size.String() != "1Gi" || *got.StorageClassName != "slow" {
 		t.Errorf("the relay would get %v of class %q, but it has 1Gi of slow", got.Size.String(), *got.StorageClassName)
+	}
+	if got.PodManagement != appsv1.OrderedReadyPodManagement {
+		t.Errorf("its pods would be managed as %q", got.PodManagement)
+	}
+	if fresh := FixedOf(l, nil); fresh.PodManagement != appsv1.ParallelPodManagement {
+		t.Errorf("a relay that never became ready would never be replaced: %q", fresh.PodManagement)
 	}
 }
 
 func TestThePodTemplateKnowsNothingOfTheConfiguration(t *testing.T) {
-	one, err := StatefulSet(minimal(), "i", VolumeOf(minimal(), nil))
+	one, err := StatefulSet(minimal(), "i", FixedOf(minimal(), nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := minimal()
 	other.Spec.Identity.DisplayName = "Another name"
 	other.Spec.Addresses = []v1alpha1.Endpoint{{Address: "elsewhere.alfa.example:8443"}}
-	two, err := StatefulSet(other, "i", VolumeOf(other, nil))
+	two, err := StatefulSet(other, "i", FixedOf(other, nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,34 +23,42 @@ const user = 65532
 // defaultSize of the relay's volume.
 var defaultSize = resource.MustParse("10Gi")
 
-// Volume is what a StatefulSet asks for and can never change again.
-type Volume struct {
+// Fixed is what a StatefulSet begins with and can never change again.
+type Fixed struct {
+	// Size and StorageClassName of the volume.
 	Size             resource.Quantity
 	StorageClassName *string
+	// PodManagement is Parallel for a new relay. With the default, OrderedReady,
+	// a pod that never became ready is never replaced either, so that a spec which
+	// was mended, or a corrected image, would not reach it.
+	PodManagement appsv1.PodManagementPolicyType
 }
 
-// VolumeOf returns the volume that a relay gets: the one that it has, or the
-// one that the spec asks for.
-func VolumeOf(l *v1alpha1.LocalCERT, live *appsv1.StatefulSet) Volume {
+// FixedOf returns what a relay began with, or what the spec asks for.
+func FixedOf(l *v1alpha1.LocalCERT, live *appsv1.StatefulSet) Fixed {
 	if live != nil && len(live.Spec.VolumeClaimTemplates) > 0 {
 		claim := live.Spec.VolumeClaimTemplates[0].Spec
-		return Volume{Size: claim.Resources.Requests[corev1.ResourceStorage], StorageClassName: claim.StorageClassName}
+		return Fixed{
+			Size:             claim.Resources.Requests[corev1.ResourceStorage],
+			StorageClassName: claim.StorageClassName,
+			PodManagement:    live.Spec.PodManagementPolicy,
+		}
 	}
-	v := Volume{Size: defaultSize, StorageClassName: l.Spec.Relay.Storage.StorageClassName}
+	f := Fixed{Size: defaultSize, StorageClassName: l.Spec.Relay.Storage.StorageClassName, PodManagement: appsv1.ParallelPodManagement}
 	if l.Spec.Relay.Storage.Size != nil {
-		v.Size = *l.Spec.Relay.Storage.Size
+		f.Size = *l.Spec.Relay.Storage.Size
 	}
-	return v
+	return f
 }
 
 // StatefulSet is the relay: one pod with a volume that outlives it.
-func StatefulSet(l *v1alpha1.LocalCERT, image string, volume Volume) (*unstructured.Unstructured, error) {
+func StatefulSet(l *v1alpha1.LocalCERT, image string, fixed Fixed) (*unstructured.Unstructured, error) {
 	n := NamesOf(l.Name)
 	claim := corev1ac.PersistentVolumeClaimSpec().
 		WithAccessModes(corev1.ReadWriteOnce).
-		WithResources(corev1ac.VolumeResourceRequirements().WithRequests(corev1.ResourceList{corev1.ResourceStorage: volume.Size}))
-	if volume.StorageClassName != nil {
-		claim.WithStorageClassName(*volume.StorageClassName)
+		WithResources(corev1ac.VolumeResourceRequirements().WithRequests(corev1.ResourceList{corev1.ResourceStorage: fixed.Size}))
+	if fixed.StorageClassName != nil {
+		claim.WithStorageClassName(*fixed.StorageClassName)
 	}
 	return render(appsv1ac.StatefulSet(n.Relay, l.Namespace).
 		WithLabels(Labels(l.Name)).
@@ -58,6 +66,7 @@ func StatefulSet(l *v1alpha1.LocalCERT, image string, volume Volume) (*unstructu
 		WithSpec(appsv1ac.StatefulSetSpec().
 			WithReplicas(1).
 			WithServiceName(n.Local).
+			WithPodManagementPolicy(fixed.PodManagement).
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(l.Name))).
 			// Messages must survive a StatefulSet or a LocalCERT deleted by mistake.
 			WithPersistentVolumeClaimRetentionPolicy(appsv1ac.StatefulSetPersistentVolumeClaimRetentionPolicy().
