@@ -33,20 +33,23 @@ type conn struct {
 	remove  func()
 }
 
-func newConn(over httpstream.Connection, data, faults httpstream.Stream, pod string, port int) *conn {
+func newConn(d *Dialer, t *tunnel, data, faults httpstream.Stream, port int) *conn {
 	c := &conn{
 		data:   data,
-		remote: address(pod + ":" + strconv.Itoa(port)),
+		remote: address(d.pod + ":" + strconv.Itoa(port)),
 		faulty: make(chan struct{}),
-		remove: func() { over.RemoveStreams(data, faults) },
+		remove: func() {
+			t.RemoveStreams(data, faults)
+			d.release(t)
+		},
 	}
-	go c.watch(faults)
+	go c.watch(faults, func() { d.fault(t) })
 	return c
 }
 
 // watch waits for what the kubelet says about the connection: nothing when it
 // ends well, a line when the port could not be reached.
-func (c *conn) watch(faults io.Reader) {
+func (c *conn) watch(faults io.Reader, failed func()) {
 	defer close(c.faulty)
 	said, err := io.ReadAll(io.LimitReader(faults, maxFault))
 	text := strings.TrimSpace(string(said))
@@ -56,6 +59,7 @@ func (c *conn) watch(faults io.Reader) {
 	c.mu.Lock()
 	c.fault = fmt.Errorf("reaching %s: %s", c.remote, text)
 	c.mu.Unlock()
+	failed()
 	c.Close()
 }
 

@@ -6,8 +6,9 @@
 // dialled is only in the hands of the caller.
 //
 // It promises a net.Conn for each Dial, over one upgraded connection that is
-// made on the first Dial and made again after it was lost. It does not encrypt
-// end to end and does not authenticate the pod: that is for the TLS above it.
+// made on the first Dial, and made again after it was lost or led to a pod that
+// is gone. It does not encrypt end to end and does not authenticate the pod: that
+// is for the TLS above it.
 package podforward
 
 import (
@@ -32,9 +33,16 @@ type Dialer struct {
 	upgrade httpstream.Dialer
 	pod     string
 
-	mu        sync.Mutex // guards the fields below
-	conn      httpstream.Connection
+	mu        sync.Mutex // guards the fields below, and those of every tunnel
+	current   *tunnel
 	requestID int
+}
+
+// tunnel is an upgraded connection. One that is current no more ends with the
+// last conn in it.
+type tunnel struct {
+	httpstream.Connection
+	conns int
 }
 
 // New returns a dialer for a pod; it connects on the first Dial. The API server
@@ -96,16 +104,40 @@ func (d *Dialer) Dial(ctx context.Context, port int) (net.Conn, error) {
 	}
 }
 
-// Close ends every connection of the dialer.
+// Close ends what no conn is using; the rest ends with its last conn.
 func (d *Dialer) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.conn == nil {
-		return nil
+	d.retire()
+	return nil
+}
+
+// retire makes the next Dial connect anew. It needs d.mu.
+func (d *Dialer) retire() {
+	t := d.current
+	d.current = nil
+	if t != nil && t.conns == 0 {
+		t.Close()
 	}
-	conn := d.conn
-	d.conn = nil
-	return conn.Close()
+}
+
+// release is called when a conn ends.
+func (d *Dialer) release(t *tunnel) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t.conns--; t.conns == 0 && t != d.current {
+		t.Close()
+	}
+}
+
+// fault is called when the kubelet could not connect: the tunnel may lead to a
+// pod that was replaced by another of its name.
+func (d *Dialer) fault(t *tunnel) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t == d.current {
+		d.retire()
+	}
 }
 
 func (d *Dialer) dial(port int) (net.Conn, error) {
@@ -119,26 +151,28 @@ func (d *Dialer) dial(port int) (net.Conn, error) {
 	headers.Set(corev1.PortHeader, strconv.Itoa(port))
 	headers.Set(corev1.PortForwardRequestIDHeader, strconv.Itoa(d.requestID))
 	headers.Set(corev1.StreamType, corev1.StreamTypeError)
-	faults, err := d.conn.CreateStream(headers)
+	t := d.current
+	faults, err := t.CreateStream(headers)
 	if err != nil {
 		return nil, d.lost(port, err)
 	}
 	faults.Close() // we never write to it
 	headers.Set(corev1.StreamType, corev1.StreamTypeData)
-	data, err := d.conn.CreateStream(headers)
+	data, err := t.CreateStream(headers)
 	if err != nil {
-		d.conn.RemoveStreams(faults)
+		t.RemoveStreams(faults)
 		return nil, d.lost(port, err)
 	}
-	return newConn(d.conn, data, faults, d.pod, port), nil
+	t.conns++
+	return newConn(d, t, data, faults, port), nil
 }
 
 // connect needs d.mu.
 func (d *Dialer) connect() error {
-	if d.conn != nil {
+	if d.current != nil {
 		select {
-		case <-d.conn.CloseChan():
-			d.conn = nil
+		case <-d.current.CloseChan():
+			d.retire()
 		default:
 			return nil
 		}
@@ -150,14 +184,12 @@ func (d *Dialer) connect() error {
 	if protocol != portforward.PortForwardProtocolV1Name {
 		return errors.Join(fmt.Errorf("the API server speaks %q, not %q", protocol, portforward.PortForwardProtocolV1Name), conn.Close())
 	}
-	d.conn = conn
+	d.current = &tunnel{Connection: conn}
 	return nil
 }
 
-// lost gives up the upgraded connection, so that the next Dial makes a new one.
-// It needs d.mu.
+// lost gives up the tunnel, so that the next Dial makes a new one. It needs d.mu.
 func (d *Dialer) lost(port int, cause error) error {
-	conn := d.conn
-	d.conn = nil
-	return errors.Join(fmt.Errorf("dialling port %d of pod %q: %w", port, d.pod, cause), conn.Close())
+	d.retire()
+	return fmt.Errorf("dialling port %d of pod %q: %w", port, d.pod, cause)
 }

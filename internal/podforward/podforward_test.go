@@ -138,6 +138,42 @@ func TestDialTellsWhatTheKubeletSays(t *testing.T) {
 	}
 }
 
+// A tunnel that leads to a pod which was replaced fails for ever; a new one does
+// not. Conns in the old one are left alone.
+func TestDialConnectsAnewAfterAFault(t *testing.T) {
+	server, dialer := setup(t)
+	working, err := dialer.Dial(t.Context(), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer working.Close()
+	refused, err := dialer.Dial(t.Context(), 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := refused.Read(make([]byte, 1)); err == nil {
+		t.Fatal("the refused connection reads")
+	}
+	again, err := dialer.Dial(t.Context(), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	for _, conn := range []io.ReadWriter{working, again} {
+		if _, err := io.WriteString(conn, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.mu.Lock()
+	defer server.mu.Unlock()
+	if server.upgrades != 2 {
+		t.Errorf("%d tunnels were made, want two", server.upgrades)
+	}
+}
+
 func TestDialConnectsAnewAfterTheConnectionIsLost(t *testing.T) {
 	server, dialer := setup(t)
 	first, err := dialer.Dial(t.Context(), 7)
@@ -150,7 +186,7 @@ func TestDialConnectsAnewAfterTheConnectionIsLost(t *testing.T) {
 	if _, err := first.Read(make([]byte, 1)); err == nil {
 		t.Fatal("the first connection outlives the upgraded one")
 	}
-	<-dialer.conn.CloseChan()
+	<-dialer.current.CloseChan()
 	second, err := dialer.Dial(t.Context(), 7)
 	if err != nil {
 		t.Fatal(err)
