@@ -110,7 +110,7 @@ func (r *Reconciler) sync(ctx context.Context, l *v1alpha1.LocalCERT, edit *stat
 	if err != nil {
 		return loop.Outcome{}, err
 	}
-	if err := r.apply.All(ctx, l.UID, p.objects); err != nil {
+	if err := r.apply.All(ctx, p.objects); err != nil {
 		return r.refused(l, s, p, edit, err)
 	}
 	again, err := r.refresh(ctx, client.ObjectKeyFromObject(l), p, s)
@@ -143,9 +143,15 @@ func (r *Reconciler) publish(l *v1alpha1.LocalCERT, p *plan) {
 // refused reports what can be said when objects could not be applied.
 func (r *Reconciler) refused(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, err error) (loop.Outcome, error) {
 	report(l, s, p, edit, r.Now())
-	if errors.Is(err, apply.ErrForeign) {
+	switch {
+	case errors.Is(err, apply.ErrForeign):
 		return loop.Outcome{
 			Verdict: status.Verdict{Fate: status.Stalled, Reason: v1alpha1.ReasonNameTaken, Message: err.Error()},
+			Again:   slow,
+		}, nil
+	case errors.Is(err, apply.ErrLeaving):
+		return loop.Outcome{
+			Verdict: status.Verdict{Fate: status.Working, Reason: v1alpha1.ReasonProgressing, Message: err.Error()},
 			Again:   slow,
 		}, nil
 	}

@@ -19,9 +19,9 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -31,6 +31,10 @@ const AnnotationApplied = "certlink.dev/applied"
 
 // ErrForeign says that an object of the desired name exists and is not ours.
 var ErrForeign = errors.New("an object of this name exists and is not ours")
+
+// ErrLeaving says that an object of the desired name is left over from an owner
+// of the same name that was deleted. The cluster removes it by itself.
+var ErrLeaving = errors.New("an object of this name goes with its deleted owner; it is made again when it is gone")
 
 // Applier applies the objects of one controller.
 type Applier struct {
@@ -43,19 +47,19 @@ type Applier struct {
 	Owner client.FieldOwner
 }
 
-// All applies objects in order, each of which must be controlled by owner. An
-// error with one does not stop the others.
-func (a Applier) All(ctx context.Context, owner types.UID, objects []*unstructured.Unstructured) error {
+// All applies objects in order, each of which has a controlling owner. An error
+// with one does not stop the others.
+func (a Applier) All(ctx context.Context, objects []*unstructured.Unstructured) error {
 	var errs []error
 	for _, o := range objects {
-		if err := a.one(ctx, owner, o); err != nil {
+		if err := a.one(ctx, o); err != nil {
 			errs = append(errs, fmt.Errorf("applying %s %q: %w", o.GetKind(), o.GetName(), err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (a Applier) one(ctx context.Context, owner types.UID, desired *unstructured.Unstructured) error {
+func (a Applier) one(ctx context.Context, desired *unstructured.Unstructured) error {
 	digest, err := digestOf(desired)
 	if err != nil {
 		return err
@@ -73,8 +77,8 @@ func (a Applier) one(ctx context.Context, owner types.UID, desired *unstructured
 		return err
 	}
 	if live != nil {
-		if !controlledBy(live, owner) {
-			return fmt.Errorf("%w: delete or rename it", ErrForeign)
+		if err := ours(live, desired); err != nil {
+			return err
 		}
 		if contains(live.Object, desired.Object) {
 			return nil
@@ -130,13 +134,16 @@ func (a Applier) empty(desired *unstructured.Unstructured) (client.Object, error
 	return object, nil
 }
 
-func controlledBy(o *unstructured.Unstructured, owner types.UID) bool {
-	for _, ref := range o.GetOwnerReferences() {
-		if ref.Controller != nil && *ref.Controller && ref.UID == owner {
-			return true
-		}
+// ours tells whether a live object has the owner that is desired, and if not, why.
+func ours(live, desired *unstructured.Unstructured) error {
+	has, want := metav1.GetControllerOfNoCopy(live), metav1.GetControllerOfNoCopy(desired)
+	switch {
+	case has == nil || want == nil || has.Kind != want.Kind || has.Name != want.Name:
+		return fmt.Errorf("%w: delete or rename it", ErrForeign)
+	case has.UID != want.UID:
+		return ErrLeaving
 	}
-	return false
+	return nil
 }
 
 func digestOf(o *unstructured.Unstructured) (string, error) {
