@@ -16,8 +16,9 @@ const (
 	longestBackoff  = 30 * time.Second
 )
 
-// maxHeld is the largest number of messages with a failure of their own. More
-// are no accident of the messages: the line is failing.
+// maxHeld is the largest number of messages with a failure of their own after
+// which the next is sent at once. More are no accident of the messages: each
+// further failure is one of the line, too, which slows down.
 const maxHeld = 32
 
 // failure is a row of failed attempts.

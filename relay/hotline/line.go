@@ -166,29 +166,39 @@ func (l *line) pick(ctx context.Context) (store.Message, time.Time, error) {
 		if err != nil {
 			return store.Message{}, time.Time{}, &localError{doing: "reading the outbox", err: err}
 		}
-		m, next := firstFree(pending, held, now)
-		if m.ID != "" || len(pending) < limit || limit == store.MaxMessages {
-			return m, next, nil
+		m, until, free := firstFree(pending, held, now)
+		switch {
+		case free:
+			return m, time.Time{}, nil
+		case len(pending) == limit && limit < store.MaxMessages:
+			continue
+		case until.After(now):
+			return store.Message{}, until, nil
 		}
+		return m, time.Time{}, nil
 	}
 }
 
 // firstFree returns the first message that neither waits itself nor follows one
-// of its conversation that does, else when the first of those is free.
-func firstFree(pending []store.Message, held map[string]failure, now time.Time) (store.Message, time.Time) {
-	var next time.Time
-	waiting := map[string]bool{}
+// of its conversation that does. If none is free it returns the one that waits
+// least, and until when. Beyond maxHeld every held one counts as waiting: what
+// was refused then stands behind what was not tried.
+func firstFree(pending []store.Message, held map[string]failure, now time.Time) (first store.Message, until time.Time, free bool) {
+	crowded := len(held) > maxHeld
+	blocked := map[string]bool{}
 	for _, m := range pending {
-		if until := held[m.ID].until; until.After(now) {
-			waiting[m.Conversation] = true
-			if next.IsZero() || until.Before(next) {
-				next = until
-			}
-		} else if !waiting[m.Conversation] {
-			return m, time.Time{}
+		failed, isHeld := held[m.ID]
+		switch {
+		case blocked[m.Conversation]:
+			continue
+		case !isHeld, !crowded && !failed.until.After(now):
+			return m, time.Time{}, true
+		case first.ID == "" || failed.until.Before(until):
+			first, until = m, failed.until
 		}
+		blocked[m.Conversation] = true
 	}
-	return store.Message{}, next
+	return first, until, false
 }
 
 // settle takes the outcome of an attempt into account.
@@ -204,9 +214,13 @@ func (l *line) settle(ctx context.Context, m store.Message, err error) {
 		l.failure = failure{}
 		delete(l.held, m.ID)
 		delete(l.tried, m.ID)
-	case isOfMessage(err) && len(l.held) < maxHeld:
-		l.failure = failure{}
+	case isOfMessage(err):
 		l.held[m.ID] = l.held[m.ID].again(now, err)
+		if len(l.held) <= maxHeld {
+			l.failure = failure{}
+		} else {
+			l.failure = l.failure.again(now, err)
+		}
 	default:
 		l.failure = l.failure.again(now, err)
 	}

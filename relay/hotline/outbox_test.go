@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/certlink/certlink/internal/testca"
@@ -122,6 +123,29 @@ func TestOutbox(t *testing.T) {
 		}
 		if m := w.alfa.list(store.Out)[0]; m.Subject != "b" || m.State != "Stored" {
 			t.Errorf("newest message is %+v", m)
+		}
+	})
+	bubble(t, "lets_other_conversations_pass_however_many_are_refused", func(t *testing.T, w *world) {
+		const refused = 2 * maxHeld
+		for i := range refused {
+			_, _, err := w.bravo.life().store.Accept(t.Context(), store.Message{
+				Peer: "alfa.example", ID: fmt.Sprint("x", i), Serial: int64(i + 1), Payload: []byte("{}"), Receipt: []byte("r"),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range refused + 1 {
+			w.alfa.send(request(ulid.Make().String(), "first"))
+		}
+		w.quiet()
+		if r := w.alfa.report(); r.Queued != refused {
+			t.Errorf("%d are queued, want the %d refused ones", r.Queued, refused)
+		}
+		w.alfa.send(request(ulid.Make().String(), "later"))
+		<-time.After(2 * longestBackoff)
+		if r := w.alfa.report(); r.Queued != refused {
+			t.Errorf("%d are queued, want the %d refused ones", r.Queued, refused)
 		}
 	})
 	bubble(t, "waits_for_room_at_the_peer", func(t *testing.T, w *world) {
