@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
@@ -40,7 +41,11 @@ func (b Base) tell(ctx context.Context, object client.Object, before, after []me
 		if !there && c.Status == metav1.ConditionUnknown {
 			continue
 		}
-		if err := b.event(ctx, object, c); err != nil {
+		err := b.event(ctx, object, c)
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			return
+		}
+		if err != nil {
 			log.FromContext(ctx).Error(err, "an event was lost", "condition", c.Type)
 		}
 	}

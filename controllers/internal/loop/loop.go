@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -108,7 +109,7 @@ func Run[T client.Object](ctx context.Context, b Base, req ctrl.Request, kind Fo
 func finish(object client.Object, st Status, edit *status.Editor, outcome Outcome, err error) {
 	switch {
 	case err == nil:
-	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+	case refused(err):
 		// Not a hiccup: someone must see it. It is retried all the same.
 		outcome.Verdict = status.Verdict{
 			Fate:    status.Working,
@@ -122,6 +123,15 @@ func finish(object client.Object, st Status, edit *status.Editor, outcome Outcom
 	if edit.Conclude(outcome.Verdict) {
 		*st.ObservedGeneration = object.GetGeneration()
 	}
+}
+
+// refused tells whether the API server turns an object of ours away for good.
+// One in a namespace that is being deleted is not news: it all goes.
+func refused(err error) bool {
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return false
+	}
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err)
 }
 
 // write applies the status and nothing else: the spec belongs to others.
