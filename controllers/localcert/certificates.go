@@ -45,6 +45,8 @@ type material struct {
 	notAfter time.Time
 	// digest changes when a certificate that the relay mounts does.
 	digest string
+	// serial of the link certificate, hexadecimal; empty when there is none.
+	serial string
 }
 
 // judge looks at all certificates of ours. The first that is not as it should
@@ -68,6 +70,9 @@ func judge(all []issued, issuerFault string, now time.Time) material {
 			digest.Write(c.secret.Data[caKey])
 		}
 		chain, roots := parse(c.secret.Data[corev1.TLSCertKey]), parse(c.secret.Data[caKey])
+		if c.path == "/relay" {
+			m.serial = chain[0].SerialNumber.Text(16)
+		}
 		for _, cert := range append(chain, roots...) {
 			if m.notAfter.IsZero() || cert.NotAfter.Before(m.notAfter) {
 				m.notAfter = cert.NotAfter

@@ -210,6 +210,35 @@ func TestRefreshes(t *testing.T) {
 	}
 }
 
+func TestArrived(t *testing.T) {
+	p := decided(t, local(), &seen{certificates: allIssued(t, testca.New(t, "alfa.example"))})
+	serial := p.material.serial
+	if serial == "" {
+		t.Fatal("the link certificate has no serial")
+	}
+	for name, tc := range map[string]struct {
+		config   relayreport.ConfigState
+		identity relayreport.IdentityState
+		want     bool
+	}{
+		"both_are_live":                    {relayreport.ConfigState{Checksum: p.checksum}, relayreport.IdentityState{Serial: serial}, true},
+		"an_older_configuration":           {relayreport.ConfigState{Checksum: "old"}, relayreport.IdentityState{Serial: serial}, false},
+		"a_refused_configuration":          {relayreport.ConfigState{Checksum: "old", RejectedChecksum: p.checksum}, relayreport.IdentityState{Serial: serial}, true},
+		"the_certificate_before_a_renewal": {relayreport.ConfigState{Checksum: p.checksum}, relayreport.IdentityState{Serial: "1"}, false},
+		"a_refused_certificate":            {relayreport.ConfigState{Checksum: p.checksum}, relayreport.IdentityState{Serial: "1", Error: "link: expired"}, true},
+		"a_relay_that_names_no_serial":     {relayreport.ConfigState{Checksum: p.checksum}, relayreport.IdentityState{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := arrived(&relayreport.Report{Config: tc.config, Identity: tc.identity}, p); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+	if arrived(nil, p) {
+		t.Error("without a report it is not known")
+	}
+}
+
 func TestAddressOfTheReport(t *testing.T) {
 	if got := serviceAddress(local()); got != "alfa-relay-local.cert.svc:9443" {
 		t.Errorf("got %q", got)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	relayreport "github.com/certlink/certlink/relay/report"
 )
 
 // AnnotationMounted on a relay's pod names what its volumes should show. The
@@ -21,8 +23,8 @@ import (
 // that it may take more than a minute.
 const AnnotationMounted = "certlink.dev/mounted"
 
-// A pod may be seen by the kubelet before the ConfigMap is. Then the refresh
-// brings the old content, and is asked for again.
+// A pod may be seen by the kubelet before the ConfigMap or a Secret is. Then the
+// refresh brings the old content, and is asked for again.
 const (
 	refreshAgain = 2 * time.Second
 	refreshMost  = 5
@@ -73,13 +75,22 @@ func (r *refreshes) forget(key types.NamespacedName) {
 	delete(r.last, key)
 }
 
+// arrived tells by its report whether the relay has looked at the configuration
+// and the link certificate that it should have; it may have refused them.
+func arrived(r *relayreport.Report, p *plan) bool {
+	if r == nil {
+		return false
+	}
+	configured := r.Config.Checksum == p.checksum || r.Config.RejectedChecksum == p.checksum
+	identified := r.Identity.Serial == p.material.serial || r.Identity.Error != "" || r.Identity.Serial == "" || p.material.serial == ""
+	return configured && identified
+}
+
 // refresh has the kubelet show the relay what is new, and returns when to look again.
 func (r *Reconciler) refresh(ctx context.Context, key types.NamespacedName, p *plan, s *seen) (time.Duration, error) {
 	sum := sha256.Sum256([]byte(p.checksum + p.material.digest))
 	digest := hex.EncodeToString(sum[:16])
-	view := r.Hub.View(key.Namespace)
-	arrived := view.Report != nil &&
-		(view.Report.Config.Checksum == p.checksum || view.Report.Config.RejectedChecksum == p.checksum)
+	arrived := arrived(r.Hub.View(key.Namespace).Report, p)
 	value, again := r.refreshes.next(key, digest, arrived, r.Now())
 	if len(s.pods) == 0 {
 		return 0, nil // the pod's own events bring us back
