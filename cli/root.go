@@ -32,7 +32,7 @@ type options struct {
 func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 	o := &options{
 		IOStreams: streams,
-		kube:      genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag(),
+		kube:      genericclioptions.NewConfigFlags(true),
 		now:       time.Now,
 	}
 	root := &cobra.Command{

@@ -22,8 +22,8 @@ import (
 	"github.com/certlink/certlink/test/scenario"
 )
 
-// patience bounds the demo once the clusters are up.
-const patience = 10 * time.Minute
+// patience bounds each step once the clusters are up.
+const patience = 3 * time.Minute
 
 type arguments struct {
 	kubeconfigs, image string
@@ -55,8 +55,6 @@ func run(ctx context.Context, a arguments) error {
 	if err := d.clusters(ctx, a); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	for _, step := range []struct {
 		name string
 		run  func(context.Context) error
@@ -67,9 +65,16 @@ func run(ctx context.Context, a arguments) error {
 		{"feed shared and imported", d.feed},
 		{"hotline: sent, receipted, acknowledged", d.hotline},
 	} {
-		if err := d.phase(ctx, step.name, step.run); err != nil {
+		bounded := func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			return step.run(ctx)
+		}
+		if err := d.phase(ctx, step.name, bounded); err != nil {
 			return err
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	return d.summary(ctx, a)
 }

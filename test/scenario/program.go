@@ -63,20 +63,17 @@ func Build(ctx context.Context) (Programs, error) {
 	if err != nil {
 		return Programs{}, err
 	}
-	p := Programs{
-		Operator: filepath.Join(dir, "certlink-operator"),
-		Relay:    filepath.Join(dir, "certlink-relay"),
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", dir+string(filepath.Separator), "./cmd/operator", "./cmd/relay", "./cmd/kubectl-certlink")
+	build.Dir = root
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if said, err := build.CombinedOutput(); err != nil {
+		return Programs{}, fmt.Errorf("building certlink: %w: %s", err, said)
+	}
+	return Programs{
+		Operator: filepath.Join(dir, "operator"),
+		Relay:    filepath.Join(dir, "relay"),
 		CLI:      filepath.Join(dir, "kubectl-certlink"),
-	}
-	for target, source := range map[string]string{p.Operator: "./cmd/operator", p.Relay: "./cmd/relay", p.CLI: "./cmd/kubectl-certlink"} {
-		build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", target, source)
-		build.Dir = root
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if said, err := build.CombinedOutput(); err != nil {
-			return Programs{}, fmt.Errorf("building %s: %w: %s", source, err, said)
-		}
-	}
-	return p, nil
+	}, nil
 }
 
 // tag names an image by its content, so that a changed one is rolled out.
