@@ -20,6 +20,9 @@ func (s *Store) Decide(ctx context.Context, v store.View, decisions []store.Deci
 	if len(decisions) == 0 {
 		return nil
 	}
+	if err := s.keepReserve(1); err != nil {
+		return fmt.Errorf("storing decisions: %w", err)
+	}
 	return s.change(ctx, feed, "storing decisions", func(tx *sql.Tx) error {
 		d, err := s.newDeciding(ctx, tx, v)
 		if err != nil {

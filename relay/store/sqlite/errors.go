@@ -21,6 +21,25 @@ import (
 // and it reports a failure to grow them as an I/O error, or cannot open them.
 const roomForLog = 256 << 10
 
+// largestReserve is the room that is kept on a disk of 1 GiB and more; on a
+// smaller one it is a sixteenth.
+const largestReserve = 64 << 20
+
+// keepReserve refuses a write, before it begins, that would take room from our
+// own messages and their receipts, which alone may use the disk to its end: what
+// peers and tools make grow stops first. Part is 1 for objects and decisions,
+// which leave the whole reserve, and 2 for messages of peers, which leave half.
+func (s *Store) keepReserve(part uint64) error {
+	free, size, err := room(filepath.Dir(s.path))
+	if err != nil {
+		return nil //nolint:nilerr // the write itself finds out
+	}
+	if kept := min(largestReserve, size/16) / part; free < kept {
+		return fmt.Errorf("%w: the last %d bytes are kept for messages", store.ErrFull, kept)
+	}
+	return nil
+}
+
 // classify turns the errors of the driver that callers act on into those of
 // package store. The rest stays as it is.
 func (s *Store) classify(err error) error {
@@ -43,9 +62,16 @@ func (s *Store) classify(err error) error {
 }
 
 func diskIsFull(dir string) bool {
+	free, _, err := room(dir)
+	return err == nil && free < roomForLog
+}
+
+// room is the free space and the size of the file system of a directory, in bytes.
+func room(dir string) (free, size uint64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return false
+		return 0, 0, err
 	}
-	return st.Bavail*uint64(st.Bsize) < roomForLog
+	block := uint64(st.Bsize) //nolint:gosec // a size is not negative
+	return st.Bavail * block, st.Blocks * block, nil
 }

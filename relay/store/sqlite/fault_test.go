@@ -33,6 +33,8 @@ func runChild(what string) int {
 		err = writeUntilKilled(arg)
 	case "full":
 		err = fillSmallDisk(arg)
+	case "reserve":
+		err = useReserve(arg)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -162,10 +164,13 @@ func verifyAfterKill(t *testing.T, path string, said int) {
 	}
 }
 
-// TestFullDisk runs in a child with a mount namespace of its own, where a small
+func TestFullDisk(t *testing.T) { onSmallDisk(t, "full") }
+
+// onSmallDisk runs a child with a mount namespace of its own, where a small
 // file system is mounted: nothing is left behind, however the test ends.
-func TestFullDisk(t *testing.T) {
-	cmd := child(t, "full "+t.TempDir())
+func onSmallDisk(t *testing.T, role string) {
+	t.Helper()
+	cmd := child(t, role+" "+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Getuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -177,15 +182,20 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-func fillSmallDisk(dir string) error {
+// openOnSmallDisk opens a store on 4 MiB.
+func openOnSmallDisk(ctx context.Context, dir string) (*Store, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("making mounts private: %w", err)
+		return nil, fmt.Errorf("making mounts private: %w", err)
 	}
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
-		return fmt.Errorf("mounting tmpfs: %w", err)
+		return nil, fmt.Errorf("mounting tmpfs: %w", err)
 	}
+	return Open(ctx, Config{Path: filepath.Join(dir, "relay.db")})
+}
+
+func fillSmallDisk(dir string) error {
 	ctx := context.Background()
-	s, err := Open(ctx, Config{Path: filepath.Join(dir, "relay.db")})
+	s, err := openOnSmallDisk(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -111,6 +111,9 @@ func (s *Store) Accept(ctx context.Context, m store.Message) (stored store.Messa
 		if taken {
 			return fmt.Errorf("serial %d of another message: %w", m.Serial, store.ErrConflict)
 		}
+		if err := s.keepReserve(2); err != nil {
+			return err
+		}
 		if err := insertMessage(ctx, tx, &m); err != nil {
 			return err
 		}

@@ -18,6 +18,9 @@ func (s *Store) PutObjects(ctx context.Context, collection string, objects []sto
 	if len(objects) > store.MaxRecords {
 		return nil, fmt.Errorf("storing objects: %d at once are more than %d", len(objects), store.MaxRecords)
 	}
+	if err := s.keepReserve(1); err != nil {
+		return nil, fmt.Errorf("storing objects: %w", err)
+	}
 	var outcomes []store.Outcome
 	err := s.change(ctx, feed, "storing objects", func(tx *sql.Tx) error {
 		p, err := s.newPut(ctx, tx, collection)
