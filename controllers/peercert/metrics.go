@@ -26,7 +26,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		connected: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "certlink_operator_peer_connected",
-			Help: "Whether the link to a peer is proven in both directions: 1 or 0; no series while it cannot be told.",
+			Help: "Whether the link to a peer is proven in both directions: 1 or 0; no series while it cannot be told, or when the peer is revoked.",
 		}, labels),
 		notAfter: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "certlink_operator_peer_certificate_expiry_timestamp_seconds",
@@ -44,7 +44,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 func (m *Metrics) observe(p *v1alpha1.PeerCERT) {
 	c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionConnected)
 	switch {
-	case c == nil || c.Status == metav1.ConditionUnknown:
+	case c == nil || c.Status == metav1.ConditionUnknown || p.Spec.State == v1alpha1.PeerRevoked:
 		m.connected.DeleteLabelValues(p.Namespace, p.Name)
 	case c.Status == metav1.ConditionTrue:
 		m.connected.WithLabelValues(p.Namespace, p.Name).Set(1)

@@ -179,6 +179,11 @@ func TestMetrics(t *testing.T) {
 	if state("Unknown") != 0 {
 		t.Error("what cannot be told has a value")
 	}
+	p.Spec.State = v1alpha1.PeerRevoked
+	if state("False") != 0 {
+		t.Error("a link that we cut ourselves would ring an alarm for ever")
+	}
+	p.Spec.State = v1alpha1.PeerActive
 	state("True")
 	m.forget(types.NamespacedName{Namespace: "cert", Name: "bravo"})
 	if n, err := testutil.GatherAndCount(registry); err != nil || n != 0 {

@@ -30,7 +30,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "certlink_relay_probe_lost_total", Help: "Probes that brought no answer.",
 		}, []string{"peer"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "certlink_relay_probe_up", Help: "1 while the direction of the link is proven, else 0.",
+			Name: "certlink_relay_probe_up", Help: "1 while the direction of the link is proven, 0 while it is down; no series while it cannot be told.",
 		}, []string{"peer", "direction"}),
 	}
 	reg.MustRegister(m.roundTrip, m.offset, m.misses, m.up)
@@ -46,8 +46,21 @@ func (m *metrics) answered(peer string, r result) {
 func (m *metrics) lost(peer string) { m.misses.WithLabelValues(peer).Inc() }
 
 func (m *metrics) state(peer string, out, in report.State) {
-	m.up.WithLabelValues(peer, "outbound").Set(one(out == report.Up))
-	m.up.WithLabelValues(peer, "inbound").Set(one(in == report.Up))
+	m.direction(peer, "outbound", out)
+	m.direction(peer, "inbound", in)
+}
+
+// direction sets no value for what cannot be told: a peer without an address is
+// never probed by us, which is no fault.
+func (m *metrics) direction(peer, direction string, s report.State) {
+	switch s {
+	case report.Up:
+		m.up.WithLabelValues(peer, direction).Set(1)
+	case report.Down:
+		m.up.WithLabelValues(peer, direction).Set(0)
+	case report.Unknown:
+		m.up.DeleteLabelValues(peer, direction)
+	}
 }
 
 func (m *metrics) forget(peer string) {
@@ -56,11 +69,4 @@ func (m *metrics) forget(peer string) {
 	m.offset.DeletePartialMatch(labels)
 	m.misses.DeletePartialMatch(labels)
 	m.up.DeletePartialMatch(labels)
-}
-
-func one(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
 }
