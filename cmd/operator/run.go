@@ -88,7 +88,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 
 // manager turns the settings into those of the manager.
 func (s *settings) manager() ctrl.Options {
-	grace, lease, renew, retry := 8*time.Second, 15*time.Second, 10*time.Second, 2*time.Second
+	// The Lease is the only thing that is written while nothing changes, so not
+	// often: links do not wait for an operator.
+	grace, lease, renew, retry := 8*time.Second, 30*time.Second, 20*time.Second, 5*time.Second
 	return ctrl.Options{
 		Scheme:                  controllers.Scheme(),
 		Cache:                   controllers.CacheOptions(s.watchNamespaces),
