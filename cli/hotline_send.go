@@ -188,8 +188,14 @@ func (o *options) await(ctx context.Context, relay *relayclient.Client, message 
 	ticker := time.NewTicker(250 * time.Millisecond)
 	defer ticker.Stop()
 	told := stateQueued
+	// A relay that restarts is asked again; why it could not be asked is told
+	// when time is over.
+	var unasked error
 	for {
 		latest, err := relay.Get(ctx, relayclient.Out, message.Peer, message.ID)
+		if ctx.Err() == nil {
+			unasked = err
+		}
 		if err == nil {
 			message = latest
 			if message.State != stateQueued && told == stateQueued {
@@ -207,7 +213,8 @@ func (o *options) await(ctx context.Context, relay *relayclient.Client, message 
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return message, fmt.Errorf("no %s for message %s yet: it stays on stable storage and goes on; see kubectl certlink hotline show %s", f.wait, message.ID, message.ID)
+			err := fmt.Errorf("no %s for message %s yet: it stays on stable storage and goes on; see kubectl certlink hotline show %s", f.wait, message.ID, message.ID)
+			return message, errors.Join(err, unasked)
 		}
 	}
 }

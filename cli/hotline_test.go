@@ -165,4 +165,13 @@ func TestAwait(t *testing.T) {
 		_, err := o.await(ctx, client, message, &sendFlags{wait: waitReceipt})
 		expect(t, err, "no receipt for message 01J yet: it stays on stable storage and goes on")
 	})
+	t.Run("says_why_it_cannot_tell", func(t *testing.T) {
+		o, _ := setup(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		gone := relaytest.Desk(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+		_, err := o.await(ctx, gone, message, &sendFlags{wait: waitReceipt})
+		expect(t, err, "stays on stable storage")
+		expect(t, err, "the relay answered 403")
+	})
 }
