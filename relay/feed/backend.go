@@ -6,6 +6,7 @@ package feed
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/certlink/certlink/relay/access"
@@ -95,7 +96,7 @@ func (b linkBackend) Objects(ctx context.Context, id string, q store.Query) (sto
 	if err != nil {
 		return store.Page{}, err
 	}
-	policy := e.policy.Load()
+	policy := e.current()
 	if policy == nil {
 		return store.Page{}, &taxii.ProtocolError{
 			Status: http.StatusServiceUnavailable, Title: "Not ready yet", Description: "the rule of this collection is being read", RetryAfter: time.Second,
@@ -107,6 +108,11 @@ func (b linkBackend) Objects(ctx context.Context, id string, q store.Query) (sto
 // Add implements taxii.Backend: peers put nothing in.
 func (b linkBackend) Add(context.Context, string, []stix.Object) ([]store.Outcome, error) {
 	return nil, taxii.Forbidden("collections of this port can only be read")
+}
+
+// Delete implements taxii.Backend: peers delete nothing.
+func (b linkBackend) Delete(context.Context, string, store.Query) (int, error) {
+	return 0, taxii.Forbidden("collections of this port can only be read")
 }
 
 // localBackend shows our own tools everything, and takes objects in.
@@ -165,6 +171,34 @@ func (b localBackend) Add(ctx context.Context, id string, objects []stix.Object)
 	}
 	b.exporter.wake()
 	return outcomes, nil
+}
+
+// Delete implements taxii.Backend. What is deleted is shown to no peer from then
+// on; what peers have collected before, they keep. If a marking definition goes,
+// nothing is shown until the rule is known without it.
+func (b localBackend) Delete(ctx context.Context, id string, q store.Query) (int, error) {
+	s, ok := b.live.Load().shelves[id]
+	if !ok || !s.CanWrite {
+		return 0, taxii.NotFound()
+	}
+	defer b.exporter.wake()
+	if slices.ContainsFunc(q.IDs, isDefinition) {
+		// Before, for those who read now, and after, for a rule that was read meanwhile.
+		b.live.Load().forget(s.stored)
+		defer func() { b.live.Load().forget(s.stored) }()
+	}
+	q.Limit = store.MaxRecords
+	for total := 0; ; {
+		n, err := b.cfg.Store.DeleteObjects(ctx, s.stored, q)
+		if total += n; err != nil || n < q.Limit {
+			return total, err
+		}
+	}
+}
+
+func isDefinition(id string) bool {
+	typ, _ := stix.SplitID(id)
+	return typ == stix.TypeMarkingDefinition
 }
 
 func records(objects []stix.Object) []store.Object {

@@ -44,7 +44,7 @@ func (x *exporter) count(ctx context.Context, p *plan, e *export) (report.Export
 		return counted, err
 	}
 	counted.Stored = stored
-	policy := e.policy.Load()
+	policy := e.current()
 	if policy == nil {
 		counted.Undecided = stored
 		return counted, nil

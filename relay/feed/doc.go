@@ -14,6 +14,10 @@
 // new one, as a change of the rule, makes another policy, under which everything
 // is decided again.
 //
+// What a tool deletes from a source is gone from every view when the call
+// returns. A deleted marking definition stops an export until its policy is known
+// without it.
+//
 // Imports. For each import one goroutine pulls the peer's collection page by
 // page. The last objects of a page and the cursor behind it are one transaction:
 //

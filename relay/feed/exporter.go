@@ -5,6 +5,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -103,7 +104,7 @@ func (x *exporter) pass(ctx context.Context) bool {
 // turn decides one batch for each reader of an export. It tells whether there
 // may be more to do.
 func (x *exporter) turn(ctx context.Context, p *plan, e *export) (more bool, err error) {
-	if e.policy.Load() == nil {
+	if e.current() == nil {
 		if _, err := x.learn(ctx, e); err != nil {
 			return false, err
 		}
@@ -121,7 +122,10 @@ func (x *exporter) turn(ctx context.Context, p *plan, e *export) (more bool, err
 // decide stores the decisions about one batch of a view. A crash before that
 // leaves the batch undecided, and so not shared.
 func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (more bool, err error) {
-	policy := e.policy.Load()
+	policy := e.current()
+	if policy == nil {
+		return true, nil // a marking definition was deleted just now
+	}
 	view := store.View{Feed: e.Name, Peer: reader.TrustDomain, Rule: policy.Hash()}
 	undecided, err := x.cfg.Store.Undecided(ctx, view, e.stored, decideAtOnce)
 	if err != nil || len(undecided) == 0 {
@@ -143,7 +147,11 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 			shared++
 		}
 	}
-	if err := x.cfg.Store.Decide(ctx, view, decisions); err != nil {
+	err = x.cfg.Store.Decide(ctx, view, decisions)
+	if errors.Is(err, store.ErrNotFound) {
+		return true, nil // one of them was deleted meanwhile; the others are still undecided
+	}
+	if err != nil {
 		return false, err
 	}
 	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))
@@ -169,6 +177,7 @@ func (e *export) unseen(r store.Record) bool {
 // learn makes the policy anew from the marking definitions in the sources, and
 // tells whether it differs from the last.
 func (x *exporter) learn(ctx context.Context, e *export) (changed bool, err error) {
+	forgotten := e.forgotten.Load()
 	statements := map[string]bool{}
 	for _, name := range e.stored {
 		if err := x.readDefinitions(ctx, e, name, statements); err != nil {
@@ -186,6 +195,7 @@ func (x *exporter) learn(ctx context.Context, e *export) (changed bool, err erro
 		return false, err
 	}
 	old := e.policy.Swap(policy)
+	e.learned.Store(forgotten)
 	return old == nil || old.Hash() != policy.Hash(), nil
 }
 

@@ -5,6 +5,7 @@ package feed
 
 import (
 	"reflect"
+	"slices"
 	"sync/atomic"
 
 	"github.com/google/uuid"
@@ -34,9 +35,20 @@ type export struct {
 	// policy is nil until the statements of the sources are known; until then
 	// nothing is decided and nothing is shown.
 	policy atomic.Pointer[rule.Policy]
+	// forgotten counts the times that marking definitions were deleted from the
+	// sources, learned how many of these the policy knows of.
+	forgotten, learned atomic.Int64
 	// definitions are positions of marking definitions that the policy has seen.
 	// The exporter's goroutine alone uses it.
 	definitions map[int64]bool
+}
+
+// current is the policy, nil while it is not known.
+func (e *export) current() *rule.Policy {
+	if e.learned.Load() != e.forgotten.Load() {
+		return nil
+	}
+	return e.policy.Load()
 }
 
 // shelf is a collection of the local port.
@@ -105,6 +117,15 @@ func (p *plan) add(s *shelf) {
 	p.shelves[s.ID] = s
 	if p.shelves[s.Alias] == nil {
 		p.shelves[s.Alias] = s
+	}
+}
+
+// forget makes every export that has the stored source learn its policy anew.
+func (p *plan) forget(stored string) {
+	for _, e := range p.exports {
+		if slices.Contains(e.stored, stored) {
+			e.forgotten.Add(1)
+		}
 	}
 }
 

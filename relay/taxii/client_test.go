@@ -258,7 +258,7 @@ func TestClientAsksAsTheStandardWants(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Close()
-	if query != "added_after=2026-01-01T00%3A00%3A00.000001Z&limit=5&match%5Bversion%5D=all&next=a%26b" || accept != MediaType {
+	if query != "added_after=2026-01-01T00%3A00%3A00.000001Z&limit=5&match%5Bspec_version%5D=2.0%2C2.1&match%5Bversion%5D=all&next=a%26b" || accept != MediaType {
 		t.Errorf("query, accept = %s, %s", query, accept)
 	}
 }

@@ -48,6 +48,11 @@ func queryDigest(collection string, q store.Query) []byte {
 	if !q.AddedAfter.IsZero() {
 		added = FormatTime(q.AddedAfter)
 	}
-	_, _ = fmt.Fprintf(h, "%q %q %q %q", collection, added, q.IDs, q.Types) // a hash takes everything
+	v := q.Versions
+	// A hash takes everything.
+	_, _ = fmt.Fprintf(h, "%q %q %q %q %q %t %t %t", collection, added, q.IDs, q.Types, q.Specs, q.NewestSpec, v.First, v.Last)
+	for _, at := range v.At {
+		_, _ = fmt.Fprintf(h, " %q", FormatTime(at))
+	}
 	return h.Sum(nil)[:8]
 }

@@ -18,6 +18,6 @@
 // error is short and printable.
 //
 // Neither authenticates: the listener does, and the Backend judges by what it
-// finds in the request's context. See docs/taxii.md for what is served and what
-// is not yet.
+// finds in the request's context. What is served, clause by clause, is in
+// docs/taxii.md.
 package taxii

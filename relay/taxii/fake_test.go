@@ -118,6 +118,12 @@ func (f *fake) Add(_ context.Context, _ string, objects []stix.Object) ([]store.
 	return outcomes, nil
 }
 
+func (f *fake) Delete(context.Context, string, store.Query) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return 0, f.fail
+}
+
 func (f *fake) put(o stix.Object) {
 	n := len(f.records) + 1
 	f.records = append(f.records, store.Record{

@@ -9,6 +9,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	served   prometheus.Counter
 	received *prometheus.CounterVec
+	deleted  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, port string) *metrics {
@@ -23,9 +24,12 @@ func newMetrics(reg prometheus.Registerer, port string) *metrics {
 		received: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "certlink_relay_taxii_objects_received_total", Help: "STIX objects received in POSTs, by outcome.", ConstLabels: label,
 		}, []string{"outcome"}),
+		deleted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "certlink_relay_taxii_objects_deleted_total", Help: "Versions of STIX objects deleted by DELETE.", ConstLabels: label,
+		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.requests, m.served, m.received)
+		reg.MustRegister(m.requests, m.served, m.received, m.deleted)
 	}
 	return m
 }

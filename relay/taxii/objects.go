@@ -5,12 +5,10 @@ package taxii
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,107 +17,10 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// objects serves a page (TAXII 2.1 section 5.4).
-func (h *handler) objects(w http.ResponseWriter, c *call) error {
-	col, err := h.Backend.Collection(c.Context(), c.id)
-	if err != nil {
-		return err
-	}
-	if !col.CanRead {
-		return Forbidden("this collection can be written, not read")
-	}
-	values, err := url.ParseQuery(c.URL.RawQuery)
-	if err != nil {
-		return problem(http.StatusBadRequest, "Wrong query", "the query of the URL is not well-formed")
-	}
-	q, err := parseQuery(values, col.ID)
-	if err != nil {
-		return err
-	}
-	release, err := h.slots.take(c.caller)
-	if err != nil {
-		return err
-	}
-	// The slot is held until the page is written: until then it is in memory.
-	defer release()
-	p, err := h.page(c.Context(), col.ID, q)
-	if err != nil {
-		return err
-	}
-	p.write(w)
-	h.metrics.served.Add(float64(len(p.records)))
-	return nil
-}
-
-// page is an envelope before it is written.
-type page struct {
-	records []store.Record
-	next    string
-	size    int
-}
-
-// page collects records until the limit or the size is reached.
-func (h *handler) page(ctx context.Context, collection string, q store.Query) (page, error) {
-	var p page
-	limit, rest := q.Limit, q
-	for {
-		rest.Limit = limit - len(p.records)
-		got, err := h.Backend.Objects(ctx, collection, rest)
-		if err != nil {
-			return page{}, err
-		}
-		for i, r := range got.Records {
-			p.records = append(p.records, r)
-			p.size += len(r.Raw)
-			if p.size >= MaxPageBytes && (i+1 < len(got.Records) || got.Next != 0) {
-				p.next = encodeCursor(collection, q, r.DateAdded.UnixMicro())
-				return p, nil
-			}
-		}
-		if got.Next == 0 || len(got.Records) == 0 {
-			return p, nil
-		}
-		if len(p.records) >= limit {
-			p.next = encodeCursor(collection, q, got.Next)
-			return p, nil
-		}
-		rest.After = got.Next
-	}
-}
-
-// write sends the envelope (TAXII 2.1 section 3.7); the objects go out as the
-// bytes that came in. An error of writing is the client's trouble.
-func (p page) write(w http.ResponseWriter) {
-	if len(p.records) == 0 {
-		send(w, http.StatusOK, []byte("{}"))
-		return
-	}
-	begin, end := `{"objects":[`, `]}`
-	if p.next != "" {
-		begin = `{"more":true,"next":"` + p.next + `","objects":[`
-	}
-	header(w, len(begin)+p.size+len(p.records)-1+len(end))
-	w.Header().Set("X-TAXII-Date-Added-First", FormatTime(p.records[0].DateAdded))
-	w.Header().Set("X-TAXII-Date-Added-Last", FormatTime(p.records[len(p.records)-1].DateAdded))
-	w.WriteHeader(http.StatusOK)
-	_, err := io.WriteString(w, begin)
-	for i, r := range p.records {
-		if err == nil && i > 0 {
-			_, err = io.WriteString(w, ",")
-		}
-		if err == nil {
-			_, err = w.Write(r.Raw)
-		}
-	}
-	if err == nil {
-		_, _ = io.WriteString(w, end)
-	}
-}
-
 // add takes objects in (TAXII 2.1 section 5.5). When it answers 202, every
 // object that the status counts as a success is on stable storage.
 func (h *handler) add(w http.ResponseWriter, c *call) error {
-	col, err := h.Backend.Collection(c.Context(), c.id)
+	col, err := h.Backend.Collection(c.Context(), c.collection)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,8 @@ type Page struct {
 
 // Objects asks for a page of all versions of a collection's objects.
 func (c *Client) Objects(ctx context.Context, l Location, q PageQuery) (*Page, error) {
-	query := url.Values{"match[version]": {"all"}}
+	// Without these a server sends the last version, and the newest spec version, alone.
+	query := url.Values{"match[version]": {"all"}, "match[spec_version]": {stix.Spec20 + "," + stix.Spec21}}
 	if q.AddedAfter != "" {
 		query.Set("added_after", q.AddedAfter)
 	}

@@ -4,7 +4,9 @@
 package taxii
 
 import (
+	"errors"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,38 +15,45 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// parseQuery reads the filters of a GET of objects (TAXII 2.1 section 3.4). A
-// filter that it does not know is an error: to ignore it would answer another
-// question than was asked.
-func parseQuery(values url.Values, collection string) (store.Query, error) {
-	q := store.Query{Limit: DefaultLimit}
+// scope is what a query is about; it decides which filters there are.
+type scope int
+
+const (
+	ofObjects scope = iota
+	ofManifest
+	ofObject
+	ofVersions
+	ofDeletion
+)
+
+// filters are the filters of each endpoint (TAXII 2.1 sections 5.3 to 5.8).
+var filters = map[scope][]string{
+	ofObjects:  {"added_after", "limit", "next", "match[id]", "match[type]", "match[version]", "match[spec_version]"},
+	ofManifest: {"added_after", "limit", "next", "match[id]", "match[type]", "match[version]", "match[spec_version]"},
+	ofObject:   {"added_after", "limit", "next", "match[version]", "match[spec_version]"},
+	ofVersions: {"added_after", "limit", "next", "match[spec_version]"},
+	ofDeletion: {"match[version]", "match[spec_version]"},
+}
+
+// parseQuery reads the filters of a request (TAXII 2.1 section 3.4). A filter
+// that the endpoint does not know is an error: to ignore it would answer another
+// question than was asked. Without match[version] it selects the last version,
+// without match[spec_version] the newest spec version of each object.
+func parseQuery(values url.Values, s scope, collection string, ids []string) (store.Query, error) {
+	q := store.Query{Limit: DefaultLimit, IDs: ids, NoContent: s == ofManifest || s == ofVersions}
+	q.Versions.Last = s != ofVersions
 	for name, given := range values {
 		if len(given) != 1 {
 			return store.Query{}, badParameter(brief(name), "%q stands there more than once: use a list with commas", brief(name))
 		}
-		var err error
-		switch value := given[0]; name {
-		case "added_after":
-			q.AddedAfter, err = parseAddedAfter(value)
-		case "limit":
-			q.Limit, err = parseLimit(value)
-		case "next":
-			// It is read below, when the rest of the query is known.
-		case "match[id]":
-			q.IDs, err = parseList(name, value, func(id string) bool { _, ok := stix.SplitID(id); return ok })
-		case "match[type]":
-			q.Types, err = parseList(name, value, stix.ValidType)
-		case "match[version]":
-			if value != "all" {
-				err = badParameter(name, "this server lists all versions: match[version]=all is the only value that it supports yet")
-			}
-		default:
-			err = badParameter(brief(name), "this server does not support the parameter %q", brief(name))
+		if !slices.Contains(filters[s], name) {
+			return store.Query{}, badParameter(brief(name), "this resource has no parameter %q", brief(name))
 		}
-		if err != nil {
+		if err := parseFilter(&q, name, given[0]); err != nil {
 			return store.Query{}, err
 		}
 	}
+	q.NewestSpec = len(q.Specs) == 0
 	if !values.Has("next") {
 		return q, nil
 	}
@@ -56,12 +65,63 @@ func parseQuery(values url.Values, collection string) (store.Query, error) {
 	return q, nil
 }
 
-func parseAddedAfter(value string) (time.Time, error) {
+// parseFilter reads one filter; "next" is read when the rest of the query is known.
+func parseFilter(q *store.Query, name, value string) (err error) {
+	switch name {
+	case "added_after":
+		q.AddedAfter, err = parseAddedAfter(value)
+	case "limit":
+		q.Limit, err = parseLimit(value)
+	case "match[id]":
+		q.IDs, err = parseList(name, value, func(id string) bool { _, ok := stix.SplitID(id); return ok })
+	case "match[type]":
+		q.Types, err = parseList(name, value, stix.ValidType)
+	case "match[spec_version]":
+		q.Specs, err = parseList(name, value, specVersion.MatchString)
+	case "match[version]":
+		q.Versions, err = parseVersions(name, value)
+	}
+	return err
+}
+
+// specVersion is a version of STIX, one that we do not know, too.
+var specVersion = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
+
+// parseVersions reads a list of "first", "last", "all" and times.
+func parseVersions(name, value string) (store.Versions, error) {
+	list, err := parseList(name, value, func(one string) bool {
+		_, err := parseTime(one)
+		return err == nil || one == "first" || one == "last" || one == "all"
+	})
+	if err != nil || slices.Contains(list, "all") {
+		return store.Versions{}, err
+	}
+	v := store.Versions{First: slices.Contains(list, "first"), Last: slices.Contains(list, "last")}
+	for _, one := range list {
+		if at, err := parseTime(one); err == nil {
+			v.At = append(v.At, at)
+		}
+	}
+	slices.SortFunc(v.At, time.Time.Compare)
+	return v, nil
+}
+
+// parseTime reads a time with any number of digits; those below the microsecond
+// are cut.
+func parseTime(value string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, value)
-	if err != nil || t.Year() < 1 {
+	if err == nil && t.Year() < 1 {
+		err = errors.New("before the year 1")
+	}
+	return t.UTC().Truncate(time.Microsecond), err
+}
+
+func parseAddedAfter(value string) (time.Time, error) {
+	t, err := parseTime(value)
+	if err != nil {
 		return time.Time{}, badParameter("added_after", "%q is no time of the form %s", brief(value), "2006-01-02T15:04:05.000000Z")
 	}
-	return t.UTC().Truncate(time.Microsecond), nil
+	return t, nil
 }
 
 // parseLimit reads a positive number; one that is too large is the largest.

@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +46,12 @@ const (
 // store.ErrNotFound or store.ErrFull, becomes that answer; any other is a 500
 // that tells the caller nothing.
 type Backend interface {
+	Catalogue
+	Content
+}
+
+// Catalogue says who asks, and what there is for them.
+type Catalogue interface {
 	// Caller names who asks, or refuses with Unauthorized or Forbidden. The
 	// name bounds requests at once and owns statuses.
 	Caller(ctx context.Context) (string, error)
@@ -51,11 +59,19 @@ type Backend interface {
 	Collections(ctx context.Context) ([]Collection, error)
 	// Collection returns one by id or alias, or NotFound.
 	Collection(ctx context.Context, idOrAlias string) (Collection, error)
+}
+
+// Content is what is in collections.
+type Content interface {
 	// Objects returns a page of a collection that Collection returned with CanRead.
 	Objects(ctx context.Context, collectionID string, q store.Query) (store.Page, error)
 	// Add stores objects in a collection with CanWrite, all or none; durable on
 	// return. The outcomes are in the order of the objects.
 	Add(ctx context.Context, collectionID string, objects []stix.Object) ([]store.Outcome, error)
+	// Delete deletes from a collection with CanRead and CanWrite what the query
+	// selects, which names one id, whatever its Limit. It returns the number of records;
+	// durable on return. After an error a part may be gone: repeating is safe.
+	Delete(ctx context.Context, collectionID string, q store.Query) (int, error)
 }
 
 // Options of a Handler.
@@ -98,54 +114,11 @@ func NewHandler(o Options) http.Handler {
 	return &handler{Options: o, statuses: newStatuses(), slots: newSlots(), metrics: newMetrics(o.Registry, o.Port)}
 }
 
-// call is a request on its way to its endpoint.
-type call struct {
-	*http.Request
-	caller string
-	// id is the variable part of the path.
-	id string
-}
-
-// endpoint is one resource with its methods.
-type endpoint struct {
-	name      string
-	get, post func(w http.ResponseWriter, c *call) error
-}
-
-// route finds the endpoint of a path. Every TAXII path ends with a slash (TAXII
-// 2.1 section 1.6.3).
-func (h *handler) route(path string) (e endpoint, id string) {
-	rest, ok := strings.CutPrefix(path, "/taxii2/")
-	if !ok || rest != "" && !strings.HasSuffix(rest, "/") {
-		return endpoint{}, ""
-	}
-	parts := strings.Split(strings.TrimSuffix(rest, "/"), "/")
-	switch {
-	case rest == "":
-		return endpoint{name: "discovery", get: h.discovery}, ""
-	case parts[0] != h.Root:
-		return endpoint{}, ""
-	case len(parts) == 1:
-		return endpoint{name: "root", get: h.apiRoot}, ""
-	case len(parts) == 3 && parts[1] == "status":
-		return endpoint{name: "status", get: h.status}, parts[2]
-	case parts[1] != "collections":
-		return endpoint{}, ""
-	case len(parts) == 2:
-		return endpoint{name: "collections", get: h.collections}, ""
-	case len(parts) == 3:
-		return endpoint{name: "collection", get: h.collection}, parts[2]
-	case len(parts) == 4 && parts[3] == "objects":
-		return endpoint{name: "objects", get: h.objects, post: h.add}, parts[2]
-	}
-	return endpoint{}, ""
-}
-
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e, id := h.route(r.URL.Path)
+	e, at := h.route(r.URL.Path)
 	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-	err := h.serve(seen, r, e, id)
+	err := h.serve(seen, r, e, at)
 	if err != nil {
 		h.answer(seen, r, e, err)
 	}
@@ -157,7 +130,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve checks in the order in which an answer gives least away: who asks, then
 // what for, then how.
-func (h *handler) serve(w http.ResponseWriter, r *http.Request, e endpoint, id string) error {
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, e endpoint, at place) error {
 	caller, err := h.Backend.Caller(r.Context())
 	if err != nil {
 		return err
@@ -165,22 +138,16 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, e endpoint, id s
 	if e.name == "" {
 		return NotFound()
 	}
-	act := e.get
-	switch {
-	case r.Method == http.MethodGet:
-	case r.Method == http.MethodPost && e.post != nil:
-		act = e.post
-	default:
+	act := e.methods()[r.Method]
+	if act == nil {
 		wrong := problem(http.StatusMethodNotAllowed, "Method not allowed", "this resource has no %s", brief(r.Method))
-		if wrong.allow = http.MethodGet; e.post != nil {
-			wrong.allow += ", " + http.MethodPost
-		}
+		wrong.allow = strings.Join(slices.Sorted(maps.Keys(e.methods())), ", ")
 		return wrong
 	}
 	if !accepts(r.Header) {
 		return problem(http.StatusNotAcceptable, "Media type not available", "send the header Accept: %s", MediaType)
 	}
-	return act(w, &call{Request: r, caller: caller, id: id})
+	return act(w, &call{Request: r, caller: caller, place: at})
 }
 
 // answer sends an error, unless an answer is on its way already.
@@ -265,7 +232,7 @@ func (h *handler) collections(w http.ResponseWriter, c *call) error {
 }
 
 func (h *handler) collection(w http.ResponseWriter, c *call) error {
-	one, err := h.Backend.Collection(c.Context(), c.id)
+	one, err := h.Backend.Collection(c.Context(), c.collection)
 	if err != nil {
 		return err
 	}
@@ -273,7 +240,7 @@ func (h *handler) collection(w http.ResponseWriter, c *call) error {
 }
 
 func (h *handler) status(w http.ResponseWriter, c *call) error {
-	s, ok := h.statuses.get(c.caller, c.id)
+	s, ok := h.statuses.get(c.caller, c.status)
 	if !ok {
 		return NotFound()
 	}

@@ -3,7 +3,12 @@
 
 package taxii
 
-import "time"
+import (
+	"time"
+
+	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/store"
+)
 
 // TimeFormat is that of every TAXII timestamp: RFC 3339, UTC, microseconds
 // (TAXII 2.1 section 3.1).
@@ -44,6 +49,46 @@ type Collection struct {
 // Collections is a list of them (TAXII 2.1 section 5.1).
 type Collections struct {
 	Collections []Collection `json:"collections,omitempty"`
+}
+
+// Manifest is a page of records without content (TAXII 2.1 section 5.3). Next is
+// beyond the standard, which forgot it.
+type Manifest struct {
+	More    bool             `json:"more,omitempty"`
+	Next    string           `json:"next,omitempty"`
+	Objects []ManifestRecord `json:"objects,omitempty"`
+}
+
+// ManifestRecord is about one version of an object.
+type ManifestRecord struct {
+	ID        string `json:"id"`
+	DateAdded string `json:"date_added"`
+	Version   string `json:"version"`
+	MediaType string `json:"media_type,omitempty"`
+}
+
+// VersionList is a page of an object's versions, by date added (TAXII 2.1 section
+// 5.8). Next as in Manifest.
+type VersionList struct {
+	More     bool     `json:"more,omitempty"`
+	Next     string   `json:"next,omitempty"`
+	Versions []string `json:"versions,omitempty"`
+}
+
+// versionOf is a record's version as TAXII counts it: when it was added, if the
+// object has none.
+func versionOf(r store.Record) time.Time {
+	if r.Version.IsZero() {
+		return r.DateAdded
+	}
+	return r.Version
+}
+
+func mediaTypeOf(r store.Record) string {
+	if r.SpecVersion == stix.Spec20 {
+		return "application/stix+json;version=2.0"
+	}
+	return MediaTypeSTIX
 }
 
 // The states of a status.

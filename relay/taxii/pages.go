@@ -1,0 +1,190 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package taxii
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// objects serves a page of objects (TAXII 2.1 section 5.4).
+func (h *handler) objects(w http.ResponseWriter, c *call) error {
+	return h.list(w, c, ofObjects, h.sendObjects)
+}
+
+// object serves a page of the versions of one object, whole (TAXII 2.1 section 5.6).
+func (h *handler) object(w http.ResponseWriter, c *call) error {
+	return h.list(w, c, ofObject, h.sendObjects)
+}
+
+// manifest serves a page of what can be said of objects without their content
+// (TAXII 2.1 section 5.3).
+func (h *handler) manifest(w http.ResponseWriter, c *call) error {
+	return h.list(w, c, ofManifest, func(w http.ResponseWriter, p page) error {
+		m := Manifest{More: p.next != "", Next: p.next}
+		for _, r := range p.records {
+			m.Objects = append(m.Objects, ManifestRecord{
+				ID: r.ID, DateAdded: FormatTime(r.DateAdded), Version: FormatTime(versionOf(r)), MediaType: mediaTypeOf(r),
+			})
+		}
+		p.dates(w)
+		return sendJSON(w, http.StatusOK, m)
+	})
+}
+
+// versions serves a page of the versions that an object has (TAXII 2.1 section 5.8).
+func (h *handler) versions(w http.ResponseWriter, c *call) error {
+	return h.list(w, c, ofVersions, func(w http.ResponseWriter, p page) error {
+		v := VersionList{More: p.next != "", Next: p.next}
+		told := map[string]bool{} // two sources of an export may have the same version
+		for _, r := range p.records {
+			if text := FormatTime(versionOf(r)); !told[text] {
+				told[text] = true
+				v.Versions = append(v.Versions, text)
+			}
+		}
+		p.dates(w)
+		return sendJSON(w, http.StatusOK, v)
+	})
+}
+
+func (h *handler) sendObjects(w http.ResponseWriter, p page) error {
+	p.envelope(w)
+	h.metrics.served.Add(float64(len(p.records)))
+	return nil
+}
+
+// list answers a GET that has pages: it collects the page and gives it to write.
+func (h *handler) list(w http.ResponseWriter, c *call, s scope, write func(http.ResponseWriter, page) error) error {
+	col, err := h.Backend.Collection(c.Context(), c.collection)
+	if err != nil {
+		return err
+	}
+	if !col.CanRead {
+		return Forbidden("this collection can be written, not read")
+	}
+	q, err := readQuery(c, s, col.ID)
+	if err != nil {
+		return err
+	}
+	release, err := h.slots.take(c.caller)
+	if err != nil {
+		return err
+	}
+	// The slot is held until the page is written: until then it is in memory.
+	defer release()
+	p, err := h.page(c.Context(), col.ID, q)
+	if err != nil {
+		return err
+	}
+	if c.object != "" && len(p.records) == 0 {
+		if err := h.exists(c.Context(), col.ID, c.object); err != nil {
+			return err
+		}
+	}
+	return write(w, p)
+}
+
+// readQuery reads the filters of a request, and the object that its path names.
+func readQuery(c *call, s scope, collectionID string) (store.Query, error) {
+	values, err := url.ParseQuery(c.URL.RawQuery)
+	if err != nil {
+		return store.Query{}, problem(http.StatusBadRequest, "Wrong query", "the query of the URL is not well-formed")
+	}
+	if c.object == "" {
+		return parseQuery(values, s, collectionID, nil)
+	}
+	if _, ok := stix.SplitID(c.object); !ok {
+		return store.Query{}, NotFound()
+	}
+	return parseQuery(values, s, collectionID, []string{c.object})
+}
+
+// exists is NotFound for an object of which the caller may see no version at all.
+func (h *handler) exists(ctx context.Context, collection, object string) error {
+	got, err := h.Backend.Objects(ctx, collection, store.Query{IDs: []string{object}, NoContent: true, Limit: 1})
+	if err == nil && len(got.Records) == 0 {
+		return NotFound()
+	}
+	return err
+}
+
+// page is an answer before it is written.
+type page struct {
+	records []store.Record
+	next    string
+	// size is that of the records' content.
+	size int
+}
+
+// page collects records until the limit or the size is reached.
+func (h *handler) page(ctx context.Context, collection string, q store.Query) (page, error) {
+	var p page
+	limit, rest := q.Limit, q
+	for {
+		rest.Limit = limit - len(p.records)
+		got, err := h.Backend.Objects(ctx, collection, rest)
+		if err != nil {
+			return page{}, err
+		}
+		for i, r := range got.Records {
+			p.records = append(p.records, r)
+			p.size += len(r.Raw)
+			if p.size >= MaxPageBytes && (i+1 < len(got.Records) || got.Next != 0) {
+				p.next = encodeCursor(collection, q, r.DateAdded.UnixMicro())
+				return p, nil
+			}
+		}
+		if got.Next == 0 || len(got.Records) == 0 {
+			return p, nil
+		}
+		if len(p.records) >= limit {
+			p.next = encodeCursor(collection, q, got.Next)
+			return p, nil
+		}
+		rest.After = got.Next
+	}
+}
+
+// dates sets the headers that say when the first and the last record of the page
+// were added (TAXII 2.1 section 3.4).
+func (p page) dates(w http.ResponseWriter) {
+	if len(p.records) > 0 {
+		w.Header().Set("X-TAXII-Date-Added-First", FormatTime(p.records[0].DateAdded))
+		w.Header().Set("X-TAXII-Date-Added-Last", FormatTime(p.records[len(p.records)-1].DateAdded))
+	}
+}
+
+// envelope sends the page (TAXII 2.1 section 3.7); the objects go out as the
+// bytes that came in. An error of writing is the client's trouble.
+func (p page) envelope(w http.ResponseWriter) {
+	if len(p.records) == 0 {
+		send(w, http.StatusOK, []byte("{}"))
+		return
+	}
+	begin, end := `{"objects":[`, `]}`
+	if p.next != "" {
+		begin = `{"more":true,"next":"` + p.next + `","objects":[`
+	}
+	header(w, len(begin)+p.size+len(p.records)-1+len(end))
+	p.dates(w)
+	w.WriteHeader(http.StatusOK)
+	_, err := io.WriteString(w, begin)
+	for i, r := range p.records {
+		if err == nil && i > 0 {
+			_, err = io.WriteString(w, ",")
+		}
+		if err == nil {
+			_, err = w.Write(r.Raw)
+		}
+	}
+	if err == nil {
+		_, _ = io.WriteString(w, end)
+	}
+}
