@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/internal/card"
+	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/test/scenario"
 )
 
@@ -85,7 +88,7 @@ func readBack(t *testing.T, p *scenario.Party, collection string, want map[strin
 	client, err := p.PlainHTTP(t.Context(), dial)
 	must(t, err)
 	defer client.CloseIdleConnections()
-	got, err := scenario.ReadTAXII(within(t, patience), client, collection)
+	got, err := scenario.ReadTAXII(within(t, patience), client, scenario.LocalRoot, collection)
 	must(t, err)
 	for key, raw := range want {
 		switch read, there := got[key]; {
@@ -195,4 +198,39 @@ func TestAFeedOfObjectsThatMustStay(t *testing.T) {
 	push(t, alfa, "secrets.all", green...)
 	stored(t, bravo, "alfas-secrets", 1)
 	readBack(t, bravo, "alfas-secrets", byKey(t, green))
+}
+
+// A partner without certlink reads its feed with any TAXII client over mutual
+// TLS, with a certificate of its own CA, and sees nothing else.
+func TestAPartnerWithoutCertlink(t *testing.T) {
+	charlie := testca.New(t, "charlie.example")
+	addPeer(t, "charlie", charlie.TrustDomain, charlie.Bundle(), "")
+	for feed, peer := range map[string]string{"open": "charlie", "closed": bravo.Name} {
+		removeFeed(t, alfa, feed)
+		must(t, alfa.Export(t.Context(), feed, v1alpha1.TLPGreen, map[string]v1alpha1.TLPLevel{"own": ""}, peer))
+	}
+	green := scenario.Indicators("partner", "GREEN", 5)
+	push(t, alfa, "open.own", append(green, scenario.Indicators("partner", "RED", 2)...)...)
+	counts(t, alfa, "open", 5, map[string]int64{"TLPAboveCeiling: RED": 2})
+
+	local, err := alfa.Local(t.Context())
+	must(t, err)
+	ours, err := card.Parse([]byte(local.Status.Card))
+	must(t, err)
+	dial, closing, err := alfa.Forward(scenario.LinkPort)
+	must(t, err)
+	t.Cleanup(closing)
+	host, _, err := net.SplitHostPort(local.Status.Addresses[0])
+	must(t, err)
+	client, err := scenario.AnyClient(charlie.Leaf(t, testca.Leaf{Path: "/taxii"}).TLS(), []byte(ours.Bundle), host, dial)
+	must(t, err)
+	t.Cleanup(client.CloseIdleConnections)
+	got, err := scenario.ReadTAXII(within(t, patience), client, scenario.FeedsRoot, "open")
+	must(t, err)
+	if diff := cmp.Diff(byKey(t, green), got); diff != "" {
+		t.Errorf("what charlie reads (-want +got):\n%s", diff)
+	}
+	if _, err := scenario.ReadTAXII(within(t, patience), client, scenario.FeedsRoot, "closed"); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("reading a feed that is not for charlie gave %v, want 404", err)
+	}
 }

@@ -33,7 +33,7 @@ func down(reason string) scenario.Want {
 // what to do, and that our own side stays ready.
 func explained(t *testing.T, p *scenario.Party, peer string, want scenario.Want) {
 	t.Helper()
-	got, err := p.AwaitPeer(within(t, patience), peer, want)
+	got, err := p.AwaitPeer(within(t, patience), peer, append(scenario.True(v1alpha1.ConditionReady), want)...)
 	must(t, err)
 	for _, c := range got.Status.Conditions {
 		if c.Type == v1alpha1.ConditionConnected {
@@ -43,7 +43,6 @@ func explained(t *testing.T, p *scenario.Party, peer string, want scenario.Want)
 			}
 		}
 	}
-	must(t, scenario.All(got.Status.Conditions, got.Generation, scenario.True(v1alpha1.ConditionReady)...))
 }
 
 // trust replaces the bundle that p holds for other, and puts the right one back
@@ -116,6 +115,38 @@ func arrives(t *testing.T, client *relayclient.Client, id string) {
 	must(t, err)
 	_, err = bravo.CLI(within(t, patience), nil, "hotline", "ack", id)
 	must(t, err)
+}
+
+// Either side may revoke alone and at once; what the other sends stays with it.
+func TestRevokingAPeer(t *testing.T) {
+	connected(t)
+	state := func(ctx context.Context, to v1alpha1.PeerState) error {
+		return scenario.Change(ctx, bravo, alfa.Name, &v1alpha1.PeerCERT{}, func(p *v1alpha1.PeerCERT) { p.Spec.State = to })
+	}
+	client := desk(t, alfa)
+	cleanup(t, func(ctx context.Context) error { return state(ctx, v1alpha1.PeerActive) })
+	must(t, state(t.Context(), v1alpha1.PeerRevoked))
+	start := time.Now()
+	explained(t, bravo, alfa.Name, down(v1alpha1.ReasonRevoked))
+	explained(t, alfa, bravo.Name, down(v1alpha1.ReasonPeerRefusedUs))
+	t.Logf("alfa knows %.1fs after bravo revoked it", time.Since(start).Seconds())
+	sent, err := client.Send(within(t, patience), wire.SendRequest{Hotline: bravo.Name, Subject: "s", Text: "t", Officer: "e2e"})
+	must(t, err)
+	said, err := alfa.CLI(within(t, patience), nil, "status", "--check")
+	if err == nil {
+		t.Errorf("status --check is content:\n%s", said)
+	}
+	if m, err := client.Get(t.Context(), relayclient.Out, bravo.TrustDomain, sent.ID); err != nil || m.State != "Queued" {
+		t.Errorf("the message is %s (%v), want it queued", m.State, err)
+	}
+	must(t, state(t.Context(), v1alpha1.PeerActive))
+	connected(t)
+	arrives(t, client, sent.ID)
+	settled(t)
+	said, err = alfa.CLI(within(t, patience), nil, "status", "--check")
+	if err != nil {
+		t.Errorf("status --check is not content: %v\n%s", err, said)
+	}
 }
 
 func TestAnExpiredBundle(t *testing.T) {

@@ -78,9 +78,15 @@ func (p *Party) PlainHTTP(ctx context.Context, dial relayclient.DialFunc) (*http
 	if err != nil {
 		return nil, fmt.Errorf("reading the desk's certificate in %s: %w", p.Name, err)
 	}
+	return AnyClient(pair, data["ca.crt"], "localhost", dial)
+}
+
+// AnyClient returns an HTTP client over mutual TLS 1.3 that trusts a CA and
+// expects a name.
+func AnyClient(pair tls.Certificate, ca []byte, name string, dial relayclient.DialFunc) (*http.Client, error) {
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(data["ca.crt"]) {
-		return nil, fmt.Errorf("reading the CA of %s: no certificate is in it", p.Name)
+	if !roots.AppendCertsFromPEM(ca) {
+		return nil, errors.New("reading a CA: no certificate is in it")
 	}
 	return &http.Client{
 		Timeout: time.Minute,
@@ -90,7 +96,7 @@ func (p *Party) PlainHTTP(ctx context.Context, dial relayclient.DialFunc) (*http
 				MinVersion:   tls.VersionTLS13,
 				Certificates: []tls.Certificate{pair},
 				RootCAs:      roots,
-				ServerName:   "localhost",
+				ServerName:   name,
 			},
 		},
 	}, nil
@@ -99,13 +105,19 @@ func (p *Party) PlainHTTP(ctx context.Context, dial relayclient.DialFunc) (*http
 // maxBody bounds what is read of an answer.
 const maxBody = 64 << 20
 
-// ReadTAXII reads all objects of a collection of the local port with nothing but
-// an HTTP client, following next, and returns them byte for byte by id.
-func ReadTAXII(ctx context.Context, client *http.Client, collection string) (map[string]json.RawMessage, error) {
+// The API roots of a relay.
+const (
+	LocalRoot = "https://localhost/taxii2/local/" // on the local port
+	FeedsRoot = "https://localhost/taxii2/feeds/" // on the link port
+)
+
+// ReadTAXII reads all objects of a collection with nothing but an HTTP client,
+// following next, and returns them byte for byte by id and version.
+func ReadTAXII(ctx context.Context, client *http.Client, root, collection string) (map[string]json.RawMessage, error) {
 	objects := map[string]json.RawMessage{}
 	next := ""
 	for {
-		target := "https://localhost/taxii2/local/collections/" + url.PathEscape(collection) + "/objects/"
+		target := root + "collections/" + url.PathEscape(collection) + "/objects/"
 		if next != "" {
 			target += "?next=" + url.QueryEscape(next)
 		}
