@@ -39,6 +39,8 @@ type material struct {
 	fact status.Fact
 	// deployable: the relay and the operator have what they need to begin.
 	deployable bool
+	// readable: the operator has what it needs to read the report of a relay.
+	readable bool
 	// authorities are the CA certificates of all of them.
 	authorities []*x509.Certificate
 	// notAfter is the earliest end of validity; zero when there is nothing.
@@ -70,8 +72,11 @@ func judge(all []issued, issuerFault string, now time.Time) material {
 			digest.Write(c.secret.Data[caKey])
 		}
 		chain, roots := parse(c.secret.Data[corev1.TLSCertKey]), parse(c.secret.Data[caKey])
-		if c.path == "/relay" {
+		switch c.path {
+		case "/relay":
 			m.serial = chain[0].SerialNumber.Text(16)
+		case "/operator":
+			m.readable = true
 		}
 		for _, cert := range append(chain, roots...) {
 			if m.notAfter.IsZero() || cert.NotAfter.Before(m.notAfter) {

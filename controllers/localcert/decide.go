@@ -4,8 +4,6 @@
 package localcert
 
 import (
-	"bytes"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -56,8 +54,8 @@ func (o Options) decide(l *v1alpha1.LocalCERT, s *seen, now time.Time) (*plan, e
 	if err := p.build(l, o, s, file); err != nil {
 		return nil, err
 	}
-	if p.material.deployable {
-		p.target = o.target(l, s.certificates)
+	if p.material.deployable || p.material.readable && s.statefulSet != nil {
+		p.target = o.target(l, p.material, s.certificates)
 	}
 	return p, nil
 }
@@ -124,28 +122,19 @@ func hosts(endpoints []v1alpha1.Endpoint) []string {
 
 // target of the report. Every CA of ours counts, so that the report can be read
 // while one replaces another.
-func (o Options) target(l *v1alpha1.LocalCERT, all []issued) *reports.Target {
+func (o Options) target(l *v1alpha1.LocalCERT, m material, all []issued) *reports.Target {
 	t := &reports.Target{
 		LocalCERT:   l.Name,
 		ServerName:  manifest.LocalServerName(l),
 		Address:     o.Address(l),
 		TrustDomain: l.Spec.Identity.TrustDomain,
+		RootsPEM:    []byte(card.Bundle(m.authorities)),
 	}
-	seen := map[string]bool{}
-	var roots bytes.Buffer
 	for _, c := range all {
-		if c.path == "/operator" {
+		if c.path == "/operator" && c.secret != nil {
 			t.CertificatePEM = c.secret.Data[corev1.TLSCertKey]
 			t.KeyPEM = c.secret.Data[corev1.TLSPrivateKeyKey]
 		}
-		for _, root := range parse(c.secret.Data[caKey]) {
-			if !seen[string(root.Raw)] {
-				seen[string(root.Raw)] = true
-				// Writing to a buffer cannot fail, and the block has no headers.
-				_ = pem.Encode(&roots, &pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})
-			}
-		}
 	}
-	t.RootsPEM = roots.Bytes()
 	return t
 }

@@ -77,6 +77,14 @@ func TestDecide(t *testing.T) {
 			t.Errorf("it would go: %v", kinds(p))
 		}
 	})
+	t.Run("its_report_is_read_though_another_certificate_is_bad", func(t *testing.T) {
+		s := issuedAll(t)
+		s.statefulSet = &appsv1.StatefulSet{}
+		s.certificates[4].secret = nil // the desk's
+		if p := decided(t, local(), s); p.target == nil || len(p.target.RootsPEM) == 0 {
+			t.Errorf("a new operator would say that it does not run: %+v", p.material.fact)
+		}
+	})
 	t.Run("a_given_issuer_needs_no_CA_of_our_own", func(t *testing.T) {
 		l := local()
 		l.Spec.IssuerRef = &v1alpha1.IssuerReference{Name: "national", Kind: "ClusterIssuer"}
