@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -146,40 +145,30 @@ func clientRole(state tls.ConnectionState) (string, error) {
 	return string(role), nil
 }
 
-type sessionKey struct{}
+type connKey struct{}
 
-// session is an authenticated connection.
-type session struct {
-	*gate.Conn
-	// verified is the snapshot under which the client was last verified; nil at first.
-	verified atomic.Pointer[identity.Snapshot]
-}
-
-// connected puts the session into the context of a connection's requests.
+// connected puts the connection into the context of its requests.
 func connected(ctx context.Context, conn net.Conn) context.Context {
 	authenticated, ok := conn.(*gate.Conn)
 	if !ok {
 		return ctx // and so nobody
 	}
-	return context.WithValue(ctx, sessionKey{}, &session{Conn: authenticated})
+	return context.WithValue(ctx, connKey{}, authenticated)
 }
 
-// admit gives a request its role. A client that was verified under an older
-// snapshot is verified again: its CA may have been replaced since.
+// admit gives a request its role. The client is verified for each request: since
+// the handshake its certificate may have ended, or its CA may have been replaced.
 func (s *Server) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, ok := r.Context().Value(sessionKey{}).(*session)
+		c, ok := r.Context().Value(connKey{}).(*gate.Conn)
 		if !ok {
 			problem.Write(w, http.StatusForbidden, "the connection has no identity")
 			return
 		}
-		if now := s.cfg.Identity.Current(); c.verified.Load() != now {
-			if _, err := now.VerifyLocal(c.State.PeerCertificates); err != nil {
-				w.Header().Set("Connection", "close")
-				problem.Write(w, http.StatusForbidden, err.Error())
-				return
-			}
-			c.verified.Store(now)
+		if _, err := s.cfg.Identity.Current().VerifyLocal(c.State.PeerCertificates); err != nil {
+			w.Header().Set("Connection", "close")
+			problem.Write(w, http.StatusForbidden, err.Error())
+			return
 		}
 		next.ServeHTTP(w, r.WithContext(access.WithRole(r.Context(), access.Role(c.Client))))
 	})

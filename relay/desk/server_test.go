@@ -122,6 +122,27 @@ func TestAClientOfAReplacedCAIsSentAway(t *testing.T) {
 	}
 }
 
+func TestAClientWhoseCertificateEndsIsSentAway(t *testing.T) {
+	ca := testca.New(t, "alfa.example")
+	address, _, _ := serve(t, ca)
+	client := newClient(t, ca, ca.Leaf(t, testca.Leaf{Path: "/desk", NotAfter: time.Now().Add(2 * time.Second)}))
+	if got, err := request(t, client, address); got != "desk" {
+		t.Fatalf("role %q, %v", got, err)
+	}
+	deadline := time.After(10 * time.Second)
+	for {
+		got, err := request(t, client, address)
+		if err != nil || strings.Contains(got, "403") {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("over the open connection: %s", got)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 func newClient(t *testing.T, server *testca.CA, pair testca.Pair) *http.Client {
 	t.Helper()
 	roots := x509.NewCertPool()
