@@ -6,7 +6,8 @@ package link
 import (
 	"crypto/tls"
 	"errors"
-	"sync/atomic"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/certlink/certlink/relay/report"
@@ -26,15 +27,27 @@ func facts(state tls.ConnectionState) report.TLS {
 	return f
 }
 
-// sometimes lets one call through in each interval.
+// sometimes lets one call through in each interval, for each key.
 type sometimes struct {
 	every time.Duration
-	last  atomic.Int64 // nanoseconds
+
+	mu   sync.Mutex // guards what follows
+	last map[string]time.Time
 }
 
-func newSometimes(every time.Duration) *sometimes { return &sometimes{every: every} }
+func newSometimes(every time.Duration) *sometimes {
+	return &sometimes{every: every, last: map[string]time.Time{}}
+}
 
-func (s *sometimes) now() bool {
-	now, last := time.Now().UnixNano(), s.last.Load()
-	return now-last >= s.every.Nanoseconds() && s.last.CompareAndSwap(last, now)
+// now tells whether it is the key's time. Keys whose interval is over are forgotten.
+func (s *sometimes) now(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(s.last, func(_ string, last time.Time) bool { return now.Sub(last) >= s.every })
+	if _, early := s.last[key]; early {
+		return false
+	}
+	s.last[key] = now
+	return true
 }

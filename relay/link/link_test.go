@@ -272,3 +272,23 @@ func TestALeafThatIsNoRelayMayOnlyReadFeeds(t *testing.T) {
 		t.Errorf("peer %+v", peer)
 	}
 }
+
+func TestAStrangerDoesNotHideWhyAPeerIsRefused(t *testing.T) {
+	alfa, bravo := meet(t)
+	charlie := newSide(t, "charlie")
+	charlie.knows(t, "alfa", alfa)
+	alfa.change(t, func(p *config.Peer) { p.Bundle = testca.New(t, "bravo.example").Bundle() })
+	for _, from := range []*side{charlie, bravo} {
+		if resp, err := get(t, from.dialer.Client("alfa.example", link.Feed), "https://alfa.example/taxii2/"); err == nil {
+			t.Fatalf("status %d, want a refusal", resp.StatusCode)
+		}
+	}
+	select {
+	case got := <-alfa.refused:
+		if got != "bravo.example "+string(report.CauseUntrusted) {
+			t.Errorf("told %q", got)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("nobody was told why bravo is refused")
+	}
+}

@@ -34,7 +34,7 @@ type ServerConfig struct {
 	// Handlers serve the classes; a class without one answers 404.
 	Handlers map[Class]http.Handler
 	// Refused is told of a handshake in which someone claimed, without proof, to
-	// be the peer of this trust domain; at most once a second. May be nil.
+	// be the peer of this trust domain; at most once a second for each. May be nil.
 	Refused func(trustDomain string, cause report.Cause, message string)
 	// Log is required.
 	Log *slog.Logger
@@ -160,11 +160,16 @@ func (s *Server) keepChecking(ctx context.Context) {
 // turnedAway tells of a refused handshake, seldom, because anyone can cause it.
 func (s *Server) turnedAway(remote net.Addr, err error) {
 	claim, ok := errors.AsType[*identity.VerifyError](err)
-	if !ok || !s.refused.now() {
+	if !ok {
+		return
+	}
+	// Names that we do not know share one turn, so that they cannot take a peer's.
+	peer, known := s.cfg.Identity.Current().Peer(claim.TrustDomain)
+	if !s.refused.now(peer.TrustDomain) {
 		return
 	}
 	s.cfg.Log.Info("connection refused", "remote", remote.String(), "claimed", claim.TrustDomain, "reason", claim.Reason)
-	if _, known := s.cfg.Identity.Current().Peer(claim.TrustDomain); known && s.cfg.Refused != nil {
+	if known && s.cfg.Refused != nil {
 		s.cfg.Refused(claim.TrustDomain, claim.Cause, claim.Reason)
 	}
 }
