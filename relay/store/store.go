@@ -129,7 +129,8 @@ const (
 )
 
 // Page is a part of a selection, ascending by DateAdded. Whether more follows is
-// told by Next alone: a page may be shorter than Limit.
+// told by Next alone: a page may be shorter than Limit, and of a query that selects
+// few of many records even empty.
 type Page struct {
 	Records []Record
 	// Next continues the selection when put into Query.After; zero at the end.

@@ -123,11 +123,15 @@ type page struct {
 	size int
 }
 
-// page collects records until the limit or the size is reached.
+// maxReads is how often a page asks the Backend. A page that selects few of many
+// records ends there, shorter than its limit or even empty, and its cursor goes on.
+const maxReads = 20
+
+// page collects records until the limit, the size or maxReads is reached.
 func (h *handler) page(ctx context.Context, collection string, q store.Query) (page, error) {
 	var p page
 	limit, rest := q.Limit, q
-	for {
+	for reads := 1; ; reads++ {
 		rest.Limit = limit - len(p.records)
 		got, err := h.Backend.Objects(ctx, collection, rest)
 		if err != nil {
@@ -141,10 +145,10 @@ func (h *handler) page(ctx context.Context, collection string, q store.Query) (p
 				return p, nil
 			}
 		}
-		if got.Next == 0 || len(got.Records) == 0 {
+		if got.Next == 0 {
 			return p, nil
 		}
-		if len(p.records) >= limit {
+		if len(p.records) >= limit || reads == maxReads {
 			p.next = encodeCursor(collection, q, got.Next)
 			return p, nil
 		}
@@ -164,8 +168,12 @@ func (p page) dates(w http.ResponseWriter) {
 // envelope sends the page (TAXII 2.1 section 3.7); the objects go out as the
 // bytes that came in. An error of writing is the client's trouble.
 func (p page) envelope(w http.ResponseWriter) {
-	if len(p.records) == 0 {
+	switch {
+	case len(p.records) == 0 && p.next == "":
 		send(w, http.StatusOK, []byte("{}"))
+		return
+	case len(p.records) == 0:
+		send(w, http.StatusOK, []byte(`{"more":true,"next":"`+p.next+`"}`))
 		return
 	}
 	begin, end := `{"objects":[`, `]}`

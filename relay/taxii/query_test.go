@@ -4,8 +4,12 @@
 package taxii
 
 import (
+	"context"
 	"net/url"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -25,4 +29,32 @@ func FuzzQuery(f *testing.F) {
 			}
 		}
 	})
+}
+
+// sparse has one record far behind many that no query selects.
+type sparse struct {
+	fake
+	reads int
+}
+
+const farBehind = 3 * maxReads / 2
+
+func (s *sparse) Objects(_ context.Context, _ string, q store.Query) (store.Page, error) {
+	s.reads++
+	if q.After < farBehind {
+		return store.Page{Next: q.After + 1}, nil
+	}
+	return store.Page{Records: s.records}, nil
+}
+
+func TestAPageEndsThoughNothingWasFound(t *testing.T) {
+	s := &sparse{}
+	s.fill(t, 1)
+	h := NewHandler(Options{Root: "feeds", Title: "alfa", Backend: s})
+	if body := text(t, do(t, h, "GET", inBoth+"objects/?match[type]=url", "")); !strings.HasPrefix(body, `{"more":true,"next":"`) || strings.Contains(body, "objects") || s.reads != maxReads {
+		t.Errorf("after %d reads: %s", s.reads, body)
+	}
+	if got, pages := walk(t, h, "match[type]=url"); pages != 2 || !cmp.Equal(got, []string{urlObject(0)}) {
+		t.Errorf("%d pages with %v", pages, got)
+	}
 }

@@ -28,7 +28,7 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		if err != nil || c == nil {
 			return err
 		}
-		page, err := readPage(ctx, tx, c, q.Limit)
+		page, err := c.page(ctx, tx, q.Limit)
 		if err != nil {
 			return err
 		}

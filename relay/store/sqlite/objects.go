@@ -146,20 +146,26 @@ func (s *Store) ListObjects(ctx context.Context, collection string, q store.Quer
 		if err != nil || c == nil {
 			return err
 		}
-		page, err = readPage(ctx, tx, c, q.Limit)
+		page, err = c.page(ctx, tx, q.Limit)
 		return err
 	})
 	return page, err
 }
 
-// selectObjects makes the statement of a page of a collection, for readPage. It
-// is nil if nothing can match.
-func selectObjects(ctx context.Context, tx *sql.Tx, collection string, q store.Query) (*clause, error) {
+// selectObjects makes the statement of a page of a collection. It is nil if
+// nothing can match.
+func selectObjects(ctx context.Context, tx *sql.Tx, collection string, q store.Query) (*selection, error) {
 	id, err := wordID(ctx, tx, collection)
 	if err != nil || id == 0 {
 		return nil, err
 	}
-	c := new(clause)
+	end, err := walkEnd(ctx, tx, q, `SELECT seq FROM objects INDEXED BY objects_by_position WHERE collection = ? AND seq > ?
+		ORDER BY seq`, id, after(q))
+	if err != nil {
+		return nil, err
+	}
+	s := &selection{end: end}
+	c := &s.clause
 	c.add("SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, "+content(q)+", ? FROM objects o INDEXED BY ", collection)
 	if len(q.IDs) > 0 {
 		c.add("objects_by_version")
@@ -181,8 +187,11 @@ func selectObjects(ctx context.Context, tx *sql.Tx, collection string, q store.Q
 		position: "o.seq", theirs: "n.seq",
 		from: "objects n INDEXED BY objects_by_version WHERE n.collection = o.collection AND n.stix_id = o.stix_id",
 	}.narrow(c, q)
+	if end != 0 {
+		c.add(" AND o.seq <= ?", end)
+	}
 	c.add(" ORDER BY o.seq LIMIT ?", q.Limit+1)
-	return c, nil
+	return s, nil
 }
 
 // content is the column with the object, or nothing in its place.

@@ -194,7 +194,7 @@ func TestPlansOfPages(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				for _, c := range []*clause{list, view} {
+				for _, c := range []*selection{list, view} {
 					plan := explain(t, s, c.text.String(), c.args...)
 					sorts := strings.Contains(plan, "TEMP B-TREE")
 					if strings.Contains(plan, "SCAN") || sorts && len(q.IDs) == 0 || len(q.IDs) > 0 && strings.Contains(plan, "by_position") {
@@ -278,5 +278,61 @@ func until(t *testing.T, done func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("deadline passed")
 		}
+	}
+}
+
+// TestAPageLooksAtABoundedNumber: of many records one page looks at maxWalk, and the next goes on.
+func TestAPageLooksAtABoundedNumber(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
+	v, in := store.View{Feed: "f", Peer: "bravo", Rule: "r"}, []string{"c"}
+	put := func(first, n int, typ string) {
+		t.Helper()
+		batch := make([]store.Object, n)
+		for i := range batch {
+			batch[i] = store.Object{ID: fmt.Sprintf("%s--%d", typ, first+i), Type: typ, SpecVersion: "2.1", Raw: []byte("x")}
+		}
+		if _, err := s.PutObjects(t.Context(), "c", batch, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decide := func(rule string, n int) {
+		t.Helper()
+		v.Rule = rule
+		found, err := s.Undecided(t.Context(), v, in, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decisions := make([]store.Decision, len(found))
+		for i, r := range found {
+			decisions[i] = store.Decision{Seq: r.Seq, Share: true, Reason: "Allowed"}
+		}
+		if err := s.Decide(t.Context(), v, decisions); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(0, maxWalk, "many")
+	put(maxWalk, maxWalk/2, "many")
+	put(0, 2, "few")
+	decide("r", maxWalk)
+	decide("r", maxWalk)
+	q := store.Query{Types: []string{"few"}, Limit: 10}
+	for name, list := range map[string]func(store.Query) (store.Page, error){
+		"collection": func(q store.Query) (store.Page, error) { return s.ListObjects(t.Context(), "c", q) },
+		"view":       func(q store.Query) (store.Page, error) { return s.ListView(t.Context(), v, in, q) },
+	} {
+		first, err := list(q)
+		if err != nil || len(first.Records) != 0 || first.Next == 0 {
+			t.Fatalf("first page of the %s = %d records, next %d, %v", name, len(first.Records), first.Next, err)
+		}
+		rest := q
+		rest.After = first.Next
+		if second, err := list(rest); err != nil || len(second.Records) != 2 || second.Next != 0 {
+			t.Errorf("second page of the %s = %d records, next %d, %v", name, len(second.Records), second.Next, err)
+		}
+	}
+	// While records wait for a new rule, no page leads behind them.
+	decide("new", 10)
+	if page, err := s.ListView(t.Context(), v, in, q); err != nil || len(page.Records) != 0 || page.Next != 0 {
+		t.Errorf("under the new rule = %d records, next %d, %v", len(page.Records), page.Next, err)
 	}
 }

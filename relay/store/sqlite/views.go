@@ -97,15 +97,15 @@ func (s *Store) ListView(ctx context.Context, v store.View, collections []string
 		if err != nil || c == nil {
 			return err
 		}
-		page, err = readPage(ctx, tx, c, q.Limit)
+		page, err = c.page(ctx, tx, q.Limit)
 		return err
 	})
 	return page, err
 }
 
-// selectView makes the statement of a page of a view, for readPage. It is nil if
-// nothing can match.
-func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []string, q store.Query) (*clause, error) {
+// selectView makes the statement of a page of a view. It is nil if nothing can
+// match.
+func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []string, q store.Query) (*selection, error) {
 	l, err := findLens(ctx, tx, v, collections)
 	if err != nil || l.view == 0 || l.rule == 0 || len(l.collections) == 0 {
 		return nil, err
@@ -114,7 +114,16 @@ func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []str
 	if err != nil {
 		return nil, err
 	}
-	c := new(clause)
+	walk, err := walkEnd(ctx, tx, q, `SELECT added FROM decisions INDEXED BY decisions_shared WHERE view = ? AND share = 1 AND added > ?
+		ORDER BY added`, l.view, after(q))
+	if err != nil {
+		return nil, err
+	}
+	if end != 0 && walk >= end {
+		walk = 0 // the selection ends before that
+	}
+	s := &selection{end: walk}
+	c := &s.clause
 	c.add("SELECT o.seq, d.added, o.stix_id, o.version, t.word, o.spec, " + content(q) + ", n.word FROM ")
 	// The order of the joins is the order of the search: by id when there are ids, else along the view's positions.
 	if len(q.IDs) > 0 {
@@ -136,8 +145,11 @@ func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []str
 		in(c, "d.type", types)
 	}
 	l.siblings(end).narrow(c, q)
+	if walk != 0 {
+		c.add(" AND d.added <= ?", walk)
+	}
 	c.add(" ORDER BY d.added LIMIT ?", q.Limit+1)
-	return c, nil
+	return s, nil
 }
 
 // shown adds that a row of decisions lets its record be seen; end is what
