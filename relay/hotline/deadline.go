@@ -92,6 +92,7 @@ func (e *Engine) ReportHotlines(ctx context.Context) ([]report.Hotline, error) {
 			return nil, err
 		}
 		hotline, peer := l.settings()
+		e.metrics.missing(hotline.Name, counts.Gaps)
 		hotlines = append(hotlines, report.Hotline{
 			Name: hotline.Name, Peer: peer.Name,
 			Queued: counts.Queued, OverdueReceipts: o.receipts, OverdueAcknowledgements: o.acknowledgements,

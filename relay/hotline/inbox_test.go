@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
@@ -59,6 +61,22 @@ func post(t *testing.T, w *world, peer access.Peer, contentType string, body []b
 var alfaRelay = access.Peer{Name: "alfa", TrustDomain: "alfa.example", State: config.Active, Relay: true}
 
 func TestInbox(t *testing.T) {
+	bubble(t, "counts_the_serials_that_are_missing", func(t *testing.T, w *world) {
+		for _, step := range []struct {
+			serial  int64
+			missing float64
+		}{{4, 3}, {2, 2}, {1, 1}, {3, 0}} {
+			p := payload("alfa.example", "bravo.example")
+			p.ID, p.Serial = ulidFor(0, int(step.serial)), step.serial
+			if answer := post(t, w, alfaRelay, ContentType, signed(t, w.alfa.who(), mustJSON(t, p))); answer.Code != http.StatusCreated {
+				t.Fatalf("answer is %d %s", answer.Code, answer.Body)
+			}
+			name := w.bravo.report().Name
+			if got := testutil.ToFloat64(w.bravo.engine().metrics.absent.WithLabelValues(name)); got != step.missing {
+				t.Errorf("%v are missing after serial %d, want %v", got, step.serial, step.missing)
+			}
+		}
+	})
 	bubble(t, "stores_then_answers_with_a_receipt_and_repeats_it", func(t *testing.T, w *world) {
 		p := payload("alfa.example", "bravo.example")
 		body := signed(t, w.alfa.who(), mustJSON(t, p))

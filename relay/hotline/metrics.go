@@ -13,6 +13,7 @@ import (
 // which is one of four in messages of ours.
 type metrics struct {
 	waiting   *prometheus.GaugeVec
+	absent    *prometheus.GaugeVec
 	arrived   *prometheus.CounterVec
 	sent      *prometheus.CounterVec
 	sentAgain *prometheus.CounterVec
@@ -25,10 +26,12 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	counter := func(name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, []string{label})
 	}
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, []string{label})
+	}
 	m := &metrics{
-		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "queued_messages", Help: "Messages of ours without a verified receipt.",
-		}, []string{label}),
+		waiting:   gauge("queued_messages", "Messages of ours without a verified receipt."),
+		absent:    gauge("missing_messages", "Serials of the peer below its largest that have not arrived. One that stays is a loss."),
 		arrived:   counter("received_messages_total", "Messages of the peer that were stored, each once."),
 		sent:      counter("delivered_messages_total", "Messages of ours whose receipt was verified."),
 		sentAgain: counter("redeliveries_total", "Attempts to deliver a message again."),
@@ -42,7 +45,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.waiting, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds} {
+	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -51,9 +54,12 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) queued(hotline string, n int64) { m.waiting.WithLabelValues(hotline).Set(float64(n)) }
-func (m *metrics) received(hotline string)        { m.arrived.WithLabelValues(hotline).Inc() }
-func (m *metrics) redelivered(hotline string)     { m.sentAgain.WithLabelValues(hotline).Inc() }
-func (m *metrics) receiptRefused(hotline string)  { m.refused.WithLabelValues(hotline).Inc() }
+func (m *metrics) missing(hotline string, n int64) {
+	m.absent.WithLabelValues(hotline).Set(float64(n))
+}
+func (m *metrics) received(hotline string)       { m.arrived.WithLabelValues(hotline).Inc() }
+func (m *metrics) redelivered(hotline string)    { m.sentAgain.WithLabelValues(hotline).Inc() }
+func (m *metrics) receiptRefused(hotline string) { m.refused.WithLabelValues(hotline).Inc() }
 
 func (m *metrics) delivered(hotline, precedence string, after time.Duration) {
 	m.sent.WithLabelValues(hotline).Inc()
@@ -64,6 +70,7 @@ func (m *metrics) delivered(hotline, precedence string, after time.Duration) {
 func (m *metrics) forget(hotline string) {
 	labels := prometheus.Labels{"hotline": hotline}
 	m.waiting.DeletePartialMatch(labels)
+	m.absent.DeletePartialMatch(labels)
 	m.seconds.DeletePartialMatch(labels)
 	for _, c := range []*prometheus.CounterVec{m.arrived, m.sent, m.sentAgain, m.refused} {
 		c.DeletePartialMatch(labels)
