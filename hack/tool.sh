@@ -33,12 +33,19 @@ key=$({
 } | sha256sum | cut -c1-16)
 dir=${XDG_CACHE_HOME:-$HOME/.cache}/certlink/tools/$key
 tool=$dir/$name
-if [ -x "$tool" ]; then
-	echo "$tool"
-	exit
-fi
+there() {
+	if [ -x "$tool" ]; then
+		echo "$tool"
+		exit
+	fi
+}
+there
 
+# Two callers at once, as when two nations are installed: one builds, one waits.
 mkdir -p "$dir"
+exec 9>"$dir/$name.lock"
+flock 9
+there
 partial=$(mktemp "$tool.XXXXXX")
 trap 'rm -f "$partial"' EXIT
 echo "building $name once, into $dir" >&2
