@@ -25,6 +25,9 @@ type VerifyError struct {
 	Cause report.Cause
 	// TrustDomain that the leaf claims, "" when it claims none. It is not proven.
 	TrustDomain string
+	// Chains tells, with the cause Expired, that the chain would end in our bundle
+	// if it, and the bundle, were valid now: time is all that is wrong.
+	Chains bool
 	// Reason is one line for people: what is wrong, on which side, what to do.
 	Reason string
 	// Err is what verification said, if anything.
@@ -115,14 +118,14 @@ func (s *Snapshot) explain(chain []*x509.Certificate, id spiffeid.ID, peer confi
 	now := s.now()
 	for i, c := range chain {
 		if now.After(c.NotAfter) || now.Before(c.NotBefore) {
-			e.Cause = report.CauseExpired
+			e.Cause, e.Chains = report.CauseExpired, s.chains(chain, id)
 			e.Reason = fmt.Sprintf("certificate %d of the chain that %q shows is valid only from %s to %s: the peer must renew it, or one of the two clocks is wrong",
 				i+1, peer.TrustDomain, stamp(c.NotBefore), stamp(c.NotAfter))
 			return e
 		}
 	}
 	if bundle, ok := s.bundles.Get(id.TrustDomain()); ok && allExpired(s, bundle) {
-		e.Cause = report.CauseExpired
+		e.Cause, e.Chains = report.CauseExpired, s.chains(chain, id)
 		e.Reason = fmt.Sprintf("every CA certificate in our bundle for %q is outside its validity: get the peer's new card", peer.TrustDomain)
 		return e
 	}
@@ -132,6 +135,16 @@ func (s *Snapshot) explain(chain []*x509.Certificate, id spiffeid.ID, peer confi
 	}
 	e.Reason = fmt.Sprintf("the certificate of %q does not chain to our bundle for it: compare fingerprints, and correct our bundle or ask the peer to show the certificate of its own CA", peer.TrustDomain)
 	return e
+}
+
+// chains tells whether a chain that time refuses would be accepted otherwise.
+func (s *Snapshot) chains(chain []*x509.Certificate, id spiffeid.ID) bool {
+	bundle, ok := s.bundles.Get(id.TrustDomain())
+	if !ok {
+		return false
+	}
+	_, _, err := x509svid.Verify(chain, bundle, x509svid.WithTime(overlap(chain, bundle.X509Authorities())))
+	return err == nil
 }
 
 func allExpired(s *Snapshot, bundle *x509bundle.Bundle) bool {

@@ -94,7 +94,7 @@ func together(failures []*Error) error {
 
 // dial opens one connection to one address, or returns an *Error.
 func (d *Dialer) dial(ctx context.Context, network string, t target, address string) (net.Conn, error) {
-	conn, err := d.connect(ctx, network, t, address)
+	conn, err := d.connect(ctx, network, t, address, &Sighting{})
 	if err != nil {
 		d.dials.WithLabelValues("failed").Inc()
 		if ctx.Err() == nil {
@@ -107,7 +107,8 @@ func (d *Dialer) dial(ctx context.Context, network string, t target, address str
 	return conn, nil
 }
 
-func (d *Dialer) connect(ctx context.Context, network string, t target, address string) (*outbound, error) {
+// connect opens one connection, and notes what it saw on the way.
+func (d *Dialer) connect(ctx context.Context, network string, t target, address string, saw *Sighting) (*outbound, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("reading the address %q: %w", address, err)
@@ -123,7 +124,8 @@ func (d *Dialer) connect(ctx context.Context, network string, t target, address 
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, d.cfg.Identity.Current().LinkClient(t.trustDomain, host, string(t.class)))
+	saw.Remote = raw.RemoteAddr().String()
+	conn := tls.Client(raw, saw.noting(d.cfg.Identity.Current().LinkClient(t.trustDomain, host, string(t.class))))
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {

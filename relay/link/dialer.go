@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"reflect"
 	"sync"
@@ -87,8 +88,13 @@ func (d *Dialer) PathClient(trustDomain, address string) *http.Client {
 }
 
 func (d *Dialer) client(t target) *http.Client {
+	return d.over(t, func() (*http.Transport, error) { return d.transport(t) })
+}
+
+// over returns the client of a target over the connections of a transport.
+func (d *Dialer) over(t target, transport func() (*http.Transport, error)) *http.Client {
 	return &http.Client{
-		Transport:     &roundTripper{dialer: d, target: t},
+		Transport:     &roundTripper{dialer: d, target: t, transport: transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -170,15 +176,15 @@ func (d *Dialer) transport(t target) (*http.Transport, error) {
 	if old, ok := d.pools[t]; ok {
 		old.transport.CloseIdleConnections()
 	}
-	p := &pool{peer: peer, serial: now.LinkSerial(), transport: d.newTransport(t, peer)}
+	p := &pool{peer: peer, serial: now.LinkSerial(), transport: newTransport(t.class, d.dialer(t, peer))}
 	d.pools[t] = p
 	return p.transport, nil
 }
 
-func (d *Dialer) newTransport(t target, peer config.Peer) *http.Transport {
-	l := classes[t.class]
+func newTransport(class Class, dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
+	l := classes[class]
 	return &http.Transport{
-		DialTLSContext:         d.dialer(t, peer),
+		DialTLSContext:         dial,
 		DialContext:            refusePlain,
 		MaxIdleConns:           l.pool,
 		MaxIdleConnsPerHost:    l.pool,

@@ -18,6 +18,8 @@ import (
 type roundTripper struct {
 	dialer *Dialer
 	target target
+	// transport has the connections.
+	transport func() (*http.Transport, error)
 }
 
 // RoundTrip sends a request. An error is an *Error unless the request's own
@@ -27,7 +29,7 @@ func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &Error{Cause: report.CauseProtocol, Message: fmt.Sprintf(
 			"a request for %s://%s does not belong to the peer %q", req.URL.Scheme, req.URL.Host, rt.target.trustDomain)}
 	}
-	transport, err := rt.dialer.transport(rt.target)
+	transport, err := rt.transport()
 	if err != nil {
 		return nil, err
 	}
