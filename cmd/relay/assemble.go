@@ -8,7 +8,9 @@ import (
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
 
+	"github.com/certlink/certlink/relay/check"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/feed"
@@ -35,6 +37,7 @@ type relay struct {
 	identity *identity.Source
 	dialer   *link.Dialer
 	prober   *probe.Prober
+	checker  *check.Checker
 	hotline  *hotline.Engine
 	feeds    *feed.Engine
 	reporter *reporter.Reporter
@@ -54,6 +57,7 @@ func (r *relay) apply(cfg *config.Config) error {
 		return err
 	}
 	r.prober.Apply(cfg)
+	r.checker.Apply(cfg)
 	r.hotline.Apply(cfg)
 	r.feeds.Apply(cfg)
 	r.reporter.Changed()
@@ -88,6 +92,14 @@ func (r *relay) buildLink() (err error) {
 		Changed: r.changed,
 		Log:     r.log,
 		Metrics: r.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	r.checker, err = check.New(check.Config{
+		Bundles: func() x509bundle.Source { return r.identity.Current() },
+		Inspect: r.dialer.Inspect,
+		Ask:     r.prober.Ask,
 	})
 	return err
 }
@@ -148,9 +160,11 @@ func (r *relay) buildPorts() (err error) {
 	r.local, err = desk.NewServer(desk.ServerConfig{
 		Listener: r.ports.local,
 		Identity: r.identity,
-		Handler:  desk.NewHandler(desk.Parts{Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Log: r.log}),
-		Log:      r.log,
-		Metrics:  r.metrics,
+		Handler: desk.NewHandler(desk.Parts{
+			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Log: r.log,
+		}),
+		Log:     r.log,
+		Metrics: r.metrics,
 	})
 	return err
 }

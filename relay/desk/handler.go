@@ -50,6 +50,8 @@ type Parts struct {
 	Hotline Hotline
 	// TAXII answers everything below /taxii2/. Required.
 	TAXII http.Handler
+	// Checker looks at the link to a peer. Required.
+	Checker Checker
 	// Log is told of errors that the client is not. Required.
 	Log *slog.Logger
 }
@@ -57,7 +59,7 @@ type Parts struct {
 // NewHandler returns the handler of the local port. It judges by access.RoleFrom:
 // a request without a role gets nothing.
 func NewHandler(p Parts) http.Handler {
-	h := &handler{hotline: p.Hotline, log: p.Log}
+	h := &handler{hotline: p.Hotline, checker: p.Checker, log: p.Log}
 	mux := http.NewServeMux()
 	desk := []access.Role{access.RoleDesk}
 	all := []access.Role{access.RoleOperator, access.RoleDesk}
@@ -66,6 +68,7 @@ func NewHandler(p Parts) http.Handler {
 	mux.Handle("GET "+PathMessages, only(desk, h.reply(h.list)))
 	mux.Handle("GET "+PathMessage, only(desk, h.reply(h.get)))
 	mux.Handle("POST "+PathAcknowledge, only(desk, h.reply(h.acknowledge)))
+	mux.Handle("POST "+PathCheck, only(all, h.reply(h.check)))
 	mux.Handle("/taxii2/", only([]access.Role{access.RoleDesk, access.RoleTool}, p.TAXII))
 	mux.Handle("/", only(nil, nil))
 	return mux
@@ -90,6 +93,7 @@ func only(roles []access.Role, next http.Handler) http.Handler {
 
 type handler struct {
 	hotline Hotline
+	checker Checker
 	log     *slog.Logger
 }
 
@@ -197,6 +201,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		{errBody, http.StatusBadRequest, err.Error()},
 		{errLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than %d bytes", maxBody)},
 		{store.ErrNotFound, http.StatusNotFound, err.Error()},
+		{ErrBusy, http.StatusTooManyRequests, err.Error()},
 		{store.ErrConflict, http.StatusConflict, err.Error()},
 		{store.ErrFull, http.StatusInsufficientStorage, "the relay's storage is full: nothing was stored; make room and send again"},
 	} {

@@ -56,12 +56,19 @@ func (h *hotline) Get(_ context.Context, d store.Direction, peer, id string) (de
 	return desk.Message{ID: id}, h.err
 }
 
+// checker plays the one that looks at peers.
+type checker struct{ err error }
+
+func (c checker) Check(_ context.Context, peer string) (desk.Check, error) {
+	return desk.Check{Peer: peer}, c.err
+}
+
 func said(text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
 }
 
 func handler(h *hotline) http.Handler {
-	return desk.NewHandler(desk.Parts{Report: said("report"), Hotline: h, TAXII: said("taxii"), Log: slog.New(slog.DiscardHandler)})
+	return desk.NewHandler(desk.Parts{Report: said("report"), Hotline: h, TAXII: said("taxii"), Checker: checker{err: h.err}, Log: slog.New(slog.DiscardHandler)})
 }
 
 // call does a request in a role; "" is nobody.
@@ -87,6 +94,7 @@ func TestRolesMayDoWhatIsTheirs(t *testing.T) {
 		{http.MethodPost, "/hotline/messages", "{}", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 201, access.RoleTool: 403, "": 403}},
 		{http.MethodGet, "/hotline/messages/in/bravo/1", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 403, "": 403}},
 		{http.MethodPost, "/hotline/messages/in/bravo/1/acknowledgement", "{}", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 201, access.RoleTool: 403, "": 403}},
+		{http.MethodPost, "/check/bravo", "", map[access.Role]int{access.RoleOperator: 200, access.RoleDesk: 200, access.RoleTool: 403, "": 403}},
 		{http.MethodGet, "/taxii2/", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 200, "": 403}},
 		{http.MethodPost, "/taxii2/local/", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 200, "": 403}},
 		{http.MethodGet, "/else", "", map[access.Role]int{access.RoleOperator: 404, access.RoleDesk: 404, access.RoleTool: 404, "": 403}},
@@ -132,6 +140,17 @@ func TestErrorsBecomeProblems(t *testing.T) {
 				t.Errorf("content type %q", got)
 			}
 		})
+	}
+}
+
+func TestChecksAnswerWhatWasSeen(t *testing.T) {
+	w := call(t, handler(&hotline{}), access.RoleDesk, http.MethodPost, "/check/bravo", "")
+	var got desk.Check
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Peer != "bravo" {
+		t.Errorf("%d %s (%v)", w.Code, w.Body, err)
+	}
+	if w := call(t, handler(&hotline{err: fmt.Errorf("bravo: %w", desk.ErrBusy)}), access.RoleDesk, http.MethodPost, "/check/bravo", ""); w.Code != http.StatusTooManyRequests {
+		t.Errorf("a second check: %d", w.Code)
 	}
 }
 

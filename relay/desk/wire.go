@@ -9,8 +9,8 @@
 // Every request is authenticated by a client certificate of our own CA. What a
 // client may do follows from its SPIFFE ID:
 //
-//	spiffe://OURDOMAIN/operator  the report
-//	spiffe://OURDOMAIN/desk      the report, the hotline, local TAXII
+//	spiffe://OURDOMAIN/operator  the report, checks of peers
+//	spiffe://OURDOMAIN/desk      the report, checks of peers, the hotline, local TAXII
 //	spiffe://OURDOMAIN/tool      local TAXII
 //
 // Errors are application/problem+json (RFC 9457); TAXII paths answer with TAXII
@@ -28,6 +28,8 @@ const (
 	PathMessage = "/hotline/messages/{direction}/{peer}/{id}"
 	// PathAcknowledge: POST acknowledges a received message (AckRequest → Message, the ACK).
 	PathAcknowledge = "/hotline/messages/in/{peer}/{id}/acknowledgement"
+	// PathCheck: POST looks at each address of a peer now (→ Check). It takes no body.
+	PathCheck = "/check/{peer}"
 )
 
 // Limits of the local port.
