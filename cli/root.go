@@ -56,6 +56,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 		cardCommand(o),
 		peerCommand(o),
 		statusCommand(o),
+		checkCommand(o),
 		hotlineCommand(o),
 		feedCommand(o),
 	)
@@ -64,9 +65,9 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 
 const rootLong = `Links, feeds and hotlines of a CERT, through the API server of our own cluster.
 
-card, peer and status read and write custom resources. hotline and feed talk to
-our relay with the certificate in the desk's Secret: who may get that Secret may
-use the desk.`
+card, peer and status read and write custom resources. check, hotline and feed
+talk to our relay with the certificate in the desk's Secret: who may get that
+Secret may use the desk.`
 
 // within bounds a command by --timeout.
 func (o *options) within(cmd *cobra.Command, otherwise time.Duration) (context.Context, context.CancelFunc) {

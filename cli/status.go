@@ -15,7 +15,7 @@ import (
 	"github.com/certlink/certlink/api/v1alpha1"
 )
 
-// ErrUnwell is what status --check returns when a condition is not as it should
+// ErrUnwell is what check and status --check return when a condition is not as it should
 // be.
 var ErrUnwell = errors.New("not everything is well")
 
