@@ -125,7 +125,7 @@ const (
 	MaxSelectors = 100
 	// MaxPageBytes ends a page early: when its content reaches this size the page
 	// ends, even if Limit allows more. A page with content holds at least one item.
-	MaxPageBytes = 32 << 20
+	MaxPageBytes = 8 << 20
 )
 
 // Page is a part of a selection, ascending by DateAdded. Whether more follows is
