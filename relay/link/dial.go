@@ -104,6 +104,12 @@ func (d *Dialer) dial(ctx context.Context, network string, t target, address str
 	}
 	d.dials.WithLabelValues("opened").Inc()
 	d.open.add(conn)
+	// The handshake went by the snapshot of its beginning. A change of trust since
+	// then found nothing to cut, so the present one has the last word.
+	if _, _, err := d.cfg.Identity.Current().VerifyPeer(conn.chain()); err != nil {
+		conn.Cut()
+		return nil, classify(address, err)
+	}
 	return conn, nil
 }
 

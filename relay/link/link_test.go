@@ -4,7 +4,9 @@
 package link_test
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -219,6 +221,62 @@ func TestARevocationCutsWhatIsOpen(t *testing.T) {
 			t.Error("the refusal was not told")
 		}
 	})
+}
+
+// gated is an address that leads to another one, once the gate is open. It tells
+// when someone waits there, and when they have gone.
+func gated(t *testing.T, to string, gate <-chan struct{}) (address string, waits, gone <-chan struct{}) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, left, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		near, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer near.Close()
+		close(waiting)
+		<-gate
+		far, err := new(net.Dialer).DialContext(context.WithoutCancel(t.Context()), "tcp", to)
+		if err != nil {
+			return
+		}
+		back := make(chan struct{})
+		go func() { defer close(back); _, _ = io.Copy(near, far) }()
+		_, _ = io.Copy(far, near)
+		close(left)
+		far.Close()
+		<-back
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return l.Addr().String(), waiting, left
+}
+
+func TestARevocationDuringTheHandshakeCutsWhatItOpens(t *testing.T) {
+	alfa, bravo := meet(t)
+	gate := make(chan struct{})
+	address, waits, gone := gated(t, bravo.address, gate)
+	alfa.change(t, func(p *config.Peer) { p.Endpoints = []config.Endpoint{{Address: address}} })
+	failed := make(chan error, 1)
+	go func() {
+		_, err := get(t, alfa.dialer.Client("bravo.example", link.Feed), discovery)
+		failed <- err
+	}()
+	<-waits
+	alfa.change(t, func(p *config.Peer) { p.State = config.Revoked })
+	close(gate)
+	select {
+	case <-gone:
+	case <-time.After(5 * time.Second):
+		t.Error("the connection is still open")
+	}
+	if err := <-failed; err == nil || bravo.asked.Load() != 0 {
+		t.Errorf("a request crossed: %v", err)
+	}
 }
 
 func TestANewTrustBundleCutsTheOldOnesConnections(t *testing.T) {
