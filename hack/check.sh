@@ -15,11 +15,13 @@ nations="go run ./test/nations/cmd/nations"
 names=() results=() seconds=()
 failed=0
 builder=
+ours=0 # 1 when no nation was up before: then none stays up afterwards
 
 finish() {
 	if [ -n "$builder" ] && kill -0 "$builder" 2>/dev/null; then
 		kill -- -"$builder" 2>/dev/null
 	fi
+	if [ "$ours" = 1 ]; then $nations down; fi
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -88,7 +90,10 @@ for name in lint verify-generate unit store faults chart-lint; do
 done
 if await_builder; then
 	stage envtest make envtest
-	if [ -z "${KUBECONFIGS:-}" ]; then stage harness make harness; fi
+	if [ -z "${KUBECONFIGS:-}" ]; then
+		if [ "$($nations status)" = "no nation is up" ]; then ours=1; fi
+		stage harness make harness
+	fi
 	stage e2e make e2e
 else
 	for name in envtest harness e2e; do note "$name" "not run" 0; done
