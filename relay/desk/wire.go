@@ -118,11 +118,3 @@ type MessageList struct {
 	// Next is the value of ?before= for the next page; zero at the end.
 	Next int64 `json:"next,omitempty"`
 }
-
-// Problem is an error of the local port (RFC 9457).
-type Problem struct {
-	Type   string `json:"type,omitempty"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
-}
