@@ -43,6 +43,10 @@ type Config struct {
 	Imports []Import `json:"imports,omitempty"`
 	// Hotlines are the durable channels to peers, at most one for each peer.
 	Hotlines []Hotline `json:"hotlines,omitempty"`
+	// ServiceExports are the TCP services that peers may use. At most 1024.
+	ServiceExports []ServiceExport `json:"serviceExports,omitempty"`
+	// ServiceImports are the services of peers that we use. At most 1024.
+	ServiceImports []ServiceImport `json:"serviceImports,omitempty"`
 }
 
 // Identity is our own identity.
@@ -60,6 +64,10 @@ type Identity struct {
 	// Signing is the Ed25519 certificate that signs hotline messages and
 	// receipts, URI SAN spiffe://TRUSTDOMAIN/signing.
 	Signing KeyPair `json:"signing"`
+	// Bundle holds the CA certificates in PEM by which peers are to know us: while
+	// a root replaces another, both. Empty means those of link.caFile and
+	// signing.caFile. At most 32 KiB.
+	Bundle string `json:"bundle,omitempty"`
 }
 
 // KeyPair names the three PEM files of a certificate as cert-manager mounts
@@ -103,7 +111,19 @@ type PeerState string
 const (
 	Active    PeerState = "Active"
 	Suspended PeerState = "Suspended"
+	Drained   PeerState = "Drained"
 	Revoked   PeerState = "Revoked"
+)
+
+// Rotation says how a new trust bundle of a peer comes into force.
+type Rotation string
+
+// The ways of rotation, as in PeerCERT.spec.trust.rotation.
+const (
+	// Automatic takes a bundle that the peer offers over the authenticated link.
+	Automatic Rotation = "Automatic"
+	// Manual waits for a person to change Bundle.
+	Manual Rotation = "Manual"
 )
 
 // Peer is a CERT that we are linked with.
@@ -116,12 +136,27 @@ type Peer struct {
 	DisplayName string `json:"displayName,omitempty"`
 	// Endpoints of the peer's relay; none means that the peer dials us. At most 8.
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
-	// Bundle holds the peer's CA certificates in PEM. At most 32 KiB.
+	// Bundle holds the peer's CA certificates in PEM. At most 32 KiB. It is the base
+	// that a learned bundle builds on: a changed base wins.
 	Bundle string `json:"bundle"`
-	// State is Active (default), Suspended or Revoked.
+	// Rotation is Automatic (default) or Manual.
+	Rotation Rotation `json:"rotation,omitempty"`
+	// State is Active (default), Suspended, Drained or Revoked.
 	State PeerState `json:"state,omitempty"`
 	// Detection is the budget for noticing that the link is down.
 	Detection Detection `json:"detection,omitzero"`
+	// Limits of what the peer may use of us.
+	Limits Limits `json:"limits,omitzero"`
+}
+
+// Limits of what one peer may use. Zero fields take the defaults.
+type Limits struct {
+	// TunnelConnections is the largest number of tunnelled connections to and from
+	// the peer at once: 1 to 16384, default 1024.
+	TunnelConnections int32 `json:"tunnelConnections,omitempty"`
+	// TunnelBytesPerSecond bounds the tunnelled bytes to and from the peer, each
+	// direction apart: 0 (default, no limit) or at least 16384.
+	TunnelBytesPerSecond int64 `json:"tunnelBytesPerSecond,omitempty"`
 }
 
 // Endpoint is one address of a peer's relay.
@@ -136,10 +171,44 @@ type Endpoint struct {
 
 // Detection is the detection budget of a link. Zero fields take the defaults.
 type Detection struct {
-	// IntervalMilliseconds between probes: 200 to 60000, default 1000.
+	// IntervalMilliseconds between the heartbeats of a path: 50 to 60000, default 100.
 	IntervalMilliseconds int32 `json:"intervalMilliseconds,omitempty"`
-	// Misses in a row after which a path is down: 1 to 20, default 3.
+	// Misses: a path is down after this many intervals of silence, and after 3.3
+	// round trips at the least. 2 to 100, default 3.
 	Misses int32 `json:"misses,omitempty"`
+}
+
+// ServiceExport is a TCP service that peers may use through a tunnel.
+type ServiceExport struct {
+	// Name by which peers ask for it. Unique among exports.
+	Name string `json:"name"`
+	// Target is HOST:PORT of the service on our side.
+	Target string `json:"target"`
+	// Peers that may use it, by name.
+	Peers []string `json:"peers"`
+	// MaxConnections to the target at once: 1 to 16384, default 1024.
+	MaxConnections int32 `json:"maxConnections,omitempty"`
+	// IdleSeconds after which a connection without a byte is closed: 1 to 604800,
+	// default 3600.
+	IdleSeconds int32 `json:"idleSeconds,omitempty"`
+}
+
+// ServiceImport is a service of a peer that we use.
+type ServiceImport struct {
+	// Name of the import. Unique among imports.
+	Name string `json:"name"`
+	// Peer that exports it, by name.
+	Peer string `json:"peer"`
+	// Service is the name of the peer's export.
+	Service string `json:"service"`
+	// Listen is the address on which our side reaches it, HOST:PORT or :PORT.
+	// Unique.
+	Listen string `json:"listen"`
+	// MaxConnections at once: 1 to 16384, default 1024.
+	MaxConnections int32 `json:"maxConnections,omitempty"`
+	// IdleSeconds after which a connection without a byte is closed: 1 to 604800,
+	// default 3600.
+	IdleSeconds int32 `json:"idleSeconds,omitempty"`
 }
 
 // Export is a feed that we publish.

@@ -10,11 +10,13 @@ const (
 	DefaultLinkAddress          = ":8443"
 	DefaultLocalAddress         = ":9443"
 	DefaultHealthAddress        = ":8080"
-	DefaultIntervalMilliseconds = 1000
+	DefaultIntervalMilliseconds = 100
 	DefaultMisses               = 3
 	DefaultIntervalSeconds      = 60
 	DefaultMaxObjects           = 1_000_000
 	DefaultUnmarkedAs           = "AMBER+STRICT"
+	DefaultConnections          = 1024
+	DefaultIdleSeconds          = 3600
 )
 
 // DefaultDeadlines are the deadlines of a hotline, the most urgent precedence first.
@@ -40,6 +42,18 @@ func (c *Config) SetDefaults() {
 		fill(&p.DisplayName, p.TrustDomain)
 		fill(&p.Detection.IntervalMilliseconds, DefaultIntervalMilliseconds)
 		fill(&p.Detection.Misses, DefaultMisses)
+		fill(&p.Rotation, Automatic)
+		fill(&p.Limits.TunnelConnections, DefaultConnections)
+	}
+	for i := range c.ServiceExports {
+		e := &c.ServiceExports[i]
+		fill(&e.MaxConnections, DefaultConnections)
+		fill(&e.IdleSeconds, DefaultIdleSeconds)
+	}
+	for i := range c.ServiceImports {
+		m := &c.ServiceImports[i]
+		fill(&m.MaxConnections, DefaultConnections)
+		fill(&m.IdleSeconds, DefaultIdleSeconds)
 	}
 	for i := range c.Exports {
 		e := &c.Exports[i]

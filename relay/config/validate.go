@@ -28,12 +28,16 @@ func (c *Config) Validate() error {
 	peers := c.validatePeers(f.in("peers"))
 	c.validateFeeds(f, peers)
 	c.validateHotlines(f.in("hotlines"), peers)
+	c.validateServices(f, peers)
 	return f.err()
 }
 
 func (id Identity) validate(f faults) {
 	checkTrustDomain(f.in("trustDomain"), id.TrustDomain)
 	checkText(f.in("displayName"), id.DisplayName, 256)
+	if id.Bundle != "" {
+		checkBundle(f.in("bundle"), id.Bundle)
+	}
 	pairs := []struct {
 		name string
 		pair KeyPair
@@ -78,10 +82,12 @@ func (c *Config) validatePeers(f faults) *set {
 			at.in("trustDomain").add("is our own; a peer is another party")
 		}
 		checkText(at.in("displayName"), p.DisplayName, 256)
-		checkOneOf(at.in("state"), p.State, Active, Suspended, Revoked)
+		checkOneOf(at.in("state"), p.State, Active, Suspended, Drained, Revoked)
+		checkOneOf(at.in("rotation"), p.Rotation, Automatic, Manual)
 		checkBundle(at.in("bundle"), p.Bundle)
-		checkRange(at.in("detection").in("intervalMilliseconds"), p.Detection.IntervalMilliseconds, 200, 60_000)
-		checkRange(at.in("detection").in("misses"), p.Detection.Misses, 1, 20)
+		checkRange(at.in("detection").in("intervalMilliseconds"), p.Detection.IntervalMilliseconds, 50, 60_000)
+		checkRange(at.in("detection").in("misses"), p.Detection.Misses, 2, 100)
+		p.Limits.validate(at.in("limits"))
 		validateEndpoints(at.in("endpoints"), p.Endpoints)
 	}
 	return names

@@ -42,6 +42,8 @@ type Report struct {
 	Imports []Import `json:"imports,omitempty"`
 	// Hotlines by name.
 	Hotlines []Hotline `json:"hotlines,omitempty"`
+	// Services: exports, then imports, each by name.
+	Services []Service `json:"services,omitempty"`
 }
 
 // ConfigState says which configuration the relay runs.
@@ -58,6 +60,14 @@ type ConfigState struct {
 type IdentityState struct {
 	// Serial of the link certificate that is live, hexadecimal.
 	Serial string `json:"serial,omitempty"`
+	// LocalSerial and SigningSerial are those of the other two certificates.
+	LocalSerial   string `json:"localSerial,omitempty"`
+	SigningSerial string `json:"signingSerial,omitempty"`
+	// Root is the hash of the CA certificate that the live link certificate chains
+	// to, and Roots those of the bundle by which peers are to know us: hexadecimal
+	// SHA-256 over DER, sorted.
+	Root  string   `json:"root,omitempty"`
+	Roots []string `json:"roots,omitempty"`
 	// NotAfter is the earliest end of validity among our loaded certificates.
 	NotAfter time.Time `json:"notAfter,omitzero"`
 	// Error says why newer certificate files were refused; the last good ones
@@ -73,6 +83,10 @@ const (
 	Up      State = "Up"
 	Down    State = "Down"
 	Unknown State = "Unknown"
+	// Suspect is a path that has been silent for a while: requests go over others too.
+	Suspect State = "Suspect"
+	// Recovering is a path whose heartbeats are back, but not for long enough.
+	Recovering State = "Recovering"
 )
 
 // Cause names what is wrong with a link, in words that are part of this seam.
@@ -106,7 +120,7 @@ const (
 type Peer struct {
 	// Name is our name for the peer.
 	Name string `json:"name"`
-	// State as configured: Active, Suspended or Revoked.
+	// State as configured: Active, Suspended, Drained or Revoked.
 	State string `json:"state"`
 	// Outbound: our probes come back from the peer.
 	Outbound Direction `json:"outbound"`
@@ -114,8 +128,89 @@ type Peer struct {
 	Inbound Direction `json:"inbound"`
 	// TLS of the last proven connection, nil before the first.
 	TLS *TLS `json:"tls,omitempty"`
-	// Paths by address.
+	// Paths: those that we dial, then those that the peer dials, by address.
 	Paths []PathState `json:"paths,omitempty"`
+	// DetectionMilliseconds is the worst case from a cut to a path that is Down,
+	// with the round trip as measured; coarse.
+	DetectionMilliseconds int64 `json:"detectionMilliseconds,omitempty"`
+	// Offer is what the peer says, nil before its first offer.
+	Offer *Offer `json:"offer,omitempty"`
+	// Trust says which CA certificates speak for the peer.
+	Trust *Trust `json:"trust,omitempty"`
+	// Tunnels is the number of tunnelled connections that are still open, while the
+	// peer is Drained.
+	Tunnels int64 `json:"tunnels,omitempty"`
+}
+
+// Offer is what a peer says of itself and of us, in its last signed offer.
+type Offer struct {
+	// ReceivedAt is when the last offer with this content arrived; renewed offers
+	// of the same content move it by steps of a minute.
+	ReceivedAt time.Time `json:"receivedAt"`
+	// Versions of the link protocol that the peer speaks, and Version the highest
+	// that both do: zero when there is none.
+	Versions []int32 `json:"versions"`
+	Version  int32   `json:"version"`
+	// Release of the peer's relay, as it says. At most 64 characters.
+	Release string `json:"release,omitempty"`
+	// State is what the peer allows us: Active, Suspended, Drained.
+	State string `json:"state"`
+	// Card is the fingerprint of our card as the peer holds it.
+	Card string `json:"card,omitempty"`
+	// AcceptedRoots are the hashes of our CA certificates that the peer accepts,
+	// SeenRoot that of the one that our leaf chained to when it was last seen.
+	AcceptedRoots []string `json:"acceptedRoots,omitempty"`
+	SeenRoot      string   `json:"seenRoot,omitempty"`
+	// Exports, Imports and the services are the names of what the peer declares for
+	// us, at most 1024 each; Hotline whether it has a hotline to us.
+	Exports        []string `json:"exports,omitempty"`
+	Imports        []string `json:"imports,omitempty"`
+	ServiceExports []string `json:"serviceExports,omitempty"`
+	ServiceImports []string `json:"serviceImports,omitempty"`
+	Hotline        bool     `json:"hotline,omitempty"`
+	// Outbound, Inbound and PathsUp are the peer's own view of the link.
+	Outbound State `json:"outbound,omitempty"`
+	Inbound  State `json:"inbound,omitempty"`
+	PathsUp  int32 `json:"pathsUp,omitempty"`
+	// Unknown holds the names of fields that this release does not know, sorted.
+	Unknown []string `json:"unknown,omitempty"`
+	// Error of the last exchange of offers, with what to do; empty when it succeeded.
+	Error string `json:"error,omitempty"`
+}
+
+// Trust says which CA certificates speak for a peer.
+type Trust struct {
+	// Roots in force: hexadecimal SHA-256 over DER, sorted. Fingerprint is that of
+	// the peer's card with these.
+	Roots       []string `json:"roots"`
+	Fingerprint string   `json:"fingerprint"`
+	// Learned: the bundle in force came from an offer, not from the configuration.
+	// LearnedAt is since when.
+	Learned   bool      `json:"learned,omitempty"`
+	LearnedAt time.Time `json:"learnedAt,omitzero"`
+	// OfferedFingerprint and OfferedRoots are those of a bundle that the peer offers
+	// and that waits for a person (rotation Manual); OfferedBundle is its PEM.
+	OfferedFingerprint string   `json:"offeredFingerprint,omitempty"`
+	OfferedRoots       []string `json:"offeredRoots,omitempty"`
+	OfferedBundle      string   `json:"offeredBundle,omitempty"`
+	// Error says why an offered bundle was refused, or could not be stored.
+	Error string `json:"error,omitempty"`
+}
+
+// Service is the state of a service that is shared through tunnels.
+type Service struct {
+	// Name of the export or import.
+	Name string `json:"name"`
+	// Import: it is a peer's service that we use; else ours, that peers use.
+	Import bool `json:"import,omitempty"`
+	// Listening: the port of an import is open.
+	Listening bool `json:"listening,omitempty"`
+	// Error of the last connection that could not be made, with what to do; empty
+	// after one that could.
+	Error string `json:"error,omitempty"`
+	// Refused is the number of connections that peers asked for and that no export
+	// allows; it counts in steps: 1, 10, 100 and so on.
+	Refused int64 `json:"refused,omitempty"`
 }
 
 // Direction is one direction of a link.
@@ -144,8 +239,15 @@ type TLS struct {
 type PathState struct {
 	// Address of the endpoint.
 	Address string `json:"address"`
+	// Accepted: the peer dials this address of ours; else we dial it.
+	Accepted bool `json:"accepted,omitempty"`
 	// State of the path.
 	State State `json:"state"`
+	// Outbound: the peer hears us over this path. Inbound: we hear the peer.
+	Outbound State `json:"outbound,omitempty"`
+	Inbound  State `json:"inbound,omitempty"`
+	// Since is when State was last entered.
+	Since time.Time `json:"since,omitzero"`
 	// RoundTripMilliseconds of a recent probe, coarse (it does not change the
 	// revision). Zero when unknown.
 	RoundTripMilliseconds float64 `json:"roundTripMilliseconds,omitempty"`
