@@ -86,7 +86,7 @@ func checkBundle(f faults, bundle string) {
 		block, rest = pem.Decode(rest)
 		if block == nil {
 			if n == 0 {
-				f.add("must hold the peer's CA certificates in PEM")
+				f.add("must hold CA certificates in PEM")
 			}
 			return
 		}

@@ -47,6 +47,9 @@ func TestTheReferenceNamesEveryField(t *testing.T) {
 		Exports:  []config.Export{{Sources: []config.Source{{}}}},
 		Imports:  []config.Import{{}},
 		Hotlines: []config.Hotline{{Deadlines: []config.Deadline{{}}}},
+
+		ServiceExports: []config.ServiceExport{{}},
+		ServiceImports: []config.ServiceImport{{}},
 	}
 	fields(reflect.ValueOf(full), "", func(path string, _ reflect.Value) {
 		for _, pair := range []string{"identity.link.", "identity.local.", "identity.signing."} {

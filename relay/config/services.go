@@ -3,6 +3,8 @@
 
 package config
 
+import "strings"
+
 // Bounds of tunnels.
 const (
 	maxConnections   = 16_384
@@ -32,6 +34,9 @@ func (c *Config) validateServices(f faults, peers *set) {
 		checkRange(at.in("idleSeconds"), e.IdleSeconds, 1, maxIdleSeconds)
 	}
 	names, listens := newSet("service import"), newSet("listen address")
+	listens.index[c.Listen.Link] = "listen.link"
+	listens.index[c.Listen.Local] = "listen.local"
+	listens.index[c.Listen.Health] = "listen.health"
 	imports := f.in("serviceImports")
 	checkCount(imports, len(c.ServiceImports), maxList)
 	for i, m := range c.ServiceImports {
@@ -41,7 +46,9 @@ func (c *Config) validateServices(f faults, peers *set) {
 		checkPeer(at.in("peer"), m.Peer, peers)
 		checkFeedName(at.in("service"), m.Service)
 		checkListen(at.in("listen"), m.Listen)
-		listens.add(at.in("listen"), m.Listen)
+		if !strings.HasSuffix(m.Listen, ":0") { // port 0 is another one for each
+			listens.add(at.in("listen"), m.Listen)
+		}
 		checkRange(at.in("maxConnections"), m.MaxConnections, 1, maxConnections)
 		checkRange(at.in("idleSeconds"), m.IdleSeconds, 1, maxIdleSeconds)
 	}
