@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/route"
 )
 
@@ -47,7 +48,10 @@ func (h *history) paths(peer config.Peer) []route.Path {
 	paths := make([]route.Path, len(peer.Endpoints))
 	for i, e := range peer.Endpoints {
 		p := h.seen[peer.TrustDomain][e.Address]
-		paths[i] = route.Path{Address: e.Address, Priority: e.Priority, Down: p.down, LastWorked: p.worked}
+		paths[i] = route.Path{ID: e.Address, Priority: e.Priority, State: report.Unknown, LastWorked: p.worked}
+		if p.down {
+			paths[i].State = report.Down
+		}
 	}
 	return paths
 }
