@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The certlink authors
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 // Package relays runs real relay processes side by side on one machine, for
 // benchmarks: each with a CA, certificates, a store and a configuration file of
 // its own. It measures nothing; package figures prints what is measured.
