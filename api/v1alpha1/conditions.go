@@ -20,13 +20,26 @@ const (
 	// and runs the configuration last written for it. LocalCERT only.
 	ConditionRelayAvailable = "RelayAvailable"
 
-	// ConditionConnected is True when a probe of ours was answered by the peer
-	// and a probe of the peer was answered by us, both through the data plane and
-	// within the detection budget. PeerCERT only.
+	// ConditionConnected is True when heartbeats prove at least one path to the
+	// peer in both directions, through the data plane and within the detection
+	// budget. PeerCERT only.
 	ConditionConnected = "Connected"
 
+	// ConditionRedundant is True when at least two paths are proven in both
+	// directions, so that one can fail. PeerCERT only.
+	ConditionRedundant = "Redundant"
+
+	// ConditionPeerAccepted is True when the peer's signed offer accepts what our
+	// object declares; nothing flows that only one side declares. PeerCERT and
+	// SharedFeed.
+	ConditionPeerAccepted = "PeerAccepted"
+
+	// ConditionTrustInSync is True when we accept the peer's CA certificates as it
+	// offers them, and the peer accepts ours. PeerCERT only.
+	ConditionTrustInSync = "TrustInSync"
+
 	// ConditionSuspended is True while spec.state of the PeerCERT holds back
-	// feeds (Suspended) or everything (Revoked). PeerCERT only.
+	// feeds and services (Suspended, Drained) or everything (Revoked). PeerCERT only.
 	ConditionSuspended = "Suspended"
 
 	// ConditionFresh is True when the last exchange of a feed with the peer, or
@@ -38,6 +51,16 @@ const (
 	// their destination: for an export a peer is named and not suspended, for an
 	// import the last pull succeeded. SharedFeed only.
 	ConditionDelivering = "Delivering"
+
+	// ConditionPeerAccepted is True when the peer's signed offer declares the other
+	// half of this object. SharedService.
+	ConditionPeerAccepted = "PeerAccepted"
+
+	// ConditionAvailable is True when a shared service can be used as far as our
+	// side can see: for an import the link is up, the peer's offer has the service
+	// and the last connection was made; for an export the last connection to our
+	// Service was made and a peer is not suspended. SharedService only.
+	ConditionAvailable = "Available"
 
 	// ConditionReachable is True when nothing that we sent on the hotline waits
 	// for a receipt longer than its deadline, and the link is up. Hotline only.
@@ -119,10 +142,58 @@ const (
 	ReasonActive = "Active"
 	// ReasonSuspended: spec.state is Suspended.
 	ReasonSuspended = "Suspended"
+	// ReasonDraining: spec.state is Drained, and tunnels are still open.
+	ReasonDraining = "Draining"
+	// ReasonDrained: spec.state is Drained, and no tunnel is open any more.
+	ReasonDrained = "Drained"
 	// ReasonRevoked: spec.state is Revoked.
 	ReasonRevoked = "Revoked"
-	// ReasonProbesAnswered: probes are answered in both directions.
+	// ReasonProbesAnswered: heartbeats prove a path in both directions.
 	ReasonProbesAnswered = "ProbesAnswered"
+	// ReasonPathsOneWay: each direction works, but no single path in both.
+	ReasonPathsOneWay = "PathsOneWay"
+	// ReasonPathsProven: at least two paths are proven in both directions.
+	ReasonPathsProven = "PathsProven"
+	// ReasonPathDown: more than one path is declared, but only one is up.
+	ReasonPathDown = "PathDown"
+	// ReasonSinglePath: there is only one path to the peer.
+	ReasonSinglePath = "SinglePath"
+	// ReasonAccepted: the peer's offer accepts what we declare.
+	ReasonAccepted = "Accepted"
+	// ReasonNoOffer: the peer has sent no offer: it has not reached us yet, or does
+	// not run certlink.
+	ReasonNoOffer = "NoOffer"
+	// ReasonOfferStale: the peer's last offer is too old to count.
+	ReasonOfferStale = "OfferStale"
+	// ReasonVersionMismatch: the two relays share no version of the link protocol.
+	ReasonVersionMismatch = "VersionMismatch"
+	// ReasonCardDiffers: the peer holds a card of ours with other CA certificates.
+	ReasonCardDiffers = "CardDiffers"
+	// ReasonPeerSuspendedUs: spec.state of the peer's PeerCERT about us is Suspended.
+	ReasonPeerSuspendedUs = "PeerSuspendedUs"
+	// ReasonPeerDrainedUs: spec.state of the peer's PeerCERT about us is Drained.
+	ReasonPeerDrainedUs = "PeerDrainedUs"
+	// ReasonPeerRevokedUs: spec.state of the peer's PeerCERT about us is Revoked.
+	ReasonPeerRevokedUs = "PeerRevokedUs"
+	// ReasonPeerDoesNotDeclare: the peer's offer does not hold the other half of
+	// what our object declares.
+	ReasonPeerDoesNotDeclare = "PeerDoesNotDeclare"
+	// ReasonInSync: both sides accept each other's CA certificates as they are.
+	ReasonInSync = "InSync"
+	// ReasonManifestOutdated: all is well, but the bundle in force was learned from
+	// the peer's offer, and spec.trust holds the one before.
+	ReasonManifestOutdated = "ManifestOutdated"
+	// ReasonBundleOffered: the peer offers new CA certificates, which wait for a
+	// person because spec.trust.rotation is Manual.
+	ReasonBundleOffered = "BundleOffered"
+	// ReasonOfferRefused: our relay refused the CA certificates that the peer offers.
+	ReasonOfferRefused = "OfferRefused"
+	// ReasonPeerHoldsOldBundle: the peer accepts other CA certificates of ours than
+	// those that we use now; the link works.
+	ReasonPeerHoldsOldBundle = "PeerHoldsOldBundle"
+	// ReasonRootNotAccepted: the peer does not accept the CA certificate of our
+	// live link certificate: new connections will be refused.
+	ReasonRootNotAccepted = "RootNotAccepted"
 	// ReasonAddressUnreachable: no endpoint of the peer accepts a connection.
 	ReasonAddressUnreachable = "AddressUnreachable"
 	// ReasonPeerCertificateUntrusted: the peer's certificate does not chain to
@@ -171,6 +242,30 @@ const (
 	// ReasonAcknowledgementOverdue: a message is stored at the peer, but no duty
 	// officer acknowledged it before its deadline.
 	ReasonAcknowledgementOverdue = "AcknowledgementOverdue"
+	// ReasonServiceNotFound: the export names a Service that does not exist.
+	ReasonServiceNotFound = "ServiceNotFound"
+	// ReasonServicePortNotFound: the Service that the export names has no such TCP port.
+	ReasonServicePortNotFound = "ServicePortNotFound"
+	// ReasonServiceUnusable: the Service that the export names cannot be shared: it
+	// leads out of the cluster by name, or back into a relay.
+	ReasonServiceUnusable = "ServiceUnusable"
+	// ReasonNotListening: our relay cannot open the port of an import.
+	ReasonNotListening = "NotListening"
+	// ReasonOffered: the peer's signed offer declares the other half.
+	ReasonOffered = "Offered"
+	// ReasonNotOffered: the peer's signed offer does not declare the other half.
+	ReasonNotOffered = "NotOffered"
+	// ReasonNoOffer: the peer has not sent us a signed offer yet.
+	ReasonNoOffer = "NoOffer"
+	// ReasonPeerSuspendedUs: the peer's signed offer says that it has suspended or
+	// drained us.
+	ReasonPeerSuspendedUs = "PeerSuspendedUs"
+	// ReasonUsable: nothing stands in the way of a connection.
+	ReasonUsable = "Usable"
+	// ReasonConnectionFailed: the last connection could not be made.
+	ReasonConnectionFailed = "ConnectionFailed"
+	// ReasonDrained: spec.state is Drained.
+	ReasonDrained = "Drained"
 	// ReasonUnknown: it could not be looked at.
 	ReasonUnknown = "Unknown"
 )

@@ -3,8 +3,8 @@
 
 // Package v1alpha1 holds the custom resources of certlink.dev/v1alpha1: what one
 // CERT declares about itself (LocalCERT), about the CERTs it is linked with
-// (PeerCERT), about the feeds it shares (SharedFeed) and the hotlines it keeps
-// (Hotline).
+// (PeerCERT), about the feeds (SharedFeed) and services (SharedService) it shares
+// and the hotlines it keeps (Hotline).
 //
 // One namespace is one CERT. The package holds types, validation (OpenAPI and
 // CEL) and the names of conditions and reasons; it holds no logic.

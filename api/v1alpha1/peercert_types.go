@@ -27,8 +27,10 @@ type PeerCERTSpec struct {
 	Trust PeerTrust `json:"trust,omitzero"`
 
 	// state of the relation as we declare it, alone and at once. Active
-	// (default): feeds and hotline. Suspended: feeds stop in both directions, the
-	// hotline and probes go on. Revoked: nothing is accepted or sent, and open
+	// (default): feeds, services and hotline. Suspended: feeds and services stop in
+	// both directions, open tunnels are cut; the hotline and heartbeats go on.
+	// Drained: as Suspended, but open tunnels end in their own time, and status
+	// says when the last has. Revoked: nothing is accepted or sent, and open
 	// connections are cut.
 	// +optional
 	// +default="Active"
@@ -37,16 +39,21 @@ type PeerCERTSpec struct {
 	// detection is the budget for noticing that the link is down.
 	// +optional
 	Detection DetectionBudget `json:"detection,omitzero"`
+
+	// limits of what the peer may use of us.
+	// +optional
+	Limits PeerLimits `json:"limits,omitzero"`
 }
 
 // PeerState is what we allow a peer.
-// +kubebuilder:validation:Enum=Active;Suspended;Revoked
+// +kubebuilder:validation:Enum=Active;Suspended;Drained;Revoked
 type PeerState string
 
 // The states of a peer.
 const (
 	PeerActive    PeerState = "Active"
 	PeerSuspended PeerState = "Suspended"
+	PeerDrained   PeerState = "Drained"
 	PeerRevoked   PeerState = "Revoked"
 )
 
@@ -65,7 +72,27 @@ type PeerTrust struct {
 	// peer's CA certificates in PEM.
 	// +optional
 	BundleRef *BundleReference `json:"bundleRef,omitempty"`
+
+	// rotation says how a new bundle of the peer comes into force. Automatic
+	// (default): the bundle above is the first; when the peer replaces its CA, its
+	// relay offers the next one over the link, and ours takes it if the offer
+	// verifies under the bundle in force. A change of the bundle above wins over
+	// what was learned. Manual: an offered bundle waits, with its fingerprint in
+	// status.trust, until a person puts it into the bundle above.
+	// +optional
+	// +default="Automatic"
+	Rotation TrustRotation `json:"rotation,omitempty"`
 }
+
+// TrustRotation says how a new trust bundle comes into force.
+// +kubebuilder:validation:Enum=Automatic;Manual
+type TrustRotation string
+
+// The ways of rotation.
+const (
+	RotationAutomatic TrustRotation = "Automatic"
+	RotationManual    TrustRotation = "Manual"
+)
 
 // BundleReference names a key of a ConfigMap in the same namespace.
 type BundleReference struct {
@@ -83,105 +110,44 @@ type BundleReference struct {
 	Key string `json:"key,omitempty"`
 }
 
-// DetectionBudget says how often the link is probed and how many probes in a
-// row may fail. A cut is noticed after at most
-// intervalMilliseconds × (misses + 1) plus the probe's timeout, which is the
-// larger of one interval and two seconds.
+// DetectionBudget says how often heartbeats go over each path, and how much
+// silence a path survives. A path is down after max(misses × intervalMilliseconds,
+// 3.3 × its round trip) in which nothing arrived; the link is down with its last
+// path. Both sides should declare the same.
 // +kubebuilder:validation:MinProperties=1
 type DetectionBudget struct {
-	// intervalMilliseconds between two probes. 200 to 60000, default 1000.
+	// intervalMilliseconds between two heartbeats of a path. 50 to 60000, default 100.
 	// +optional
-	// +default=1000
-	// +kubebuilder:validation:Minimum=200
+	// +default=100
+	// +kubebuilder:validation:Minimum=50
 	// +kubebuilder:validation:Maximum=60000
 	IntervalMilliseconds *int32 `json:"intervalMilliseconds,omitempty"`
 
-	// misses in a row after which the link counts as down. 1 to 20, default 3.
+	// misses is how many intervals of silence a path survives. 2 to 100, default 3.
 	// +optional
 	// +default=3
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=20
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=100
 	Misses *int32 `json:"misses,omitempty"`
 }
 
-// PeerCERTStatus is what our side saw of the peer.
-type PeerCERTStatus struct {
-	// observedGeneration is the generation of the spec that this status is about.
+// PeerLimits bound what one peer may use of us.
+// +kubebuilder:validation:MinProperties=1
+type PeerLimits struct {
+	// tunnelConnections is the largest number of tunnelled connections to and from
+	// the peer at once. More are refused. 1 to 16384, default 1024.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// +default=1024
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=16384
+	TunnelConnections *int32 `json:"tunnelConnections,omitempty"`
 
-	// conditions are Ready, Connected, Suspended; Reconciling and Stalled only while true.
+	// tunnelKibibytesPerSecond bounds the tunnelled bytes to and from the peer,
+	// each direction apart. 16 to 104857600 (100 GiB/s); without it there is no limit.
 	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-
-	// fingerprint of the peer's card as we hold it: SHA-256 over trust domain and
-	// CA certificates. Compare it with the peer over another channel.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=128
-	Fingerprint string `json:"fingerprint,omitempty"`
-
-	// detectionMilliseconds is the worst case from a cut to Connected=False,
-	// computed from spec.detection.
-	// +optional
-	// +kubebuilder:validation:Minimum=0
-	DetectionMilliseconds int64 `json:"detectionMilliseconds,omitempty"`
-
-	// tls of the current connection to the peer.
-	// +optional
-	TLS *PeerTLS `json:"tls,omitempty"`
-
-	// paths to the peer, as last probed.
-	// +optional
-	// +listType=map
-	// +listMapKey=address
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=8
-	Paths []PeerPath `json:"paths,omitempty"`
-}
-
-// PeerTLS describes the TLS session with the peer.
-type PeerTLS struct {
-	// version negotiated, for example "TLS 1.3".
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=32
-	Version string `json:"version,omitempty"`
-
-	// group of the key exchange, for example "X25519MLKEM768".
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=64
-	Group string `json:"group,omitempty"`
-
-	// peerNotAfter is the earliest end of validity in the chain that the peer showed.
-	// +optional
-	PeerNotAfter *metav1.Time `json:"peerNotAfter,omitempty"`
-}
-
-// PeerPath is one way to the peer.
-type PeerPath struct {
-	// address of the peer's endpoint.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=261
-	Address string `json:"address,omitempty"`
-
-	// state of the path: Up when the last probes came back, Down when they did
-	// not, Unknown before the first was decided.
-	// +required
-	// +kubebuilder:validation:Enum=Up;Down;Unknown
-	State string `json:"state,omitempty"`
-
-	// message says why the path is down.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	Message string `json:"message,omitempty"`
+	// +kubebuilder:validation:Minimum=16
+	// +kubebuilder:validation:Maximum=104857600
+	TunnelKibibytesPerSecond *int32 `json:"tunnelKibibytesPerSecond,omitempty"`
 }
 
 // PeerCERT declares a peer and what we allow it.
@@ -191,11 +157,16 @@ type PeerPath struct {
 // +kubebuilder:resource:shortName=pcert,categories=certlink
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Connected",type=string,JSONPath=`.status.conditions[?(@.type=="Connected")].status`
+// +kubebuilder:printcolumn:name="Redundant",type=string,JSONPath=`.status.conditions[?(@.type=="Redundant")].status`
 // +kubebuilder:printcolumn:name="Since",type=date,JSONPath=`.status.conditions[?(@.type=="Connected")].lastTransitionTime`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.spec.state`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Connected")].reason`
+// +kubebuilder:printcolumn:name="Trust",type=string,JSONPath=`.status.conditions[?(@.type=="TrustInSync")].status`,priority=1
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="PeerAccepted")].status`,priority=1
 // +kubebuilder:printcolumn:name="Trust Domain",type=string,JSONPath=`.spec.identity.trustDomain`,priority=1
 // +kubebuilder:printcolumn:name="Group",type=string,JSONPath=`.status.tls.group`,priority=1
+// +kubebuilder:printcolumn:name="Protocol",type=integer,JSONPath=`.status.protocolVersion`,priority=1
+// +kubebuilder:printcolumn:name="Peer Since",type=date,JSONPath=`.status.peerReport.observedTime`,priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Connected")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.identity.trustDomain`

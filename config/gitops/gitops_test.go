@@ -107,8 +107,8 @@ func TestFluxHealth(t *testing.T) {
 	if err := yaml.Unmarshal(data, &kustomization); err != nil {
 		t.Fatal(err)
 	}
-	if len(kustomization.Spec.HealthCheckExprs) != 4 {
-		t.Fatalf("%d kinds have expressions, want 4", len(kustomization.Spec.HealthCheckExprs))
+	if len(kustomization.Spec.HealthCheckExprs) != 5 {
+		t.Fatalf("%d kinds have expressions, want 5", len(kustomization.Spec.HealthCheckExprs))
 	}
 	for _, check := range kustomization.Spec.HealthCheckExprs {
 		for _, state := range states {

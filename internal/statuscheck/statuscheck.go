@@ -21,10 +21,11 @@ import (
 
 // always are the conditions that each kind has from the first visit on.
 var always = map[string][]string{
-	"LocalCERT":  {v1alpha1.ConditionReady, v1alpha1.ConditionCertificatesIssued, v1alpha1.ConditionRelayAvailable},
-	"PeerCERT":   {v1alpha1.ConditionReady, v1alpha1.ConditionConnected, v1alpha1.ConditionSuspended},
-	"SharedFeed": {v1alpha1.ConditionReady, v1alpha1.ConditionFresh, v1alpha1.ConditionDelivering},
-	"Hotline":    {v1alpha1.ConditionReady, v1alpha1.ConditionReachable, v1alpha1.ConditionAnswered},
+	"LocalCERT":     {v1alpha1.ConditionReady, v1alpha1.ConditionCertificatesIssued, v1alpha1.ConditionRelayAvailable},
+	"PeerCERT":      {v1alpha1.ConditionReady, v1alpha1.ConditionConnected, v1alpha1.ConditionSuspended},
+	"SharedFeed":    {v1alpha1.ConditionReady, v1alpha1.ConditionFresh, v1alpha1.ConditionDelivering},
+	"SharedService": {v1alpha1.ConditionReady, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionAvailable},
+	"Hotline":       {v1alpha1.ConditionReady, v1alpha1.ConditionReachable, v1alpha1.ConditionAnswered},
 }
 
 // whileTrue are the conditions that exist only while they are True.

@@ -75,12 +75,26 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RelaySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelayStorage"):
 		return &apiv1alpha1.RelayStorageApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ServiceExportSpec"):
+		return &apiv1alpha1.ServiceExportSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ServiceImportSpec"):
+		return &apiv1alpha1.ServiceImportSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ServiceLimits"):
+		return &apiv1alpha1.ServiceLimitsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ServiceReference"):
+		return &apiv1alpha1.ServiceReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SharedFeed"):
 		return &apiv1alpha1.SharedFeedApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SharedFeedSpec"):
 		return &apiv1alpha1.SharedFeedSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SharedFeedStatus"):
 		return &apiv1alpha1.SharedFeedStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SharedService"):
+		return &apiv1alpha1.SharedServiceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SharedServiceSpec"):
+		return &apiv1alpha1.SharedServiceSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SharedServiceStatus"):
+		return &apiv1alpha1.SharedServiceStatusApplyConfiguration{}
 
 	}
 	return nil

@@ -462,6 +462,66 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: storageClassName
       type:
         scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.ServiceAudience
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.ServiceDirection
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.ServiceExportSpec
+  map:
+    fields:
+    - name: limits
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.ServiceLimits
+    - name: peerRefs
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.PeerReference
+          elementRelationship: associative
+          keys:
+          - name
+    - name: serviceRef
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.ServiceReference
+- name: com.github.certlink.certlink.api.v1alpha1.ServiceImportSpec
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.ServiceAudience
+      default: Namespace
+    - name: limits
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.ServiceLimits
+    - name: peerRef
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PeerReference
+    - name: port
+      type:
+        scalar: numeric
+    - name: service
+      type:
+        scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.ServiceLimits
+  map:
+    fields:
+    - name: idleSeconds
+      type:
+        scalar: numeric
+      default: 3600
+    - name: maxConnections
+      type:
+        scalar: numeric
+      default: 1024
+- name: com.github.certlink.certlink.api.v1alpha1.ServiceReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: port
+      type:
+        scalar: numeric
 - name: com.github.certlink.certlink.api.v1alpha1.SharedFeed
   map:
     fields:
@@ -524,6 +584,62 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
     - name: stored
+      type:
+        scalar: numeric
+- name: com.github.certlink.certlink.api.v1alpha1.SharedService
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.SharedServiceSpec
+    - name: status
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.SharedServiceStatus
+- name: com.github.certlink.certlink.api.v1alpha1.SharedServiceSpec
+  map:
+    fields:
+    - name: direction
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.ServiceDirection
+    - name: export
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.ServiceExportSpec
+    - name: import
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.ServiceImportSpec
+- name: com.github.certlink.certlink.api.v1alpha1.SharedServiceStatus
+  map:
+    fields:
+    - name: address
+      type:
+        scalar: string
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: peers
+      type:
+        scalar: string
+    - name: refused
+      type:
+        scalar: numeric
+    - name: relayPort
       type:
         scalar: numeric
 - name: com.github.certlink.certlink.api.v1alpha1.TLPLevel
