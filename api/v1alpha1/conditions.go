@@ -30,8 +30,8 @@ const (
 	ConditionRedundant = "Redundant"
 
 	// ConditionPeerAccepted is True when the peer's signed offer accepts what our
-	// object declares; nothing flows that only one side declares. PeerCERT and
-	// SharedFeed.
+	// object declares, or declares its other half: nothing flows that only one side
+	// declares. PeerCERT, SharedFeed and SharedService.
 	ConditionPeerAccepted = "PeerAccepted"
 
 	// ConditionTrustInSync is True when we accept the peer's CA certificates as it
@@ -51,10 +51,6 @@ const (
 	// their destination: for an export a peer is named and not suspended, for an
 	// import the last pull succeeded. SharedFeed only.
 	ConditionDelivering = "Delivering"
-
-	// ConditionPeerAccepted is True when the peer's signed offer declares the other
-	// half of this object. SharedService.
-	ConditionPeerAccepted = "PeerAccepted"
 
 	// ConditionAvailable is True when a shared service can be used as far as our
 	// side can see: for an import the link is up, the peer's offer has the service
@@ -158,7 +154,7 @@ const (
 	ReasonPathDown = "PathDown"
 	// ReasonSinglePath: there is only one path to the peer.
 	ReasonSinglePath = "SinglePath"
-	// ReasonAccepted: the peer's offer accepts what we declare.
+	// ReasonAccepted: the peer's offer accepts our PeerCERT.
 	ReasonAccepted = "Accepted"
 	// ReasonNoOffer: the peer has sent no offer: it has not reached us yet, or does
 	// not run certlink.
@@ -175,9 +171,6 @@ const (
 	ReasonPeerDrainedUs = "PeerDrainedUs"
 	// ReasonPeerRevokedUs: spec.state of the peer's PeerCERT about us is Revoked.
 	ReasonPeerRevokedUs = "PeerRevokedUs"
-	// ReasonPeerDoesNotDeclare: the peer's offer does not hold the other half of
-	// what our object declares.
-	ReasonPeerDoesNotDeclare = "PeerDoesNotDeclare"
 	// ReasonInSync: both sides accept each other's CA certificates as they are.
 	ReasonInSync = "InSync"
 	// ReasonManifestOutdated: all is well, but the bundle in force was learned from
@@ -255,17 +248,10 @@ const (
 	ReasonOffered = "Offered"
 	// ReasonNotOffered: the peer's signed offer does not declare the other half.
 	ReasonNotOffered = "NotOffered"
-	// ReasonNoOffer: the peer has not sent us a signed offer yet.
-	ReasonNoOffer = "NoOffer"
-	// ReasonPeerSuspendedUs: the peer's signed offer says that it has suspended or
-	// drained us.
-	ReasonPeerSuspendedUs = "PeerSuspendedUs"
 	// ReasonUsable: nothing stands in the way of a connection.
 	ReasonUsable = "Usable"
 	// ReasonConnectionFailed: the last connection could not be made.
 	ReasonConnectionFailed = "ConnectionFailed"
-	// ReasonDrained: spec.state is Drained.
-	ReasonDrained = "Drained"
 	// ReasonUnknown: it could not be looked at.
 	ReasonUnknown = "Unknown"
 )

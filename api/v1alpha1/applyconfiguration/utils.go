@@ -61,14 +61,20 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PeerCERTSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerCERTStatus"):
 		return &apiv1alpha1.PeerCERTStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PeerLimits"):
+		return &apiv1alpha1.PeerLimitsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerPath"):
 		return &apiv1alpha1.PeerPathApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerReference"):
 		return &apiv1alpha1.PeerReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PeerReport"):
+		return &apiv1alpha1.PeerReportApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerTLS"):
 		return &apiv1alpha1.PeerTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerTrust"):
 		return &apiv1alpha1.PeerTrustApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PeerTrustStatus"):
+		return &apiv1alpha1.PeerTrustStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelayService"):
 		return &apiv1alpha1.RelayServiceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelaySpec"):

@@ -51,7 +51,7 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: intervalMilliseconds
       type:
         scalar: numeric
-      default: 1000
+      default: 100
     - name: misses
       type:
         scalar: numeric
@@ -300,6 +300,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+- name: com.github.certlink.certlink.api.v1alpha1.PathDirection
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.PathState
+  scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.PeerCERT
   map:
     fields:
@@ -335,6 +339,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: identity
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.Identity
+    - name: limits
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PeerLimits
     - name: state
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PeerState
@@ -370,25 +377,81 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - address
+          - direction
+    - name: peerReport
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PeerReport
+    - name: protocolVersion
+      type:
+        scalar: numeric
     - name: tls
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PeerTLS
+    - name: trust
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PeerTrustStatus
+- name: com.github.certlink.certlink.api.v1alpha1.PeerLimits
+  map:
+    fields:
+    - name: tunnelConnections
+      type:
+        scalar: numeric
+      default: 1024
+    - name: tunnelKibibytesPerSecond
+      type:
+        scalar: numeric
 - name: com.github.certlink.certlink.api.v1alpha1.PeerPath
   map:
     fields:
     - name: address
       type:
         scalar: string
+    - name: direction
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PathDirection
+    - name: inbound
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PathState
     - name: message
       type:
         scalar: string
+    - name: outbound
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PathState
+    - name: sinceTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: state
       type:
-        scalar: string
+        namedType: com.github.certlink.certlink.api.v1alpha1.PathState
 - name: com.github.certlink.certlink.api.v1alpha1.PeerReference
   map:
     fields:
     - name: name
+      type:
+        scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.PeerReport
+  map:
+    fields:
+    - name: cardFingerprint
+      type:
+        scalar: string
+    - name: inbound
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PathState
+    - name: observedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: outbound
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PathState
+    - name: pathsUp
+      type:
+        scalar: numeric
+    - name: release
+      type:
+        scalar: string
+    - name: state
       type:
         scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.PeerState
@@ -414,6 +477,28 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: bundleRef
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.BundleReference
+    - name: rotation
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.TrustRotation
+      default: Automatic
+- name: com.github.certlink.certlink.api.v1alpha1.PeerTrustStatus
+  map:
+    fields:
+    - name: fingerprint
+      type:
+        scalar: string
+    - name: learnedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: offeredBundle
+      type:
+        scalar: string
+    - name: offeredFingerprint
+      type:
+        scalar: string
+    - name: source
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.TrustSource
 - name: com.github.certlink.certlink.api.v1alpha1.Precedence
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.RelayService
@@ -643,6 +728,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
 - name: com.github.certlink.certlink.api.v1alpha1.TLPLevel
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.TrustRotation
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.TrustSource
   scalar: string
 - name: io.k8s.api.core.v1.ResourceClaim
   map:

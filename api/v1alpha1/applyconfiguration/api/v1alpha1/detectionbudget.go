@@ -8,14 +8,14 @@ package v1alpha1
 // DetectionBudgetApplyConfiguration represents a declarative configuration of the DetectionBudget type for use
 // with apply.
 //
-// DetectionBudget says how often the link is probed and how many probes in a
-// row may fail. A cut is noticed after at most
-// intervalMilliseconds × (misses + 1) plus the probe's timeout, which is the
-// larger of one interval and two seconds.
+// DetectionBudget says how often heartbeats go over each path, and how much
+// silence a path survives. A path is down after max(misses × intervalMilliseconds,
+// 3.3 × its round trip) in which nothing arrived; the link is down with its last
+// path. Both sides should declare the same.
 type DetectionBudgetApplyConfiguration struct {
-	// intervalMilliseconds between two probes. 200 to 60000, default 1000.
+	// intervalMilliseconds between two heartbeats of a path. 50 to 60000, default 100.
 	IntervalMilliseconds *int32 `json:"intervalMilliseconds,omitempty"`
-	// misses in a row after which the link counts as down. 1 to 20, default 3.
+	// misses is how many intervals of silence a path survives. 2 to 100, default 3.
 	Misses *int32 `json:"misses,omitempty"`
 }
 

@@ -22,12 +22,16 @@ type PeerCERTSpecApplyConfiguration struct {
 	// trust says which CA certificates speak for the peer.
 	Trust *PeerTrustApplyConfiguration `json:"trust,omitempty"`
 	// state of the relation as we declare it, alone and at once. Active
-	// (default): feeds and hotline. Suspended: feeds stop in both directions, the
-	// hotline and probes go on. Revoked: nothing is accepted or sent, and open
+	// (default): feeds, services and hotline. Suspended: feeds and services stop in
+	// both directions, open tunnels are cut; the hotline and heartbeats go on.
+	// Drained: as Suspended, but open tunnels end in their own time, and status
+	// says when the last has. Revoked: nothing is accepted or sent, and open
 	// connections are cut.
 	State *apiv1alpha1.PeerState `json:"state,omitempty"`
 	// detection is the budget for noticing that the link is down.
 	Detection *DetectionBudgetApplyConfiguration `json:"detection,omitempty"`
+	// limits of what the peer may use of us.
+	Limits *PeerLimitsApplyConfiguration `json:"limits,omitempty"`
 }
 
 // PeerCERTSpecApplyConfiguration constructs a declarative configuration of the PeerCERTSpec type for use with
@@ -78,5 +82,13 @@ func (b *PeerCERTSpecApplyConfiguration) WithState(value apiv1alpha1.PeerState) 
 // If called multiple times, the Detection field is set to the value of the last call.
 func (b *PeerCERTSpecApplyConfiguration) WithDetection(value *DetectionBudgetApplyConfiguration) *PeerCERTSpecApplyConfiguration {
 	b.Detection = value
+	return b
+}
+
+// WithLimits sets the Limits field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Limits field is set to the value of the last call.
+func (b *PeerCERTSpecApplyConfiguration) WithLimits(value *PeerLimitsApplyConfiguration) *PeerCERTSpecApplyConfiguration {
+	b.Limits = value
 	return b
 }

@@ -12,21 +12,31 @@ import (
 // PeerCERTStatusApplyConfiguration represents a declarative configuration of the PeerCERTStatus type for use
 // with apply.
 //
-// PeerCERTStatus is what our side saw of the peer.
+// PeerCERTStatus is what our side saw of the peer, and what the peer says it
+// sees of us. Round trips and counts are metrics: they are not in it.
 type PeerCERTStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Connected, Suspended; Reconciling and Stalled only while true.
+	// conditions are Ready, Connected, Redundant, PeerAccepted, TrustInSync and
+	// Suspended; Reconciling and Stalled only while true.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
-	// fingerprint of the peer's card as we hold it: SHA-256 over trust domain and
-	// CA certificates. Compare it with the peer over another channel.
+	// fingerprint of the peer's card as our spec has it: SHA-256 over trust domain
+	// and CA certificates. Compare it with the peer over another channel.
 	Fingerprint *string `json:"fingerprint,omitempty"`
-	// detectionMilliseconds is the worst case from a cut to Connected=False,
-	// computed from spec.detection.
+	// detectionMilliseconds is the worst case from a cut to a path that is down:
+	// max(misses × interval, 3.3 × round trip), with the round trip as our relay
+	// measured it, rounded up; before that, misses × interval alone.
 	DetectionMilliseconds *int64 `json:"detectionMilliseconds,omitempty"`
+	// protocolVersion of the link that both sides speak: the highest that they
+	// share. Absent before the peer's first offer, and when they share none.
+	ProtocolVersion *int32 `json:"protocolVersion,omitempty"`
 	// tls of the current connection to the peer.
 	TLS *PeerTLSApplyConfiguration `json:"tls,omitempty"`
-	// paths to the peer, as last probed.
+	// trust says which CA certificates speak for the peer now.
+	Trust *PeerTrustStatusApplyConfiguration `json:"trust,omitempty"`
+	// peerReport is the peer's own view, from its last signed offer.
+	PeerReport *PeerReportApplyConfiguration `json:"peerReport,omitempty"`
+	// paths to the peer: those that we dial, then those that the peer dials.
 	Paths []PeerPathApplyConfiguration `json:"paths,omitempty"`
 }
 
@@ -73,11 +83,35 @@ func (b *PeerCERTStatusApplyConfiguration) WithDetectionMilliseconds(value int64
 	return b
 }
 
+// WithProtocolVersion sets the ProtocolVersion field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ProtocolVersion field is set to the value of the last call.
+func (b *PeerCERTStatusApplyConfiguration) WithProtocolVersion(value int32) *PeerCERTStatusApplyConfiguration {
+	b.ProtocolVersion = &value
+	return b
+}
+
 // WithTLS sets the TLS field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the TLS field is set to the value of the last call.
 func (b *PeerCERTStatusApplyConfiguration) WithTLS(value *PeerTLSApplyConfiguration) *PeerCERTStatusApplyConfiguration {
 	b.TLS = value
+	return b
+}
+
+// WithTrust sets the Trust field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Trust field is set to the value of the last call.
+func (b *PeerCERTStatusApplyConfiguration) WithTrust(value *PeerTrustStatusApplyConfiguration) *PeerCERTStatusApplyConfiguration {
+	b.Trust = value
+	return b
+}
+
+// WithPeerReport sets the PeerReport field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PeerReport field is set to the value of the last call.
+func (b *PeerCERTStatusApplyConfiguration) WithPeerReport(value *PeerReportApplyConfiguration) *PeerCERTStatusApplyConfiguration {
+	b.PeerReport = value
 	return b
 }
 

@@ -5,17 +5,31 @@
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/certlink/certlink/api/v1alpha1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // PeerPathApplyConfiguration represents a declarative configuration of the PeerPath type for use
 // with apply.
 //
 // PeerPath is one way to the peer.
 type PeerPathApplyConfiguration struct {
-	// address of the peer's endpoint.
+	// address that is dialled: the peer's endpoint, or ours.
 	Address *string `json:"address,omitempty"`
-	// state of the path: Up when the last probes came back, Down when they did
-	// not, Unknown before the first was decided.
-	State *string `json:"state,omitempty"`
-	// message says why the path is down.
+	// direction: Dialed by us, or Accepted from the peer.
+	Direction *apiv1alpha1.PathDirection `json:"direction,omitempty"`
+	// state of the path: Up; Suspect when it has been silent for a while; Down;
+	// Recovering when heartbeats are back, but not for long enough; Unknown before
+	// the first was decided.
+	State *apiv1alpha1.PathState `json:"state,omitempty"`
+	// outbound: whether the peer hears us over this path.
+	Outbound *apiv1alpha1.PathState `json:"outbound,omitempty"`
+	// inbound: whether we hear the peer over this path.
+	Inbound *apiv1alpha1.PathState `json:"inbound,omitempty"`
+	// sinceTime is when the state was entered.
+	SinceTime *v1.Time `json:"sinceTime,omitempty"`
+	// message says why the path is not up.
 	Message *string `json:"message,omitempty"`
 }
 
@@ -33,11 +47,43 @@ func (b *PeerPathApplyConfiguration) WithAddress(value string) *PeerPathApplyCon
 	return b
 }
 
+// WithDirection sets the Direction field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Direction field is set to the value of the last call.
+func (b *PeerPathApplyConfiguration) WithDirection(value apiv1alpha1.PathDirection) *PeerPathApplyConfiguration {
+	b.Direction = &value
+	return b
+}
+
 // WithState sets the State field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the State field is set to the value of the last call.
-func (b *PeerPathApplyConfiguration) WithState(value string) *PeerPathApplyConfiguration {
+func (b *PeerPathApplyConfiguration) WithState(value apiv1alpha1.PathState) *PeerPathApplyConfiguration {
 	b.State = &value
+	return b
+}
+
+// WithOutbound sets the Outbound field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Outbound field is set to the value of the last call.
+func (b *PeerPathApplyConfiguration) WithOutbound(value apiv1alpha1.PathState) *PeerPathApplyConfiguration {
+	b.Outbound = &value
+	return b
+}
+
+// WithInbound sets the Inbound field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Inbound field is set to the value of the last call.
+func (b *PeerPathApplyConfiguration) WithInbound(value apiv1alpha1.PathState) *PeerPathApplyConfiguration {
+	b.Inbound = &value
+	return b
+}
+
+// WithSinceTime sets the SinceTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SinceTime field is set to the value of the last call.
+func (b *PeerPathApplyConfiguration) WithSinceTime(value v1.Time) *PeerPathApplyConfiguration {
+	b.SinceTime = &value
 	return b
 }
 

@@ -5,6 +5,10 @@
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/certlink/certlink/api/v1alpha1"
+)
+
 // PeerTrustApplyConfiguration represents a declarative configuration of the PeerTrust type for use
 // with apply.
 //
@@ -15,6 +19,13 @@ type PeerTrustApplyConfiguration struct {
 	// bundleRef names a key of a ConfigMap in the same namespace that holds the
 	// peer's CA certificates in PEM.
 	BundleRef *BundleReferenceApplyConfiguration `json:"bundleRef,omitempty"`
+	// rotation says how a new bundle of the peer comes into force. Automatic
+	// (default): the bundle above is the first; when the peer replaces its CA, its
+	// relay offers the next one over the link, and ours takes it if the offer
+	// verifies under the bundle in force. A change of the bundle above wins over
+	// what was learned. Manual: an offered bundle waits, with its fingerprint in
+	// status.trust, until a person puts it into the bundle above.
+	Rotation *apiv1alpha1.TrustRotation `json:"rotation,omitempty"`
 }
 
 // PeerTrustApplyConfiguration constructs a declarative configuration of the PeerTrust type for use with
@@ -36,5 +47,13 @@ func (b *PeerTrustApplyConfiguration) WithBundle(value string) *PeerTrustApplyCo
 // If called multiple times, the BundleRef field is set to the value of the last call.
 func (b *PeerTrustApplyConfiguration) WithBundleRef(value *BundleReferenceApplyConfiguration) *PeerTrustApplyConfiguration {
 	b.BundleRef = value
+	return b
+}
+
+// WithRotation sets the Rotation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Rotation field is set to the value of the last call.
+func (b *PeerTrustApplyConfiguration) WithRotation(value apiv1alpha1.TrustRotation) *PeerTrustApplyConfiguration {
+	b.Rotation = &value
 	return b
 }
