@@ -4,116 +4,29 @@
 package card
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
-	"errors"
-	"fmt"
-	"strings"
+
+	"github.com/certlink/certlink/internal/cabundle"
 )
 
 // Limits of a trust bundle.
 const (
 	// MaxBundleBytes is the longest trust bundle in PEM.
-	MaxBundleBytes = 32 << 10
+	MaxBundleBytes = cabundle.MaxBytes
 	// MaxCertificates is the largest number of certificates in a bundle.
-	MaxCertificates = 32
+	MaxCertificates = cabundle.MaxCertificates
 )
 
-// Certificates reads a trust bundle: CA certificates in PEM (RFC 7468), at
-// least one, nothing else. Text outside the PEM blocks is ignored.
-func Certificates(bundle string) ([]*x509.Certificate, error) {
-	if len(bundle) > MaxBundleBytes {
-		return nil, fmt.Errorf("it has %d bytes, a bundle has at most %d", len(bundle), MaxBundleBytes)
-	}
-	// Looked for in the text: a damaged block is none for the decoder.
-	if strings.Contains(bundle, "PRIVATE KEY-----") {
-		return nil, errors.New("it holds a private key: remove it, and consider it disclosed")
-	}
-	var certs []*x509.Certificate
-	rest := []byte(bundle)
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("PEM block %d is a %q, not a CERTIFICATE", len(certs)+1, block.Type)
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d cannot be read: %w", len(certs)+1, err)
-		}
-		if !cert.BasicConstraintsValid || !cert.IsCA {
-			return nil, fmt.Errorf("certificate %d (%q) is not that of a CA: put the CA's certificate here, not the relay's", len(certs)+1, subject(cert))
-		}
-		if certs = append(certs, cert); len(certs) > MaxCertificates {
-			return nil, fmt.Errorf("it has more than %d certificates", MaxCertificates)
-		}
-	}
-	// The decoder passes over what is damaged; a CA left out is found too late.
-	if begun := strings.Count(bundle, "-----BEGIN"); begun != len(certs) {
-		return nil, fmt.Errorf("of %d PEM blocks %d are damaged", begun, begun-len(certs))
-	}
-	if len(certs) == 0 {
-		return nil, errors.New("it holds no certificate in PEM")
-	}
-	return certs, nil
-}
+// Certificates reads a trust bundle, as cabundle.Parse does.
+func Certificates(bundle string) ([]*x509.Certificate, error) { return cabundle.Parse(bundle) }
 
-// Bundle writes certificates in PEM, sorted by their DER encoding, each once.
-func Bundle(certs []*x509.Certificate) string {
-	var out bytes.Buffer
-	for _, cert := range sortedUnique(certs, compareRaw) {
-		// Writing to a buffer cannot fail, and the block has no headers.
-		_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
-	}
-	return out.String()
-}
+// Bundle writes certificates in PEM, as cabundle.Encode does.
+func Bundle(certs []*x509.Certificate) string { return cabundle.Encode(certs) }
 
-// Fingerprint identifies a CERT by its name and its CA, for people who compare
-// it over a telephone. It is the first 128 bits of
-//
-//	SHA-256(trust domain || 0x00 || DER of each CA certificate, sorted bytewise, each once)
-//
-// in eight groups of four hexadecimal digits, joined by '-'. Who wants to pass
-// for another CERT must find a second preimage (2^128 work).
+// Fingerprint identifies a CERT by its name and its CA, as cabundle.Fingerprint does.
 func Fingerprint(trustDomain string, certs []*x509.Certificate) string {
-	h := sha256.New()
-	h.Write([]byte(trustDomain))
-	h.Write([]byte{0})
-	for _, cert := range sortedUnique(certs, compareRaw) {
-		h.Write(cert.Raw)
-	}
-	digits := hex.EncodeToString(h.Sum(nil)[:16])
-	groups := make([]string, 0, 8)
-	for i := 0; i < len(digits); i += 4 {
-		groups = append(groups, digits[i:i+4])
-	}
-	return strings.Join(groups, "-")
+	return cabundle.Fingerprint(trustDomain, certs)
 }
 
-// SameFingerprint compares fingerprints as people write them: upper or lower
-// case, with any of ' ', ':' and '-' between the digits. Neither may be shorter
-// than a whole fingerprint.
-func SameFingerprint(a, b string) bool {
-	a, b = bare(a), bare(b)
-	return len(a) == 32 && a == b
-}
-
-func bare(fingerprint string) string {
-	return strings.ToLower(strings.NewReplacer(" ", "", ":", "", "-", "").Replace(fingerprint))
-}
-
-func compareRaw(a, b *x509.Certificate) int { return bytes.Compare(a.Raw, b.Raw) }
-
-// subject of a certificate, for people; bounded, because peers choose it.
-func subject(cert *x509.Certificate) string {
-	s := cert.Subject.String()
-	if s == "" {
-		return "no subject"
-	}
-	return strings.ToValidUTF8(s[:min(len(s), 120)], "")
-}
+// SameFingerprint compares fingerprints as people write them.
+func SameFingerprint(a, b string) bool { return cabundle.SameFingerprint(a, b) }

@@ -24,7 +24,6 @@ package card
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -146,10 +145,4 @@ func Name(text string) string {
 		return "cert"
 	}
 	return label
-}
-
-func sortedUnique[T any](in []T, compare func(a, b T) int) []T {
-	out := slices.Clone(in)
-	slices.SortFunc(out, compare)
-	return slices.CompactFunc(out, func(a, b T) bool { return compare(a, b) == 0 })
 }
