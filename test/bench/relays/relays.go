@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,9 +51,8 @@ type Nation struct {
 	CA *testca.CA
 	// Config of the relay. Write makes a change live.
 	Config config.Config
-	// Desk calls the local port in the role of the duty desk, once started.
-	Desk *relayclient.Client
 
+	desk    atomic.Pointer[relayclient.Client]
 	dir     string
 	process *exec.Cmd
 	ended   chan error
@@ -127,7 +127,7 @@ func (n *Nation) Start(ctx context.Context, binary string) (err error) {
 	if err := n.Write(); err != nil {
 		return err
 	}
-	if n.Desk, err = n.connect(); err != nil {
+	if err := n.Reconnect(); err != nil {
 		return err
 	}
 	if n.log, err = os.OpenFile(n.LogFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
@@ -164,27 +164,34 @@ func (n *Nation) end(signal syscall.Signal) {
 	_ = n.process.Process.Signal(signal) // it may have ended already
 	<-n.ended
 	n.process = nil
-	n.Desk.Close()
+	n.Desk().Close()
 	n.log.Close()
 }
 
-// connect makes the desk's client of the local port.
-func (n *Nation) connect() (*relayclient.Client, error) {
+// Desk calls the local port in the role of the duty desk, once started.
+func (n *Nation) Desk() *relayclient.Client { return n.desk.Load() }
+
+// Reconnect makes Desk use the certificates that lie in the desk's directory now.
+func (n *Nation) Reconnect() error {
 	secret := map[string][]byte{}
 	for _, key := range []string{relayclient.KeyCertificate, relayclient.KeyPrivateKey, relayclient.KeyCA} {
 		data, err := os.ReadFile(filepath.Join(n.TLS("desk"), key))
 		if err != nil {
-			return nil, fmt.Errorf("reading the desk's certificate of %s: %w", n.Name, err)
+			return fmt.Errorf("reading the desk's certificate of %s: %w", n.Name, err)
 		}
 		secret[key] = data
 	}
 	credentials, err := relayclient.ParseCredentials(n.CA.TrustDomain, secret)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return relayclient.New(credentials, func(ctx context.Context) (net.Conn, error) {
+	before := n.desk.Swap(relayclient.New(credentials, func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", n.Config.Listen.Local)
-	}), nil
+	}))
+	if before != nil {
+		before.Close()
+	}
+	return nil
 }
 
 // Report reads what the relay says about itself.
@@ -194,7 +201,7 @@ func (n *Nation) Report(ctx context.Context) (report.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	resp, err := n.Desk.HTTP().Do(req)
+	resp, err := n.Desk().HTTP().Do(req)
 	if err != nil {
 		return r, err
 	}
