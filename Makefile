@@ -120,6 +120,25 @@ e2e: ## Two nations, or the clusters of KUBECONFIGS=a,b
 	@hack/preflight.sh e2e
 	go test -count=1 -timeout=30m -tags e2e $(ARGS) ./test/e2e/...
 
+##@ Measure (JSON=1: one line for each figure; QUICK=1: within five minutes each)
+
+.PHONY: bench
+bench: bench-tunnel bench-detect bench-rotate ## All of them
+
+.PHONY: bench-tunnel
+bench-tunnel: ## Tunnels beside haproxy, nginx and stunnel
+	@hack/peers.sh
+	@go run ./test/bench/tunnel
+
+.PHONY: bench-detect
+bench-detect: ## How soon a cut is seen, on loopback and over a bad line; false alarms (DURATION=65m)
+	@hack/preflight.sh bench-detect
+	@go run ./test/bench/detect
+
+.PHONY: bench-rotate
+bench-rotate: ## Leaves and roots replaced under load
+	@go run ./test/bench/rotate
+
 ##@ Tidy up
 
 .PHONY: clean
