@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/lookup"
@@ -88,14 +87,13 @@ func (r *Reconciler) observe(ctx context.Context, h *v1alpha1.Hotline) (*seen, e
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
 	spec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	hotlines := lookup.Of(r.Client, &v1alpha1.HotlineList{})
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.Hotline{}, spec).
-		Watches(&v1alpha1.Hotline{}, handler.EnqueueRequestsFromMapFunc(r.siblings), spec).
-		Watches(&v1alpha1.PeerCERT{}, handler.EnqueueRequestsFromMapFunc(r.usersOfPeer), spec).
-		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(r.all), spec).
-		WatchesRawSource(r.Hub.Source(reports.Hotlines, func(ctx context.Context, namespace string) []string {
-			return r.list(ctx, namespace)
-		})).
+		Watches(&v1alpha1.Hotline{}, handler.EnqueueRequestsFromMapFunc(hotlines.By(lookup.ByPeer, peerOf)), spec).
+		Watches(&v1alpha1.PeerCERT{}, handler.EnqueueRequestsFromMapFunc(hotlines.By(lookup.ByPeer, client.Object.GetName)), spec).
+		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(hotlines.All), spec).
+		WatchesRawSource(r.Hub.Source(reports.Hotlines, hotlines.Names)).
 		WithOptions(options).
 		Named("hotline").
 		Complete(r)
@@ -105,27 +103,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	return nil
 }
 
-func (r *Reconciler) list(ctx context.Context, namespace string, opts ...client.ListOption) []string {
-	var list v1alpha1.HotlineList
-	if err := r.Client.List(ctx, &list, append(opts, client.InNamespace(namespace))...); err != nil {
-		return nil
+// peerOf a Hotline: there is one hotline to each.
+func peerOf(o client.Object) string {
+	if h, ok := o.(*v1alpha1.Hotline); ok {
+		return h.Spec.PeerRef.Name
 	}
-	return lookup.Names(list.Items)
-}
-
-func (r *Reconciler) all(ctx context.Context, o client.Object) []reconcile.Request {
-	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace()))
-}
-
-func (r *Reconciler) usersOfPeer(ctx context.Context, o client.Object) []reconcile.Request {
-	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace(), client.MatchingFields{lookup.ByPeer: o.GetName()}))
-}
-
-// siblings are the hotlines to the same peer as one that came or went.
-func (r *Reconciler) siblings(ctx context.Context, o client.Object) []reconcile.Request {
-	h, ok := o.(*v1alpha1.Hotline)
-	if !ok {
-		return nil
-	}
-	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace(), client.MatchingFields{lookup.ByPeer: h.Spec.PeerRef.Name}))
+	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -43,9 +44,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	}
 	r.apply = apply.Applier{Client: r.Client, Direct: r.Direct, Owner: fieldOwner}
 	spec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
-	all := handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
-		return r.locals(ctx, o.GetNamespace())
-	})
+	locals, peers := lookup.Of(r.Client, &v1alpha1.LocalCERTList{}), lookup.Of(r.Client, &v1alpha1.PeerCERTList{})
+	all := handler.EnqueueRequestsFromMapFunc(locals.All)
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.LocalCERT{}, spec).
 		Owns(&appsv1.StatefulSet{}).
@@ -53,13 +53,13 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Owns(&networkingv1.NetworkPolicy{}, spec).
 		Owns(&policyv1.PodDisruptionBudget{}, spec).
 		Owns(&corev1.ConfigMap{}, builder.OnlyMetadata).
-		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(r.others), spec).
+		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(others(locals)), spec).
 		Watches(&v1alpha1.PeerCERT{}, all, spec).
 		Watches(&v1alpha1.SharedFeed{}, all, spec).
 		Watches(&v1alpha1.Hotline{}, all, spec).
-		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.usersOfBundle)).
+		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(usersOfBundle(locals, peers))).
 		WatchesMetadata(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(relayOf)).
-		WatchesRawSource(r.Hub.Source(reports.LocalCERTs, r.names)).
+		WatchesRawSource(r.Hub.Source(reports.LocalCERTs, locals.Names)).
 		WithOptions(options).
 		Named("localcert").
 		Build(r)
@@ -70,43 +70,23 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	return nil
 }
 
-// names of the LocalCERTs of a namespace.
-func (r *Reconciler) names(ctx context.Context, namespace string) []string {
-	var list v1alpha1.LocalCERTList
-	if err := r.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-		return nil
-	}
-	return lookup.Names(list.Items)
-}
-
-func (r *Reconciler) locals(ctx context.Context, namespace string) []reconcile.Request {
-	var out []reconcile.Request
-	for _, name := range r.names(ctx, namespace) {
-		out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
-	}
-	return out
-}
-
 // others are the LocalCERTs beside one that came or went: the oldest counts.
-func (r *Reconciler) others(ctx context.Context, o client.Object) []reconcile.Request {
-	var out []reconcile.Request
-	for _, req := range r.locals(ctx, o.GetNamespace()) {
-		if req.Name != o.GetName() {
-			out = append(out, req)
-		}
+func others(locals lookup.Kind) handler.MapFunc {
+	return func(ctx context.Context, o client.Object) []reconcile.Request {
+		return slices.DeleteFunc(locals.All(ctx, o), func(req reconcile.Request) bool { return req.Name == o.GetName() })
 	}
-	return out
 }
 
 // usersOfBundle are the LocalCERTs beside a PeerCERT whose trust bundle is in
 // the ConfigMap.
-func (r *Reconciler) usersOfBundle(ctx context.Context, o client.Object) []reconcile.Request {
-	var list v1alpha1.PeerCERTList
-	err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace()), client.MatchingFields{lookup.ByBundle: o.GetName()})
-	if err != nil || len(list.Items) == 0 {
-		return nil
+func usersOfBundle(locals, peers lookup.Kind) handler.MapFunc {
+	used := peers.By(lookup.ByBundle, client.Object.GetName)
+	return func(ctx context.Context, o client.Object) []reconcile.Request {
+		if len(used(ctx, o)) == 0 {
+			return nil
+		}
+		return locals.All(ctx, o)
 	}
-	return r.locals(ctx, o.GetNamespace())
 }
 
 // relayOf is the LocalCERT whose relay a pod runs.

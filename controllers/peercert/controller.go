@@ -21,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/lookup"
@@ -95,12 +94,13 @@ func (r *Reconciler) observe(ctx context.Context, p *v1alpha1.PeerCERT) (*seen, 
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
 	spec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	peers := lookup.Of(r.Client, &v1alpha1.PeerCERTList{})
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PeerCERT{}, spec).
-		Watches(&v1alpha1.PeerCERT{}, handler.EnqueueRequestsFromMapFunc(r.siblings), spec).
-		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(r.all), spec).
-		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.usersOfBundle)).
-		WatchesRawSource(r.Hub.Source(reports.PeerCERTs, r.names)).
+		Watches(&v1alpha1.PeerCERT{}, handler.EnqueueRequestsFromMapFunc(peers.By(lookup.ByTrustDomain, trustDomain)), spec).
+		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(peers.All), spec).
+		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(peers.By(lookup.ByBundle, client.Object.GetName))).
+		WatchesRawSource(r.Hub.Source(reports.PeerCERTs, peers.Names)).
 		WithOptions(options).
 		Named("peercert").
 		Complete(r)
@@ -110,33 +110,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	return nil
 }
 
-// names of the PeerCERTs of a namespace.
-func (r *Reconciler) names(ctx context.Context, namespace string) []string {
-	return r.list(ctx, namespace)
-}
-
-func (r *Reconciler) list(ctx context.Context, namespace string, opts ...client.ListOption) []string {
-	var list v1alpha1.PeerCERTList
-	if err := r.Client.List(ctx, &list, append(opts, client.InNamespace(namespace))...); err != nil {
-		return nil
+// trustDomain of a PeerCERT, by which those that stand in each other's way are found.
+func trustDomain(o client.Object) string {
+	if p, ok := o.(*v1alpha1.PeerCERT); ok {
+		return p.Spec.Identity.TrustDomain
 	}
-	return lookup.Names(list.Items)
-}
-
-func (r *Reconciler) all(ctx context.Context, o client.Object) []reconcile.Request {
-	return lookup.Requests(o.GetNamespace(), r.names(ctx, o.GetNamespace()))
-}
-
-// siblings are the PeerCERTs with the trust domain of one that came or went.
-func (r *Reconciler) siblings(ctx context.Context, o client.Object) []reconcile.Request {
-	p, ok := o.(*v1alpha1.PeerCERT)
-	if !ok {
-		return nil
-	}
-	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace(),
-		client.MatchingFields{lookup.ByTrustDomain: p.Spec.Identity.TrustDomain}))
-}
-
-func (r *Reconciler) usersOfBundle(ctx context.Context, o client.Object) []reconcile.Request {
-	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace(), client.MatchingFields{lookup.ByBundle: o.GetName()}))
+	return ""
 }

@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/lookup"
@@ -91,13 +90,12 @@ func (r *Reconciler) observe(ctx context.Context, f *v1alpha1.SharedFeed) (*seen
 // SetupWithManager adds the controller to a manager.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
 	spec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	feeds := lookup.Of(r.Client, &v1alpha1.SharedFeedList{})
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.SharedFeed{}, spec).
-		Watches(&v1alpha1.PeerCERT{}, handler.EnqueueRequestsFromMapFunc(r.usersOfPeer), spec).
-		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(r.all), spec).
-		WatchesRawSource(r.Hub.Source(reports.SharedFeeds, func(ctx context.Context, namespace string) []string {
-			return r.list(ctx, namespace)
-		})).
+		Watches(&v1alpha1.PeerCERT{}, handler.EnqueueRequestsFromMapFunc(feeds.By(lookup.ByPeer, client.Object.GetName)), spec).
+		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(feeds.All), spec).
+		WatchesRawSource(r.Hub.Source(reports.SharedFeeds, feeds.Names)).
 		WithOptions(options).
 		Named("sharedfeed").
 		Complete(r)
@@ -105,20 +103,4 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		return fmt.Errorf("setting up the SharedFeed controller: %w", err)
 	}
 	return nil
-}
-
-func (r *Reconciler) list(ctx context.Context, namespace string, opts ...client.ListOption) []string {
-	var list v1alpha1.SharedFeedList
-	if err := r.Client.List(ctx, &list, append(opts, client.InNamespace(namespace))...); err != nil {
-		return nil
-	}
-	return lookup.Names(list.Items)
-}
-
-func (r *Reconciler) all(ctx context.Context, o client.Object) []reconcile.Request {
-	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace()))
-}
-
-func (r *Reconciler) usersOfPeer(ctx context.Context, o client.Object) []reconcile.Request {
-	return lookup.Requests(o.GetNamespace(), r.list(ctx, o.GetNamespace(), client.MatchingFields{lookup.ByPeer: o.GetName()}))
 }

@@ -15,7 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/relayconfig"
@@ -140,27 +139,6 @@ func Bundle(ctx context.Context, direct client.Reader, p *v1alpha1.PeerCERT) (re
 		return relayconfig.Bundle{Missing: fmt.Sprintf("spec.trust.bundleRef: ConfigMap %q has no key %q; add the peer's CA certificates under it", ref.Name, key)}, nil
 	}
 	return relayconfig.Bundle{PEM: text}, nil
-}
-
-// Names returns the names of the objects of a list.
-func Names[T any, P interface {
-	*T
-	client.Object
-}](items []T) []string {
-	out := make([]string, len(items))
-	for i := range items {
-		out[i] = P(&items[i]).GetName()
-	}
-	return out
-}
-
-// Requests for objects of a namespace.
-func Requests(namespace string, names []string) []reconcile.Request {
-	out := make([]reconcile.Request, len(names))
-	for i, name := range names {
-		out[i] = reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
-	}
-	return out
 }
 
 // Soonest of two times to look again, where zero means never.

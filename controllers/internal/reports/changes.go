@@ -11,7 +11,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -142,16 +141,4 @@ func (h *Hub) Source(kind Kind, list func(ctx context.Context, namespace string)
 		h.subscribers = next
 		return nil
 	})
-}
-
-// Names returns a list function for Source that reads a kind from the caches.
-// What cannot be read now is reconciled by its own watch.
-func Names[L client.ObjectList](reader client.Reader, empty func() L, names func(L) []string) func(context.Context, string) []string {
-	return func(ctx context.Context, namespace string) []string {
-		list := empty()
-		if err := reader.List(ctx, list, client.InNamespace(namespace)); err != nil {
-			return nil
-		}
-		return names(list)
-	}
 }
