@@ -35,7 +35,9 @@ const (
 	ConditionPeerAccepted = "PeerAccepted"
 
 	// ConditionTrustInSync is True when we accept the peer's CA certificates as it
-	// offers them, and the peer accepts ours. PeerCERT only.
+	// offers them, and the peer accepts ours. LocalCERT: every Active peer accepts
+	// the root that we use and the bundle that we advertise, and no rotation is
+	// under way. PeerCERT and LocalCERT.
 	ConditionTrustInSync = "TrustInSync"
 
 	// ConditionSuspended is True while spec.state of the PeerCERT holds back
@@ -252,6 +254,17 @@ const (
 	ReasonUsable = "Usable"
 	// ReasonConnectionFailed: the last connection could not be made.
 	ReasonConnectionFailed = "ConnectionFailed"
+	// ReasonDistributingRoot: a rotation waits until the peers accept the new root.
+	ReasonDistributingRoot = "DistributingRoot"
+	// ReasonIssuingFromRoot: a rotation waits until certificates are issued from the
+	// new root and the peers have seen one.
+	ReasonIssuingFromRoot = "IssuingFromRoot"
+	// ReasonRetiringRoot: a rotation waits until the peers know that the old root is gone.
+	ReasonRetiringRoot = "RetiringRoot"
+	// ReasonRotationStalled: a step of a rotation has waited for more than a day.
+	ReasonRotationStalled = "RotationStalled"
+	// ReasonRotationDue: the root nears its end, and a person must begin to replace it.
+	ReasonRotationDue = "RotationDue"
 	// ReasonUnknown: it could not be looked at.
 	ReasonUnknown = "Unknown"
 )

@@ -22,6 +22,11 @@ type LocalCERTSpec struct {
 	// +optional
 	IssuerRef *IssuerReference `json:"issuerRef,omitempty"`
 
+	// authority says how our root, the CA certificate by which peers know us, is
+	// replaced by a new one.
+	// +optional
+	Authority AuthoritySpec `json:"authority,omitzero"`
+
 	// addresses are where peers reach our relay; they go onto the card, in this
 	// order. Without them the card carries the addresses of the relay's Service
 	// of type LoadBalancer, once it has some; a CERT without any address can
@@ -124,8 +129,8 @@ type LocalCERTStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, CertificatesIssued, RelayAvailable; Reconciling and
-	// Stalled only while true.
+	// conditions are Ready, CertificatesIssued, RelayAvailable, TrustInSync;
+	// Reconciling and Stalled only while true.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -159,6 +164,15 @@ type LocalCERTStatus struct {
 	// +optional
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
 
+	// authority is the CA that our certificates are issued from. It is kept here
+	// while a rotation replaces it.
+	// +optional
+	Authority AuthorityStatus `json:"authority,omitzero"`
+
+	// rotation is the replacement of our root that is under way; absent when none is.
+	// +optional
+	Rotation *RotationStatus `json:"rotation,omitempty"`
+
 	// deskSecretName is the Secret with the client certificate of our desk. Who
 	// may read this Secret may read and send hotline messages and push objects.
 	// +optional
@@ -176,6 +190,8 @@ type LocalCERTStatus struct {
 // +kubebuilder:printcolumn:name="Trust Domain",type=string,JSONPath=`.spec.identity.trustDomain`
 // +kubebuilder:printcolumn:name="Relay",type=string,JSONPath=`.status.conditions[?(@.type=="RelayAvailable")].status`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.addresses[0]`
+// +kubebuilder:printcolumn:name="Issuer",type=string,JSONPath=`.status.authority.issuerRef.name`,priority=1
+// +kubebuilder:printcolumn:name="Rotation",type=string,JSONPath=`.status.rotation.step`,priority=1
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.notAfter`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1

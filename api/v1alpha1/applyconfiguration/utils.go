@@ -19,6 +19,10 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=certlink.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("AuthoritySpec"):
+		return &apiv1alpha1.AuthoritySpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AuthorityStatus"):
+		return &apiv1alpha1.AuthorityStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BundleReference"):
 		return &apiv1alpha1.BundleReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Contact"):
@@ -81,6 +85,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RelaySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelayStorage"):
 		return &apiv1alpha1.RelayStorageApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RotationPeer"):
+		return &apiv1alpha1.RotationPeerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RotationStatus"):
+		return &apiv1alpha1.RotationStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ServiceExportSpec"):
 		return &apiv1alpha1.ServiceExportSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ServiceImportSpec"):

@@ -26,6 +26,49 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: com.github.certlink.certlink.api.v1alpha1.AuthorityRotation
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.AuthoritySpec
+  map:
+    fields:
+    - name: generation
+      type:
+        scalar: numeric
+      default: 1
+    - name: leaveBehind
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: rotation
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.AuthorityRotation
+      default: Automatic
+- name: com.github.certlink.certlink.api.v1alpha1.AuthorityStatus
+  map:
+    fields:
+    - name: bundle
+      type:
+        scalar: string
+    - name: generation
+      type:
+        scalar: numeric
+    - name: issuerRef
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.IssuerReference
+    - name: reissues
+      type:
+        scalar: numeric
+    - name: replacedRoot
+      type:
+        scalar: string
+    - name: requestedGeneration
+      type:
+        scalar: numeric
+    - name: root
+      type:
+        scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.BundleReference
   map:
     fields:
@@ -259,6 +302,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - address
+    - name: authority
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.AuthoritySpec
     - name: identity
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.Identity
@@ -277,6 +323,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: atomic
+    - name: authority
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.AuthorityStatus
     - name: card
       type:
         scalar: string
@@ -300,6 +349,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: rotation
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RotationStatus
 - name: com.github.certlink.certlink.api.v1alpha1.PathDirection
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.PathState
@@ -547,6 +599,59 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: storageClassName
       type:
         scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.RotationCause
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.RotationPeer
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: state
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RotationPeerState
+- name: com.github.certlink.certlink.api.v1alpha1.RotationPeerState
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.RotationStatus
+  map:
+    fields:
+    - name: cause
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RotationCause
+    - name: fromRoot
+      type:
+        scalar: string
+    - name: generation
+      type:
+        scalar: numeric
+    - name: issuerRef
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.IssuerReference
+    - name: peers
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.RotationPeer
+          elementRelationship: associative
+          keys:
+          - name
+    - name: startTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: step
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RotationStep
+    - name: stepTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: toRoot
+      type:
+        scalar: string
+    - name: waitingFor
+      type:
+        scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.RotationStep
+  scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.ServiceAudience
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.ServiceDirection

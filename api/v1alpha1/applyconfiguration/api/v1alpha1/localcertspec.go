@@ -17,6 +17,9 @@ type LocalCERTSpecApplyConfiguration struct {
 	// with our own nation's CA and give the CA certificate in ca.crt. Without it
 	// the operator makes a CA of our own through cert-manager.
 	IssuerRef *IssuerReferenceApplyConfiguration `json:"issuerRef,omitempty"`
+	// authority says how our root, the CA certificate by which peers know us, is
+	// replaced by a new one.
+	Authority *AuthoritySpecApplyConfiguration `json:"authority,omitempty"`
 	// addresses are where peers reach our relay; they go onto the card, in this
 	// order. Without them the card carries the addresses of the relay's Service
 	// of type LoadBalancer, once it has some; a CERT without any address can
@@ -45,6 +48,14 @@ func (b *LocalCERTSpecApplyConfiguration) WithIdentity(value *IdentityApplyConfi
 // If called multiple times, the IssuerRef field is set to the value of the last call.
 func (b *LocalCERTSpecApplyConfiguration) WithIssuerRef(value *IssuerReferenceApplyConfiguration) *LocalCERTSpecApplyConfiguration {
 	b.IssuerRef = value
+	return b
+}
+
+// WithAuthority sets the Authority field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Authority field is set to the value of the last call.
+func (b *LocalCERTSpecApplyConfiguration) WithAuthority(value *AuthoritySpecApplyConfiguration) *LocalCERTSpecApplyConfiguration {
+	b.Authority = value
 	return b
 }
 

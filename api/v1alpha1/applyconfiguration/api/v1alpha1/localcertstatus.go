@@ -17,8 +17,8 @@ import (
 type LocalCERTStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, CertificatesIssued, RelayAvailable; Reconciling and
-	// Stalled only while true.
+	// conditions are Ready, CertificatesIssued, RelayAvailable, TrustInSync;
+	// Reconciling and Stalled only while true.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// card is our public description for peers: a PeerCERT manifest in YAML.
 	// Peers put it into their repository as it stands. It holds nothing secret.
@@ -30,6 +30,11 @@ type LocalCERTStatusApplyConfiguration struct {
 	Addresses []string `json:"addresses,omitempty"`
 	// notAfter is the earliest end of validity among our certificates and their chains.
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+	// authority is the CA that our certificates are issued from. It is kept here
+	// while a rotation replaces it.
+	Authority *AuthorityStatusApplyConfiguration `json:"authority,omitempty"`
+	// rotation is the replacement of our root that is under way; absent when none is.
+	Rotation *RotationStatusApplyConfiguration `json:"rotation,omitempty"`
 	// deskSecretName is the Secret with the client certificate of our desk. Who
 	// may read this Secret may read and send hotline messages and push objects.
 	DeskSecretName *string `json:"deskSecretName,omitempty"`
@@ -93,6 +98,22 @@ func (b *LocalCERTStatusApplyConfiguration) WithAddresses(values ...string) *Loc
 // If called multiple times, the NotAfter field is set to the value of the last call.
 func (b *LocalCERTStatusApplyConfiguration) WithNotAfter(value metav1.Time) *LocalCERTStatusApplyConfiguration {
 	b.NotAfter = &value
+	return b
+}
+
+// WithAuthority sets the Authority field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Authority field is set to the value of the last call.
+func (b *LocalCERTStatusApplyConfiguration) WithAuthority(value *AuthorityStatusApplyConfiguration) *LocalCERTStatusApplyConfiguration {
+	b.Authority = value
+	return b
+}
+
+// WithRotation sets the Rotation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Rotation field is set to the value of the last call.
+func (b *LocalCERTStatusApplyConfiguration) WithRotation(value *RotationStatusApplyConfiguration) *LocalCERTStatusApplyConfiguration {
+	b.Rotation = value
 	return b
 }
 
