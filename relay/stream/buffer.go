@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package stream
+
+import "sync"
+
+// prefixSize is the room for an OPEN or ACCEPT before a DATA frame, and tailSize
+// that for an END after it, so that they leave in the same write.
+const (
+	prefixSize = headerSize
+	dataAt     = prefixSize + headerSize
+	tailSize   = headerSize
+)
+
+// frameBuffer holds one DATA frame with its neighbours.
+type frameBuffer [prefixSize + maxFrame + tailSize]byte
+
+// payload is where the data goes.
+func (b *frameBuffer) payload() []byte { return b[dataAt : dataAt+MaxData] }
+
+// wireSize is a whole frame, sealed: records add 22 bytes each, and the first
+// records of a connection are small ones.
+const wireSize = maxFrame + maxFrame/16
+
+type wireBuffer struct{ b []byte }
+
+var (
+	frames = sync.Pool{New: func() any { return new(frameBuffer) }}
+	wires  = sync.Pool{New: func() any { return &wireBuffer{b: make([]byte, 0, wireSize)} }}
+)
+
+func getFrame() *frameBuffer  { return frames.Get().(*frameBuffer) } //nolint:errcheck // nothing else is put there
+func putFrame(b *frameBuffer) { frames.Put(b) }
+
+func getWire() *wireBuffer { return wires.Get().(*wireBuffer) } //nolint:errcheck // nothing else is put there
+
+func putWire(w *wireBuffer) {
+	w.b = w.b[:0]
+	wires.Put(w)
+}
