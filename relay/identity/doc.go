@@ -13,6 +13,11 @@
 //   - Identity comes from the leaf alone, from its one SPIFFE URI SAN.
 //   - Verification runs on every connection, in VerifyConnection.
 //   - A peer that is unknown or Revoked is nobody, from the snapshot that says so.
+//   - A bundle that was learned from a peer's offer counts while the configured one
+//     that it builds on is configured. A configured bundle that changes counts at
+//     once, and what was learned under another one is forgotten.
+//   - What the peer itself retired by an offer is told apart (Snapshot.Retired) from
+//     what a person took away: the first may end in peace, the second is cut.
 //   - Files are read again when they change. A set that does not hold together
 //     (key and certificate, chain and CA, the name) leaves the last good one in
 //     place and is reported.

@@ -20,6 +20,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 
+	"github.com/certlink/certlink/internal/cabundle"
 	"github.com/certlink/certlink/relay/config"
 )
 
@@ -29,6 +30,7 @@ const maxFileBytes = 256 << 10
 // credential is one certificate with its key and the CA file beside it.
 type credential struct {
 	chain  []*x509.Certificate
+	root   *x509.Certificate // of the CA file, to which the chain leads
 	signer crypto.Signer
 	pair   tls.Certificate
 	ca     []*x509.Certificate
@@ -40,31 +42,60 @@ type own struct {
 	link        credential
 	local       credential
 	signing     credential
+	// bundle by which peers are to know us, and fault what is wrong with the
+	// configured one.
+	bundle []*x509.Certificate
+	fault  error
 }
 
 // loadOwn reads the nine files and checks that they hold together. Validity in
 // time is not its business: an expired certificate can be loaded, so that a relay
 // that has only this one can say so.
-func loadOwn(cfg config.Identity) (own, error) {
+func loadOwn(cfg config.Identity, now time.Time) (own, error) {
 	td, err := spiffeid.TrustDomainFromString(cfg.TrustDomain)
 	if err != nil {
 		return own{}, fmt.Errorf("reading our trust domain: %w", err)
 	}
 	o := own{trustDomain: td}
 	var errs [3]error
-	o.link, errs[0] = load("link", cfg.Link, td, "/relay")
-	o.local, errs[1] = load("local", cfg.Local, td, "/local")
-	o.signing, errs[2] = load("signing", cfg.Signing, td, "/signing")
+	o.link, errs[0] = load("link", cfg.Link, td, "/relay", now)
+	o.local, errs[1] = load("local", cfg.Local, td, "/local", now)
+	o.signing, errs[2] = load("signing", cfg.Signing, td, "/signing", now)
 	if err := errors.Join(errs[:]...); err != nil {
 		return own{}, err
 	}
 	if _, ok := o.signing.signer.Public().(ed25519.PublicKey); !ok {
 		return own{}, fmt.Errorf("checking the signing certificate %q: its key is not Ed25519; issue it with privateKey.algorithm Ed25519", cfg.Signing.CertFile)
 	}
+	if o.bundle, o.fault, err = o.advertise(cfg.Bundle, now); err != nil {
+		return own{}, fmt.Errorf("reading identity.bundle: %w", err)
+	}
 	return o, nil
 }
 
-func load(what string, files config.KeyPair, td spiffeid.TrustDomain, path string) (credential, error) {
+// advertise returns the bundle by which peers are to know us: the configured one,
+// or the CA files. One that would make peers refuse us is completed by what our
+// certificates chain to, and the fault says so.
+func (o own) advertise(configured string, now time.Time) (bundle []*x509.Certificate, fault, err error) {
+	if configured == "" {
+		return cabundle.Union(o.link.ca, o.signing.ca), nil, nil
+	}
+	if bundle, err = cabundle.Parse(configured); err != nil {
+		return nil, nil, err
+	}
+	for _, c := range []struct {
+		name string
+		credential
+	}{{"link", o.link}, {"signing", o.signing}} {
+		if rootOf(c.chain, o.trustDomain, bundle, now) == nil {
+			fault = errors.Join(fault, fmt.Errorf("identity.bundle does not hold the CA of our %s certificate, so peers would refuse us: it stays in the bundle that we offer until that certificate is issued anew", c.name))
+			bundle = append(bundle, c.root)
+		}
+	}
+	return cabundle.Union(bundle), fault, nil
+}
+
+func load(what string, files config.KeyPair, td spiffeid.TrustDomain, path string, now time.Time) (credential, error) {
 	certPEM, err := readFile(files.CertFile)
 	if err != nil {
 		return credential{}, fmt.Errorf("reading the %s certificate: %w", what, err)
@@ -94,14 +125,14 @@ func load(what string, files config.KeyPair, td spiffeid.TrustDomain, path strin
 	if c.ca, err = parseCA(caPEM); err != nil {
 		return credential{}, fmt.Errorf("reading the %s CA %q: %w", what, files.CAFile, err)
 	}
-	if err := c.check(td, path); err != nil {
+	if err := c.check(td, path, now); err != nil {
 		return credential{}, fmt.Errorf("checking the %s certificate %q: %w", what, files.CertFile, err)
 	}
 	return c, nil
 }
 
 // check verifies the chain as a peer would, at a time when all of it is valid.
-func (c credential) check(td spiffeid.TrustDomain, path string) error {
+func (c *credential) check(td spiffeid.TrustDomain, path string, now time.Time) error {
 	want, err := spiffeid.FromPath(td, path)
 	if err != nil {
 		return fmt.Errorf("naming it: %w", err)
@@ -113,11 +144,39 @@ func (c credential) check(td spiffeid.TrustDomain, path string) error {
 	if id != want {
 		return fmt.Errorf("it is for %s, not for %s", id, want)
 	}
-	bundle := x509bundle.FromX509Authorities(td, c.ca)
-	if _, _, err := x509svid.Verify(c.chain, bundle, x509svid.WithTime(overlap(c.chain, c.ca))); err != nil {
-		return fmt.Errorf("verifying it against the CA file beside it: %w", err)
+	if c.root = rootOf(c.chain, td, c.ca, now); c.root != nil {
+		return nil
+	}
+	_, _, err = x509svid.Verify(c.chain, x509bundle.FromX509Authorities(td, c.ca), x509svid.WithTime(overlap(c.chain, c.ca)))
+	return fmt.Errorf("verifying it against the CA file beside it: %w", err)
+}
+
+// rootOf returns the CA certificate to which a chain leads now, or at a moment at
+// which it and the CA were valid; nil when to none. Of several, which a CA has that
+// was renewed with the same key, it is the youngest.
+func rootOf(chain []*x509.Certificate, td spiffeid.TrustDomain, ca []*x509.Certificate, now time.Time) *x509.Certificate {
+	bundle := x509bundle.FromX509Authorities(td, ca)
+	times := []time.Time{now}
+	for _, c := range ca {
+		times = append(times, overlap(chain, []*x509.Certificate{c}))
+	}
+	for _, at := range times {
+		if _, chains, err := x509svid.Verify(chain, bundle, x509svid.WithTime(at)); err == nil {
+			return youngestRoot(chains)
+		}
 	}
 	return nil
+}
+
+// youngestRoot is the root with the latest beginning among verified chains.
+func youngestRoot(chains [][]*x509.Certificate) *x509.Certificate {
+	var root *x509.Certificate
+	for _, chain := range chains {
+		if last := chain[len(chain)-1]; root == nil || last.NotBefore.After(root.NotBefore) {
+			root = last
+		}
+	}
+	return root
 }
 
 // overlap returns a moment at which as much as possible is valid: just before the
@@ -132,13 +191,19 @@ func overlap(chain, ca []*x509.Certificate) time.Time {
 	return end.Add(-time.Second)
 }
 
+// whole is the chain with its root.
+func (c credential) whole() []*x509.Certificate {
+	return append(slices.Clone(c.chain), c.root)
+}
+
 func (o own) credentials() []credential { return []credential{o.link, o.local, o.signing} }
 
-// notAfter is the earliest end of validity of our certificates.
+// notAfter is the earliest end of validity of our certificates and of their CA: a
+// leaf that outlives its CA is worth nothing after that.
 func (o own) notAfter() time.Time {
 	var all []*x509.Certificate
 	for _, c := range o.credentials() {
-		all = append(all, c.chain...)
+		all = append(all, c.whole()...)
 	}
 	return earliestEnd(all)
 }
@@ -146,7 +211,7 @@ func (o own) notAfter() time.Time {
 // validAt says which certificate is outside its validity, nil when none is.
 func (o own) validAt(now time.Time) error {
 	for _, c := range o.credentials() {
-		for _, cert := range c.chain {
+		for _, cert := range c.whole() {
 			if now.Before(cert.NotBefore) {
 				return fmt.Errorf("our certificate %q is valid only from %s: check the clock of this machine", cert.Subject, stamp(cert.NotBefore))
 			}

@@ -7,11 +7,15 @@ import (
 	"crypto"
 	"crypto/x509"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
+	"github.com/certlink/certlink/internal/cabundle"
 	"github.com/certlink/certlink/relay/config"
 )
 
@@ -20,25 +24,40 @@ import (
 type Snapshot struct {
 	own       own
 	peers     map[string]config.Peer // by trust domain, revoked ones too
-	bundles   *x509bundle.Set        // of the peers and our own
+	trust     map[string]PeerTrust   // by trust domain, revoked ones too
+	bundles   *x509bundle.Set        // in force, of the peers and our own
 	localOnly *x509bundle.Bundle     // the CA of the local port's clients
+	sights    *sights
 	now       func() time.Time
 }
 
-// newSnapshot joins our own side and the configured peers.
-func newSnapshot(o own, peers []config.Peer, now func() time.Time) (*Snapshot, error) {
+// PeerTrust says which CA certificates speak for a peer.
+type PeerTrust struct {
+	// Roots in force, sorted, each once.
+	Roots []*x509.Certificate
+	// Base names the configured bundle (cabundle.SetHash), BaseRoots are those in it.
+	Base      string
+	BaseRoots []*x509.Certificate
+	// Learned: Roots came from an offer of the peer, at LearnedAt.
+	Learned   bool
+	LearnedAt time.Time
+	// Retired are the roots that the peer took out of its bundle by an offer, the
+	// oldest first. Connections that chain to them may end in peace.
+	Retired []RetiredRoot
+}
+
+// newSnapshot joins our own side, the configured peers and what was learned of them.
+func newSnapshot(o own, peers []config.Peer, l lessons, now func() time.Time) (*Snapshot, error) {
 	s := &Snapshot{
 		own:       o,
 		peers:     make(map[string]config.Peer, len(peers)),
+		trust:     make(map[string]PeerTrust, len(peers)),
 		bundles:   x509bundle.NewSet(),
 		localOnly: x509bundle.FromX509Authorities(o.trustDomain, o.local.ca),
+		sights:    newSights(),
 		now:       now,
 	}
-	ours := x509bundle.FromX509Authorities(o.trustDomain, o.link.ca)
-	for _, ca := range o.signing.ca {
-		ours.AddX509Authority(ca)
-	}
-	s.bundles.Add(ours)
+	s.bundles.Add(x509bundle.FromX509Authorities(o.trustDomain, cabundle.Union(o.link.ca, o.signing.ca, o.bundle)))
 	for _, p := range peers {
 		td, err := spiffeid.TrustDomainFromString(p.TrustDomain)
 		if err != nil {
@@ -47,12 +66,17 @@ func newSnapshot(o own, peers []config.Peer, now func() time.Time) (*Snapshot, e
 		if td == o.trustDomain {
 			return nil, fmt.Errorf("reading peer %q: its trust domain is our own", p.Name)
 		}
-		authorities, err := parseCA([]byte(p.Bundle))
+		base, err := parseCA([]byte(p.Bundle))
 		if err != nil {
 			return nil, fmt.Errorf("reading the bundle of peer %q: %w", p.Name, err)
 		}
-		s.bundles.Add(x509bundle.FromX509Authorities(td, authorities))
-		s.peers[td.Name()] = p
+		base = cabundle.Union(base)
+		trust := PeerTrust{Roots: base, Base: cabundle.SetHash(base), BaseRoots: base, Retired: l.retired[td.Name()]}
+		if learned, ok := l.learned[td.Name()]; ok && learned.Base == trust.Base {
+			trust.Roots, trust.Learned, trust.LearnedAt = cabundle.Union(learned.roots), true, learned.At
+		}
+		s.bundles.Add(x509bundle.FromX509Authorities(td, trust.Roots))
+		s.peers[td.Name()], s.trust[td.Name()] = p, trust
 	}
 	return s, nil
 }
@@ -64,6 +88,32 @@ func (s *Snapshot) TrustDomain() string { return s.own.trustDomain.Name() }
 func (s *Snapshot) Peer(trustDomain string) (config.Peer, bool) {
 	p, ok := s.peers[trustDomain]
 	return p, ok
+}
+
+// Peers returns all configured peers, revoked ones too, by name.
+func (s *Snapshot) Peers() []config.Peer {
+	return slices.SortedFunc(maps.Values(s.peers), func(a, b config.Peer) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// PeerTrust says which CA certificates speak for a configured peer. The caller does
+// not change them.
+func (s *Snapshot) PeerTrust(trustDomain string) (PeerTrust, bool) {
+	t, ok := s.trust[trustDomain]
+	return t, ok
+}
+
+// Advertised are the CA certificates by which peers are to know us, sorted, each
+// once: those configured, or else those of our CA files. The caller does not change
+// them.
+func (s *Snapshot) Advertised() []*x509.Certificate { return s.own.bundle }
+
+// Root is the hash (cabundle.Hash) of the CA certificate that our link
+// certificate chains to.
+func (s *Snapshot) Root() string { return cabundle.Hash(s.own.link.root) }
+
+// Leaves are the certificates that we show: "link", "local" and "signing".
+func (s *Snapshot) Leaves() map[string]*x509.Certificate {
+	return map[string]*x509.Certificate{"link": s.own.link.chain[0], "local": s.own.local.chain[0], "signing": s.own.signing.chain[0]}
 }
 
 // GetX509BundleForTrustDomain returns the bundle of a peer or our own. It makes

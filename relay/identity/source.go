@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certlink/certlink/internal/cabundle"
 	"github.com/certlink/certlink/internal/filewatch"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/report"
@@ -34,11 +35,13 @@ type Source struct {
 	clock   func() time.Time
 	current atomic.Pointer[Snapshot]
 	err     atomic.Pointer[error] // why newer files were refused
+	sights  *sights
 
 	mu        sync.Mutex // guards what follows, and publishing
 	cfg       *config.Config
 	own       own
 	loaded    bool
+	lessons   lessons
 	listeners []func(*Snapshot)
 }
 
@@ -50,7 +53,7 @@ func New(cfg Config) (*Source, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Source{log: cfg.Log, clock: cfg.Clock}, nil
+	return &Source{log: cfg.Log, clock: cfg.Clock, sights: newSights()}, nil
 }
 
 // OnChange calls f with each new snapshot, in order, before Apply returns. Call
@@ -70,8 +73,15 @@ func (s *Source) State() report.IdentityState {
 	if now == nil {
 		return report.IdentityState{}
 	}
-	state := report.IdentityState{Serial: now.LinkSerial(), NotAfter: now.own.notAfter()}
+	serial := func(c credential) string { return c.chain[0].SerialNumber.Text(16) }
+	state := report.IdentityState{
+		Serial: now.LinkSerial(), LocalSerial: serial(now.own.local), SigningSerial: serial(now.own.signing),
+		Root: now.Root(), Roots: cabundle.Hashes(now.Advertised()), NotAfter: now.own.notAfter(),
+	}
 	err := now.own.validAt(s.clock())
+	if err == nil {
+		err = now.own.fault
+	}
 	if refused := s.err.Load(); refused != nil {
 		err = *refused
 	}
@@ -95,11 +105,16 @@ func (s *Source) Apply(c *config.Config) error {
 	if err == nil {
 		o = fresh
 	}
-	snapshot, peersErr := newSnapshot(o, c.Peers, s.clock)
+	learned, peersErr := s.lessons.under(c, s.cfg)
 	if peersErr != nil {
 		return peersErr
 	}
-	s.cfg = c
+	snapshot, peersErr := s.snapshot(o, c, learned)
+	if peersErr != nil {
+		return peersErr
+	}
+	s.cfg, s.lessons = c, learned
+	s.sights.keep(func(td string) bool { _, known := snapshot.Peer(td); return known })
 	s.settle(o, err)
 	s.publish(snapshot)
 	return nil
@@ -160,7 +175,7 @@ func (s *Source) reload() {
 		s.settle(o, nil)
 		return
 	}
-	snapshot, err := newSnapshot(o, s.cfg.Peers, s.clock)
+	snapshot, err := s.snapshot(o, s.cfg, s.lessons)
 	if err != nil {
 		s.settle(s.own, err)
 		return
@@ -173,7 +188,7 @@ func (s *Source) reload() {
 // load reads the files. Certificates outside their validity do not replace valid
 // ones.
 func (s *Source) load(id config.Identity) (own, error) {
-	o, err := loadOwn(id)
+	o, err := loadOwn(id, s.clock())
 	if err != nil {
 		return own{}, err
 	}
@@ -196,6 +211,14 @@ func (s *Source) settle(o own, err error) {
 	}
 }
 
+func (s *Source) snapshot(o own, c *config.Config, l lessons) (*Snapshot, error) {
+	snapshot, err := newSnapshot(o, c.Peers, l, s.clock)
+	if err == nil {
+		snapshot.sights = s.sights
+	}
+	return snapshot, err
+}
+
 func (s *Source) publish(snapshot *Snapshot) {
 	s.current.Store(snapshot)
 	for _, f := range s.listeners {
@@ -211,5 +234,5 @@ func same(a, b own) bool {
 			return false
 		}
 	}
-	return a.trustDomain == b.trustDomain
+	return a.trustDomain == b.trustDomain && equalCerts(a.bundle, b.bundle)
 }

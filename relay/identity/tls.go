@@ -32,7 +32,7 @@ func (s *Snapshot) LinkServer(protocols []string) *tls.Config {
 	// domain that the leaf names; a joint pool could not do that.
 	c.ClientAuth = tls.RequireAnyClientCert
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
-		_, _, err := s.VerifyPeer(cs.PeerCertificates)
+		_, err := s.handshake(cs.PeerCertificates)
 		return err
 	}
 	return c

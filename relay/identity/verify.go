@@ -19,6 +19,9 @@ import (
 // maxChain is the largest number of certificates that the other end may show.
 const maxChain = 8
 
+// relayPath is the path of the SPIFFE ID of a relay.
+const relayPath = "/relay"
+
 // VerifyError says why the certificate at the other end was refused.
 type VerifyError struct {
 	// Cause in the words of the report.
@@ -44,24 +47,67 @@ func (e *VerifyError) Unwrap() error { return e.Err }
 // leaf's SPIFFE ID and the peer as configured, or a *VerifyError. The peer is
 // never Revoked.
 func (s *Snapshot) VerifyPeer(chain []*x509.Certificate) (spiffeid.ID, config.Peer, error) {
+	id, peer, _, err := s.verifyPeer(chain)
+	return id, peer, err
+}
+
+// handshake is VerifyPeer for a chain that is shown just now.
+func (s *Snapshot) handshake(chain []*x509.Certificate) (spiffeid.ID, error) {
+	id, _, root, err := s.verifyPeer(chain)
+	if err == nil && id.Path() == relayPath {
+		s.sights.note(id.TrustDomain().Name(), chain, root, s.now())
+	}
+	return id, err
+}
+
+// Retired tells whether a chain, which VerifyPeer refuses, is one that the peer
+// itself ended by an offer: it leads to a root that the peer took out of its
+// bundle, and all else is well. A connection under it takes nothing new and ends
+// with what it carries. It is false for what a person took out of the configured
+// bundle, for a peer that is Revoked or removed, and outside the chain's validity.
+func (s *Snapshot) Retired(chain []*x509.Certificate) bool {
 	id, err := claim(chain)
 	if err != nil {
-		return spiffeid.ID{}, config.Peer{}, err
+		return false
+	}
+	td := id.TrustDomain()
+	peer, known := s.peers[td.Name()]
+	trust := s.trust[td.Name()]
+	if !known || peer.State == config.Revoked || len(trust.Retired) == 0 {
+		return false
+	}
+	if _, _, err := x509svid.Verify(chain, s.bundles, x509svid.WithTime(s.now())); err == nil {
+		return false
+	}
+	both := x509bundle.FromX509Authorities(td, trust.Roots)
+	for _, r := range trust.Retired {
+		both.AddX509Authority(r.Root)
+	}
+	_, _, err = x509svid.Verify(chain, both, x509svid.WithTime(s.now()))
+	return err == nil
+}
+
+// verifyPeer is VerifyPeer, and says to which root the chain leads.
+func (s *Snapshot) verifyPeer(chain []*x509.Certificate) (spiffeid.ID, config.Peer, *x509.Certificate, error) {
+	id, err := claim(chain)
+	if err != nil {
+		return spiffeid.ID{}, config.Peer{}, nil, err
 	}
 	td := id.TrustDomain().Name()
 	peer, known := s.peers[td]
 	if !known {
-		return id, peer, &VerifyError{Cause: report.CauseUntrusted, TrustDomain: td, Reason: fmt.Sprintf(
+		return id, peer, nil, &VerifyError{Cause: report.CauseUntrusted, TrustDomain: td, Reason: fmt.Sprintf(
 			"the certificate names trust domain %q, which no peer of ours has: add a peer with the card of that CERT, if it is to be one", td)}
 	}
 	if peer.State == config.Revoked {
-		return id, peer, &VerifyError{Cause: report.CauseUntrusted, TrustDomain: td, Reason: fmt.Sprintf(
+		return id, peer, nil, &VerifyError{Cause: report.CauseUntrusted, TrustDomain: td, Reason: fmt.Sprintf(
 			"peer %q is Revoked by our side", peer.Name)}
 	}
-	if _, _, err := x509svid.Verify(chain, s.bundles, x509svid.WithTime(s.now())); err != nil {
-		return id, peer, s.explain(chain, id, peer, err)
+	_, chains, err := x509svid.Verify(chain, s.bundles, x509svid.WithTime(s.now()))
+	if err != nil {
+		return id, peer, nil, s.explain(chain, id, peer, err)
 	}
-	return id, peer, nil
+	return id, peer, youngestRoot(chains), nil
 }
 
 // verifyExpected is VerifyPeer for a connection that we opened to a peer's relay.
@@ -74,10 +120,10 @@ func (s *Snapshot) verifyExpected(chain []*x509.Certificate, trustDomain string)
 		return &VerifyError{Cause: report.CauseTrustDomain, TrustDomain: got, Reason: fmt.Sprintf(
 			"the relay at this address shows a certificate for trust domain %q, not %q: correct the address or the trust domain of our peer", got, trustDomain)}
 	}
-	if id, _, err = s.VerifyPeer(chain); err != nil {
+	if id, err = s.handshake(chain); err != nil {
 		return err
 	}
-	if id.Path() != "/relay" {
+	if id.Path() != relayPath {
 		return &VerifyError{Cause: report.CauseTrustDomain, TrustDomain: trustDomain, Reason: fmt.Sprintf(
 			"the certificate at this address is for %s, not for a relay: the peer must show that of spiffe://%s/relay there", id, trustDomain)}
 	}
