@@ -184,8 +184,25 @@ type Counts struct {
 	Undecided int64
 }
 
+// Explained is a record with what was decided about it in a view.
+type Explained struct {
+	// Record without its content.
+	Record
+	// Rule under which it was decided last; "" while it never was.
+	Rule string
+	// Share and Reason are that decision, as in Decision.
+	Share  bool
+	Reason string
+	// SharedAt is the record's DateAdded in the view; zero while it is held.
+	SharedAt time.Time
+}
+
 // Views keeps, for each feed and peer, what was decided about each record.
 type Views interface {
+	// Explain returns the records of an object in collections, each with the last
+	// decision of the view about it, under whatever rule; ascending by version, at
+	// most limit.
+	Explain(ctx context.Context, v View, collections []string, id string, limit int) ([]Explained, error)
 	// Undecided returns, ascending by Seq, records of collections that have no
 	// decision under the view's rule, at most limit. Fewer may be returned although
 	// more exist; none means that there are none.

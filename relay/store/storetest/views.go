@@ -26,6 +26,9 @@ var viewTests = map[string]func(t *testing.T, e env){
 	"selects_and_pages_in_a_view":                         selectsInView,
 	"counts_and_lists_the_collections_that_are_asked_for": someCollections,
 	"keeps_decisions_across_a_reopen":                     keepsDecisions,
+	"explains_each_version_of_an_object":                  explainsVersions,
+	"explains_what_another_rule_decided":                  explainsOldRule,
+	"explains_nothing_of_an_unknown_object":               explainsNothing,
 }
 
 func cancelled(t *testing.T) (context.Context, context.CancelFunc) {

@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// Explain implements store.Views.
+func (s *Store) Explain(ctx context.Context, v store.View, collections []string, id string, limit int) ([]store.Explained, error) {
+	if err := checkQuery(store.Query{Limit: limit}, len(collections)); err != nil {
+		return nil, fmt.Errorf("explaining an object: %w", err)
+	}
+	var found []store.Explained
+	err := s.look(ctx, "explaining an object", func(tx *sql.Tx) error {
+		l, err := findLens(ctx, tx, v, collections)
+		if err != nil || len(l.collections) == 0 {
+			return err
+		}
+		found, err = explained(ctx, tx, l, id, limit)
+		return err
+	})
+	return found, err
+}
+
+func explained(ctx context.Context, tx *sql.Tx, l lens, id string, limit int) ([]store.Explained, error) {
+	var c clause
+	c.add(`SELECT o.seq, o.stix_id, o.version, t.word, o.spec, n.word, coalesce(r.word, ''), coalesce(d.share, 0), coalesce(w.word, ''), coalesce(d.added, 0)
+		FROM objects o INDEXED BY objects_by_version CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
+		LEFT JOIN decisions d ON d.view = ? AND d.seq = o.seq LEFT JOIN words r ON r.id = d.rule LEFT JOIN words w ON w.id = d.reason
+		WHERE o.stix_id = ?`, l.view, id)
+	in(&c, "o.collection", l.collections)
+	c.add(" ORDER BY o.version, o.seq LIMIT ?", limit)
+	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []store.Explained
+	for rows.Next() {
+		var e store.Explained
+		var version, added int64
+		if err := rows.Scan(&e.Seq, &e.ID, &version, &e.Type, &e.SpecVersion, &e.Collection, &e.Rule, &e.Share, &e.Reason, &added); err != nil {
+			return nil, err
+		}
+		e.DateAdded, e.Version, e.SharedAt = instant(e.Seq), versionTime(version), instant(added)
+		found = append(found, e)
+	}
+	return found, rows.Err()
+}
