@@ -113,7 +113,7 @@ envtest: ## API types against a real kube-apiserver
 .PHONY: harness
 harness: ## The nations harness against itself
 	@hack/preflight.sh nations
-	go test -count=1 -timeout=20m -tags nations $(ARGS) ./test/nations/...
+	go test -count=1 -timeout=20m -tags nations $(ARGS) ./test/wan/... ./test/nations/...
 
 .PHONY: e2e
 e2e: ## Two nations, or the clusters of KUBECONFIGS=a,b

@@ -21,8 +21,8 @@ import (
 
 	"github.com/certlink/certlink/test/nations/internal/boot"
 	"github.com/certlink/certlink/test/nations/internal/layout"
-	"github.com/certlink/certlink/test/nations/internal/netns"
 	"github.com/certlink/certlink/test/nations/internal/node"
+	"github.com/certlink/certlink/test/wan/netns"
 )
 
 // ErrDown is returned for a nation that is not running.

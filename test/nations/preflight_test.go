@@ -7,6 +7,8 @@ package nations
 
 import (
 	"errors"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,11 +43,15 @@ func TestMissingPackages(t *testing.T) {
 	}
 }
 
-func TestDirections(t *testing.T) {
-	if got := len(allDirections()); got != 6 {
-		t.Errorf("three nations have %d directions, want 6", got)
-	}
-	if diff := cmp.Diff([]Direction{{From: "alfa", To: "bravo"}, {From: "bravo", To: "alfa"}}, Both("alfa", "bravo")); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+func TestTheWayBackHasTheSameAddressesAtTheSameNations(t *testing.T) {
+	ours, theirs := netip.MustParseAddr("198.18.0.101"), netip.MustParseAddr("198.18.0.201")
+	for _, c := range []struct{ there, back Direction }{
+		{Direction{From: "alfa", To: "bravo"}, Direction{From: "bravo", To: "alfa"}},
+		{Direction{From: "alfa", To: "bravo", ToAddress: theirs}, Direction{From: "bravo", To: "alfa", FromAddress: theirs}},
+		{Direction{From: "alfa", To: "bravo", FromAddress: ours}, Direction{From: "bravo", To: "alfa", ToAddress: ours}},
+	} {
+		if got := Around(c.there); !slices.Equal(got, []Direction{c.there, c.back}) {
+			t.Errorf("around %s: %v, want %s", c.there, got, c.back)
+		}
 	}
 }

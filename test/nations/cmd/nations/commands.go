@@ -31,6 +31,7 @@ const example = `  nations up                                  # alfa and bravo
   kubectl --kubeconfig .nations/alfa.kubeconfig get nodes
   nations image alfa certlink.test/relay:dev bin/relay=/relay --entrypoint /relay --user 65532
   nations cut alfa bravo --one-way            # alfa's packets no longer reach bravo
+  nations cut alfa bravo --to 198.18.0.201    # one of bravo's addresses; --one-way: only packets to it
   nations delay alfa bravo 150ms              # 300 ms round trip
   nations restore
   nations kill bravo demo relay-0             # SIGKILL to the container's first process
@@ -102,7 +103,7 @@ func status() *cobra.Command {
 			}
 			fmt.Fprintln(table, "\nPATH\tCUT\tDELAY\tLOSS\tPACKETS\tDROPPED")
 			for _, p := range paths {
-				fmt.Fprintf(table, "%s to %s\t%t\t%s\t%g%%\t%d\t%d\n", p.From, p.To, p.Cut, p.Delay, p.Loss, p.Packets, p.Dropped)
+				fmt.Fprintf(table, "%s\t%t\t%s\t%g%%\t%d\t%d\n", p.Direction, p.Cut, p.Delay, p.Loss, p.Packets, p.Dropped)
 			}
 			return table.Flush()
 		},

@@ -7,7 +7,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -17,20 +19,39 @@ import (
 	"github.com/certlink/certlink/test/nations"
 )
 
+const pathHelp = `
+
+Without --one-way it holds in both directions. --to names one address of TO: only packets to it, and its answers, are
+meant; --from names one address of FROM in the same way. Pods appear under their node's address. A packet fares as
+every command that concerns it says: it is dropped if one of them cuts it, and delays add up.`
+
 // pathCommand is a command about the path between two nations, which are its first two arguments.
 func pathCommand(use, short string, args int, act func(context.Context, []nations.Direction, string) error) *cobra.Command {
 	var oneWay bool
+	var from, to string
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: cobra.ExactArgs(args), ValidArgs: nations.Names(),
+		Use: use, Short: short, Long: short + "." + pathHelp, Args: cobra.ExactArgs(args), ValidArgs: nations.Names(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			directions := nations.Both(args[0], args[1])
+			d := nations.Direction{From: args[0], To: args[1]}
+			for text, address := range map[*string]*netip.Addr{&from: &d.FromAddress, &to: &d.ToAddress} {
+				if *text == "" {
+					continue
+				}
+				var err error
+				if *address, err = netip.ParseAddr(*text); err != nil {
+					return fmt.Errorf("reading an address (such as 198.18.0.201): %w", err)
+				}
+			}
+			directions := nations.Around(d)
 			if oneWay {
-				directions = nations.OneWay(args[0], args[1])
+				directions = directions[:1]
 			}
 			return act(cmd.Context(), directions, strings.Join(args[2:], ""))
 		},
 	}
 	cmd.Flags().BoolVar(&oneWay, "one-way", false, "only from the first nation to the second")
+	cmd.Flags().StringVar(&from, "from", "", "only this address of the first nation")
+	cmd.Flags().StringVar(&to, "to", "", "only this address of the second nation")
 	return cmd
 }
 
@@ -73,6 +94,9 @@ func restore() *cobra.Command {
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
+			if cmd.Flags().Changed("to") || cmd.Flags().Changed("from") || cmd.Flags().Changed("one-way") {
+				return errors.New("give the two nations, too")
+			}
 			return nations.Restore(cmd.Context(), nil)
 		}
 		return some(cmd, args)

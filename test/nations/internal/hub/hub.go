@@ -10,6 +10,9 @@
 //	bravo's wan device ┼─ by destination, with cut, ┼─ 127.0.0.1:16442 → bravo's
 //	charlie's ...     ─┘  delay, loss per direction └─ ...
 //
+// A direction may name an address at either end. A packet passes every direction that it belongs to: it is dropped
+// when one of them is cut or loses it, and their delays add up.
+//
 // Packets go from one nation's device to another's and nowhere else: the hub has no socket to any other network.
 // It holds nothing that must be kept. When it dies, the devices stay, packets are lost, and a new hub takes over once
 // the nations are attached again; paths are then perfect. A nation that ends is let go at once.
@@ -32,6 +35,7 @@ import (
 
 	"github.com/certlink/certlink/test/nations/internal/layout"
 	"github.com/certlink/certlink/test/nations/internal/unixapi"
+	"github.com/certlink/certlink/test/wan/pipe"
 )
 
 // Command is the name under which the harness's program is the hub; the state directory follows.
@@ -51,8 +55,8 @@ type Port struct {
 // PathState is one direction as it is now.
 type PathState struct {
 	Direction
-	Quality
-	Counts
+	pipe.Quality
+	pipe.Counts
 }
 
 // State is everything that the hub tells of itself.
@@ -197,15 +201,15 @@ func waitEnd(pid int) error {
 
 func (h *hub) setPaths(wanted []PathState) error {
 	for _, p := range wanted {
-		if _, ok := h.wan.paths[p.Direction]; !ok {
-			return fmt.Errorf("no path from %q to %q: the nations are %v", p.From, p.To, layout.Names)
+		if err := p.check(); err != nil {
+			return err
 		}
 		if err := p.Validate(); err != nil {
-			return fmt.Errorf("path from %q to %q: %w", p.From, p.To, err)
+			return fmt.Errorf("path from %s: %w", p.Direction, err)
 		}
 	}
 	for _, p := range wanted {
-		h.wan.paths[p.Direction].set(p.Quality)
+		h.wan.path(p.Direction).Set(p.Quality)
 	}
 	return nil
 }
@@ -214,17 +218,14 @@ func (h *hub) state() State {
 	var state State
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, from := range layout.Names {
-		if d := h.doors[from]; d != nil {
-			state.Ports = append(state.Ports, Port{Name: from, Init: d.init, APIPort: d.port})
+	for _, name := range layout.Names {
+		if d := h.doors[name]; d != nil {
+			state.Ports = append(state.Ports, Port{Name: name, Init: d.init, APIPort: d.port})
 		}
-		for _, to := range layout.Names {
-			direction := Direction{From: from, To: to}
-			if p := h.wan.paths[direction]; p != nil {
-				quality, counts := p.state()
-				state.Paths = append(state.Paths, PathState{Direction: direction, Quality: quality, Counts: counts})
-			}
-		}
+	}
+	for _, d := range h.wan.directions() {
+		quality, counts := h.wan.path(d).State()
+		state.Paths = append(state.Paths, PathState{Direction: d, Quality: quality, Counts: counts})
 	}
 	return state
 }

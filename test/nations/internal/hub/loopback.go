@@ -14,7 +14,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/certlink/certlink/test/nations/internal/netns"
+	"github.com/certlink/certlink/test/wan/netns"
 )
 
 const (

@@ -6,20 +6,74 @@
 package hub
 
 import (
-	"encoding/binary"
+	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/certlink/certlink/test/nations/internal/boot"
 	"github.com/certlink/certlink/test/nations/internal/layout"
-	"github.com/certlink/certlink/test/nations/internal/netns"
+	"github.com/certlink/certlink/test/wan/netns"
+	"github.com/certlink/certlink/test/wan/pipe"
 )
+
+// Direction is the way of packets from one nation to another; the way back is another direction. With an address it is
+// the part of them that comes from that address of the first nation, or goes to that address of the second.
+type Direction struct {
+	From        string     `json:"from"`
+	To          string     `json:"to"`
+	FromAddress netip.Addr `json:"from_address,omitzero"`
+	ToAddress   netip.Addr `json:"to_address,omitzero"`
+}
+
+func (d Direction) String() string {
+	name := func(nation string, address netip.Addr) string {
+		if address.IsValid() {
+			return nation + "(" + address.String() + ")"
+		}
+		return nation
+	}
+	return name(d.From, d.FromAddress) + " to " + name(d.To, d.ToAddress)
+}
+
+// check finds directions that no packet can take.
+func (d Direction) check() error {
+	from, errFrom := layout.Find(d.From)
+	to, errTo := layout.Find(d.To)
+	if err := errors.Join(errFrom, errTo); err != nil {
+		return fmt.Errorf("no path from %q to %q: %w", d.From, d.To, err)
+	}
+	if from == to {
+		return fmt.Errorf("no path from %q to %q: it is the same nation", d.From, d.To)
+	}
+	for _, end := range []struct {
+		nation  layout.Nation
+		address netip.Addr
+	}{{from, d.FromAddress}, {to, d.ToAddress}} {
+		if end.address.IsValid() && !end.nation.Owns(end.address) {
+			return fmt.Errorf("%s has no address %s: it has %s and %s to %s", end.nation.Name, end.address,
+				end.nation.Node(), end.nation.LoadBalancer(0), end.nation.LoadBalancer(layout.LoadBalancers-1))
+		}
+	}
+	return nil
+}
+
+// parts are the directions of one packet, from the narrowest to all that goes between the two nations: it passes the
+// pipe of each, in this order.
+func parts(from, to string, source, destination netip.Addr) [4]Direction {
+	return [4]Direction{
+		{From: from, To: to, FromAddress: source, ToAddress: destination},
+		{From: from, To: to, ToAddress: destination},
+		{From: from, To: to, FromAddress: source},
+		{From: from, To: to},
+	}
+}
 
 // maxPacket is the largest IPv4 packet.
 const maxPacket = 1 << 16
@@ -33,27 +87,71 @@ type port struct {
 
 // wan carries IPv4 packets between the ports by their destination, and nowhere else.
 type wan struct {
-	done  chan struct{}
-	paths map[Direction]*path
+	done chan struct{}
 
-	mu    sync.RWMutex // guards ports
+	mu    sync.RWMutex // guards ports and paths
 	ports map[string]*port
+	// paths has a pipe for every two nations, and for each direction with an address that was ever set.
+	paths map[Direction]*pipe.Pipe
 }
 
 func newWAN() *wan {
-	w := &wan{done: make(chan struct{}), paths: map[Direction]*path{}, ports: map[string]*port{}}
+	w := &wan{done: make(chan struct{}), paths: map[Direction]*pipe.Pipe{}, ports: map[string]*port{}}
 	for _, from := range layout.All() {
 		for _, to := range layout.All() {
-			if from == to {
-				continue
+			if from != to {
+				w.path(Direction{From: from.Name, To: to.Name})
 			}
-			deliver := func(data []byte) { w.deliver(to.Name, data) }
-			p := newPath(deliver, func() float64 { return 100 * rand.Float64() })
-			w.paths[Direction{From: from.Name, To: to.Name}] = p
-			go p.run(w.done)
 		}
 	}
 	return w
+}
+
+// path returns the pipe of a direction and makes it if it is new.
+func (w *wan) path(d Direction) *pipe.Pipe {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p := w.paths[d]; p != nil {
+		return p
+	}
+	deliver := func(data []byte) {
+		source, destination, _ := pipe.Addresses(data)
+		all := parts(d.From, d.To, source, destination)
+		w.pass(data, d.To, all[slices.Index(all[:], d)+1:])
+	}
+	p := pipe.New(deliver, func() func() float64 {
+		return func() float64 { return 100 * rand.Float64() }
+	})
+	w.paths[d] = p
+	go p.Run(w.done)
+	return p
+}
+
+// pass sends a packet through the first pipe that there is among those of its parts, which go on with the rest, or to
+// its nation when none is left.
+func (w *wan) pass(data []byte, to string, rest []Direction) {
+	for _, d := range rest {
+		w.mu.RLock()
+		p := w.paths[d]
+		w.mu.RUnlock()
+		if p != nil {
+			p.Send(time.Now(), data)
+			return
+		}
+	}
+	w.deliver(to, data)
+}
+
+// directions lists all that have a pipe, those of the same nations together.
+func (w *wan) directions() []Direction {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return slices.SortedFunc(maps.Keys(w.paths), func(a, b Direction) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(layout.Names, a.From), slices.Index(layout.Names, b.From)),
+			cmp.Compare(slices.Index(layout.Names, a.To), slices.Index(layout.Names, b.To)),
+			a.FromAddress.Compare(b.FromAddress), a.ToAddress.Compare(b.ToAddress))
+	})
 }
 
 // attach connects the nation whose first process is init. Attaching the same process again does nothing.
@@ -98,24 +196,10 @@ func (w *wan) close() {
 }
 
 // openDevice opens the nation's TUN device, which Init has made.
-func openDevice(init int) (*os.File, error) {
-	var device *os.File
-	err := netns.Do(init, func() error {
-		fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-		if err != nil {
-			return fmt.Errorf("opening /dev/net/tun: %w", err)
-		}
-		request, err := unix.NewIfreq(boot.WANDevice)
-		if err == nil {
-			request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
-			err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
-		}
-		if err != nil {
-			_ = unix.Close(fd)
-			return fmt.Errorf("opening device %q: %w", boot.WANDevice, err)
-		}
-		device = os.NewFile(uintptr(fd), "/dev/net/tun")
-		return nil
+func openDevice(init int) (device *os.File, err error) {
+	err = netns.Do(init, func() error {
+		device, err = netns.OpenTUN(boot.WANDevice)
+		return err
 	})
 	return device, err
 }
@@ -134,7 +218,7 @@ func (w *wan) read(p *port) {
 
 // forward sends one packet on its way.
 func (w *wan) forward(from layout.Nation, data []byte) {
-	to, ok := destination(data)
+	source, to, ok := pipe.Addresses(data)
 	if !ok {
 		return
 	}
@@ -143,12 +227,13 @@ func (w *wan) forward(from layout.Nation, data []byte) {
 			continue
 		}
 		if n != from {
-			w.paths[Direction{From: from.Name, To: n.Name}].send(time.Now(), data)
+			all := parts(from.Name, n.Name, source, to)
+			w.pass(data, n.Name, all[:])
 		}
 		return
 	}
 	// No nation has that address: say so at once, as the last router would.
-	if reply := unreachable(data); reply != nil {
+	if reply := pipe.Unreachable(data); reply != nil {
 		w.deliver(from.Name, reply)
 	}
 }
@@ -161,53 +246,4 @@ func (w *wan) deliver(name string, data []byte) {
 		// A device that is down or full loses the packet, as any network may.
 		_, _ = p.device.Write(data)
 	}
-}
-
-const ipv4Header = 20
-
-// destination reads the destination of an IPv4 packet; ok is false for anything else.
-func destination(data []byte) (to netip.Addr, ok bool) {
-	if len(data) < ipv4Header || data[0]>>4 != 4 {
-		return netip.Addr{}, false
-	}
-	return netip.AddrFrom4([4]byte(data[16:20])), true
-}
-
-// unreachable answers data with an ICMP "host unreachable" (RFC 792). It is nil where none may be sent: for other ICMP
-// messages, for later fragments and for group addresses.
-func unreachable(data []byte) []byte {
-	const protocolICMP, typeUnreachable, codeHost, icmpHeader, quoted = 1, 3, 1, 8, 8
-	header := int(data[0]&0x0f) * 4
-	to, _ := destination(data)
-	fragment := binary.BigEndian.Uint16(data[6:])&0x1fff != 0
-	if header < ipv4Header || len(data) < header || data[9] == protocolICMP || fragment || to.IsMulticast() || to == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return nil
-	}
-	quote := data[:min(len(data), header+quoted)]
-	reply := make([]byte, ipv4Header+icmpHeader+len(quote))
-	reply[0], reply[8], reply[9] = 0x45, 64, protocolICMP
-	binary.BigEndian.PutUint16(reply[2:], uint16(len(reply)))
-	copy(reply[12:16], data[16:20])
-	copy(reply[16:20], data[12:16])
-	binary.BigEndian.PutUint16(reply[10:], checksum(reply[:ipv4Header]))
-	message := reply[ipv4Header:]
-	message[0], message[1] = typeUnreachable, codeHost
-	copy(message[icmpHeader:], quote)
-	binary.BigEndian.PutUint16(message[2:], checksum(message))
-	return reply
-}
-
-// checksum is the Internet checksum (RFC 1071).
-func checksum(data []byte) uint16 {
-	var sum uint32
-	for i := 0; i+1 < len(data); i += 2 {
-		sum += uint32(binary.BigEndian.Uint16(data[i:]))
-	}
-	if len(data)%2 == 1 {
-		sum += uint32(data[len(data)-1]) << 8
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
 }

@@ -1,21 +1,25 @@
 // SPDX-FileCopyrightText: The certlink authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
-package hub
+// Package pipe is one direction of a network path in user space: packets that go in come out later, or never.
+//
+// Exactly:
+//   - Packets never overtake each other and are never changed or doubled.
+//   - A cut drops at once whatever is under way, and all that is sent until it ends, without a word to anybody. What is
+//     sent after a cut has ended arrives; nothing from before does.
+//   - A delay counts from the moment of sending. A changed one holds for packets sent later; one that was shortened lets
+//     nothing arrive before what was sent earlier.
+//   - A loss is thrown for each packet when it is sent; packets under way are safe from it.
+//   - QueueLimit bounds what is under way; a packet beyond it is dropped.
+//
+// Time is the machine's: on a busy one packets come later than asked, never earlier.
+package pipe
 
 import (
 	"fmt"
 	"sync"
 	"time"
 )
-
-// Direction is the way of packets from one nation to another; the way back is another direction.
-type Direction struct {
-	From string `json:"from"`
-	To   string `json:"to"`
-}
 
 // Quality is how packets fare in one direction. The zero value is a perfect path.
 type Quality struct {
@@ -38,14 +42,11 @@ func (q Quality) Validate() error {
 	return nil
 }
 
-// drops decides the fate of one packet; throw is from [0, 100).
-func (q Quality) drops(throw float64) bool { return q.Cut || throw < q.Loss }
-
-// queueLimit is how many packets may be under way in one direction; later ones are dropped, as by a full router.
+// QueueLimit is how many packets may be under way in one direction; later ones are dropped, as by a full router.
 // At 1500 bytes it is 24 MB, 300 ms of 640 Mbit/s.
-const queueLimit = 16384
+const QueueLimit = 16384
 
-// Counts is what has happened in one direction since the hub started.
+// Counts is what has happened in one direction since it was made.
 type Counts struct {
 	Packets uint64 `json:"packets"`
 	Dropped uint64 `json:"dropped"`
@@ -56,38 +57,51 @@ type packet struct {
 	data []byte
 }
 
-// path is one direction with its packets under way.
-type path struct {
+// Pipe is one direction with its packets under way. Its methods may be called from several goroutines.
+type Pipe struct {
 	deliver func([]byte)
-	throw   func() float64
+	throws  func() func() float64
 	wake    chan struct{}
 
 	mu      sync.Mutex
 	quality Quality
+	throw   func() float64
 	counts  Counts
 	queue   []packet
-	// busy while run delivers the head of the queue: a packet that needs no delay must not overtake it.
+	// busy while Run delivers the head of the queue: a packet that needs no delay must not overtake it.
 	busy bool
 }
 
-func newPath(deliver func([]byte), throw func() float64) *path {
-	return &path{deliver: deliver, throw: throw, wake: make(chan struct{}, 1)}
+// New returns a perfect pipe. deliver gets each packet that arrives, one at a time or from the senders' goroutines, and
+// must not keep it. throws begins a new series of numbers from [0, 100), of which each packet sent while there is a loss
+// takes one; it is called whenever Set changes the loss.
+func New(deliver func([]byte), throws func() func() float64) *Pipe {
+	return &Pipe{deliver: deliver, throws: throws, wake: make(chan struct{}, 1)}
 }
 
-func (p *path) set(q Quality) {
+// Set changes the quality from now on.
+func (p *Pipe) Set(q Quality) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if q.Loss != p.quality.Loss {
+		p.throw = p.throws()
+	}
+	if q.Cut {
+		p.counts.Dropped += uint64(len(p.queue))
+		p.queue = nil
+	}
 	p.quality = q
 }
 
-func (p *path) state() (Quality, Counts) {
+// State returns the quality and the counts as they are now.
+func (p *Pipe) State() (Quality, Counts) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.quality, p.counts
 }
 
-// send takes one packet, which the caller may reuse afterwards.
-func (p *path) send(now time.Time, data []byte) {
+// Send takes one packet, which the caller may reuse afterwards.
+func (p *Pipe) Send(now time.Time, data []byte) {
 	if p.admit(now, data) {
 		p.deliver(data)
 		return
@@ -99,11 +113,11 @@ func (p *path) send(now time.Time, data []byte) {
 }
 
 // admit tells whether the packet is to be delivered at once; if not, it was queued or dropped.
-func (p *path) admit(now time.Time, data []byte) bool {
+func (p *Pipe) admit(now time.Time, data []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.counts.Packets++
-	if p.quality.drops(p.throw()) || len(p.queue) >= queueLimit {
+	if p.quality.Cut || p.quality.Loss > 0 && p.throw() < p.quality.Loss || len(p.queue) >= QueueLimit {
 		p.counts.Dropped++
 		return false
 	}
@@ -120,7 +134,7 @@ func (p *path) admit(now time.Time, data []byte) bool {
 }
 
 // next returns the packet that is due, or how long to wait for one; forever means none is under way.
-func (p *path) next(now time.Time) (data []byte, wait time.Duration, forever bool) {
+func (p *Pipe) next(now time.Time) (data []byte, wait time.Duration, forever bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy = false
@@ -135,27 +149,21 @@ func (p *path) next(now time.Time) (data []byte, wait time.Duration, forever boo
 	p.queue[0] = packet{}
 	p.queue = p.queue[1:]
 	p.busy = true
-	if p.quality.Cut {
-		p.counts.Dropped++
-		return nil, 0, false
-	}
 	return head.data, 0, false
 }
 
-// run delivers delayed packets until done is closed.
-func (p *path) run(done <-chan struct{}) {
+// Run delivers delayed packets until done is closed.
+func (p *Pipe) Run(done <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		data, wait, forever := p.next(time.Now())
-		switch {
-		case data != nil:
+		if data != nil {
 			p.deliver(data)
 			continue
-		case forever:
+		}
+		if forever {
 			wait = time.Hour
-		case wait == 0:
-			continue
 		}
 		timer.Reset(wait)
 		select {
