@@ -119,7 +119,10 @@ func (s *Stream) begin() error {
 	if begun {
 		return nil
 	}
-	return s.send(getFrame(), 0, false)
+	if err := s.send(getFrame(), 0, false); !errors.Is(err, errEnded) {
+		return err
+	}
+	return nil // the writer was faster, and has ended
 }
 
 // next reads one frame. The caller holds rmu and the reading.
