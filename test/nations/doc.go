@@ -8,11 +8,13 @@
 //
 // A nation is one node with etcd, the whole control plane, kubelet, containerd, a pod network, cluster DNS and
 // cert-manager's controllers, in namespaces of its own. Nations share nothing but the network between them, which can
-// be cut, delayed and made lossy in each direction. What they offer beyond a bare cluster:
+// be cut, delayed and made lossy in each direction, as a whole or for one address alone. What they offer beyond a bare
+// cluster:
 //
 //   - storage class "standard" (the default), and "bounded", whose volumes are really no larger than the claim; as on a
 //     real disk they belong to root unless the pod has an fsGroup;
-//   - NetworkPolicies are enforced; Services of type LoadBalancer get an address that every nation can reach;
+//   - NetworkPolicies are enforced; Services of type LoadBalancer get an address that every nation can reach, or as many
+//     as their annotation nations.test/addresses says;
 //   - every nation resolves NAME.test, and anything below it, to NAME's first LoadBalancer address;
 //     lb2.NAME.test to its second, and so on up to lb9; node.NAME.test to its node;
 //   - an audit log of the API server.

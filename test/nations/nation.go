@@ -22,6 +22,7 @@ import (
 	"github.com/certlink/certlink/test/nations/internal/boot"
 	"github.com/certlink/certlink/test/nations/internal/layout"
 	"github.com/certlink/certlink/test/nations/internal/node"
+	"github.com/certlink/certlink/test/nations/internal/noded"
 	"github.com/certlink/certlink/test/wan/netns"
 )
 
@@ -98,6 +99,9 @@ func (n *Nation) Logs() []string {
 
 // Node is the address of the nation's node; other nations see its pods under it.
 func (n *Nation) Node() netip.Addr { return n.place.Node() }
+
+// AddressesAnnotation on a Service of type LoadBalancer says how many addresses it gets, 1 to 20; without it, one.
+const AddressesAnnotation = noded.AddressesAnnotation
 
 // LoadBalancer is the i-th LoadBalancer address of the nation, counted from 0. The oldest Service has the first.
 func (n *Nation) LoadBalancer(i int) netip.Addr { return n.place.LoadBalancer(i) }

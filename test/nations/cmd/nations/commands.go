@@ -22,7 +22,8 @@ const long = `Raise real Kubernetes clusters, one for each nation, on this machi
 
 A nation is one node with the whole control plane, containerd, cluster DNS, cert-manager, storage classes "standard"
 and "bounded", enforced NetworkPolicies and LoadBalancer addresses, in namespaces of its own. The nations reach each
-other and nothing else; any name below alfa.test leads to alfa's first LoadBalancer address, in every nation.
+other and nothing else; any name below alfa.test leads to alfa's first LoadBalancer address, in every nation. A Service
+with the annotation nations.test/addresses: "2" gets two addresses, whose paths can be cut apart: cut --to ADDRESS.
 
 Needs Linux, root and Go. The programs are built on first use (about 13 minutes on two cores) and kept in
 ${XDG_CACHE_HOME:-~/.cache}/certlink; later the nations are up within a minute.`

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,6 +20,10 @@ import (
 	"github.com/certlink/certlink/test/nations/internal/boot"
 	"github.com/certlink/certlink/test/nations/internal/layout"
 )
+
+// AddressesAnnotation on a Service says how many addresses it gets, 1 to layout.LoadBalancers; without it, one. More are
+// given when the number grows, none is taken away when it shrinks.
+const AddressesAnnotation = "nations.test/addresses"
 
 var errPoolUsedUp = errors.New("all LoadBalancer addresses are in use")
 
@@ -32,13 +37,17 @@ func (d *daemon) balance(ctx context.Context) error {
 	given, err := assign(d.Nation, services)
 	for _, g := range given {
 		changed := g.service.DeepCopy()
-		changed.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: g.address}}
+		for _, address := range g.addresses {
+			changed.Status.LoadBalancer.Ingress = append(changed.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: address})
+		}
 		_, failure := d.client.CoreV1().Services(changed.Namespace).UpdateStatus(ctx, changed, metav1.UpdateOptions{})
 		err = errors.Join(err, failure)
 	}
 	used := inUse(services)
 	for _, g := range given {
-		used[g.address] = true
+		for _, address := range g.addresses {
+			used[address] = true
+		}
 	}
 	for address := range used {
 		if !d.addresses[address] {
@@ -58,11 +67,12 @@ func (d *daemon) balance(ctx context.Context) error {
 
 type gift struct {
 	service *corev1.Service
-	address string
+	// addresses come after those that the Service has.
+	addresses []string
 }
 
-// assign chooses addresses for the Services that wait for one, the oldest first: the one they ask for in
-// spec.loadBalancerIP if it is the nation's and free, else the lowest free one.
+// assign chooses addresses for the Services that wait for some, the oldest first: the one they ask for in
+// spec.loadBalancerIP if it is the nation's and free, else the lowest free ones.
 func assign(n layout.Nation, services []*corev1.Service) ([]gift, error) {
 	taken := inUse(services)
 	waiting := slices.DeleteFunc(slices.Clone(services), func(s *corev1.Service) bool { return !waits(s) })
@@ -74,26 +84,34 @@ func assign(n layout.Nation, services []*corev1.Service) ([]gift, error) {
 	})
 	var given []gift
 	for _, s := range waiting {
-		address := ""
-		for i := range layout.LoadBalancers {
+		g := gift{service: s}
+		for i := 0; i < layout.LoadBalancers && len(g.addresses) < missing(s); i++ {
 			candidate := n.LoadBalancer(i).String()
 			if !taken[candidate] && (s.Spec.LoadBalancerIP == "" || s.Spec.LoadBalancerIP == candidate) {
-				address = candidate
-				break
+				taken[candidate] = true
+				g.addresses = append(g.addresses, candidate)
 			}
 		}
-		if address == "" {
+		if len(g.addresses) < missing(s) {
 			return given, fmt.Errorf("choosing an address for service %s/%s: %w", s.Namespace, s.Name, errPoolUsedUp)
 		}
-		taken[address] = true
-		given = append(given, gift{service: s, address: address})
+		given = append(given, g)
 	}
 	return given, nil
 }
 
 func waits(s *corev1.Service) bool {
 	return s.Spec.Type == corev1.ServiceTypeLoadBalancer && s.Spec.LoadBalancerClass == nil &&
-		len(s.Status.LoadBalancer.Ingress) == 0 && s.DeletionTimestamp == nil
+		missing(s) > 0 && s.DeletionTimestamp == nil
+}
+
+// missing is how many addresses a Service lacks. A number that cannot be read, or granted, counts as one.
+func missing(s *corev1.Service) int {
+	wanted, err := strconv.Atoi(s.Annotations[AddressesAnnotation])
+	if err != nil || wanted < 1 || wanted > layout.LoadBalancers || s.Spec.LoadBalancerIP != "" {
+		wanted = 1
+	}
+	return wanted - len(s.Status.LoadBalancer.Ingress)
 }
 
 func inUse(services []*corev1.Service) map[string]bool {

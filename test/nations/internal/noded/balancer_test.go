@@ -8,6 +8,7 @@ package noded
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,10 @@ func service(name string, age time.Duration, change func(*corev1.Service)) *core
 
 func has(address string) func(*corev1.Service) {
 	return func(s *corev1.Service) { s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: address}} }
+}
+
+func wants(number string) func(*corev1.Service) {
+	return func(s *corev1.Service) { s.Annotations = map[string]string{AddressesAnnotation: number} }
 }
 
 func TestAssign(t *testing.T) {
@@ -62,6 +67,21 @@ func TestAssign(t *testing.T) {
 			want: map[string]string{"wish": "198.18.0.105", "new": "198.18.0.101"},
 		},
 		{
+			name: "who_wants_two_gets_two",
+			services: []*corev1.Service{
+				service("two", 2, wants("2")), service("one", 1, nil), service("nonsense", 0, wants("1000")),
+			},
+			want: map[string]string{"two": "198.18.0.101 198.18.0.102", "one": "198.18.0.103", "nonsense": "198.18.0.104"},
+		},
+		{
+			name: "who_wants_a_second_keeps_the_first",
+			services: []*corev1.Service{service("two", 2, func(s *corev1.Service) {
+				wants("2")(s)
+				has("198.18.0.101")(s)
+			})},
+			want: map[string]string{"two": "198.18.0.102"},
+		},
+		{
 			name: "other_services_get_none",
 			services: []*corev1.Service{
 				service("cluster", 1, func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeClusterIP }),
@@ -78,7 +98,7 @@ func TestAssign(t *testing.T) {
 			}
 			got := map[string]string{}
 			for _, g := range given {
-				got[g.service.Name] = g.address
+				got[g.service.Name] = strings.Join(g.addresses, " ")
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
