@@ -19,10 +19,10 @@ import (
 func feedCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "feed",
-		Short: "Push STIX objects into a feed, list what feeds hold",
+		Short: "Push STIX objects into a feed, list what feeds hold, ask why an object was shared or held",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(pushCommand(o), listCommand(o))
+	cmd.AddCommand(pushCommand(o), listCommand(o), whyCommand(o))
 	return cmd
 }
 

@@ -52,6 +52,8 @@ type Parts struct {
 	TAXII http.Handler
 	// Checker looks at the link to a peer. Required.
 	Checker Checker
+	// Explainer says what was decided about objects. Required.
+	Explainer Explainer
 	// Log is told of errors that the client is not. Required.
 	Log *slog.Logger
 }
@@ -59,7 +61,7 @@ type Parts struct {
 // NewHandler returns the handler of the local port. It judges by access.RoleFrom:
 // a request without a role gets nothing.
 func NewHandler(p Parts) http.Handler {
-	h := &handler{hotline: p.Hotline, checker: p.Checker, log: p.Log}
+	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, log: p.Log}
 	mux := http.NewServeMux()
 	desk := []access.Role{access.RoleDesk}
 	all := []access.Role{access.RoleOperator, access.RoleDesk}
@@ -69,6 +71,7 @@ func NewHandler(p Parts) http.Handler {
 	mux.Handle("GET "+PathMessage, only(desk, h.reply(h.get)))
 	mux.Handle("POST "+PathAcknowledge, only(desk, h.reply(h.acknowledge)))
 	mux.Handle("POST "+PathCheck, only(all, h.reply(h.check)))
+	mux.Handle("GET "+PathWhy, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.why)))
 	mux.Handle("/taxii2/", only([]access.Role{access.RoleDesk, access.RoleTool}, p.TAXII))
 	mux.Handle("/", only(nil, nil))
 	return mux
@@ -92,9 +95,10 @@ func only(roles []access.Role, next http.Handler) http.Handler {
 }
 
 type handler struct {
-	hotline Hotline
-	checker Checker
-	log     *slog.Logger
+	hotline   Hotline
+	checker   Checker
+	explainer Explainer
+	log       *slog.Logger
 }
 
 // reply writes what an action returns: its status and body, or its error.

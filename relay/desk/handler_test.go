@@ -63,12 +63,19 @@ func (c checker) Check(_ context.Context, peer string) (desk.Check, error) {
 	return desk.Check{Peer: peer}, c.err
 }
 
+// explainer explains anything.
+type explainer struct{ err error }
+
+func (e explainer) Why(_ context.Context, object, peer string) (desk.Why, error) {
+	return desk.Why{Object: object, Peer: peer}, e.err
+}
+
 func said(text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
 }
 
 func handler(h *hotline) http.Handler {
-	return desk.NewHandler(desk.Parts{Report: said("report"), Hotline: h, TAXII: said("taxii"), Checker: checker{err: h.err}, Log: slog.New(slog.DiscardHandler)})
+	return desk.NewHandler(desk.Parts{Report: said("report"), Hotline: h, TAXII: said("taxii"), Checker: checker{err: h.err}, Explainer: explainer{err: h.err}, Log: slog.New(slog.DiscardHandler)})
 }
 
 // call does a request in a role; "" is nobody.
@@ -95,6 +102,7 @@ func TestRolesMayDoWhatIsTheirs(t *testing.T) {
 		{http.MethodGet, "/hotline/messages/in/bravo/1", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 403, "": 403}},
 		{http.MethodPost, "/hotline/messages/in/bravo/1/acknowledgement", "{}", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 201, access.RoleTool: 403, "": 403}},
 		{http.MethodPost, "/check/bravo", "", map[access.Role]int{access.RoleOperator: 200, access.RoleDesk: 200, access.RoleTool: 403, "": 403}},
+		{http.MethodGet, "/feeds/why?object=x&peer=bravo", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 200, "": 403}},
 		{http.MethodGet, "/taxii2/", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 200, "": 403}},
 		{http.MethodPost, "/taxii2/local/", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 200, "": 403}},
 		{http.MethodGet, "/else", "", map[access.Role]int{access.RoleOperator: 404, access.RoleDesk: 404, access.RoleTool: 404, "": 403}},

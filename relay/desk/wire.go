@@ -10,8 +10,8 @@
 // client may do follows from its SPIFFE ID:
 //
 //	spiffe://OURDOMAIN/operator  the report, checks of peers
-//	spiffe://OURDOMAIN/desk      the report, checks of peers, the hotline, local TAXII
-//	spiffe://OURDOMAIN/tool      local TAXII
+//	spiffe://OURDOMAIN/desk      the report, checks of peers, the hotline, and what a tool may
+//	spiffe://OURDOMAIN/tool      local TAXII, why an object was shared or held
 //
 // Errors are application/problem+json (RFC 9457); TAXII paths answer with TAXII
 // errors.

@@ -19,6 +19,7 @@ import (
 // the policies of its exports, which the exporter sets.
 type plan struct {
 	peers   map[string]config.Peer // by name; a revoked one is not here
+	known   map[string]config.Peer // by name, all
 	exports []*export
 	// shelves are the collections of the local port, by id and by alias.
 	shelves map[string]*shelf
@@ -61,8 +62,9 @@ type shelf struct {
 // newPlan makes the plan of a configuration. Exports that are as they were are
 // taken over with their policies.
 func newPlan(c *config.Config, before *plan) *plan {
-	p := &plan{peers: map[string]config.Peer{}, shelves: map[string]*shelf{}}
+	p := &plan{peers: map[string]config.Peer{}, known: map[string]config.Peer{}, shelves: map[string]*shelf{}}
 	for _, peer := range c.Peers {
+		p.known[peer.Name] = peer
 		if peer.State != config.Revoked {
 			p.peers[peer.Name] = peer
 		}
