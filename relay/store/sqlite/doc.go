@@ -12,8 +12,8 @@
 //     waiting writes of feeds, and one feed write holds at most MaxRecords rows.
 //   - A full disk is store.ErrFull with nothing stored, and the store goes on
 //     when there is room again, without a restart. The last 64 MiB of a disk, or
-//     the last sixteenth of a small one, are for our own messages and receipts:
-//     objects leave all of it free, messages of peers half.
+//     the last sixteenth of a small one, are for our own messages and receipts,
+//     and for changes of trust: objects leave all of it free, messages of peers half.
 //   - The schema is migrated forward when it is opened, in one transaction for
 //     each step. A database of a newer release is refused and left untouched.
 //   - A page costs what it returns, at any size of the store: every list is read

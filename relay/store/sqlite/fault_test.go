@@ -31,6 +31,8 @@ func runChild(what string) int {
 	switch role {
 	case "kill":
 		err = writeUntilKilled(arg)
+	case "trust":
+		err = trustUntilKilled(arg)
 	case "full":
 		err = fillSmallDisk(arg)
 	case "reserve":
@@ -86,7 +88,7 @@ func writeUntilKilled(path string) error {
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	for round := range 5 {
-		said := killAfter(t, path, 3+round*7)
+		said := killAfter(t, "kill", path, 3+round*7)
 		verifyAfterKill(t, path, said)
 		if err := os.Remove(path); err != nil { // the next round starts anew
 			t.Fatal(err)
@@ -98,9 +100,9 @@ func TestKill(t *testing.T) {
 }
 
 // killAfter kills the child after n successes and returns the last one it told of.
-func killAfter(t *testing.T, path string, n int) int {
+func killAfter(t *testing.T, role, path string, n int) int {
 	t.Helper()
-	cmd := child(t, "kill "+path)
+	cmd := child(t, role+" "+path)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

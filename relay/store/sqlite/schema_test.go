@@ -152,6 +152,8 @@ func TestPlans(t *testing.T) {
 		"queued messages": `SELECT id FROM messages INDEXED BY messages_queued WHERE peer = 'b' AND direction = 'out' AND receipt IS NULL ORDER BY urgency, serial LIMIT 9`,
 		"messages":        `SELECT id FROM messages WHERE 1 AND direction = 'in' AND peer = 'b' AND pos < 7 ORDER BY pos DESC LIMIT 9`,
 		"messages of one": `SELECT id FROM messages WHERE 1 AND peer = 'b' ORDER BY pos DESC LIMIT 9`,
+		"trust of one":    `SELECT seq FROM trust_records WHERE seq > 7 AND subject = 'b' ORDER BY seq LIMIT 9`,
+		"last trust":      `SELECT seq FROM trust_records WHERE seq > 7 ORDER BY seq LIMIT 9`,
 		"last receipt":    `SELECT max(receipt_at) FROM messages WHERE peer = 'b' AND direction = 'out' AND receipt IS NOT NULL`,
 	} {
 		plan := explain(t, s, query)

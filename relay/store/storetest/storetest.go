@@ -37,6 +37,7 @@ func Run(t *testing.T, open Opener) {
 		{"versions", versionTests},
 		{"deletion", deletionTests},
 		{"messages", messageTests},
+		{"trust", trustTests},
 		{"concurrency", concurrencyTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
