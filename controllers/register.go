@@ -69,16 +69,17 @@ func Scheme() *runtime.Scheme {
 	return scheme
 }
 
-// CacheOptions keeps memory to what is ours: workloads and pods by label, and
-// nothing at all of Secrets and ConfigMaps but the latter's metadata. An empty
-// list of namespaces means all.
+// CacheOptions keeps memory to what is ours: workloads and pods by label, of
+// Services that are not ours no more than where they lead to, and nothing at all
+// of Secrets and ConfigMaps but the latter's metadata. An empty list of
+// namespaces means all.
 func CacheOptions(namespaces []string) cache.Options {
 	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{manifest.LabelManagedBy: manifest.ManagedBy})}
 	opts := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&appsv1.StatefulSet{}:           ours,
-			&corev1.Service{}:               ours,
+			&corev1.Service{}:               {Transform: trimService},
 			&corev1.Pod{}:                   ours,
 			&policyv1.PodDisruptionBudget{}: ours,
 			&networkingv1.NetworkPolicy{}:   ours,
@@ -91,6 +92,23 @@ func CacheOptions(namespaces []string) cache.Options {
 		opts.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return opts
+}
+
+// trimService keeps of a Service that is not ours its identity, its owners and
+// where it leads to: any Service may be exported, so all of them are watched.
+func trimService(o any) (any, error) {
+	s, ok := o.(*corev1.Service)
+	if !ok {
+		return o, nil
+	}
+	s.ManagedFields = nil
+	if s.Labels[manifest.LabelManagedBy] == manifest.ManagedBy {
+		return s, nil
+	}
+	s.Labels, s.Annotations, s.Finalizers = nil, nil, nil
+	s.Spec = corev1.ServiceSpec{Type: s.Spec.Type, ClusterIP: s.Spec.ClusterIP, Selector: s.Spec.Selector, Ports: s.Spec.Ports}
+	s.Status = corev1.ServiceStatus{}
+	return s, nil
 }
 
 // ClientOptions makes the client read Secrets and ConfigMaps from the API

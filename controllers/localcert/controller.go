@@ -64,7 +64,7 @@ type Reconciler struct {
 	refreshes refreshes
 }
 
-// +kubebuilder:rbac:groups=certlink.dev,resources=localcerts;peercerts;sharedfeeds;hotlines,verbs=get;list;watch
+// +kubebuilder:rbac:groups=certlink.dev,resources=localcerts;peercerts;sharedfeeds;sharedservices;hotlines,verbs=get;list;watch
 // +kubebuilder:rbac:groups=certlink.dev,resources=localcerts/status,verbs=patch
 // +kubebuilder:rbac:groups=certlink.dev,resources=localcerts/finalizers,verbs=update
 // +kubebuilder:rbac:groups=cert-manager.io,resources=certificates;issuers,verbs=get;list;watch;create;patch

@@ -79,7 +79,7 @@ func (p *plan) build(l *v1alpha1.LocalCERT, o Options, s *seen, file []byte) err
 	}
 	add(manifest.LinkService(l))
 	add(manifest.LocalService(l))
-	add(manifest.NetworkPolicy(l, o.OperatorNamespace, p.config.Peers))
+	add(manifest.NetworkPolicy(l, o.OperatorNamespace, p.config.Peers, relayconfig.NetworkOf(s.input, p.config)))
 	add(manifest.DisruptionBudget(l))
 	add(manifest.ConfigMap(l, file))
 	if p.material.deployable || s.statefulSet != nil {

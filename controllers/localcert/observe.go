@@ -142,7 +142,8 @@ func (r *Reconciler) observeDeclared(ctx context.Context, l *v1alpha1.LocalCERT,
 	var peers v1alpha1.PeerCERTList
 	var feeds v1alpha1.SharedFeedList
 	var hotlines v1alpha1.HotlineList
-	if err := errors.Join(r.Client.List(ctx, &peers, in), r.Client.List(ctx, &feeds, in), r.Client.List(ctx, &hotlines, in)); err != nil {
+	var services v1alpha1.SharedServiceList
+	if err := errors.Join(r.Client.List(ctx, &peers, in), r.Client.List(ctx, &feeds, in), r.Client.List(ctx, &hotlines, in), r.Client.List(ctx, &services, in)); err != nil {
 		return fmt.Errorf("listing what is declared: %w", err)
 	}
 	s.input = relayconfig.Input{Local: l, Bundles: map[string]relayconfig.Bundle{}}
@@ -168,5 +169,11 @@ func (r *Reconciler) observeDeclared(ctx context.Context, l *v1alpha1.LocalCERT,
 			s.input.Hotlines = append(s.input.Hotlines, hotlines.Items[i])
 		}
 	}
-	return nil
+	for i := range services.Items {
+		if services.Items[i].DeletionTimestamp.IsZero() {
+			s.input.Services = append(s.input.Services, services.Items[i])
+		}
+	}
+	s.input.Targets, err = lookup.Targets(ctx, r.Client, l.Namespace, s.input.Services)
+	return err
 }

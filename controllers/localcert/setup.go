@@ -45,6 +45,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	r.apply = apply.Applier{Client: r.Client, Direct: r.Direct, Owner: fieldOwner}
 	spec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	locals, peers := lookup.Of(r.Client, &v1alpha1.LocalCERTList{}), lookup.Of(r.Client, &v1alpha1.PeerCERTList{})
+	services := lookup.Of(r.Client, &v1alpha1.SharedServiceList{})
+	usersOfBundle := whereUsed(locals, peers.By(lookup.ByBundle, client.Object.GetName))
+	usersOfService := whereUsed(locals, services.By(lookup.ByService, client.Object.GetName))
 	all := handler.EnqueueRequestsFromMapFunc(locals.All)
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.LocalCERT{}, spec).
@@ -57,7 +60,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&v1alpha1.PeerCERT{}, all, spec).
 		Watches(&v1alpha1.SharedFeed{}, all, spec).
 		Watches(&v1alpha1.Hotline{}, all, spec).
-		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(usersOfBundle(locals, peers))).
+		Watches(&v1alpha1.SharedService{}, all, builder.WithPredicates(lookup.ServiceChanged())).
+		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(usersOfService), builder.WithPredicates(lookup.TargetChanged())).
+		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(usersOfBundle)).
 		WatchesMetadata(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(relayOf)).
 		WatchesRawSource(r.Hub.Source(reports.LocalCERTs, locals.Names)).
 		WithOptions(options).
@@ -77,10 +82,10 @@ func others(locals lookup.Kind) handler.MapFunc {
 	}
 }
 
-// usersOfBundle are the LocalCERTs beside a PeerCERT whose trust bundle is in
-// the ConfigMap.
-func usersOfBundle(locals, peers lookup.Kind) handler.MapFunc {
-	used := peers.By(lookup.ByBundle, client.Object.GetName)
+// whereUsed are the LocalCERTs of a namespace where an object is used: by a
+// PeerCERT whose trust bundle is in a ConfigMap, by a SharedService that exports
+// a Service.
+func whereUsed(locals lookup.Kind, used handler.MapFunc) handler.MapFunc {
 	return func(ctx context.Context, o client.Object) []reconcile.Request {
 		if len(used(ctx, o)) == 0 {
 			return nil

@@ -26,6 +26,7 @@ const (
 	ByTrustDomain = "trustDomain"
 	ByBundle      = "bundleRef"
 	ByPeer        = "peerRef"
+	ByService     = "service"
 )
 
 // defaultKey of a trust bundle in a ConfigMap.
@@ -42,6 +43,8 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.PeerCERT{}, ByBundle, bundleName},
 		{&v1alpha1.SharedFeed{}, ByPeer, feedPeers},
 		{&v1alpha1.Hotline{}, ByPeer, hotlinePeer},
+		{&v1alpha1.SharedService{}, ByPeer, servicePeers},
+		{&v1alpha1.SharedService{}, ByService, serviceName},
 	}
 	for _, i := range indexes {
 		if err := indexer.IndexField(ctx, i.object, i.field, i.values); err != nil {

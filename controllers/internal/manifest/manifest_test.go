@@ -16,9 +16,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/yaml"
 
 	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
 	"github.com/certlink/certlink/relay/config"
 )
 
@@ -57,15 +59,23 @@ func full() *v1alpha1.LocalCERT {
 
 func TestManifests(t *testing.T) {
 	for _, tc := range []struct {
-		file  string
-		local *v1alpha1.LocalCERT
-		hosts []string
-		peers []config.Peer
+		file     string
+		local    *v1alpha1.LocalCERT
+		hosts    []string
+		peers    []config.Peer
+		services relayconfig.Network
 	}{
-		{"minimal", minimal(), nil, nil},
+		{"minimal", minimal(), nil, nil, relayconfig.Network{}},
 		{"full", full(), []string{"Relay.alfa.example", "2001:db8::1", "192.0.2.1"}, []config.Peer{
 			{Endpoints: []config.Endpoint{{Address: "relay.bravo.example:443"}, {Address: "[2001:db8::2]:8443"}}},
 			{Endpoints: []config.Endpoint{{Address: "relay.charlie.example:443"}}},
+		}, relayconfig.Network{
+			Imports: []relayconfig.ImportPort{{Port: 20001, From: "Cluster"}, {Port: 20002, From: "Namespace"}, {Port: 29999, From: "Namespace"}},
+			Exports: []relayconfig.Target{
+				{Address: "chat.cert.svc:443", Selector: map[string]string{"app": "chat"}, Port: intstr.FromString("https")},
+				{Address: "misp.cert.svc:443", Selector: map[string]string{"app": "misp"}, Port: intstr.FromInt32(8443)},
+				{Address: "outside.cert.svc:443", Port: intstr.FromInt32(443)},
+			},
 		}},
 	} {
 		t.Run(tc.file, func(t *testing.T) {
@@ -84,7 +94,7 @@ func TestManifests(t *testing.T) {
 			add(ConfigMap(tc.local, []byte("apiVersion: relay.certlink.dev/v1alpha1\n")))
 			add(LinkService(tc.local))
 			add(LocalService(tc.local))
-			add(NetworkPolicy(tc.local, "certlink-system", tc.peers))
+			add(NetworkPolicy(tc.local, "certlink-system", tc.peers, tc.services))
 			add(DisruptionBudget(tc.local))
 			add(StatefulSet(tc.local, "relay.example/certlink:v1", FixedOf(tc.local, nil)))
 			golden(t, filepath.Join("testdata", tc.file+".yaml"), objects)

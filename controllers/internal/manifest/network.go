@@ -78,14 +78,16 @@ func DisruptionBudget(l *v1alpha1.LocalCERT) (*unstructured.Unstructured, error)
 }
 
 // NetworkPolicy lets in peers (link port), our operator and the pods of the same
-// namespace (local port) and whoever reaches the pod (health and metrics, which
-// hold nothing secret), and lets out DNS and connections to the peers' ports.
-func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, peers []config.Peer) (*unstructured.Unstructured, error) {
-	tcp := func(number int32) *networkingv1ac.NetworkPolicyPortApplyConfiguration {
-		return networkingv1ac.NetworkPolicyPort().WithProtocol(corev1.ProtocolTCP).WithPort(intstr.FromInt32(number))
+// namespace (local port), the pods that may use imported services (their ports)
+// and whoever reaches the pod (health and metrics, which hold nothing secret),
+// and lets out DNS, connections to the peers' ports and those to the pods behind
+// exported services.
+func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, peers []config.Peer, services relayconfig.Network) (*unstructured.Unstructured, error) {
+	number := func(port int32) *networkingv1ac.NetworkPolicyPortApplyConfiguration {
+		return tcp(intstr.FromInt32(port))
 	}
 	local := networkingv1ac.NetworkPolicyIngressRule().
-		WithPorts(tcp(relayconfig.LocalPort)).
+		WithPorts(number(relayconfig.LocalPort)).
 		WithFrom(networkingv1ac.NetworkPolicyPeer().WithPodSelector(metav1ac.LabelSelector()))
 	if operatorNamespace != "" && operatorNamespace != l.Namespace {
 		local.WithFrom(networkingv1ac.NetworkPolicyPeer().WithNamespaceSelector(
@@ -93,7 +95,7 @@ func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, peers []conf
 	}
 	toPeers := networkingv1ac.NetworkPolicyEgressRule()
 	for _, port := range peerPorts(peers) {
-		toPeers.WithPorts(tcp(port))
+		toPeers.WithPorts(number(port))
 	}
 	return render(networkingv1ac.NetworkPolicy(NamesOf(l.Name).Relay, l.Namespace).
 		WithLabels(Labels(l.Name)).
@@ -102,17 +104,19 @@ func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, peers []conf
 			WithPodSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(l.Name))).
 			WithPolicyTypes(networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress).
 			WithIngress(
-				networkingv1ac.NetworkPolicyIngressRule().WithPorts(tcp(relayconfig.LinkPort)),
+				networkingv1ac.NetworkPolicyIngressRule().WithPorts(number(relayconfig.LinkPort)),
 				local,
 				// The kubelet probes from the node's address, which no selector names.
-				networkingv1ac.NetworkPolicyIngressRule().WithPorts(tcp(relayconfig.HealthPort)),
+				networkingv1ac.NetworkPolicyIngressRule().WithPorts(number(relayconfig.HealthPort)),
 			).
+			WithIngress(fromPods(services.Imports)...).
 			WithEgress(
 				networkingv1ac.NetworkPolicyEgressRule().WithPorts(
 					networkingv1ac.NetworkPolicyPort().WithProtocol(corev1.ProtocolUDP).WithPort(intstr.FromInt32(53)),
-					tcp(53)),
+					number(53)),
 				toPeers,
-			)))
+			).
+			WithEgress(toTargets(services.Exports)...)))
 }
 
 // peerPorts are the ports of the peers' endpoints. The link port is always

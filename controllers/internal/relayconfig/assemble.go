@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/status"
 	"github.com/certlink/certlink/relay/config"
@@ -33,6 +35,9 @@ type Input struct {
 	Bundles  map[string]Bundle // by name of the PeerCERT
 	Feeds    []v1alpha1.SharedFeed
 	Hotlines []v1alpha1.Hotline
+	Services []v1alpha1.SharedService
+	// Targets are the Services that exports name, by name, as far as they exist.
+	Targets map[string]*corev1.Service
 }
 
 // Assemble makes the configuration of the relay out of all resources that can
@@ -62,6 +67,7 @@ func Assemble(in Input) *config.Config {
 			c.Hotlines = append(c.Hotlines, Hotline(h))
 		}
 	}
+	in.services(c, usable)
 	slices.SortFunc(c.Exports, func(a, b config.Export) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Imports, func(a, b config.Import) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Hotlines, func(a, b config.Hotline) int { return cmp.Compare(a.Name, b.Name) })
@@ -124,6 +130,8 @@ func check(part config.Config) []string {
 	c.Exports = slices.Clone(part.Exports)
 	c.Imports = slices.Clone(part.Imports)
 	c.Hotlines = slices.Clone(part.Hotlines)
+	c.ServiceExports = slices.Clone(part.ServiceExports)
+	c.ServiceImports = slices.Clone(part.ServiceImports)
 	for i := range c.Exports {
 		c.Exports[i].Sources = slices.Clone(c.Exports[i].Sources)
 	}

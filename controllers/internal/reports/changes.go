@@ -22,10 +22,11 @@ type Kind string
 
 // The kinds.
 const (
-	LocalCERTs  Kind = "LocalCERT"
-	PeerCERTs   Kind = "PeerCERT"
-	SharedFeeds Kind = "SharedFeed"
-	Hotlines    Kind = "Hotline"
+	LocalCERTs     Kind = "LocalCERT"
+	PeerCERTs      Kind = "PeerCERT"
+	SharedFeeds    Kind = "SharedFeed"
+	SharedServices Kind = "SharedService"
+	Hotlines       Kind = "Hotline"
 )
 
 // All is the name that stands for every object of a kind in a namespace.
@@ -37,7 +38,7 @@ type changes map[Kind]map[string]struct{}
 // everything is a change that is about all objects.
 func everything() changes {
 	all := map[string]struct{}{All: {}}
-	return changes{LocalCERTs: all, PeerCERTs: all, SharedFeeds: all, Hotlines: all}
+	return changes{LocalCERTs: all, PeerCERTs: all, SharedFeeds: all, SharedServices: all, Hotlines: all}
 }
 
 func (c changes) add(kind Kind, name string) {
@@ -59,16 +60,18 @@ func compare(before, after *report.Report) changes {
 	comparePeers(c, before.Peers, after.Peers)
 	compareNamed(c, SharedFeeds, before.Exports, after.Exports, func(e report.Export) string { return e.Name })
 	compareNamed(c, SharedFeeds, before.Imports, after.Imports, func(i report.Import) string { return i.Name })
+	compareNamed(c, SharedServices, before.Services, after.Services, func(s report.Service) string { return s.Name })
 	compareNamed(c, Hotlines, before.Hotlines, after.Hotlines, func(l report.Hotline) string { return l.Name })
 	return c
 }
 
-// comparePeers also names the hotlines to a peer, whose conditions depend on
-// the link.
+// comparePeers also names the hotlines and services of a peer, whose conditions
+// depend on the link and on the peer's offer.
 func comparePeers(c changes, before, after []report.Peer) {
 	compareNamed(c, PeerCERTs, quiet(before), quiet(after), func(p report.Peer) string { return p.Name })
 	if len(c[PeerCERTs]) > 0 {
 		c.add(Hotlines, All)
+		c.add(SharedServices, All)
 	}
 }
 

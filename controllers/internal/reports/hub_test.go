@@ -337,9 +337,19 @@ func TestCompareKnowsWhatIsNews(t *testing.T) {
 	if got := compare(&base, &gone); len(got[Hotlines]) != 1 || len(got[PeerCERTs]) != 0 {
 		t.Errorf("a hotline that is gone is news to %v", got)
 	}
+	bound := base
+	bound.Services = []report.Service{{Name: "misp", Import: true, Listening: true}}
+	if got := compare(&base, &bound); len(got[SharedServices]) != 1 || len(got) != 1 {
+		t.Errorf("a port that is open is news to %v", got)
+	}
+	down := base
+	down.Peers = []report.Peer{{Name: "bravo", Outbound: report.Direction{State: report.Down}}}
+	if got := compare(&base, &down); len(got[SharedServices]) != 1 || len(got[Hotlines]) != 1 {
+		t.Errorf("a link that is down is news to %v", got)
+	}
 	restarted := base
 	restarted.StartedAt = time.Unix(1, 0)
-	if got := compare(&base, &restarted); len(got) != 4 {
+	if got := compare(&base, &restarted); len(got) != 5 {
 		t.Errorf("a restart is news to %v", got)
 	}
 }

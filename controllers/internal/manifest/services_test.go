@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"path/filepath"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
+)
+
+func TestAnImportedService(t *testing.T) {
+	port := int32(443)
+	s := &v1alpha1.SharedService{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "bravo-tickets", UID: "0c0ffee0-0000-4000-8000-000000000002"},
+		Spec: v1alpha1.SharedServiceSpec{Direction: v1alpha1.ServiceImport, Import: &v1alpha1.ServiceImportSpec{
+			PeerRef: v1alpha1.PeerReference{Name: "bravo"}, Service: "tickets", Port: &port,
+		}},
+		Status: v1alpha1.SharedServiceStatus{RelayPort: 23456},
+	}
+	got, err := ImportedService("alfa", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, filepath.Join("testdata", "imported-service.yaml"), []*unstructured.Unstructured{got})
+}
+
+// An empty selector of a NetworkPolicy means all pods of the namespace.
+func TestAServiceWithoutPodsOpensNothing(t *testing.T) {
+	if rules := toTargets([]relayconfig.Target{{Address: "outside.cert.svc:443", Port: intstr.FromInt32(443)}, {Selector: map[string]string{}}}); len(rules) > 0 {
+		t.Errorf("the relay would be let out by %d rules", len(rules))
+	}
+}
