@@ -80,8 +80,8 @@ func TestWhatNobodyReadIsNoSuccess(t *testing.T) {
 	if err := p.listener.isClosed(t); err == nil {
 		t.Fatal("it ended without a reason")
 	}
-	p.dialer.isClosed(t)
 	_ = s.Close()
+	p.dialer.isClosed(t)
 }
 
 func TestDataForAClosedStreamAbortsIt(t *testing.T) {

@@ -94,8 +94,10 @@ func (s *Stream) waitData() error {
 // acquire returns when the reading is ours. The caller holds rmu.
 func (s *Stream) acquire() error {
 	if !s.mine {
-		if err := s.begin(); err != nil {
-			return err
+		if s.ours {
+			if err := s.begin(); err != nil {
+				return err
+			}
 		}
 		<-s.handed
 		s.mine = true
