@@ -107,6 +107,14 @@ type FeedRule struct {
 	// +kubebuilder:validation:items:MaxLength=250
 	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z][a-z0-9-]*[a-z0-9]$')",message="types must hold names of STIX object types, such as indicator or attack-pattern: lower-case letters, digits and '-'"
 	Types []string `json:"types,omitempty"`
+	// cel is an expression of the Common Expression Language that must be true for an
+	// object to leave. Its variable object is the STIX object, for example
+	// "has(object.confidence) && object.confidence >= 50". An object on which it
+	// fails stays. 1 to 4096 characters.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	CEL string `json:"cel,omitempty"`
 }
 
 // FeedImportSpec declares an import: a collection of one peer that our relay

@@ -155,9 +155,12 @@ func checkOneOf[T ~string](f faults, value T, allowed ...T) {
 	}
 }
 
-// clip shortens what is quoted in a fault.
-func clip(s string) string {
-	const limit = 64
+// clip shortens what is quoted in a fault, clip256 what another package says of it.
+func clip(s string) string { return shorten(s, 64) }
+
+func clip256(s string) string { return shorten(s, 256) }
+
+func shorten(s string, limit int) string {
 	if len(s) > limit {
 		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}

@@ -242,6 +242,9 @@ type Rule struct {
 	MaxTLP string `json:"maxTLP"`
 	// Types are the STIX types that may leave; none means all.
 	Types []string `json:"types,omitempty"`
+	// CEL is an expression over the variable object (package expression) that must be
+	// true; empty allows all. At most 4096 bytes.
+	CEL string `json:"cel,omitempty"`
 }
 
 // Import is a feed that we collect from a peer.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+
+	"github.com/certlink/certlink/relay/rule/expression"
 )
 
 // maxList is the largest number of peers, exports and imports.
@@ -161,6 +163,11 @@ func (r Rule) validate(f faults) {
 		types.add(at, t)
 		if !stixType.MatchString(t) {
 			at.add("%q is no STIX type: lower-case letters, digits and '-', 3 to 250 characters", clip(t))
+		}
+	}
+	if r.CEL != "" {
+		if _, err := expression.Compile(r.CEL); err != nil {
+			f.in("cel").add("%s", clip256(err.Error()))
 		}
 	}
 }

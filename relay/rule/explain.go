@@ -30,6 +30,10 @@ func Explain(reason string, r config.Rule) string {
 		return "it carries, or is, a marking that is neither TLP nor a statement in the feed's sources; what is not understood stays"
 	case TypeNotAllowed:
 		return "its type is not among the rule's types: " + strings.Join(r.Types, ", ")
+	case ExpressionFalse:
+		return "the rule's expression is false for it: " + r.CEL
+	case ExpressionFailed:
+		return "the rule's expression cannot be evaluated on it, as when it lacks a member that the expression names; ask with has() first: " + r.CEL
 	case UnknownSource:
 		return "it lies in no source of the feed any more"
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/rule/expression"
 	"github.com/certlink/certlink/relay/stix"
 )
 
@@ -26,6 +27,10 @@ const (
 	UnknownMarking = "UnknownMarking"
 	// TypeNotAllowed: the rule names the types that may leave, and this is none.
 	TypeNotAllowed = "TypeNotAllowed"
+	// ExpressionFalse: the rule's expression is false for the object.
+	ExpressionFalse = "ExpressionFalse"
+	// ExpressionFailed: the rule's expression cannot be evaluated on the object.
+	ExpressionFailed = "ExpressionFailed"
 	// UnknownSource: the object lies in no source of the export.
 	UnknownSource = "UnknownSource"
 	// aboveCeiling and within are followed by the level that decided.
@@ -49,7 +54,8 @@ type Verdict struct {
 // not change.
 type Policy struct {
 	ceiling    Level
-	types      map[string]bool // nil allows all
+	types      map[string]bool        // nil allows all
+	expression *expression.Expression // nil allows all
 	unmarked   map[string]Level
 	statements map[string]bool
 	hash       string
@@ -71,6 +77,11 @@ func NewPolicy(r config.Rule, sources []config.Source, statements []string) (*Po
 		p.types = map[string]bool{}
 		for _, t := range r.Types {
 			p.types[t] = true
+		}
+	}
+	if r.CEL != "" {
+		if p.expression, err = expression.Compile(r.CEL); err != nil {
+			return nil, fmt.Errorf("reading cel: %w", err)
 		}
 	}
 	for _, s := range sources {
@@ -103,6 +114,9 @@ func (p *Policy) digest() string {
 	for _, t := range slices.Sorted(maps.Keys(p.types)) {
 		line("type", t)
 	}
+	if p.expression != nil {
+		line("expression", p.expression)
+	}
 	for _, s := range slices.Sorted(maps.Keys(p.unmarked)) {
 		line("source", s)
 		line("unmarked", p.unmarked[s])
@@ -126,6 +140,14 @@ func (p *Policy) Decide(source string, o stix.Object) Verdict {
 		return Verdict{Reason: reason}
 	case p.types != nil && !p.types[o.Type]:
 		return Verdict{Reason: TypeNotAllowed}
+	}
+	if p.expression != nil {
+		switch ok, err := p.expression.Allows(o.Raw); {
+		case err != nil:
+			return Verdict{Reason: ExpressionFailed}
+		case !ok:
+			return Verdict{Reason: ExpressionFalse}
+		}
 	}
 	return Verdict{Share: true, Reason: within + level.String()}
 }

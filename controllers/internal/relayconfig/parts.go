@@ -19,6 +19,9 @@ import (
 	"github.com/certlink/certlink/relay/config"
 )
 
+// kibibyte in bytes.
+const kibibyte = 1 << 10
+
 // Peer is the part of the configuration that a PeerCERT with this trust bundle asks for.
 func Peer(p *v1alpha1.PeerCERT, bundle string) config.Peer {
 	out := config.Peer{
@@ -26,7 +29,12 @@ func Peer(p *v1alpha1.PeerCERT, bundle string) config.Peer {
 		TrustDomain: p.Spec.Identity.TrustDomain,
 		DisplayName: p.Spec.Identity.DisplayName,
 		Bundle:      bundle,
+		Rotation:    config.Rotation(p.Spec.Trust.Rotation),
 		State:       config.PeerState(p.Spec.State),
+		Limits: config.Limits{
+			TunnelConnections:    deref(p.Spec.Limits.TunnelConnections),
+			TunnelBytesPerSecond: kibibyte * int64(deref(p.Spec.Limits.TunnelKibibytesPerSecond)),
+		},
 		Detection: config.Detection{
 			IntervalMilliseconds: deref(p.Spec.Detection.IntervalMilliseconds),
 			Misses:               deref(p.Spec.Detection.Misses),
@@ -50,7 +58,7 @@ func Export(f *v1alpha1.SharedFeed, usable func(peer string) bool) config.Export
 		Name:  f.Name,
 		Title: f.Spec.Title,
 		Peers: []string{},
-		Rule:  config.Rule{MaxTLP: string(spec.Rule.MaxTLP), Types: slices.Sorted(slices.Values(spec.Rule.Types))},
+		Rule:  config.Rule{MaxTLP: string(spec.Rule.MaxTLP), Types: slices.Sorted(slices.Values(spec.Rule.Types)), CEL: spec.Rule.CEL},
 	}
 	for _, ref := range spec.PeerRefs {
 		if usable(ref.Name) {

@@ -156,6 +156,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.certlink.certlink.api.v1alpha1.FeedRule
   map:
     fields:
+    - name: cel
+      type:
+        scalar: string
     - name: maxTLP
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.TLPLevel

@@ -21,6 +21,11 @@ type FeedRuleApplyConfiguration struct {
 	// types are the STIX object types that may leave, for example "indicator".
 	// Without types, all may.
 	Types []string `json:"types,omitempty"`
+	// cel is an expression of the Common Expression Language that must be true for an
+	// object to leave. Its variable object is the STIX object, for example
+	// "has(object.confidence) && object.confidence >= 50". An object on which it
+	// fails stays. 1 to 4096 characters.
+	CEL *string `json:"cel,omitempty"`
 }
 
 // FeedRuleApplyConfiguration constructs a declarative configuration of the FeedRule type for use with
@@ -44,5 +49,13 @@ func (b *FeedRuleApplyConfiguration) WithTypes(values ...string) *FeedRuleApplyC
 	for i := range values {
 		b.Types = append(b.Types, values[i])
 	}
+	return b
+}
+
+// WithCEL sets the CEL field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CEL field is set to the value of the last call.
+func (b *FeedRuleApplyConfiguration) WithCEL(value string) *FeedRuleApplyConfiguration {
+	b.CEL = &value
 	return b
 }
