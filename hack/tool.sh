@@ -10,7 +10,7 @@
 # keyed by what they are built from, so that a change of version is a new file.
 set -euo pipefail
 
-name=${1:?usage: hack/tool.sh lint|controller-gen|kustomize|helm}
+name=${1:?usage: hack/tool.sh lint|controller-gen|kustomize|helm|alertmanager}
 cd "$(dirname "$0")/.."
 
 case $name in
@@ -18,6 +18,9 @@ lint) module=hack/tools/lint package=. ;;
 controller-gen) module=hack/tools/gen package=sigs.k8s.io/controller-tools/cmd/controller-gen ;;
 kustomize) module=hack/tools/gen package=sigs.k8s.io/kustomize/kustomize/v5 ;;
 helm) module=hack/tools/helm package=helm.sh/helm/v4/cmd/helm ;;
+# The web application that one nation shares with the other. 0.28 is the last line
+# whose module holds the user interface as it is served.
+alertmanager) module=hack/tools/webapp package=github.com/prometheus/alertmanager/cmd/alertmanager ;;
 *)
 	echo "hack/tool.sh: there is no tool $name" >&2
 	exit 2
@@ -49,7 +52,7 @@ there
 partial=$(mktemp "$tool.XXXXXX")
 trap 'rm -f "$partial"' EXIT
 echo "building $name once, into $dir" >&2
-go build -o "$partial" "$package" >&2 &
+go build -ldflags '-s -w' -o "$partial" "$package" >&2 &
 build=$!
 start=$SECONDS
 while kill -0 "$build" 2>/dev/null; do

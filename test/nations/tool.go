@@ -24,16 +24,17 @@ func Build(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// Tool returns the path of a pinned tool, building it on first use: kubectl or helm.
+// Tool returns the path of a pinned program, building it on first use: kubectl or helm, or alertmanager, the web
+// application that nations share in tests and in the demo.
 func Tool(ctx context.Context, name string) (string, error) {
 	switch name {
 	case "kubectl":
 		set, err := binaries.Ensure(ctx, os.Stderr)
 		return filepath.Join(set.Dir, name), err
-	case "helm":
+	case "helm", "alertmanager":
 		return scriptedTool(ctx, name)
 	default:
-		return "", fmt.Errorf("no tool %q: there are kubectl and helm", name)
+		return "", fmt.Errorf("no tool %q: there are kubectl, helm and alertmanager", name)
 	}
 }
 

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The certlink authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command echo is the workload of the harness's own end-to-end test. It answers and asks over HTTP, and writes files.
+// Command echo is the workload of end-to-end tests. It answers and asks over HTTP, gives bytes back over TCP, and
+// writes files.
 package main
 
 import (
@@ -32,10 +33,12 @@ func run(args []string) error {
 		return serve()
 	case len(args) == 2 && args[0] == "get":
 		return get(args[1])
+	case len(args) == 2 && args[0] == "tcp":
+		return giveBack(args[1])
 	case len(args) == 3 && args[0] == "write":
 		return write(args[1], args[2])
 	default:
-		return errors.New("usage: echo serve | get URL | write FILE BYTES")
+		return errors.New("usage: echo serve | get URL | tcp ADDRESS | write FILE BYTES")
 	}
 }
 
@@ -70,6 +73,24 @@ func get(url string) error {
 	}
 	_, err = fmt.Fprintf(os.Stdout, "%s%s\n", text, time.Since(started))
 	return err
+}
+
+// giveBack sends every byte back to whom it came from, and ends a direction when the other has ended.
+func giveBack(address string) error {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return err
+	}
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer conn.Close()
+			_, _ = io.Copy(conn, conn)
+		}()
+	}
 }
 
 // write writes that many bytes to the file and syncs it.
