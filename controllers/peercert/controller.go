@@ -60,6 +60,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) sync(ctx context.Context, p *v1alpha1.PeerCERT, edit *status.Editor) (loop.Outcome, error) {
 	s, err := r.observe(ctx, p)
 	if err != nil {
+		pending(edit)
 		return loop.Outcome{}, err
 	}
 	outcome := report(p, s, edit, r.Now())

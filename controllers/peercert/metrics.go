@@ -16,8 +16,9 @@ import (
 
 // Metrics of PeerCERTs.
 type Metrics struct {
-	connected *prometheus.GaugeVec
-	notAfter  *prometheus.GaugeVec
+	connected  *prometheus.GaugeVec
+	conditions *prometheus.GaugeVec
+	notAfter   *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics.
@@ -28,18 +29,26 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Name: "certlink_operator_peer_connected",
 			Help: "Whether the link to a peer is proven in both directions: 1 or 0; no series while it cannot be told, or when the peer is revoked.",
 		}, labels),
+		conditions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "certlink_operator_peer_condition",
+			Help: "The conditions Redundant, PeerAccepted and TrustInSync of a peer with their reason: 1 or 0; no series while it cannot be told, or when the peer is revoked.",
+		}, append(labels, "condition", "reason")),
 		notAfter: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "certlink_operator_peer_certificate_expiry_timestamp_seconds",
 			Help: "Earliest end of validity in the chain that a peer showed last, in Unix time.",
 		}, labels),
 	}
-	for _, c := range []prometheus.Collector{m.connected, m.notAfter} {
+	for _, c := range []prometheus.Collector{m.connected, m.conditions, m.notAfter} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
 	}
 	return m, nil
 }
+
+// observed are the conditions that are told with their reason, of which there
+// are few.
+var observed = []string{v1alpha1.ConditionRedundant, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionTrustInSync}
 
 func (m *Metrics) observe(p *v1alpha1.PeerCERT) {
 	c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionConnected)
@@ -51,6 +60,18 @@ func (m *Metrics) observe(p *v1alpha1.PeerCERT) {
 	default:
 		m.connected.WithLabelValues(p.Namespace, p.Name).Set(0)
 	}
+	m.conditions.DeletePartialMatch(prometheus.Labels{"namespace": p.Namespace, "peer": p.Name})
+	for _, name := range observed {
+		c := meta.FindStatusCondition(p.Status.Conditions, name)
+		if c == nil || c.Status == metav1.ConditionUnknown || p.Spec.State == v1alpha1.PeerRevoked {
+			continue
+		}
+		value := 0.0
+		if c.Status == metav1.ConditionTrue {
+			value = 1
+		}
+		m.conditions.WithLabelValues(p.Namespace, p.Name, name, c.Reason).Set(value)
+	}
 	if t := p.Status.TLS; t != nil && t.PeerNotAfter != nil {
 		m.notAfter.WithLabelValues(p.Namespace, p.Name).Set(float64(t.PeerNotAfter.Unix()))
 		return
@@ -60,5 +81,6 @@ func (m *Metrics) observe(p *v1alpha1.PeerCERT) {
 
 func (m *Metrics) forget(key types.NamespacedName) {
 	m.connected.DeleteLabelValues(key.Namespace, key.Name)
+	m.conditions.DeletePartialMatch(prometheus.Labels{"namespace": key.Namespace, "peer": key.Name})
 	m.notAfter.DeleteLabelValues(key.Namespace, key.Name)
 }

@@ -24,30 +24,59 @@ import (
 
 // report writes what was seen into the status. It is pure.
 func report(p *v1alpha1.PeerCERT, s *seen, edit *status.Editor, now time.Time) loop.Outcome {
-	describe(p, s)
-	edit.Put(v1alpha1.ConditionSuspended, suspended(p))
+	declared(p, s)
 	if fault := barred(p, s); fault != nil {
-		// Not part of the configuration: our relay accepts nothing from the peer.
-		edit.Put(v1alpha1.ConditionConnected, status.Fact{Status: metav1.ConditionFalse, Reason: fault.Reason, Message: fault.Message})
-		p.Status.TLS, p.Status.Paths = nil, nil
+		leftOut(p, fault, edit)
 		return loop.Outcome{Verdict: *fault}
 	}
+	found := link.Find(s.view.Report, p.Name)
 	connected, again := link.Connected(s.view, p, now)
+	accepted, later := peerAccepted(p, s, now)
+	trusted, _ := trustInSync(p, s, now) // looks again when accepted does
+	describe(p, s, found, edit, accepted)
 	edit.Put(v1alpha1.ConditionConnected, connected)
-	proven(p, s.view)
+	edit.Put(v1alpha1.ConditionRedundant, link.Redundant(connected, found))
+	edit.Put(v1alpha1.ConditionPeerAccepted, accepted)
+	edit.Put(v1alpha1.ConditionTrustInSync, trusted)
+	edit.Put(v1alpha1.ConditionSuspended, suspended(p, s))
+	again = lookup.Soonest(again, later)
 
 	want := relayconfig.Peer(p, s.bundle.PEM)
 	verdict, later := reports.Standing(s.view, want, func(c *config.Config) (config.Peer, bool) { return find(c, p.Name) },
 		edit.Holds(v1alpha1.ConditionReady, metav1.ConditionTrue), now)
+	again = lookup.Soonest(again, later)
 	expired, end := expiry(s.bundle, now)
-	if expired != nil {
+	if expired != nil && !learned(found) {
 		verdict = *expired
 	}
-	again = lookup.Soonest(again, later)
 	if !end.IsZero() {
 		again = lookup.Soonest(again, end.Sub(now)+time.Second)
 	}
 	return loop.Outcome{Verdict: verdict, Again: again}
+}
+
+// pending gives a PeerCERT that could not be looked at the conditions that it
+// lacks.
+func pending(edit *status.Editor) {
+	for _, condition := range []string{
+		v1alpha1.ConditionConnected, v1alpha1.ConditionRedundant, v1alpha1.ConditionPeerAccepted,
+		v1alpha1.ConditionTrustInSync, v1alpha1.ConditionSuspended,
+	} {
+		edit.Put(condition, status.Fact{Reason: v1alpha1.ReasonPending, Message: "the first look has not ended"})
+	}
+}
+
+// leftOut writes the status of a peer that is not part of our relay's
+// configuration: our relay accepts nothing from it.
+func leftOut(p *v1alpha1.PeerCERT, fault *status.Verdict, edit *status.Editor) {
+	no := status.Fact{Status: metav1.ConditionFalse, Reason: fault.Reason, Message: fault.Message}
+	open := status.Fact{Status: metav1.ConditionUnknown, Reason: fault.Reason, Message: fault.Message}
+	edit.Put(v1alpha1.ConditionConnected, no)
+	edit.Put(v1alpha1.ConditionRedundant, no)
+	edit.Put(v1alpha1.ConditionPeerAccepted, open)
+	edit.Put(v1alpha1.ConditionTrustInSync, open)
+	edit.Put(v1alpha1.ConditionSuspended, suspended(p, &seen{}))
+	forget(p)
 }
 
 // barred says why the peer is not part of our relay's configuration.
@@ -59,66 +88,59 @@ func barred(p *v1alpha1.PeerCERT, s *seen) *status.Verdict {
 	return relayconfig.PeerFault(p, s.local, s.bundle, s.siblings)
 }
 
-func suspended(p *v1alpha1.PeerCERT) status.Fact {
+// suspended says what spec.state holds back, and of a peer that is drained how
+// far that is.
+func suspended(p *v1alpha1.PeerCERT, s *seen) status.Fact {
+	held := func(reason, message string) status.Fact {
+		return status.Fact{Status: metav1.ConditionTrue, Reason: reason, Message: message}
+	}
 	switch p.Spec.State {
 	case v1alpha1.PeerSuspended:
-		return status.Fact{
-			Status:  metav1.ConditionTrue,
-			Reason:  v1alpha1.ReasonSuspended,
-			Message: "spec.state is Suspended: feeds are held back in both directions; the hotline and probes go on",
-		}
+		return held(v1alpha1.ReasonSuspended, "spec.state is Suspended: feeds and services are held back in both directions; the hotline and heartbeats go on")
 	case v1alpha1.PeerRevoked:
-		return status.Fact{
-			Status:  metav1.ConditionTrue,
-			Reason:  v1alpha1.ReasonRevoked,
-			Message: "spec.state is Revoked: nothing is accepted from the peer or sent to it",
+		return held(v1alpha1.ReasonRevoked, "spec.state is Revoked: nothing is accepted from the peer or sent to it")
+	case v1alpha1.PeerDrained:
+		open, known := tunnels(p, s)
+		switch {
+		case !known:
+			return held(v1alpha1.ReasonDraining, "spec.state is Drained: feeds are held back and no tunnel is opened; our relay has not said yet how many are open")
+		case open > 0:
+			return held(v1alpha1.ReasonDraining, fmt.Sprintf("spec.state is Drained: feeds are held back and no tunnel is opened; %s still open. "+
+				"They end in their own time; set spec.state to Suspended to cut them", roughly(open)))
 		}
+		return held(v1alpha1.ReasonDrained, "spec.state is Drained: feeds are held back and no tunnel is open; the hotline and heartbeats go on")
 	case v1alpha1.PeerActive:
 	}
 	return status.Fact{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonActive, Message: "nothing is held back"}
 }
 
-// describe fills what follows from the spec alone.
-func describe(p *v1alpha1.PeerCERT, s *seen) {
-	p.Status.DetectionMilliseconds = link.Detection(p.Spec.Detection).Milliseconds()
-	p.Status.Fingerprint = ""
-	if certs, err := card.Certificates(s.bundle.PEM); err == nil {
-		p.Status.Fingerprint = card.Fingerprint(p.Spec.Identity.TrustDomain, certs)
+// tunnels that are still open, known once our relay drains.
+func tunnels(p *v1alpha1.PeerCERT, s *seen) (int64, bool) {
+	found := link.Find(s.view.Report, p.Name)
+	if s.view.Contact != reports.Reached || found == nil || found.State != string(v1alpha1.PeerDrained) {
+		return 0, false
 	}
+	return found.Tunnels, true
 }
 
-// proven fills what our relay proved of the link; while its report cannot be
-// read, the last word stands.
-func proven(p *v1alpha1.PeerCERT, v reports.View) {
-	found := link.Find(v.Report, p.Name)
-	if found == nil {
-		return
+// roughly counts tunnels in steps, so that a thousand that end one by one are
+// not a thousand writes.
+func roughly(tunnels int64) string {
+	switch {
+	case tunnels == 1:
+		return "1 tunnel is"
+	case tunnels <= 10:
+		return fmt.Sprintf("%d tunnels are", tunnels)
+	case tunnels <= 100:
+		return "more than 10 tunnels are"
 	}
-	if found.TLS != nil {
-		p.Status.TLS = &v1alpha1.PeerTLS{
-			Version:      found.TLS.Version,
-			Group:        found.TLS.Group,
-			PeerNotAfter: status.Time(found.TLS.PeerNotAfter),
-		}
-	}
-	if p.Spec.State == v1alpha1.PeerRevoked {
-		p.Status.TLS = nil
-	}
-	paths := make([]v1alpha1.PeerPath, 0, len(found.Paths))
-	for _, path := range found.Paths {
-		if len(paths) == card.MaxEndpoints {
-			break
-		}
-		out := v1alpha1.PeerPath{Address: path.Address, State: string(path.State)}
-		if path.State != relayreport.Up {
-			out.Message = status.OneLine(path.Message)
-		}
-		paths = append(paths, out)
-	}
-	p.Status.Paths = nil
-	if len(paths) > 0 {
-		p.Status.Paths = paths
-	}
+	return "more than 100 tunnels are"
+}
+
+// learned tells whether the bundle in force came from the peer's offer, so that
+// the one in the spec need not be valid any more.
+func learned(found *relayreport.Peer) bool {
+	return found != nil && found.Trust != nil && found.Trust.Learned
 }
 
 func find(c *config.Config, name string) (config.Peer, bool) {

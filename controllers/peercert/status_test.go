@@ -7,13 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/relayconfig"
@@ -36,26 +32,51 @@ func bravo() *v1alpha1.PeerCERT {
 	}
 }
 
-// world is a relay that runs the peer and reports the link up.
+// our root and card, as world has them.
+const (
+	root    = "1111"
+	ourCard = "aaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaa"
+)
+
+// world is a relay that runs the peer and reports all well: two paths, one that
+// each side dials, an offer of a minute ago and trust as declared.
 func world(p *v1alpha1.PeerCERT, bundle string, now time.Time) *seen {
 	cfg := &config.Config{Peers: []config.Peer{relayconfig.Peer(p, bundle)}}
 	up := relayreport.Direction{State: relayreport.Up}
+	proven := func(address string, accepted bool) relayreport.PathState {
+		return relayreport.PathState{
+			Address: address, Accepted: accepted, State: relayreport.Up, Outbound: relayreport.Up, Inbound: relayreport.Up,
+			Since: now.Add(-time.Hour), RoundTripMilliseconds: 3, Message: "fine",
+		}
+	}
+	local := &v1alpha1.LocalCERT{Spec: v1alpha1.LocalCERTSpec{Identity: v1alpha1.Identity{TrustDomain: "alfa.example"}}}
+	local.Status.Fingerprint = ourCard
 	return &seen{
-		local:  &v1alpha1.LocalCERT{Spec: v1alpha1.LocalCERTSpec{Identity: v1alpha1.Identity{TrustDomain: "alfa.example"}}},
+		local:  local,
 		bundle: relayconfig.Bundle{PEM: bundle},
 		view: reports.View{
 			Contact: reports.Reached, Wanted: cfg, Live: cfg, Checksum: "x", WrittenAt: now.Add(-time.Hour),
-			Report: &relayreport.Report{Peers: []relayreport.Peer{{
-				Name: "bravo", Outbound: up, Inbound: up,
-				TLS: &relayreport.TLS{Version: "TLS 1.3", Group: "X25519MLKEM768", PeerNotAfter: now.Add(time.Hour)},
-				Paths: []relayreport.PathState{
-					{Address: "relay.bravo.example:8443", State: relayreport.Up, RoundTripMilliseconds: 3, Message: "fine"},
-					{Address: "sat.bravo.example:8443", State: relayreport.Down, Message: strings.Repeat("x", 2000)},
-				},
-			}}},
+			Report: &relayreport.Report{
+				Identity: relayreport.IdentityState{Root: root, Roots: []string{root}},
+				Peers: []relayreport.Peer{{
+					Name: "bravo", State: string(p.Spec.State), Outbound: up, Inbound: up,
+					TLS:                   &relayreport.TLS{Version: "TLS 1.3", Group: "X25519MLKEM768", PeerNotAfter: now.Add(time.Hour)},
+					Paths:                 []relayreport.PathState{proven("relay.bravo.example:8443", false), proven("relay.alfa.example:8443", true)},
+					DetectionMilliseconds: 990,
+					Offer: &relayreport.Offer{
+						ReceivedAt: now.Add(-time.Minute), Versions: []int32{1}, Version: 1, Release: "v0.2.0", State: "Active",
+						Card: ourCard, AcceptedRoots: []string{root}, SeenRoot: root,
+						Outbound: relayreport.Up, Inbound: relayreport.Up, PathsUp: 2,
+					},
+					Trust: &relayreport.Trust{Roots: []string{"2222"}, Fingerprint: "bbbb"},
+				}},
+			},
 		},
 	}
 }
+
+// the is the peer in a world's report.
+func the(s *seen) *relayreport.Peer { return &s.view.Report.Peers[0] }
 
 func run(t *testing.T, p *v1alpha1.PeerCERT, s *seen, now time.Time) (map[string]string, time.Duration) {
 	t.Helper()
@@ -74,37 +95,69 @@ func run(t *testing.T, p *v1alpha1.PeerCERT, s *seen, now time.Time) (map[string
 	return got, outcome.Again
 }
 
+// well are the conditions of a world in which nothing is wrong.
+func well(but ...string) map[string]string {
+	out := map[string]string{
+		"Ready": "True/Reconciled", "Connected": "True/ProbesAnswered", "Redundant": "True/PathsProven",
+		"PeerAccepted": "True/Accepted", "TrustInSync": "True/InSync", "Suspended": "False/Active",
+	}
+	for _, b := range but {
+		name, value, _ := strings.Cut(b, "=")
+		out[name] = value
+	}
+	return out
+}
+
 func TestReport(t *testing.T) {
 	now := time.Now()
 	ca := testca.New(t, "bravo.example")
 	expired := testca.New(t, "bravo.example", testca.Options{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)})
 	future := testca.New(t, "bravo.example", testca.Options{NotBefore: now.Add(time.Hour), NotAfter: now.Add(2 * time.Hour)})
+	const missing = "/LocalCERTMissing"
 	for name, tc := range map[string]struct {
 		bundle string
+		state  v1alpha1.PeerState
 		change func(*v1alpha1.PeerCERT, *seen)
 		want   map[string]string
 	}{
-		"well": {ca.Bundle(), nil,
-			map[string]string{"Ready": "True/Reconciled", "Connected": "True/ProbesAnswered", "Suspended": "False/Active"}},
-		"suspended": {ca.Bundle(), func(p *v1alpha1.PeerCERT, s *seen) {
-			p.Spec.State = v1alpha1.PeerSuspended
-			s.view.Wanted.Peers[0].State = config.Suspended
-		}, map[string]string{"Ready": "True/Reconciled", "Connected": "True/ProbesAnswered", "Suspended": "True/Suspended"}},
-		"no_LocalCERT": {ca.Bundle(), func(_ *v1alpha1.PeerCERT, s *seen) { s.local = nil },
-			map[string]string{"Ready": "False/LocalCERTMissing", "Reconciling": "True/LocalCERTMissing", "Connected": "False/LocalCERTMissing", "Suspended": "False/Active"}},
-		"an_expired_bundle": {expired.Bundle(), nil,
-			map[string]string{"Ready": "False/PeerCertificateExpired", "Stalled": "True/PeerCertificateExpired", "Connected": "True/ProbesAnswered", "Suspended": "False/Active"}},
-		"a_bundle_that_is_not_valid_yet": {future.Bundle(), nil,
-			map[string]string{"Ready": "False/PeerCertificateExpired", "Stalled": "True/PeerCertificateExpired", "Connected": "True/ProbesAnswered", "Suspended": "False/Active"}},
-		"an_expired_CA_beside_a_valid_one": {expired.Bundle() + ca.Bundle(), nil,
-			map[string]string{"Ready": "True/Reconciled", "Connected": "True/ProbesAnswered", "Suspended": "False/Active"}},
-		"a_change_that_the_relay_has_not_heard_of": {ca.Bundle(), func(p *v1alpha1.PeerCERT, s *seen) {
+		"well":      {ca.Bundle(), "Active", nil, well()},
+		"suspended": {ca.Bundle(), "Suspended", nil, well("Suspended=True/Suspended")},
+		"draining": {ca.Bundle(), "Drained", func(_ *v1alpha1.PeerCERT, s *seen) { the(s).Tunnels = 3 },
+			well("Suspended=True/Draining")},
+		"drained": {ca.Bundle(), "Drained", nil, well("Suspended=True/Drained")},
+		"a_relay_that_does_not_drain_yet": {ca.Bundle(), "Drained", func(_ *v1alpha1.PeerCERT, s *seen) { the(s).State = "Active" },
+			well("Suspended=True/Draining")},
+		"revoked": {ca.Bundle(), "Revoked", nil, well("Connected=False/Revoked", "Redundant=False/Revoked",
+			"PeerAccepted=Unknown/Revoked", "TrustInSync=Unknown/Revoked", "Suspended=True/Revoked")},
+		"no_LocalCERT": {ca.Bundle(), "Active", func(_ *v1alpha1.PeerCERT, s *seen) { s.local = nil },
+			well("Ready=False"+missing, "Reconciling=True"+missing, "Connected=False"+missing, "Redundant=False"+missing,
+				"PeerAccepted=Unknown"+missing, "TrustInSync=Unknown"+missing)},
+		"the_relay_is_lost": {ca.Bundle(), "Active", func(_ *v1alpha1.PeerCERT, s *seen) { s.view.Contact = reports.Lost },
+			well("Ready=Unknown/RelayUnreachable", "Connected=Unknown/RelayUnreachable", "Redundant=Unknown/RelayUnreachable",
+				"PeerAccepted=Unknown/RelayUnreachable", "TrustInSync=Unknown/RelayUnreachable")},
+		"the_first_visit": {ca.Bundle(), "Active", func(_ *v1alpha1.PeerCERT, s *seen) { s.view = reports.View{} },
+			well("Ready=Unknown/Pending", "Connected=Unknown/Pending", "Redundant=Unknown/Pending",
+				"PeerAccepted=Unknown/Pending", "TrustInSync=Unknown/Pending")},
+		"an_expired_bundle": {expired.Bundle(), "Active", nil,
+			well("Ready=False/PeerCertificateExpired", "Stalled=True/PeerCertificateExpired")},
+		"an_expired_bundle_that_a_learned_one_replaces": {expired.Bundle(), "Active",
+			func(_ *v1alpha1.PeerCERT, s *seen) { the(s).Trust.Learned = true }, well("TrustInSync=True/ManifestOutdated")},
+		"a_bundle_that_is_not_valid_yet": {future.Bundle(), "Active", nil,
+			well("Ready=False/PeerCertificateExpired", "Stalled=True/PeerCertificateExpired")},
+		"an_expired_CA_beside_a_valid_one": {expired.Bundle() + ca.Bundle(), "Active", nil, well()},
+		"a_change_that_the_relay_has_not_heard_of": {ca.Bundle(), "Active", func(p *v1alpha1.PeerCERT, s *seen) {
 			p.Spec.Endpoints[0].Address = "elsewhere.bravo.example:8443"
 			s.view.WrittenAt = now
-		}, map[string]string{"Ready": "False/Progressing", "Reconciling": "True/Progressing", "Connected": "True/ProbesAnswered", "Suspended": "False/Active"}},
+		}, well("Ready=False/Progressing", "Reconciling=True/Progressing")},
+		"a_relay_of_the_release_before": {ca.Bundle(), "Active", func(_ *v1alpha1.PeerCERT, s *seen) {
+			s.view.Report.Identity = relayreport.IdentityState{}
+			the(s).Offer, the(s).Trust = nil, nil
+			the(s).Paths = []relayreport.PathState{{Address: "relay.bravo.example:8443", State: relayreport.Up}}
+		}, well("Redundant=False/SinglePath", "PeerAccepted=Unknown/NoOffer", "TrustInSync=Unknown/NoOffer")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := bravo()
+			p.Spec.State = tc.state
 			s := world(p, tc.bundle, now)
 			if tc.change != nil {
 				tc.change(p, s)
@@ -117,76 +170,20 @@ func TestReport(t *testing.T) {
 	}
 }
 
-func TestStatusFields(t *testing.T) {
-	now := time.Now()
-	ca := testca.New(t, "bravo.example")
+func TestWhatCannotBeReadIsPending(t *testing.T) {
 	p := bravo()
-	s := world(p, ca.Bundle(), now)
-	_, again := run(t, p, s, now)
-	if len(p.Status.Paths) != 2 || p.Status.Paths[0].Message != "" || len(p.Status.Paths[1].Message) != 1024 {
-		t.Errorf("unexpected paths: %+v", p.Status.Paths)
+	pending(status.NewEditor(&p.Status.Conditions, 1, time.Now()))
+	if len(p.Status.Conditions) != 5 || p.Status.Conditions[0].Status != metav1.ConditionUnknown {
+		t.Errorf("got %+v", p.Status.Conditions)
 	}
-	if end := ca.Root.NotAfter.Sub(now); again < end || again > end+2*time.Second {
-		t.Errorf("looks again in %v, when the bundle ends in %v", again, end)
-	}
-	t.Run("what_moves_all_the_time_is_not_in_them", func(t *testing.T) {
-		before := p.DeepCopy()
-		s.view.Report.Peers[0].Paths[0].RoundTripMilliseconds = 99
-		run(t, p, s, now.Add(time.Second))
-		if diff := cmp.Diff(before.Status, p.Status); diff != "" {
-			t.Error(diff)
-		}
-	})
-	t.Run("words_of_a_path_stay_as_they_are_read_back", func(t *testing.T) {
-		s.view.Report.Peers[0].Paths[1].Message = "x\n" + strings.Repeat("é", 800)
-		run(t, p, s, now)
-		got := p.Status.Paths[1].Message
-		if !utf8.ValidString(got) || len(got) > 1024 || strings.Contains(got, "\n") {
-			t.Errorf("the API server would change %q", got)
-		}
-	})
-	t.Run("a_peer_that_is_left_out_has_no_link", func(t *testing.T) {
-		s.bundle = relayconfig.Bundle{PEM: "damaged"}
-		run(t, p, s, now)
-		if p.Status.TLS != nil || p.Status.Paths != nil || p.Status.Fingerprint != "" {
-			t.Errorf("unexpected status: %+v", p.Status)
-		}
-	})
 }
 
-func TestMetrics(t *testing.T) {
-	registry := prometheus.NewRegistry()
-	m, err := NewMetrics(registry)
-	if err != nil {
-		t.Fatal(err)
+func TestTunnelsThatEndOneByOneAreFewWrites(t *testing.T) {
+	said := map[string]bool{}
+	for n := range int64(2000) {
+		said[roughly(n)] = true
 	}
-	p := bravo()
-	state := func(s metav1.ConditionStatus) int {
-		p.Status.Conditions = []metav1.Condition{{Type: "Connected", Status: s}}
-		m.observe(p)
-		n, err := testutil.GatherAndCount(registry, "certlink_operator_peer_connected")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	if state("True") != 1 || testutil.ToFloat64(m.connected) != 1 {
-		t.Error("a link that is up is not 1")
-	}
-	if state("False") != 1 || testutil.ToFloat64(m.connected) != 0 {
-		t.Error("a link that is down is not 0")
-	}
-	if state("Unknown") != 0 {
-		t.Error("what cannot be told has a value")
-	}
-	p.Spec.State = v1alpha1.PeerRevoked
-	if state("False") != 0 {
-		t.Error("a link that we cut ourselves would ring an alarm for ever")
-	}
-	p.Spec.State = v1alpha1.PeerActive
-	state("True")
-	m.forget(types.NamespacedName{Namespace: "cert", Name: "bravo"})
-	if n, err := testutil.GatherAndCount(registry); err != nil || n != 0 {
-		t.Errorf("a deleted peer leaves %d series (%v)", n, err)
+	if len(said) != 13 {
+		t.Errorf("%d messages", len(said))
 	}
 }

@@ -19,7 +19,10 @@ func condition(name string, status metav1.ConditionStatus) metav1.Condition {
 }
 
 func legal() []metav1.Condition {
-	return []metav1.Condition{condition("Ready", "True"), condition("Connected", "False"), condition("Suspended", "False")}
+	return []metav1.Condition{
+		condition("Ready", "True"), condition("Connected", "False"), condition("Redundant", "False"),
+		condition("PeerAccepted", "Unknown"), condition("TrustInSync", "True"), condition("Suspended", "False"),
+	}
 }
 
 func TestCheck(t *testing.T) {
@@ -32,7 +35,7 @@ func TestCheck(t *testing.T) {
 		conditions []metav1.Condition
 		want       string
 	}{
-		"a_condition_is_missing": {2, legal()[:2], "Suspended is missing"},
+		"a_condition_is_missing": {2, legal()[:5], "Suspended is missing"},
 		"a_foreign_condition":    {2, append(legal(), condition("Fresh", "True")), "not one of a PeerCERT"},
 		"twice":                  {2, append(legal(), condition("Ready", "True")), "twice"},
 		"stalled_but_False":      {2, append(legal(), condition("Stalled", "False")), "exists with status False"},

@@ -1,12 +1,16 @@
 // SPDX-FileCopyrightText: The certlink authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package link judges the link to a peer by our relay's report. It is pure:
-// PeerCERT's Connected and Hotline's Reachable come from the same judgement.
+// Package link judges the link to a peer by our relay's report: whether it is
+// up and redundant, and whether the peer's last offer counts. It is pure, and
+// all kinds use the same judgement: what Connected says of a PeerCERT is what
+// Reachable says of a Hotline.
 package link
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,31 +18,25 @@ import (
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/reports"
 	"github.com/certlink/certlink/controllers/internal/status"
+	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/report"
-)
-
-// Defaults of the detection budget.
-const (
-	defaultInterval = 1000 * time.Millisecond
-	defaultMisses   = 3
-	leastTimeout    = 2 * time.Second
 )
 
 // settle is how long a relay that has just started, or has just taken up a
 // peer, may need beyond the detection budget before Unknown is news.
 const settle = 5 * time.Second
 
-// Detection is the worst case from a cut to its detection, as DetectionBudget
-// documents it.
-func Detection(b v1alpha1.DetectionBudget) time.Duration {
-	interval, misses := defaultInterval, int32(defaultMisses)
+// Budget is the detection time that a spec alone gives: misses × interval. The
+// relay's report has the one with the measured round trip, which may be longer.
+func Budget(b v1alpha1.DetectionBudget) time.Duration {
+	interval, misses := int32(config.DefaultIntervalMilliseconds), int32(config.DefaultMisses)
 	if b.IntervalMilliseconds != nil {
-		interval = time.Duration(*b.IntervalMilliseconds) * time.Millisecond
+		interval = *b.IntervalMilliseconds
 	}
 	if b.Misses != nil {
 		misses = *b.Misses
 	}
-	return interval*time.Duration(misses+1) + max(interval, leastTimeout)
+	return time.Duration(interval) * time.Millisecond * time.Duration(misses)
 }
 
 // Find returns what a report says of a peer, nil if it says nothing.
@@ -54,8 +52,8 @@ func Find(r *report.Report, name string) *report.Peer {
 	return nil
 }
 
-// Connected judges the link to a peer. The duration says when to look again;
-// zero waits for news.
+// Connected judges the link to a peer: at least one path is proven in both
+// directions. The duration says when to look again; zero waits for news.
 func Connected(v reports.View, p *v1alpha1.PeerCERT, now time.Time) (status.Fact, time.Duration) {
 	if p.Spec.State == v1alpha1.PeerRevoked {
 		return status.Fact{
@@ -64,27 +62,36 @@ func Connected(v reports.View, p *v1alpha1.PeerCERT, now time.Time) (status.Fact
 			Message: "spec.state is Revoked: our relay accepts nothing from the peer and sends it nothing",
 		}, 0
 	}
-	if fact, blind := unseen(v); blind {
+	if fact, blind := Blind(v); blind {
 		return fact, 0
 	}
-	waited := now.Sub(latest(v.Report.StartedAt, v.WrittenAt))
-	patience := Detection(p.Spec.Detection) + settle
-	seen := Find(v.Report, p.Name)
-	if seen == nil || undecided(seen, p) {
-		if waited < patience {
-			return status.Fact{Reason: v1alpha1.ReasonPending, Message: "our relay has not probed the peer yet"}, patience - waited
+	if seen := Find(v.Report, p.Name); seen != nil {
+		if fact, decided := judge(seen, p); decided {
+			return fact, 0
 		}
-		return status.Fact{
-			Status:  metav1.ConditionUnknown,
-			Reason:  v1alpha1.ReasonUnknown,
-			Message: "our relay cannot tell yet whether the peer is there; see the conditions of the LocalCERT",
-		}, 0
 	}
-	return judge(seen, p), 0
+	waited, patience := settled(v, now), Budget(p.Spec.Detection)+settle
+	if waited < patience {
+		return status.Fact{Reason: v1alpha1.ReasonPending, Message: "our relay has not probed the peer yet"}, patience - waited
+	}
+	return status.Fact{
+		Status:  metav1.ConditionUnknown,
+		Reason:  v1alpha1.ReasonUnknown,
+		Message: "our relay cannot tell yet whether the peer is there; see the conditions of the LocalCERT",
+	}, 0
 }
 
-// unseen says what can be said without a report.
-func unseen(v reports.View) (status.Fact, bool) {
+// settled is how long the relay has had to look at what it was last told.
+func settled(v reports.View, now time.Time) time.Duration {
+	began := v.Report.StartedAt
+	if v.WrittenAt.After(began) {
+		began = v.WrittenAt
+	}
+	return now.Sub(began)
+}
+
+// Blind says what can be said without a report; false when there is one.
+func Blind(v reports.View) (status.Fact, bool) {
 	switch v.Contact {
 	case reports.Reached:
 		return status.Fact{}, false
@@ -105,49 +112,73 @@ func unseen(v reports.View) (status.Fact, bool) {
 	return status.Fact{Reason: v1alpha1.ReasonPending, Message: "waiting for the first report of our relay"}, true
 }
 
-// undecided tells whether the relay cannot say whether the link is up or down.
-func undecided(seen *report.Peer, p *v1alpha1.PeerCERT) bool {
-	if seen.Outbound.State == report.Down || seen.Inbound.State == report.Down {
-		return false
+// judge says what a report says, or false while that is nothing yet.
+func judge(seen *report.Peer, p *v1alpha1.PeerCERT) (status.Fact, bool) {
+	if connected(seen, p) {
+		return status.Fact{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProbesAnswered, Message: "heartbeats are answered in both directions"}, true
 	}
-	if len(p.Spec.Endpoints) == 0 {
-		return seen.Inbound.State != report.Up
+	if down, is := failing(seen, p); is {
+		return status.Fact{Status: metav1.ConditionFalse, Reason: Reason(down.Cause), Message: message(down)}, true
 	}
-	return seen.Outbound.State != report.Up || seen.Inbound.State != report.Up
-}
-
-// judge says what a decided report says. A peer without endpoints dials us, so
-// its direction alone counts.
-func judge(seen *report.Peer, p *v1alpha1.PeerCERT) status.Fact {
-	if len(p.Spec.Endpoints) == 0 {
-		return inboundOnly(seen)
-	}
-	down := seen.Outbound
-	if down.State != report.Down {
-		down = seen.Inbound
-		if down.Cause == report.CauseNone {
-			down.Cause = report.CauseSilent
-		}
-	}
-	if down.State != report.Down {
-		return status.Fact{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProbesAnswered, Message: "probes are answered in both directions"}
-	}
-	return status.Fact{Status: metav1.ConditionFalse, Reason: Reason(down.Cause), Message: message(down)}
-}
-
-func inboundOnly(seen *report.Peer) status.Fact {
-	if seen.Inbound.State == report.Up {
+	if alive(seen.Outbound.State) && alive(seen.Inbound.State) && !deciding(seen) {
 		return status.Fact{
-			Status:  metav1.ConditionTrue,
-			Reason:  v1alpha1.ReasonProbesAnswered,
-			Message: "the peer's probes reach us; it has no endpoint for ours",
+			Status: metav1.ConditionFalse,
+			Reason: v1alpha1.ReasonPathsOneWay,
+			Message: "each direction works, but over different paths, and none in both; " +
+				"status.paths says which: look for a firewall or a route between the two that lets one direction through only",
+		}, true
+	}
+	return status.Fact{}, false
+}
+
+// connected tells whether a path is proven in both directions. A relay of the
+// release before this one names no path that the peer dials, so that a peer
+// without endpoints of its own is judged by its direction.
+func connected(seen *report.Peer, p *v1alpha1.PeerCERT) bool {
+	if len(seen.Paths) > 0 {
+		return slices.ContainsFunc(seen.Paths, func(path report.PathState) bool { return Proven(seen, path) })
+	}
+	return alive(seen.Inbound.State) && (alive(seen.Outbound.State) || len(p.Spec.Endpoints) == 0)
+}
+
+// Proven tells whether a path is proven in both directions. Where a path does
+// not tell its directions, those of the link stand for them.
+func Proven(seen *report.Peer, path report.PathState) bool {
+	return alive(path.State) &&
+		alive(cmp.Or(path.Outbound, seen.Outbound.State)) &&
+		alive(cmp.Or(path.Inbound, seen.Inbound.State))
+}
+
+// deciding tells whether a path exists about which it is too early to speak.
+func deciding(seen *report.Peer) bool {
+	return slices.ContainsFunc(seen.Paths, func(path report.PathState) bool {
+		return path.State == report.Unknown || path.Outbound == report.Unknown || path.Inbound == report.Unknown
+	})
+}
+
+// alive tells whether heartbeats come: also when they were late, or are back
+// only now.
+func alive(s report.State) bool {
+	return s == report.Up || s == report.Suspect || s == report.Recovering
+}
+
+// failing is the direction that is to be mended: ours, else the peer's.
+func failing(seen *report.Peer, p *v1alpha1.PeerCERT) (report.Direction, bool) {
+	out, in := seen.Outbound, seen.Inbound
+	if in.Cause == report.CauseNone {
+		in.Cause = report.CauseSilent
+	}
+	if len(p.Spec.Endpoints) == 0 {
+		// The peer is to dial us: its direction tells.
+		if in.Cause == report.CauseSilent {
+			in.Cause = report.CauseNoEndpoints
 		}
+		out, in = in, out
 	}
-	down := seen.Inbound
-	if down.Cause == report.CauseNone || down.Cause == report.CauseSilent {
-		down.Cause = report.CauseNoEndpoints
+	if out.State == report.Down {
+		return out, true
 	}
-	return status.Fact{Status: metav1.ConditionFalse, Reason: Reason(down.Cause), Message: message(down)}
+	return in, in.State == report.Down
 }
 
 // causes maps the words of the report to those of the API, with what to say
@@ -186,12 +217,5 @@ func message(d report.Direction) string {
 	if c, ok := causes[d.Cause]; ok {
 		return c.hint
 	}
-	return fmt.Sprintf("our relay reports %q", d.Cause)
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
+	return fmt.Sprintf("heartbeats are not answered, and our relay names no cause that this operator knows (%q); see status.paths and the relay's log", d.Cause)
 }

@@ -88,7 +88,12 @@ func severity(c metav1.Condition) string {
 	case v1alpha1.ConditionStalled:
 		return corev1.EventTypeWarning
 	}
-	if c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPending || c.Reason == v1alpha1.ReasonProgressing {
+	if c.Status == metav1.ConditionTrue {
+		return corev1.EventTypeNormal
+	}
+	switch c.Reason {
+	case v1alpha1.ReasonPending, v1alpha1.ReasonProgressing, v1alpha1.ReasonSinglePath,
+		v1alpha1.ReasonDistributingRoot, v1alpha1.ReasonIssuingFromRoot, v1alpha1.ReasonRetiringRoot:
 		return corev1.EventTypeNormal
 	}
 	return corev1.EventTypeWarning

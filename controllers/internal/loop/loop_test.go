@@ -73,7 +73,9 @@ func (w *world) run(t *testing.T, outcome Outcome, syncErr error) (*v1alpha1.Pee
 			return Status{Conditions: &p.Status.Conditions, ObservedGeneration: &p.Status.ObservedGeneration}
 		},
 		Sync: func(_ context.Context, _ *v1alpha1.PeerCERT, edit *status.Editor) (Outcome, error) {
-			edit.Put("Connected", status.Fact{Reason: "Pending", Message: "wait"})
+			for _, pending := range []string{"Connected", "Redundant", "PeerAccepted", "TrustInSync"} {
+				edit.Put(pending, status.Fact{Reason: "Pending", Message: "wait"})
+			}
 			edit.Put("Suspended", status.Fact{Status: "False", Reason: "Active", Message: "nothing is held back"})
 			return outcome, syncErr
 		},

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -56,6 +57,7 @@ func compare(before, after *report.Report) changes {
 	c := changes{}
 	if !reflect.DeepEqual(before.Identity, after.Identity) {
 		c.add(LocalCERTs, All)
+		c.add(PeerCERTs, All) // each says whether its peer accepts our CA certificates
 	}
 	comparePeers(c, before.Peers, after.Peers)
 	compareNamed(c, SharedFeeds, before.Exports, after.Exports, func(e report.Export) string { return e.Name })
@@ -65,18 +67,31 @@ func compare(before, after *report.Report) changes {
 	return c
 }
 
-// comparePeers also names the hotlines and services of a peer, whose conditions
-// depend on the link and on the peer's offer.
+// comparePeers also names what depends on the link to a peer and on the peer's
+// offer.
 func comparePeers(c changes, before, after []report.Peer) {
-	compareNamed(c, PeerCERTs, quiet(before), quiet(after), func(p report.Peer) string { return p.Name })
+	compareNamed(c, PeerCERTs, quiet(before, nil), quiet(after, before), func(p report.Peer) string { return p.Name })
 	if len(c[PeerCERTs]) > 0 {
 		c.add(Hotlines, All)
+		c.add(SharedFeeds, All)
 		c.add(SharedServices, All)
 	}
 }
 
-// quiet takes out of peers what moves all the time.
-func quiet(peers []report.Peer) []report.Peer {
+// renewal is how far the time of an offer moves while offers come in time: they
+// come every half minute, and the report tells the minute.
+const renewal = 2 * time.Minute
+
+// quiet takes out of peers what moves all the time: round trips, and the time of
+// an offer that was merely renewed since the state before. One that comes after a
+// gap is news.
+func quiet(peers, before []report.Peer) []report.Peer {
+	offered := make(map[string]time.Time, len(before))
+	for _, p := range before {
+		if p.Offer != nil {
+			offered[p.Name] = p.Offer.ReceivedAt
+		}
+	}
 	out := make([]report.Peer, len(peers))
 	for i, p := range peers {
 		paths := make([]report.PathState, len(p.Paths))
@@ -85,6 +100,11 @@ func quiet(peers []report.Peer) []report.Peer {
 			paths[j] = path
 		}
 		p.Paths = paths
+		if was, known := offered[p.Name]; known && p.Offer != nil && p.Offer.ReceivedAt.Sub(was).Abs() <= renewal {
+			offer := *p.Offer
+			offer.ReceivedAt = was
+			p.Offer = &offer
+		}
 		out[i] = p
 	}
 	return out

@@ -347,6 +347,25 @@ func TestCompareKnowsWhatIsNews(t *testing.T) {
 	if got := compare(&base, &down); len(got[SharedServices]) != 1 || len(got[Hotlines]) != 1 {
 		t.Errorf("a link that is down is news to %v", got)
 	}
+	offered := func(at time.Duration, version int32) *report.Report {
+		r := base
+		r.Peers = []report.Peer{{Name: "bravo", Offer: &report.Offer{ReceivedAt: time.Unix(0, 0).Add(at), Version: version}}}
+		return &r
+	}
+	if got := compare(offered(0, 1), offered(time.Minute, 1)); len(got) > 0 {
+		t.Errorf("a renewed offer is news to %v", got)
+	}
+	if got := compare(offered(0, 1), offered(10*time.Minute, 1)); len(got[PeerCERTs]) != 1 {
+		t.Errorf("an offer after a gap is news to %v", got)
+	}
+	if got := compare(offered(0, 1), offered(time.Minute, 2)); len(got[PeerCERTs]) != 1 || len(got[SharedFeeds]) != 1 || len(got[Hotlines]) != 1 {
+		t.Errorf("an offer that says something else is news to %v", got)
+	}
+	rooted := base
+	rooted.Identity.Roots = []string{"new"}
+	if got := compare(&base, &rooted); len(got[PeerCERTs]) != 1 {
+		t.Errorf("another CA certificate of ours is news to %v", got)
+	}
 	restarted := base
 	restarted.StartedAt = time.Unix(1, 0)
 	if got := compare(&base, &restarted); len(got) != 5 {

@@ -68,6 +68,9 @@ func NewEditor(conditions *[]metav1.Condition, generation int64, now time.Time) 
 	return &Editor{conditions: conditions, generation: generation, now: now}
 }
 
+// Now is the time of the reconciliation.
+func (e *Editor) Now() time.Time { return e.now }
+
 // Get returns a condition, nil if it is not there.
 func (e *Editor) Get(condition string) *metav1.Condition {
 	return meta.FindStatusCondition(*e.conditions, condition)

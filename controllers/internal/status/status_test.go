@@ -19,7 +19,9 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 // editor of a PeerCERT at a generation, with the conditions that it always has.
 func editor(list *[]metav1.Condition, generation int64, now time.Time) *Editor {
 	e := NewEditor(list, generation, now)
-	e.Put("Connected", Fact{Reason: "Pending", Message: "waiting"})
+	for _, pending := range []string{"Connected", "Redundant", "PeerAccepted", "TrustInSync"} {
+		e.Put(pending, Fact{Reason: "Pending", Message: "waiting"})
+	}
 	e.Put("Suspended", Fact{Status: "False", Reason: "Active", Message: "nothing is held back"})
 	return e
 }
