@@ -11,7 +11,7 @@ import (
 // Close ends the stream. What was written before is delivered. If the other side
 // has not ended its direction, it is given a while to do so in the background;
 // what it sent and nobody read, or sends now, makes the stream fail over there and
-// ends the connection. Close does not wait.
+// ends the connection. Close waits for a moment at most, for END to leave.
 func (s *Stream) Close() error {
 	c := s.c
 	c.mu.Lock()

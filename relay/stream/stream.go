@@ -300,10 +300,10 @@ func (s *Stream) admit(end bool) (prefix kind, last bool, err error) {
 	switch {
 	case s.failed != nil:
 		return 0, false, s.failed
-	case s.ending:
-		return 0, false, errEnded
 	case s.closed.Load() && !end:
 		return 0, false, net.ErrClosed
+	case s.ending:
+		return 0, false, errEnded
 	}
 	s.ending = end
 	if end && s.gotEnd && c.stream == s {
