@@ -75,6 +75,9 @@ func summarize(s state) []line {
 	for _, feed := range s.feeds {
 		lines = append(lines, feedLine(feed))
 	}
+	for _, service := range s.services {
+		lines = append(lines, serviceLine(service))
+	}
 	for _, hotline := range s.hotlines {
 		lines = append(lines, hotlineLine(hotline))
 	}
@@ -120,6 +123,26 @@ func feedLine(feed v1alpha1.SharedFeed) line {
 	}
 	l.Well, l.Since, l.Why = judge(feed.Generation, feed.Status.Conditions,
 		v1alpha1.ConditionReady, v1alpha1.ConditionDelivering, v1alpha1.ConditionFresh)
+	return l
+}
+
+func serviceLine(service v1alpha1.SharedService) line {
+	l := line{Kind: "SharedService", Name: service.Name, What: strings.ToLower(string(service.Spec.Direction))}
+	if peers := service.Status.Peers; peers != "" {
+		between := " from "
+		if service.Spec.Direction == v1alpha1.ServiceExport {
+			between = " to "
+		}
+		l.What += between + peers
+	}
+	if service.Status.Address != "" {
+		l.What += " at " + service.Status.Address
+	}
+	if n := service.Status.Refused; n != nil && *n > 0 {
+		l.What += ", others refused: " + number(n)
+	}
+	l.Well, l.Since, l.Why = judge(service.Generation, service.Status.Conditions,
+		v1alpha1.ConditionReady, v1alpha1.ConditionAvailable, v1alpha1.ConditionPeerAccepted)
 	return l
 }
 

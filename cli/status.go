@@ -24,6 +24,7 @@ type state struct {
 	locals   []v1alpha1.LocalCERT
 	peers    []v1alpha1.PeerCERT
 	feeds    []v1alpha1.SharedFeed
+	services []v1alpha1.SharedService
 	hotlines []v1alpha1.Hotline
 }
 
@@ -42,9 +43,9 @@ func statusCommand(o *options) *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show our side, peers, feeds and hotlines in one table",
-		Long: `Show our side, peers, feeds and hotlines in one table, from their conditions. WHY
-is the first condition that is not as it should be, in the operator's words.
+		Short: "Show our side, peers, feeds, services and hotlines in one table",
+		Long: `Show our side, peers, feeds, services and hotlines in one table, from their
+conditions. WHY is the first condition that is not as it should be, in the operator's words.
 
 With --check the exit code is 1 unless everything is well; a peer that we have
 suspended or revoked is well if that is in force.`,
@@ -79,16 +80,17 @@ func (s *session) look(ctx context.Context) (state, error) {
 	var locals v1alpha1.LocalCERTList
 	var peers v1alpha1.PeerCERTList
 	var feeds v1alpha1.SharedFeedList
+	var services v1alpha1.SharedServiceList
 	var hotlines v1alpha1.HotlineList
 	for _, kind := range []struct {
 		resource string
 		list     client.ObjectList
-	}{{"localcerts", &locals}, {"peercerts", &peers}, {"sharedfeeds", &feeds}, {"hotlines", &hotlines}} {
+	}{{"localcerts", &locals}, {"peercerts", &peers}, {"sharedfeeds", &feeds}, {"sharedservices", &services}, {"hotlines", &hotlines}} {
 		if err := s.client.List(ctx, kind.list, client.InNamespace(s.namespace)); err != nil {
 			return state{}, s.plain(err, "list", kind.resource, "")
 		}
 	}
-	return state{locals.Items, peers.Items, feeds.Items, hotlines.Items}, nil
+	return state{locals.Items, peers.Items, feeds.Items, services.Items, hotlines.Items}, nil
 }
 
 func (o *options) printStatus(namespace string, lines []line, output *format) error {

@@ -83,6 +83,24 @@ func sampleState() state {
 		Status: v1alpha1.HotlineStatus{Conditions: append(yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionAnswered),
 			condition(v1alpha1.ConditionReachable, metav1.ConditionFalse, 90*time.Second, "ReceiptOverdue", "1 message waits for bravo's receipt:\nlook at the link"))},
 	}
+	ten := int64(10)
+	misp := v1alpha1.SharedService{
+		ObjectMeta: metav1.ObjectMeta{Name: "misp"},
+		Spec:       v1alpha1.SharedServiceSpec{Direction: v1alpha1.ServiceExport},
+		Status: v1alpha1.SharedServiceStatus{
+			Peers: "bravo,charlie", Address: "misp.duty.svc:443", Refused: &ten,
+			Conditions: append(yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionAvailable),
+				condition(v1alpha1.ConditionPeerAccepted, metav1.ConditionFalse, time.Minute, "NotOffered", "charlie: no import of our service")),
+		},
+	}
+	tickets := v1alpha1.SharedService{
+		ObjectMeta: metav1.ObjectMeta{Name: "tickets"},
+		Spec:       v1alpha1.SharedServiceSpec{Direction: v1alpha1.ServiceImport},
+		Status: v1alpha1.SharedServiceStatus{
+			Peers: "bravo", Address: "tickets.duty.svc:443", RelayPort: 20007,
+			Conditions: yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionAvailable, v1alpha1.ConditionPeerAccepted),
+		},
+	}
 	return state{
 		locals: []v1alpha1.LocalCERT{*cert},
 		peers: []v1alpha1.PeerCERT{
@@ -90,6 +108,7 @@ func sampleState() state {
 			peer("charlie", v1alpha1.PeerRevoked, yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionSuspended)...),
 		},
 		feeds:    []v1alpha1.SharedFeed{export, {ObjectMeta: metav1.ObjectMeta{Name: "from-bravo"}, Spec: v1alpha1.SharedFeedSpec{Direction: v1alpha1.FeedImport}}},
+		services: []v1alpha1.SharedService{misp, tickets, {ObjectMeta: metav1.ObjectMeta{Name: "new"}, Spec: v1alpha1.SharedServiceSpec{Direction: v1alpha1.ServiceImport}}},
 		hotlines: []v1alpha1.Hotline{hotline},
 	}
 }
