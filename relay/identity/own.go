@@ -42,10 +42,11 @@ type own struct {
 	link        credential
 	local       credential
 	signing     credential
-	// bundle by which peers are to know us, and fault what is wrong with the
-	// configured one.
-	bundle []*x509.Certificate
-	fault  error
+	// bundle by which peers are to know us, whether it is configured, and fault what is
+	// wrong with the configured one.
+	bundle     []*x509.Certificate
+	configured bool
+	fault      error
 }
 
 // loadOwn reads the nine files and checks that they hold together. Validity in
@@ -70,6 +71,7 @@ func loadOwn(cfg config.Identity, now time.Time) (own, error) {
 	if o.bundle, o.fault, err = o.advertise(cfg.Bundle, now); err != nil {
 		return own{}, fmt.Errorf("reading identity.bundle: %w", err)
 	}
+	o.configured = cfg.Bundle != ""
 	return o, nil
 }
 

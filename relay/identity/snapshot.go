@@ -107,6 +107,10 @@ func (s *Snapshot) PeerTrust(trustDomain string) (PeerTrust, bool) {
 // them.
 func (s *Snapshot) Advertised() []*x509.Certificate { return s.own.bundle }
 
+// BundleConfigured tells whether Advertised is configured (identity.bundle); else it
+// is from our CA files.
+func (s *Snapshot) BundleConfigured() bool { return s.own.configured }
+
 // Root is the hash (cabundle.Hash) of the CA certificate that our link
 // certificate chains to.
 func (s *Snapshot) Root() string { return cabundle.Hash(s.own.link.root) }
