@@ -35,6 +35,7 @@ import (
 	"github.com/certlink/certlink/controllers/localcert"
 	"github.com/certlink/certlink/controllers/peercert"
 	"github.com/certlink/certlink/controllers/sharedfeed"
+	"github.com/certlink/certlink/controllers/sharedservice"
 )
 
 // reconciliationTimeout bounds one reconciliation. Nothing in it takes long but
@@ -161,6 +162,7 @@ func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		},
 		&peercert.Reconciler{Base: base, Hub: hub, Metrics: peers},
 		&sharedfeed.Reconciler{Base: base, Hub: hub},
+		&sharedservice.Reconciler{Base: base, Hub: hub},
 		&hotline.Reconciler{Base: base, Hub: hub},
 	}
 	for _, r := range all {

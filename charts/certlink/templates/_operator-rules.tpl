@@ -25,6 +25,7 @@
   resources:
   - secrets
   verbs:
+  - delete
   - get
 - apiGroups:
   - apps
@@ -43,6 +44,7 @@
   - issuers
   verbs:
   - create
+  - delete
   - get
   - list
   - patch
@@ -60,6 +62,7 @@
   - localcerts
   - peercerts
   - sharedfeeds
+  - sharedservices
   verbs:
   - get
   - list
@@ -71,12 +74,14 @@
   - localcerts/status
   - peercerts/status
   - sharedfeeds/status
+  - sharedservices/status
   verbs:
   - patch
 - apiGroups:
   - certlink.dev
   resources:
   - localcerts/finalizers
+  - sharedservices/finalizers
   verbs:
   - update
 - apiGroups:
