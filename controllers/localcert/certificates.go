@@ -47,20 +47,19 @@ type material struct {
 	notAfter time.Time
 	// digest changes when a certificate that the relay mounts does.
 	digest string
-	// serial of the link certificate, hexadecimal; empty when there is none.
-	serial string
 }
 
 // judge looks at all certificates of ours. The first that is not as it should
-// be gives the reason.
-func judge(all []issued, issuerFault string, now time.Time) material {
+// be gives the reason. Switching: a rotation has another issuer sign all of them, and
+// says itself how far that is; those of before are good until then.
+func judge(all []issued, issuerFault string, switching bool, now time.Time) material {
 	m := material{deployable: true}
 	seen := map[string]bool{}
 	digest := sha256.New()
 	var first *status.Fact
 	for _, c := range all {
 		fact, usable := c.judge(now)
-		if fact != nil && first == nil {
+		if fact != nil && first == nil && !(usable && switching) {
 			first = fact
 		}
 		if !usable {
@@ -72,12 +71,7 @@ func judge(all []issued, issuerFault string, now time.Time) material {
 			digest.Write(c.secret.Data[caKey])
 		}
 		chain, roots := parse(c.secret.Data[corev1.TLSCertKey]), parse(c.secret.Data[caKey])
-		switch c.path {
-		case "/relay":
-			m.serial = chain[0].SerialNumber.Text(16)
-		case "/operator":
-			m.readable = true
-		}
+		m.readable = m.readable || c.path == "/operator"
 		for _, cert := range append(chain, roots...) {
 			if m.notAfter.IsZero() || cert.NotAfter.Before(m.notAfter) {
 				m.notAfter = cert.NotAfter
@@ -145,19 +139,12 @@ func (c issued) invalid(now time.Time) string {
 	if err != nil {
 		return fmt.Sprintf("Secret %q holds no usable key pair: %v", c.name, err)
 	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(data[caKey])
-	between := x509.NewCertPool()
-	for _, cert := range parse(data[corev1.TLSCertKey])[1:] {
-		between.AddCert(cert)
-	}
 	leaf := pair.Leaf
 	if now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
 		return fmt.Sprintf("it is valid from %s to %s only; see why cert-manager has not renewed it",
 			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
-	_, err = leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-	if err != nil {
+	if _, err := verify(parse(data[corev1.TLSCertKey]), parse(data[caKey]), now); err != nil {
 		return fmt.Sprintf("it does not chain to the CA in %s of its Secret: %v; renew it", caKey, err)
 	}
 	want, _ := manifestURI(c.object, c.path)
@@ -165,6 +152,38 @@ func (c issued) invalid(now time.Time) string {
 		return fmt.Sprintf("it does not carry %s as its only URI; the issuer must allow URI names", want)
 	}
 	return ""
+}
+
+// verify a chain, leaf first, as a peer would.
+func verify(chain, authorities []*x509.Certificate, now time.Time) ([][]*x509.Certificate, error) {
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	for _, cert := range authorities {
+		roots.AddCert(cert)
+	}
+	for _, cert := range chain[1:] {
+		between.AddCert(cert)
+	}
+	return chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+}
+
+// settled tells whether cert-manager is done with the present form of the Certificate.
+func (c issued) settled() bool {
+	state, _ := condition(c.object, "Ready")
+	return state == "True" && observed(c.object, "Ready") == c.object.GetGeneration()
+}
+
+// askedOf is the issuer that a Certificate asks; nil when there is none.
+func askedOf(c issued) *v1alpha1.IssuerReference {
+	if c.object == nil {
+		return nil
+	}
+	name, _, _ := unstructured.NestedString(c.object.Object, "spec", "issuerRef", "name")
+	kind, _, _ := unstructured.NestedString(c.object.Object, "spec", "issuerRef", "kind")
+	if name == "" {
+		return nil
+	}
+	ref := normal(v1alpha1.IssuerReference{Kind: kind, Name: name})
+	return &ref
 }
 
 // manifestURI is the SPIFFE ID that was asked for.
@@ -181,23 +200,32 @@ func manifestURI(o *unstructured.Unstructured, path string) (string, bool) {
 
 // condition of a resource of cert-manager.
 func condition(o *unstructured.Unstructured, name string) (state, message string) {
+	c := conditionOf(o, name)
+	state, _ = c["status"].(string)
+	message, _ = c["message"].(string)
+	return state, message
+}
+
+// observed is the generation that a condition of a resource of cert-manager is about.
+func observed(o *unstructured.Unstructured, name string) int64 {
+	generation, _ := conditionOf(o, name)["observedGeneration"].(int64)
+	return generation
+}
+
+func conditionOf(o *unstructured.Unstructured, name string) map[string]any {
 	if o == nil {
-		return "", ""
+		return nil
 	}
 	list, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
 	if err != nil {
-		return "", ""
+		return nil
 	}
 	for _, each := range list {
-		c, ok := each.(map[string]any)
-		if !ok || c["type"] != name {
-			continue
+		if c, ok := each.(map[string]any); ok && c["type"] == name {
+			return c
 		}
-		state, _ = c["status"].(string)
-		message, _ = c["message"].(string)
-		return state, message
 	}
-	return "", ""
+	return nil
 }
 
 // parse reads the certificates of a PEM file, as far as they can be read.

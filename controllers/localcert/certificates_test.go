@@ -28,7 +28,7 @@ func local() *v1alpha1.LocalCERT {
 // ready is a Certificate as cert-manager leaves it.
 func ready(t *testing.T, name string) *unstructured.Unstructured {
 	t.Helper()
-	for _, c := range manifest.Certificates(local(), nil) {
+	for _, c := range manifest.Certificates(local(), nil, manifest.CAIssuer("alfa", 1), 0) {
 		if c.GetName() == name {
 			c.Object["status"] = map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "True", "message": "up to date"}}}
 			return c
@@ -90,7 +90,7 @@ func TestJudge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			all := allIssued(t, tc.ca)
 			tc.change(all)
-			m := judge(all, tc.issuer, now)
+			m := judge(all, tc.issuer, false, now)
 			if m.fact.Reason != tc.reason || !strings.Contains(m.fact.Message, tc.says) || m.deployable != tc.deployable {
 				t.Errorf("got %+v, deployable %v; want %s with %q, deployable %v", m.fact, m.deployable, tc.reason, tc.says, tc.deployable)
 			}
@@ -107,13 +107,13 @@ func TestMaterial(t *testing.T) {
 	all := allIssued(t, before)
 	soon := time.Now().Add(time.Hour).Truncate(time.Second)
 	all[2].secret = secret(before.Leaf(t, testca.Leaf{Path: "/signing", NotAfter: soon}))
-	m := judge(all, "", time.Now())
+	m := judge(all, "", false, time.Now())
 	if !m.notAfter.Equal(soon) {
 		t.Errorf("the earliest end is %v, want %v", m.notAfter, soon)
 	}
 	t.Run("while_a_CA_replaces_another_both_are_on_the_card", func(t *testing.T) {
 		all[0].secret = secret(after.Leaf(t, testca.Leaf{Path: "/relay"}))
-		both := judge(all, "", time.Now())
+		both := judge(all, "", false, time.Now())
 		if len(both.authorities) != 2 {
 			t.Errorf("there are %d authorities", len(both.authorities))
 		}
@@ -125,9 +125,9 @@ func TestMaterial(t *testing.T) {
 		}
 	})
 	t.Run("what_the_relay_does_not_mount_does_not_refresh_it", func(t *testing.T) {
-		digest := judge(all, "", time.Now()).digest
+		digest := judge(all, "", false, time.Now()).digest
 		all[4].secret = secret(before.Leaf(t, testca.Leaf{Path: "/desk"}))
-		if judge(all, "", time.Now()).digest != digest {
+		if judge(all, "", false, time.Now()).digest != digest {
 			t.Error("the desk's certificate shows in the digest")
 		}
 	})

@@ -31,6 +31,7 @@ import (
 	"github.com/certlink/certlink/controllers/internal/relayconfig"
 	"github.com/certlink/certlink/controllers/internal/reports"
 	"github.com/certlink/certlink/controllers/internal/status"
+	"github.com/certlink/certlink/relay/config"
 )
 
 // fieldOwner is the field manager of this controller.
@@ -60,19 +61,36 @@ type Reconciler struct {
 	Metrics *Metrics
 
 	apply     apply.Applier
-	watches   *certWatches
+	relays    relays
+	watches   watches
 	refreshes refreshes
+}
+
+// relays are what is known of the relays of all namespaces. All methods are safe
+// concurrently and none of them waits; Hub is the one of production.
+type relays interface {
+	View(namespace string) reports.View
+	Written(namespace, checksum string, cfg *config.Config)
+	Follow(namespace string, target reports.Target)
+	Undeployed(namespace string)
+	Drop(namespace, localCERT string)
+}
+
+// watches on the kinds of cert-manager, which may come after the operator.
+type watches interface {
+	// ensure tells whether the cluster has them; it may be called again and again.
+	ensure() (bool, error)
 }
 
 // +kubebuilder:rbac:groups=certlink.dev,resources=localcerts;peercerts;sharedfeeds;sharedservices;hotlines,verbs=get;list;watch
 // +kubebuilder:rbac:groups=certlink.dev,resources=localcerts/status,verbs=patch
 // +kubebuilder:rbac:groups=certlink.dev,resources=localcerts/finalizers,verbs=update
-// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates;issuers,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=cert-manager.io,resources=certificates;issuers,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=cert-manager.io,resources=clusterissuers,verbs=get
 // +kubebuilder:rbac:groups=apps,resources=statefulsets,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=services;configmaps,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
@@ -96,7 +114,7 @@ func (r *Reconciler) sync(ctx context.Context, l *v1alpha1.LocalCERT, edit *stat
 		return loop.Outcome{}, err
 	}
 	if !there {
-		r.Hub.Undeployed(l.Namespace)
+		r.relays.Undeployed(l.Namespace)
 		return noCertManager(edit), nil
 	}
 	s, err := r.observe(ctx, l)
@@ -113,15 +131,19 @@ func (r *Reconciler) sync(ctx context.Context, l *v1alpha1.LocalCERT, edit *stat
 	if err := r.apply.All(ctx, p.objects); err != nil {
 		return r.refused(l, s, p, edit, err)
 	}
+	if err := r.discard(ctx, l, p.spare); err != nil {
+		return loop.Outcome{}, err
+	}
 	again, err := r.refresh(ctx, client.ObjectKeyFromObject(l), p, s)
 	if err != nil {
 		return loop.Outcome{}, err
 	}
 	r.publish(l, p)
-	s.view = r.Hub.View(l.Namespace)
+	s.view = r.relays.View(l.Namespace)
+	s.gaveUp = len(s.pods) > 0 && r.refreshes.gaveUp(client.ObjectKeyFromObject(l))
 	verdict, later := report(l, s, p, edit, r.Now())
 	r.Metrics.observe(l)
-	again = lookup.Soonest(again, later)
+	again = lookup.Soonest(lookup.Soonest(again, later), p.lookAgain(r.Now()))
 	if end := p.material.notAfter; end.After(r.Now()) {
 		// Nobody tells when a certificate runs out.
 		again = lookup.Soonest(again, end.Sub(r.Now())+time.Second)
@@ -132,12 +154,12 @@ func (r *Reconciler) sync(ctx context.Context, l *v1alpha1.LocalCERT, edit *stat
 // publish tells the other controllers which configuration holds and where the
 // report is.
 func (r *Reconciler) publish(l *v1alpha1.LocalCERT, p *plan) {
-	r.Hub.Written(l.Namespace, p.checksum, p.config)
+	r.relays.Written(l.Namespace, p.checksum, p.config)
 	if p.target == nil {
-		r.Hub.Undeployed(l.Namespace)
+		r.relays.Undeployed(l.Namespace)
 		return
 	}
-	r.Hub.Follow(l.Namespace, *p.target)
+	r.relays.Follow(l.Namespace, *p.target)
 }
 
 // refused reports what can be said when objects could not be applied.
@@ -167,6 +189,7 @@ func noCertManager(edit *status.Editor) loop.Outcome {
 	missing := status.Fact{Status: "False", Reason: v.Reason, Message: v.Message}
 	edit.Put(v1alpha1.ConditionCertificatesIssued, missing)
 	edit.Put(v1alpha1.ConditionRelayAvailable, status.Fact{Reason: v.Reason, Message: v.Message})
+	edit.Put(v1alpha1.ConditionTrustInSync, status.Fact{Reason: v.Reason, Message: v.Message})
 	return loop.Outcome{Verdict: v, Again: slow}
 }
 
@@ -179,12 +202,13 @@ func notUnique(oldest *v1alpha1.LocalCERT, edit *status.Editor) loop.Outcome {
 	none := status.Fact{Status: "False", Reason: v.Reason, Message: v.Message}
 	edit.Put(v1alpha1.ConditionCertificatesIssued, none)
 	edit.Put(v1alpha1.ConditionRelayAvailable, none)
+	edit.Put(v1alpha1.ConditionTrustInSync, none)
 	return loop.Outcome{Verdict: v}
 }
 
 // gone stops reading the report of a LocalCERT that is deleted.
 func (r *Reconciler) gone(key types.NamespacedName) {
-	r.Hub.Drop(key.Namespace, key.Name)
+	r.relays.Drop(key.Namespace, key.Name)
 	r.refreshes.forget(key)
 	r.Metrics.forget(key)
 }

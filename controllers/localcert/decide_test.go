@@ -220,7 +220,7 @@ func TestRefreshes(t *testing.T) {
 
 func TestArrived(t *testing.T) {
 	p := decided(t, local(), &seen{certificates: allIssued(t, testca.New(t, "alfa.example"))})
-	serial := p.material.serial
+	serial := p.leaves[0].serial
 	if serial == "" {
 		t.Fatal("the link certificate has no serial")
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -28,17 +29,29 @@ type seen struct {
 	oldest       *v1alpha1.LocalCERT
 	certificates []issued
 	issuerFault  string
+	// canary is the certificate that nobody uses; nextFault says why the issuer that
+	// it is to come from cannot issue.
+	canary    issued
+	nextFault string
+	// generations of CAs of our own that are there.
+	generations []int32
+	// strangers are Certificates of others that ask the CA of our own that is in use,
+	// by name.
+	strangers []string
+
 	service      *corev1.Service
 	statefulSet  *appsv1.StatefulSet
 	pods         []metav1.PartialObjectMetadata
 	input        relayconfig.Input
 	view         reports.View
+	// gaveUp: the kubelet was asked often enough to refresh the relay's volumes.
+	gaveUp bool
 }
 
 // observe reads; it decides nothing. Secrets are read one by one by name: the
 // operator may not list them, and keeps no copy.
 func (r *Reconciler) observe(ctx context.Context, l *v1alpha1.LocalCERT) (*seen, error) {
-	s := &seen{view: r.Hub.View(l.Namespace)}
+	s := &seen{view: r.relays.View(l.Namespace)}
 	err := errors.Join(
 		r.observeCertificates(ctx, l, s),
 		r.observeWorkload(ctx, l, s),
@@ -48,41 +61,86 @@ func (r *Reconciler) observe(ctx context.Context, l *v1alpha1.LocalCERT) (*seen,
 }
 
 func (r *Reconciler) observeCertificates(ctx context.Context, l *v1alpha1.LocalCERT, s *seen) error {
-	s.certificates = names(manifest.NamesOf(l.Name))
+	s.certificates = names(namesOf(l))
+	s.canary = issued{name: namesOf(l).Canary, path: "/canary"}
 	waiting := false
 	for i := range s.certificates {
-		c := &s.certificates[i]
-		key := types.NamespacedName{Namespace: l.Namespace, Name: c.name}
-		object := &unstructured.Unstructured{}
-		object.SetGroupVersionKind(manifest.CertificateKind)
-		switch err := r.Client.Get(ctx, key, object); {
-		case err == nil:
-			c.object = object
-		case !apierrors.IsNotFound(err):
-			return fmt.Errorf("reading Certificate %q: %w", c.name, err)
+		if err := r.observeCertificate(ctx, l, &s.certificates[i]); err != nil {
+			return err
 		}
-		secret := &corev1.Secret{}
-		switch err := r.Direct.Get(ctx, key, secret); {
-		case err == nil:
-			c.secret = secret
-		case !apierrors.IsNotFound(err):
-			return fmt.Errorf("reading Secret %q: %w", c.name, err)
-		}
-		if ready, _ := condition(c.object, "Ready"); ready != "True" {
-			waiting = true
-		}
+		waiting = waiting || !s.certificates[i].settled()
 	}
-	if !waiting {
-		return nil
+	if err := r.observeCertificate(ctx, l, &s.canary); err != nil {
+		return err
 	}
-	var err error
-	s.issuerFault, err = r.issuerFault(ctx, l)
-	return err
+	t := trustOf(l, s.certificates[0])
+	var err, errNext error
+	if waiting {
+		s.issuerFault, err = r.issuerFault(ctx, l, t.issuing())
+	}
+	if t.rotation != nil && !s.canary.settled() {
+		s.nextFault, errNext = r.issuerFault(ctx, l, t.next())
+	}
+	return errors.Join(err, errNext, r.observeAuthorities(ctx, l, s, t))
 }
 
+// observeCertificate reads a Certificate and its Secret.
+func (r *Reconciler) observeCertificate(ctx context.Context, l *v1alpha1.LocalCERT, c *issued) error {
+	key := types.NamespacedName{Namespace: l.Namespace, Name: c.name}
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(manifest.CertificateKind)
+	switch err := r.Client.Get(ctx, key, object); {
+	case err == nil:
+		c.object = object
+	case !apierrors.IsNotFound(err):
+		return fmt.Errorf("reading Certificate %q: %w", c.name, err)
+	}
+	secret := &corev1.Secret{}
+	switch err := r.Direct.Get(ctx, key, secret); {
+	case err == nil:
+		c.secret = secret
+	case !apierrors.IsNotFound(err):
+		return fmt.Errorf("reading Secret %q: %w", c.name, err)
+	}
+	return nil
+}
+
+// observeAuthorities finds the CAs of our own that are there, and who else uses the
+// one that a rotation would retire.
+func (r *Reconciler) observeAuthorities(ctx context.Context, l *v1alpha1.LocalCERT, s *seen, t trust) error {
+	in := client.InNamespace(l.Namespace)
+	issuers, certificates := &unstructured.UnstructuredList{}, &unstructured.UnstructuredList{}
+	issuers.SetGroupVersionKind(manifest.IssuerKind)
+	certificates.SetGroupVersionKind(manifest.CertificateKind)
+	if err := errors.Join(r.Client.List(ctx, issuers, in), r.Client.List(ctx, certificates, in)); err != nil {
+		return fmt.Errorf("listing issuers and certificates: %w", err)
+	}
+	for i := range issuers.Items {
+		g := manifest.CAGeneration(l.Name, v1alpha1.IssuerReference{Kind: "Issuer", Name: issuers.Items[i].GetName()})
+		if g > 0 && metav1.IsControlledBy(&issuers.Items[i], l) {
+			s.generations = append(s.generations, g)
+		}
+	}
+	if t.rotation == nil || t.authority.Generation == 0 || t.rotation.Generation == t.authority.Generation {
+		return nil
+	}
+	for i := range certificates.Items {
+		c := &certificates.Items[i]
+		asked := askedOf(issued{object: c})
+		if asked != nil && *asked == *t.authority.IssuerRef && !metav1.IsControlledBy(c, l) {
+			s.strangers = append(s.strangers, c.GetName())
+		}
+	}
+	slices.Sort(s.strangers)
+	return nil
+}
+
+// namesOf the objects of a LocalCERT.
+func namesOf(l *v1alpha1.LocalCERT) manifest.Names { return manifest.NamesOf(l.Name) }
+
 // issuerFault says why the issuer of our certificates cannot issue; empty when it can.
-func (r *Reconciler) issuerFault(ctx context.Context, l *v1alpha1.LocalCERT) (string, error) {
-	kind, name := manifest.IssuerOf(l)
+func (r *Reconciler) issuerFault(ctx context.Context, l *v1alpha1.LocalCERT, ref v1alpha1.IssuerReference) (string, error) {
+	kind, name := ref.Kind, ref.Name
 	issuer := &unstructured.Unstructured{}
 	issuer.SetGroupVersionKind(manifest.IssuerKind.GroupVersion().WithKind(kind))
 	key := types.NamespacedName{Name: name}

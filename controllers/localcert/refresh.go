@@ -69,6 +69,13 @@ func (r *refreshes) next(key types.NamespacedName, digest string, arrived bool, 
 	return value, max(last.at.Add(refreshAgain).Sub(now), 100*time.Millisecond)
 }
 
+// gaveUp tells whether the relay was asked as often as it makes sense.
+func (r *refreshes) gaveUp(key types.NamespacedName) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last[key].count >= refreshMost
+}
+
 func (r *refreshes) forget(key types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,14 +83,13 @@ func (r *refreshes) forget(key types.NamespacedName) {
 }
 
 // arrived tells by its report whether the relay has looked at the configuration
-// and the link certificate that it should have; it may have refused them.
+// and the certificates that it should have; it may have refused them.
 func arrived(r *relayreport.Report, p *plan) bool {
 	if r == nil {
 		return false
 	}
 	configured := r.Config.Checksum == p.checksum || r.Config.RejectedChecksum == p.checksum
-	identified := r.Identity.Serial == p.material.serial || r.Identity.Error != "" || r.Identity.Serial == "" || p.material.serial == ""
-	return configured && identified
+	return configured && (r.Identity.Error != "" || unmounted(r.Identity, p.leaves) == "")
 }
 
 // refresh has the kubelet show the relay what is new, and returns when to look again.

@@ -42,6 +42,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	if r.Address == nil {
 		r.Address = serviceAddress
 	}
+	r.relays = r.Hub
 	r.apply = apply.Applier{Client: r.Client, Direct: r.Direct, Owner: fieldOwner}
 	spec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	locals, peers := lookup.Of(r.Client, &v1alpha1.LocalCERTList{}), lookup.Of(r.Client, &v1alpha1.PeerCERTList{})

@@ -13,6 +13,7 @@ import (
 	"github.com/certlink/certlink/controllers/internal/manifest"
 	"github.com/certlink/certlink/controllers/internal/reports"
 	"github.com/certlink/certlink/controllers/internal/status"
+	"github.com/certlink/certlink/internal/cabundle"
 	"github.com/certlink/certlink/internal/card"
 	"github.com/certlink/certlink/relay/config"
 )
@@ -23,7 +24,9 @@ func report(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, now ti
 	certificates := certificatesIssued(s, p)
 	edit.Put(v1alpha1.ConditionCertificatesIssued, certificates)
 	standing, again := reports.Standing(s.view, p.config, whole, edit.Holds(v1alpha1.ConditionReady, metav1.ConditionTrue), now)
+	standing = mounted(s, p, standing)
 	edit.Put(v1alpha1.ConditionRelayAvailable, relayAvailable(s, p, standing))
+	edit.Put(v1alpha1.ConditionTrustInSync, trustInSync(s, p, now))
 	describe(l, p)
 	if certificates.Status != metav1.ConditionTrue {
 		return status.Verdict{Fate: status.Working, Reason: certificates.Reason, Message: certificates.Message}, max(again, slow)
@@ -47,6 +50,23 @@ func certificatesIssued(s *seen, p *plan) status.Fact {
 		Status:  metav1.ConditionFalse,
 		Reason:  v1alpha1.ReasonCertificateInvalid,
 		Message: "our relay refused the newest certificate files and keeps the last good ones: " + s.view.Report.Identity.Error,
+	}
+}
+
+// mounted looks whether the relay shows the certificates that were issued. One that
+// arrives late is no news; one that does not arrive is.
+func mounted(s *seen, p *plan, standing status.Verdict) status.Verdict {
+	if standing.Fate != status.Done || s.view.Report == nil || !s.gaveUp || s.view.Report.Identity.Error != "" {
+		return standing
+	}
+	what := unmounted(s.view.Report.Identity, p.leaves)
+	if what == "" {
+		return standing
+	}
+	return status.Verdict{
+		Fate:    status.Working,
+		Reason:  v1alpha1.ReasonRelayOutdated,
+		Message: fmt.Sprintf("our relay has not taken up its new %s certificate; is the node's kubelet alive? See the relay's log", what),
 	}
 }
 
@@ -97,13 +117,15 @@ func describe(l *v1alpha1.LocalCERT, p *plan) {
 	}
 	st.NotAfter = status.Time(p.material.notAfter)
 	st.DeskSecretName = manifest.NamesOf(l.Name).Desk
-	if len(p.material.authorities) == 0 {
-		return // the card of before, if any, stays
+	st.Authority, st.Rotation = p.trust.authority, p.trust.rotation
+	bundle, err := cabundle.Parse(p.card.Bundle)
+	if err != nil {
+		return // there is no certificate yet; the card of before, if any, stays
 	}
 	// A card that cannot be built for want of form leaves the one of before: the
 	// CRD has checked all of its parts.
 	if data, err := card.Build(p.card); err == nil {
 		st.Card = string(data)
-		st.Fingerprint = card.Fingerprint(p.card.Identity.TrustDomain, p.material.authorities)
+		st.Fingerprint = card.Fingerprint(p.card.Identity.TrustDomain, bundle)
 	}
 }

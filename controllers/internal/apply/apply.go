@@ -6,8 +6,8 @@
 //
 // It promises that an object which already is as desired is not written, that an
 // object which is not ours is never taken over, and that fields of others are
-// left alone. It deletes nothing: everything of ours has an owner reference, so
-// it goes with its owner.
+// left alone. It deletes only what it is told to: everything of ours has an owner
+// reference, so it goes with its owner.
 package apply
 
 import (

@@ -4,9 +4,13 @@
 package manifest
 
 import (
+	"cmp"
+	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -26,45 +30,88 @@ var (
 // Validity of the certificates. Signing keys live longer: a receipt is easier to
 // check while the certificate beside it is valid.
 const (
-	caDuration      = "87600h0m0s" // 10 years; written as the API server would
-	caRenewBefore   = "8760h0m0s"
-	leafDuration    = "2160h0m0s" // 90 days
-	signingDuration = "8760h0m0s"
-	renewBefore     = "720h0m0s" // 30 days: time for a person to notice
+	caDuration      = 87600 * time.Hour // 10 years
+	leafDuration    = 2160 * time.Hour  // 90 days
+	signingDuration = 8760 * time.Hour
+	renewBefore     = 720 * time.Hour // 30 days: time for a person to notice
+
+	// caRenewBefore is as short as cert-manager allows: it must never replace a root
+	// in place. Long before, the operator has made another one beside it.
+	caRenewBefore = 5 * time.Minute
+
+	// The canary is signed anew every 8 hours, so that another root of the issuer is
+	// seen before a certificate that peers see comes from it.
+	canaryDuration    = 24 * time.Hour
+	canaryRenewBefore = 16 * time.Hour
 )
+
+// caKind is the kind of the issuers of our own.
+const caKind = "Issuer"
+
+// CAName is the name of the objects and of the Secret of a CA of our own.
+func CAName(localCERT string, generation int32) string {
+	name := localCERT + "-ca"
+	if generation > 1 {
+		name += "-" + strconv.Itoa(int(generation))
+	}
+	return name
+}
+
+// CAIssuer is the issuer that a CA of our own becomes.
+func CAIssuer(localCERT string, generation int32) v1alpha1.IssuerReference {
+	return v1alpha1.IssuerReference{Kind: caKind, Name: CAName(localCERT, generation)}
+}
+
+// CAGeneration returns the generation of the CA of our own that an issuer is, by
+// its name; zero when it is none.
+func CAGeneration(localCERT string, issuer v1alpha1.IssuerReference) int32 {
+	if issuer.Kind != caKind {
+		return 0
+	}
+	if issuer.Name == CAName(localCERT, 1) {
+		return 1
+	}
+	digits, found := strings.CutPrefix(issuer.Name, CAName(localCERT, 1)+"-")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if !found || err != nil || issuer.Name != CAName(localCERT, int32(n)) {
+		return 0
+	}
+	return int32(n)
+}
 
 // CA are the objects that make a CA of our own through cert-manager: a
 // self-signed Issuer, the CA's Certificate, and the Issuer that signs with it.
-func CA(l *v1alpha1.LocalCERT) []*unstructured.Unstructured {
-	n := NamesOf(l.Name)
+//
+// Each generation has a key of its own, which stays the same for as long as it
+// lives: should cert-manager sign the CA's certificate anew, as after cmctl renew,
+// peers that hold the one before accept our certificates all the same. No field
+// that goes into the certificate may change for a generation that exists: it would
+// be replaced in place.
+func CA(l *v1alpha1.LocalCERT, generation int32) []*unstructured.Unstructured {
+	selfSigned, name := NamesOf(l.Name).SelfSigned, CAName(l.Name, generation)
+	private := key("ECDSA")
+	private["rotationPolicy"] = "Never"
 	return []*unstructured.Unstructured{
-		custom(l, "Issuer", n.SelfSigned, map[string]any{"selfSigned": map[string]any{}}),
-		custom(l, "Certificate", n.CA, map[string]any{
+		custom(l, "Issuer", selfSigned, map[string]any{"selfSigned": map[string]any{}}),
+		custom(l, "Certificate", name, map[string]any{
 			"isCA":        true,
-			"commonName":  commonName(l.Spec.Identity.TrustDomain),
-			"secretName":  n.CA,
-			"duration":    caDuration,
-			"renewBefore": caRenewBefore,
+			"commonName":  commonName(l.Spec.Identity.TrustDomain, generation),
+			"secretName":  name,
+			"duration":    caDuration.String(),
+			"renewBefore": caRenewBefore.String(),
 			"usages":      []any{"cert sign", "crl sign", "digital signature"},
-			"privateKey":  key("ECDSA"),
-			"issuerRef":   map[string]any{"group": "cert-manager.io", "kind": "Issuer", "name": n.SelfSigned},
+			"privateKey":  private,
+			"issuerRef":   reference(v1alpha1.IssuerReference{Kind: caKind, Name: selfSigned}),
 			"secretTemplate": map[string]any{
 				"labels": labels(l),
 			},
 		}),
-		custom(l, "Issuer", n.CA, map[string]any{"ca": map[string]any{"secretName": n.CA}}),
+		custom(l, caKind, name, map[string]any{"ca": map[string]any{"secretName": name}}),
 	}
 }
 
-// IssuerOf returns kind and name of the issuer of a LocalCERT's certificates.
-func IssuerOf(l *v1alpha1.LocalCERT) (kind, name string) {
-	if ref := l.Spec.IssuerRef; ref != nil {
-		if ref.Kind == "" {
-			return "Issuer", ref.Name
-		}
-		return ref.Kind, ref.Name
-	}
-	return "Issuer", NamesOf(l.Name).CA
+func reference(issuer v1alpha1.IssuerReference) map[string]any {
+	return map[string]any{"group": CertificateKind.Group, "kind": issuer.Kind, "name": issuer.Name}
 }
 
 // leaf describes one certificate that is not a CA's.
@@ -73,13 +120,17 @@ type leaf struct {
 	path     string // of the SPIFFE ID
 	dns, ips []string
 	usages   []any
-	key      string
-	duration string
+	key      string        // ECDSA when empty
+	duration time.Duration // leafDuration when zero
+	renew    time.Duration // before the end; renewBefore when zero
 }
 
 // Certificates are the certificates of the relay, of its desk and of the
 // operator. Hosts are the names and addresses at which peers reach the relay.
-func Certificates(l *v1alpha1.LocalCERT, hosts []string) []*unstructured.Unstructured {
+//
+// Reissues asks for new certificates from the same issuer each time that it grows:
+// cert-manager issues anew when it finds another duration, so each adds a second.
+func Certificates(l *v1alpha1.LocalCERT, hosts []string, issuer v1alpha1.IssuerReference, reissues int32) []*unstructured.Unstructured {
 	n := NamesOf(l.Name)
 	dns, ips := split(append(slices.Clone(hosts), service(n.Relay, l.Namespace)...))
 	leaves := []leaf{
@@ -91,29 +142,34 @@ func Certificates(l *v1alpha1.LocalCERT, hosts []string) []*unstructured.Unstruc
 	}
 	out := make([]*unstructured.Unstructured, 0, len(leaves))
 	for _, c := range leaves {
-		out = append(out, certificate(l, c))
+		c.duration = cmp.Or(c.duration, leafDuration) + time.Duration(reissues%maxReissues)*time.Second
+		out = append(out, certificate(l, c, issuer))
 	}
 	return out
 }
 
-func certificate(l *v1alpha1.LocalCERT, c leaf) *unstructured.Unstructured {
-	issuerKind, issuerName := IssuerOf(l)
-	algorithm, duration := "ECDSA", leafDuration
-	if c.key != "" {
-		algorithm = c.key
-	}
-	if c.duration != "" {
-		duration = c.duration
-	}
+// maxReissues is when the durations begin anew.
+const maxReissues = 3600
+
+// Canary is a certificate that nobody uses. It shows that an issuer can sign what
+// we ask for, and with which root.
+func Canary(l *v1alpha1.LocalCERT, issuer v1alpha1.IssuerReference) *unstructured.Unstructured {
+	return certificate(l, leaf{
+		name: NamesOf(l.Name).Canary, path: "/canary", usages: []any{"digital signature", "client auth"},
+		duration: canaryDuration, renew: canaryRenewBefore,
+	}, issuer)
+}
+
+func certificate(l *v1alpha1.LocalCERT, c leaf, issuer v1alpha1.IssuerReference) *unstructured.Unstructured {
 	spec := map[string]any{
 		"secretName":           c.name,
 		"uris":                 []any{SPIFFE(l.Spec.Identity.TrustDomain, c.path)},
-		"duration":             duration,
-		"renewBefore":          renewBefore,
+		"duration":             cmp.Or(c.duration, leafDuration).String(),
+		"renewBefore":          cmp.Or(c.renew, renewBefore).String(),
 		"usages":               c.usages,
-		"privateKey":           key(algorithm),
+		"privateKey":           key(cmp.Or(c.key, "ECDSA")),
 		"revisionHistoryLimit": int64(1),
-		"issuerRef":            map[string]any{"group": "cert-manager.io", "kind": issuerKind, "name": issuerName},
+		"issuerRef":            reference(issuer),
 		"secretTemplate":       map[string]any{"labels": labels(l)},
 	}
 	if len(c.dns) > 0 {
@@ -165,8 +221,11 @@ func key(algorithm string) map[string]any {
 }
 
 // commonName of our CA, for people; X.520 allows 64 characters.
-func commonName(trustDomain string) string {
+func commonName(trustDomain string, generation int32) string {
 	name := "certlink CA of " + trustDomain
+	if generation > 1 {
+		name = fmt.Sprintf("certlink CA %d of %s", generation, trustDomain)
+	}
 	return name[:min(len(name), 64)]
 }
 

@@ -41,8 +41,10 @@ type Names struct {
 	// Link, LocalPort, Signing, Operator and Desk are the Certificates and the
 	// Secrets with the same names.
 	Link, LocalPort, Signing, Operator, Desk string
-	// SelfSigned and CA are the objects of a CA of our own.
-	SelfSigned, CA string
+	// Canary is the Certificate, and its Secret, that nobody uses.
+	Canary string
+	// SelfSigned is the Issuer of every CA of our own.
+	SelfSigned string
 }
 
 // NamesOf returns the names of the objects of a LocalCERT.
@@ -55,8 +57,8 @@ func NamesOf(localCERT string) Names {
 		Signing:    localCERT + "-signing",
 		Operator:   localCERT + "-operator",
 		Desk:       localCERT + "-desk",
+		Canary:     localCERT + "-canary",
 		SelfSigned: localCERT + "-selfsigned",
-		CA:         localCERT + "-ca",
 	}
 }
 

@@ -87,10 +87,14 @@ func TestManifests(t *testing.T) {
 				}
 				objects = append(objects, u)
 			}
+			issuer := CAIssuer(tc.local.Name, 1)
 			if tc.local.Spec.IssuerRef == nil {
-				objects = append(objects, CA(tc.local)...)
+				objects = append(objects, CA(tc.local, 1)...)
+			} else {
+				issuer = *tc.local.Spec.IssuerRef
 			}
-			objects = append(objects, Certificates(tc.local, tc.hosts)...)
+			objects = append(objects, Certificates(tc.local, tc.hosts, issuer, 0)...)
+			objects = append(objects, Canary(tc.local, issuer))
 			add(ConfigMap(tc.local, []byte("apiVersion: relay.certlink.dev/v1alpha1\n")))
 			add(LinkService(tc.local))
 			add(LocalService(tc.local))
@@ -173,7 +177,7 @@ func TestThePodTemplateKnowsNothingOfTheConfiguration(t *testing.T) {
 func TestNamesFitWhereTheyGo(t *testing.T) {
 	longest := "a123456789012345678901234567890123456789" // 40, as the CRD allows
 	n := NamesOf(longest)
-	for _, name := range []string{n.Relay, n.Local, n.Link, n.LocalPort, n.Signing, n.Operator, n.Desk, n.SelfSigned, n.CA} {
+	for _, name := range []string{n.Relay, n.Local, n.Link, n.LocalPort, n.Signing, n.Operator, n.Desk, n.Canary, n.SelfSigned, CAName(longest, 10000)} {
 		if len(name) > 63 {
 			t.Errorf("%q has %d characters, a Service has at most 63", name, len(name))
 		}

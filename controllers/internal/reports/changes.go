@@ -71,6 +71,9 @@ func compare(before, after *report.Report) changes {
 // offer.
 func comparePeers(c changes, before, after []report.Peer) {
 	compareNamed(c, PeerCERTs, quiet(before, nil), quiet(after, before), func(p report.Peer) string { return p.Name })
+	if !reflect.DeepEqual(acceptances(before), acceptances(after)) {
+		c.add(LocalCERTs, All) // the rotation of our root depends on them
+	}
 	if len(c[PeerCERTs]) > 0 {
 		c.add(Hotlines, All)
 		c.add(SharedFeeds, All)
@@ -81,6 +84,23 @@ func comparePeers(c changes, before, after []report.Peer) {
 // renewal is how far the time of an offer moves while offers come in time: they
 // come every half minute, and the report tells the minute.
 const renewal = 2 * time.Minute
+
+// acceptance is what a peer says of our own roots.
+type acceptance struct {
+	accepted []string
+	seen     string
+}
+
+// acceptances of our own roots, by peer.
+func acceptances(peers []report.Peer) map[string]acceptance {
+	out := make(map[string]acceptance, len(peers))
+	for _, p := range peers {
+		if p.Offer != nil {
+			out[p.Name] = acceptance{accepted: p.Offer.AcceptedRoots, seen: p.Offer.SeenRoot}
+		}
+	}
+	return out
+}
 
 // quiet takes out of peers what moves all the time: round trips, and the time of
 // an offer that was merely renewed since the state before. One that comes after a
