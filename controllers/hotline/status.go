@@ -40,9 +40,33 @@ func report(h *v1alpha1.Hotline, s *seen, edit *status.Editor, now time.Time) lo
 	line := s.line(h.Name)
 	describe(h, line)
 	up, later := link.Connected(s.view, s.peer, now)
+	again = lookup.Soonest(again, later)
+	offer, _, later := link.Offer(s.view, s.peer, now)
+	if up.Status == metav1.ConditionTrue && offer != nil {
+		// Without an offer the link has the last word.
+		again = lookup.Soonest(again, later)
+		up = s.taken(offer)
+	}
 	edit.Put(v1alpha1.ConditionReachable, s.reachable(line, up))
 	edit.Put(v1alpha1.ConditionAnswered, s.answered(line))
-	return loop.Outcome{Verdict: verdict, Again: lookup.Soonest(again, later)}
+	return loop.Outcome{Verdict: verdict, Again: again}
+}
+
+// taken says whether a peer with which the link is up takes our messages, by its
+// offer.
+func (s *seen) taken(offer *relayreport.Offer) status.Fact {
+	no := func(reason, message string) status.Fact {
+		return status.Fact{Status: metav1.ConditionFalse, Reason: reason, Message: message}
+	}
+	switch {
+	case offer.Version < 1:
+		return no(v1alpha1.ReasonVersionMismatch, fmt.Sprintf(
+			"%s speaks no version of the link protocol that we speak; see PeerAccepted of the PeerCERT, and use the telephone", s.peer.Name))
+	case !offer.Hotline:
+		return no(v1alpha1.ReasonNotOffered, fmt.Sprintf(
+			"%s declares no hotline to us, so its relay turns our messages away; ask them for a Hotline whose peerRef is their PeerCERT about us", s.peer.Name))
+	}
+	return status.Fact{Status: metav1.ConditionTrue}
 }
 
 // verdict about our own side: the hotline is part of what our relay runs.
@@ -113,7 +137,11 @@ func (s *seen) reachable(line *relayreport.Hotline, up status.Fact) status.Fact 
 	}
 	switch up.Status {
 	case metav1.ConditionFalse:
-		if up.Reason != v1alpha1.ReasonRevoked {
+		switch up.Reason {
+		case v1alpha1.ReasonNotOffered, v1alpha1.ReasonVersionMismatch:
+			return up
+		case v1alpha1.ReasonRevoked:
+		default:
 			up.Reason = v1alpha1.ReasonLinkDown
 		}
 		up.Message = fmt.Sprintf("PeerCERT %q is not connected: %s", s.peer.Name, up.Message)
@@ -122,7 +150,7 @@ func (s *seen) reachable(line *relayreport.Hotline, up status.Fact) status.Fact 
 		return status.Fact{
 			Status:  metav1.ConditionTrue,
 			Reason:  v1alpha1.ReasonReceiptsInTime,
-			Message: "the link is up and no message waits for a receipt beyond its deadline",
+			Message: "the link is up, and no message waits for a receipt beyond its deadline",
 		}
 	}
 	return up // Unknown, or not known yet

@@ -40,6 +40,13 @@ func world(link relayreport.State, line relayreport.Hotline) *seen {
 	}
 }
 
+// offered is a fresh offer of the peer.
+func offered(version int32, hotline bool) func(*seen) {
+	return func(s *seen) {
+		s.view.Report.Peers[0].Offer = &relayreport.Offer{ReceivedAt: noon, Version: version, Hotline: hotline, State: "Active"}
+	}
+}
+
 func TestReport(t *testing.T) {
 	overdue := relayreport.Hotline{OverdueReceipts: 1, Error: "their disk is full"}
 	for name, tc := range map[string]struct {
@@ -56,6 +63,10 @@ func TestReport(t *testing.T) {
 		"the_relay_is_lost":      {world(relayreport.Up, relayreport.Hotline{}), func(s *seen) { s.view.Contact = reports.Lost }, "Unknown/RelayUnreachable", "Unknown/RelayUnreachable", "Unknown/RelayUnreachable", "may go on"},
 		"the_operator_has_begun": {world(relayreport.Up, relayreport.Hotline{}), func(s *seen) { s.view = reports.View{} }, "Unknown/Pending", "Unknown/Pending", "Unknown/Pending", ""},
 		"a_revoked_peer":         {world(relayreport.Up, relayreport.Hotline{}), func(s *seen) { s.peer.Spec.State = v1alpha1.PeerRevoked }, "True/Reconciled", "False/Revoked", "True/AcknowledgedInTime", "Revoked"},
+		"no_hotline_over_there":  {world(relayreport.Up, relayreport.Hotline{}), offered(1, false), "True/Reconciled", "False/NotOffered", "True/AcknowledgedInTime", "ask them for a Hotline"},
+		"a_hotline_over_there":   {world(relayreport.Up, relayreport.Hotline{}), offered(1, true), "True/Reconciled", "True/ReceiptsInTime", "True/AcknowledgedInTime", ""},
+		"no_common_protocol":     {world(relayreport.Up, relayreport.Hotline{}), offered(0, true), "True/Reconciled", "False/VersionMismatch", "True/AcknowledgedInTime", "telephone"},
+		"the_link_comes_first":   {world(relayreport.Down, relayreport.Hotline{}), offered(1, false), "True/Reconciled", "False/LinkDown", "True/AcknowledgedInTime", ""},
 		"no_peer":                {world(relayreport.Up, relayreport.Hotline{}), func(s *seen) { s.peer = nil }, "False/PeerNotFound", "False/PeerNotFound", "Unknown/PeerNotFound", `"bravo"`},
 		"no_LocalCERT":           {world(relayreport.Up, relayreport.Hotline{}), func(s *seen) { s.local = nil }, "False/LocalCERTMissing", "False/LocalCERTMissing", "Unknown/LocalCERTMissing", "create one"},
 		"a_peer_that_is_no_use":  {world(relayreport.Up, relayreport.Hotline{}), func(s *seen) { s.view.Wanted = &config.Config{} }, "False/PeerNotReady", "True/ReceiptsInTime", "True/AcknowledgedInTime", ""},

@@ -32,6 +32,9 @@ func report(f *v1alpha1.SharedFeed, s *seen, edit *status.Editor, now time.Time)
 	judgement := s.judge(f, now)
 	edit.Put(v1alpha1.ConditionDelivering, judgement.delivering)
 	edit.Put(v1alpha1.ConditionFresh, judgement.fresh)
+	accepted, later := s.accepted(f, now)
+	edit.Put(v1alpha1.ConditionPeerAccepted, accepted)
+	again = lookup.Soonest(again, later)
 	return loop.Outcome{Verdict: verdict, Again: lookup.Soonest(again, judgement.again)}
 }
 

@@ -53,7 +53,7 @@ func world(r *relayreport.Report) *seen {
 		view:  reports.View{Contact: reports.Reached, Report: r, Wanted: cfg, Live: cfg, Checksum: "x", WrittenAt: noon.Add(-time.Hour)},
 	}
 	for _, p := range peers {
-		s.peers[p.Name] = &v1alpha1.PeerCERT{Spec: v1alpha1.PeerCERTSpec{State: v1alpha1.PeerActive}}
+		s.peers[p.Name] = &v1alpha1.PeerCERT{ObjectMeta: metav1.ObjectMeta{Name: p.Name}, Spec: v1alpha1.PeerCERTSpec{State: v1alpha1.PeerActive}}
 	}
 	return s
 }
