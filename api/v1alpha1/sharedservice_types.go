@@ -69,7 +69,7 @@ type ServiceReference struct {
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
-	Port *int32 `json:"port,omitempty"`
+	Port int32 `json:"port,omitempty"`
 }
 
 // ServiceImportSpec declares an import: a Service with the name of the
@@ -94,7 +94,7 @@ type ServiceImportSpec struct {
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
-	Port *int32 `json:"port,omitempty"`
+	Port int32 `json:"port,omitempty"`
 
 	// from says whose pods may connect: those of this Namespace (default), or of
 	// the whole Cluster.
@@ -159,7 +159,7 @@ type SharedServiceStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	Peers string `json:"peers,omitempty"`
 
-	// address, NAME.NAMESPACE.svc:PORT: of an import, where our pods reach the
+	// address is NAME.NAMESPACE.svc:PORT: of an import, where our pods reach the
 	// peer's service; of an export, where the relay leads peers to.
 	// +optional
 	// +kubebuilder:validation:MinLength=1

@@ -110,7 +110,7 @@ func (s *seen) describe(service *v1alpha1.SharedService, target relayconfig.Targ
 		return
 	}
 	if s.local != nil && s.standing == nil && st.RelayPort != 0 {
-		st.Address = relayconfig.ServiceAddress(service.Namespace, service.Name, *service.Spec.Import.Port)
+		st.Address = relayconfig.ServiceAddress(service.Namespace, service.Name, service.Spec.Import.Port)
 	}
 }
 

@@ -24,19 +24,18 @@ import (
 var noon = time.Date(2026, 1, 2, 12, 0, 30, 0, time.UTC)
 
 func shared(direction v1alpha1.ServiceDirection) *v1alpha1.SharedService {
-	port := int32(443)
 	s := &v1alpha1.SharedService{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "tickets", Generation: 1},
 		Spec:       v1alpha1.SharedServiceSpec{Direction: direction},
 	}
 	bravo := v1alpha1.PeerReference{Name: "bravo"}
 	if direction == v1alpha1.ServiceImport {
-		s.Spec.Import = &v1alpha1.ServiceImportSpec{PeerRef: bravo, Port: &port}
+		s.Spec.Import = &v1alpha1.ServiceImportSpec{PeerRef: bravo, Port: 443}
 		s.Status.RelayPort = 20007
 		return s
 	}
 	s.Spec.Export = &v1alpha1.ServiceExportSpec{
-		ServiceRef: v1alpha1.ServiceReference{Name: "otrs", Port: &port},
+		ServiceRef: v1alpha1.ServiceReference{Name: "otrs", Port: 443},
 		PeerRefs:   []v1alpha1.PeerReference{{Name: "charlie"}, bravo},
 	}
 	return s
@@ -149,7 +148,9 @@ func TestImport(t *testing.T) {
 		}), want{ready, offered, "False/LinkDown"}, "no way there"},
 		"the_last_connection_failed": {relay(func(r *relayreport.Report) { r.Services[0].Error = "bravo: 502" }), want{ready, offered, "False/ConnectionFailed"}, "bravo: 502"},
 		"the_port_is_not_open_yet":   {relay(func(r *relayreport.Report) { r.Services[0].Listening = false }), want{"False/Progressing", offered, "False/NotListening"}, ""},
-		"the_port_cannot_be_opened": {relay(func(r *relayreport.Report) { r.Services[0] = relayreport.Service{Name: "tickets", Import: true, Error: "in use"} }),
+		"the_port_cannot_be_opened": {relay(func(r *relayreport.Report) {
+			r.Services[0] = relayreport.Service{Name: "tickets", Import: true, Error: "in use"}
+		}),
 			want{"False/NotListening", offered, "False/NotListening"}, "in use"},
 		"an_export_of_that_name_is_another": {relay(func(r *relayreport.Report) { r.Services[0].Import = false }), want{"False/Progressing", offered, pending}, ""},
 		"the_relay_has_not_heard_yet":       {func(s *seen) { s.view.Live, s.view.WrittenAt = &config.Config{}, noon; s.view.Report.Services = nil }, want{"False/Progressing", offered, pending}, ""},
@@ -191,15 +192,17 @@ func TestExport(t *testing.T) {
 		"the_Service_cannot_be_reached": {relay(func(r *relayreport.Report) { r.Services[0].Error = "connection refused" }), want{ready, offered, "False/ConnectionFailed"}, `Service "otrs": connection refused`},
 		"the_Service_is_gone": {func(s *seen) { s.service = nil },
 			want{"False/ServiceNotFound", offered, "False/ServiceNotFound"}, `no Service "otrs"`},
-		"the_port_is_gone":              {func(s *seen) { s.service.Spec.Ports = nil }, want{"False/ServicePortNotFound", offered, "False/ServicePortNotFound"}, "no TCP port 443"},
-		"it_leads_outside_by_name":      {func(s *seen) { s.service.Spec.Type = corev1.ServiceTypeExternalName }, want{"False/ServiceUnusable", offered, "False/ServiceUnusable"}, "ExternalName"},
-		"it_names_no_pods":              {func(s *seen) { s.service.Spec.Selector = nil }, want{ready, offered, usable}, "NetworkPolicy of your own"},
-		"one_of_two_is_suspended":       {states(v1alpha1.PeerSuspended, v1alpha1.PeerActive), want{ready, offered, usable}, ""},
-		"both_are_suspended":            {states(v1alpha1.PeerSuspended, v1alpha1.PeerSuspended), want{ready, offered, "False/Suspended"}, "bravo,charlie is Suspended"},
-		"both_are_drained":              {states(v1alpha1.PeerDrained, v1alpha1.PeerDrained), want{ready, offered, "False/Drained"}, ""},
-		"both_are_revoked":              {states(v1alpha1.PeerRevoked, v1alpha1.PeerRevoked), want{ready, "Unknown/Revoked", "False/Revoked"}, ""},
-		"each_is_held_in_its_own_way":   {states(v1alpha1.PeerRevoked, v1alpha1.PeerDrained), want{ready, "Unknown/Revoked", "False/Suspended"}, "in its own way"},
-		"a_link_that_is_down_is_theirs": {relay(func(r *relayreport.Report) { r.Peers[0].Outbound.State, r.Peers[0].Inbound.State = relayreport.Down, relayreport.Down }), want{ready, offered, usable}, ""},
+		"the_port_is_gone":            {func(s *seen) { s.service.Spec.Ports = nil }, want{"False/ServicePortNotFound", offered, "False/ServicePortNotFound"}, "no TCP port 443"},
+		"it_leads_outside_by_name":    {func(s *seen) { s.service.Spec.Type = corev1.ServiceTypeExternalName }, want{"False/ServiceUnusable", offered, "False/ServiceUnusable"}, "ExternalName"},
+		"it_names_no_pods":            {func(s *seen) { s.service.Spec.Selector = nil }, want{ready, offered, usable}, "NetworkPolicy of your own"},
+		"one_of_two_is_suspended":     {states(v1alpha1.PeerSuspended, v1alpha1.PeerActive), want{ready, offered, usable}, ""},
+		"both_are_suspended":          {states(v1alpha1.PeerSuspended, v1alpha1.PeerSuspended), want{ready, offered, "False/Suspended"}, "bravo,charlie is Suspended"},
+		"both_are_drained":            {states(v1alpha1.PeerDrained, v1alpha1.PeerDrained), want{ready, offered, "False/Drained"}, ""},
+		"both_are_revoked":            {states(v1alpha1.PeerRevoked, v1alpha1.PeerRevoked), want{ready, "Unknown/Revoked", "False/Revoked"}, ""},
+		"each_is_held_in_its_own_way": {states(v1alpha1.PeerRevoked, v1alpha1.PeerDrained), want{ready, "Unknown/Revoked", "False/Suspended"}, "in its own way"},
+		"a_link_that_is_down_is_theirs": {relay(func(r *relayreport.Report) {
+			r.Peers[0].Outbound.State, r.Peers[0].Inbound.State = relayreport.Down, relayreport.Down
+		}), want{ready, offered, usable}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := world(v1alpha1.ServiceExport)

@@ -39,7 +39,7 @@ func ImportedService(localCERT string, s *v1alpha1.SharedService) (*unstructured
 			WithSelector(Selector(localCERT)).
 			WithPorts(corev1ac.ServicePort().
 				WithName("service").
-				WithPort(*s.Spec.Import.Port).
+				WithPort(s.Spec.Import.Port).
 				WithTargetPort(intstr.FromInt32(s.Status.RelayPort)).
 				WithProtocol(corev1.ProtocolTCP))))
 }

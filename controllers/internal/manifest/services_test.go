@@ -16,11 +16,10 @@ import (
 )
 
 func TestAnImportedService(t *testing.T) {
-	port := int32(443)
 	s := &v1alpha1.SharedService{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "bravo-tickets", UID: "0c0ffee0-0000-4000-8000-000000000002"},
 		Spec: v1alpha1.SharedServiceSpec{Direction: v1alpha1.ServiceImport, Import: &v1alpha1.ServiceImportSpec{
-			PeerRef: v1alpha1.PeerReference{Name: "bravo"}, Service: "tickets", Port: &port,
+			PeerRef: v1alpha1.PeerReference{Name: "bravo"}, Service: "tickets", Port: 443,
 		}},
 		Status: v1alpha1.SharedServiceStatus{RelayPort: 23456},
 	}

@@ -54,12 +54,12 @@ func TargetOf(s *v1alpha1.SharedService, service *corev1.Service) (Target, *stat
 			"Service %q leads to our own relay (%s %q); a relay, or what a peer shares with us, is not passed on", ref.Name, owner.Kind, owner.Name)
 	}
 	for i := range service.Spec.Ports {
-		if p := &service.Spec.Ports[i]; p.Port == deref(ref.Port) && (p.Protocol == corev1.ProtocolTCP || p.Protocol == "") {
+		if p := &service.Spec.Ports[i]; p.Port == ref.Port && (p.Protocol == corev1.ProtocolTCP || p.Protocol == "") {
 			return target(s.Namespace, service, p)
 		}
 	}
 	return Target{}, stalled(v1alpha1.ReasonServicePortNotFound,
-		"Service %q has no TCP port %d; correct spec.export.serviceRef.port", ref.Name, deref(ref.Port))
+		"Service %q has no TCP port %d; correct spec.export.serviceRef.port", ref.Name, ref.Port)
 }
 
 // target of a port. A Service without an address of its own (headless) is not

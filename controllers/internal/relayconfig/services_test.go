@@ -23,7 +23,7 @@ import (
 func exportedService(name, service string, port int32, peers ...string) v1alpha1.SharedService {
 	s := v1alpha1.SharedService{ObjectMeta: named(name, time.Minute), Spec: v1alpha1.SharedServiceSpec{
 		Direction: v1alpha1.ServiceExport,
-		Export:    &v1alpha1.ServiceExportSpec{ServiceRef: v1alpha1.ServiceReference{Name: service, Port: &port}},
+		Export:    &v1alpha1.ServiceExportSpec{ServiceRef: v1alpha1.ServiceReference{Name: service, Port: port}},
 	}}
 	for _, p := range peers {
 		s.Spec.Export.PeerRefs = append(s.Spec.Export.PeerRefs, v1alpha1.PeerReference{Name: p})
@@ -32,11 +32,10 @@ func exportedService(name, service string, port int32, peers ...string) v1alpha1
 }
 
 func importedService(name, from string, relayPort int32, age time.Duration) v1alpha1.SharedService {
-	port := int32(443)
 	return v1alpha1.SharedService{
 		ObjectMeta: named(name, age),
 		Spec: v1alpha1.SharedServiceSpec{Direction: v1alpha1.ServiceImport, Import: &v1alpha1.ServiceImportSpec{
-			PeerRef: v1alpha1.PeerReference{Name: from}, Port: &port,
+			PeerRef: v1alpha1.PeerReference{Name: from}, Port: 443,
 		}},
 		Status: v1alpha1.SharedServiceStatus{RelayPort: relayPort},
 	}

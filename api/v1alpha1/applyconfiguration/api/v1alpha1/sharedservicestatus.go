@@ -22,7 +22,7 @@ type SharedServiceStatusApplyConfiguration struct {
 	// peers are the names of the PeerCERTs at the other end, separated by commas,
 	// as far as they fit. For kubectl get.
 	Peers *string `json:"peers,omitempty"`
-	// address, NAME.NAMESPACE.svc:PORT: of an import, where our pods reach the
+	// address is NAME.NAMESPACE.svc:PORT: of an import, where our pods reach the
 	// peer's service; of an export, where the relay leads peers to.
 	Address *string `json:"address,omitempty"`
 	// relayPort is the port of the relay's pods behind the Service of an import.
