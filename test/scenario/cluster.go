@@ -44,6 +44,8 @@ type Cluster struct {
 	Kubeconfig string
 	// Image that the cluster can run, REPOSITORY:TAG.
 	Image string
+	// Tools is the image of a nation's workstation, "" on a cluster that is not ours.
+	Tools string
 	// Client and REST reach its API server.
 	Client client.WithWatch
 	REST   *rest.Config

@@ -50,6 +50,9 @@ func (p *Party) localCERT(volume Volume, addresses []v1alpha1.Endpoint) *v1alpha
 		size = resource.MustParse(volume.Size)
 	}
 	cert.Spec.Relay.Storage.Size = &size
+	if p.Harness != nil {
+		cert.Spec.Relay.Service.Annotations = map[string]string{addressesAnnotation: strconv.Itoa(relayAddresses)}
+	}
 	if p.NodePorts {
 		cert.Spec.Relay.Service.Type = v1alpha1.RelayServiceType(corev1.ServiceTypeNodePort)
 	}
@@ -71,13 +74,17 @@ func (p *Party) Founded(ctx context.Context, volume Volume) (v1alpha1.LocalCERT,
 			return cert, err
 		}
 	}
-	err = Poll(ctx, fmt.Sprintf("the card of %s has an address", p.Name), func(ctx context.Context) error {
+	err = Poll(ctx, fmt.Sprintf("the card of %s has its addresses", p.Name), func(ctx context.Context) error {
 		latest, err := p.Local(ctx)
 		if err != nil {
 			return err
 		}
 		cert = *latest
-		if len(cert.Status.Addresses) == 0 || !strings.Contains(cert.Status.Card, cert.Status.Addresses[0]) {
+		known := len(cert.Status.Addresses)
+		if known > 0 && p.Harness != nil && known < relayAddresses {
+			return fmt.Errorf("it has %v, and %d are to come", cert.Status.Addresses, relayAddresses)
+		}
+		if known == 0 || !strings.Contains(cert.Status.Card, cert.Status.Addresses[known-1]) {
 			return errors.New("it has none: Services of type LoadBalancer may get no address in this cluster (try node ports)")
 		}
 		return nil

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"time"
 )
 
 var errNoHarness = errors.New("raising nations needs Linux: use clusters of your own with make demo KUBECONFIGS=a.kubeconfig,b.kubeconfig")
@@ -27,8 +28,24 @@ func Cut(context.Context, *Cluster, *Cluster) error { return errNoHarness }
 // CutOneWay says that there is no path to cut here.
 func CutOneWay(context.Context, *Cluster, *Cluster) error { return errNoHarness }
 
+// CutPath says that there is no path to cut here.
+func CutPath(context.Context, *Cluster, *Cluster, string) error { return errNoHarness }
+
+// CutPathOneWay says that there is no path to cut here.
+func CutPathOneWay(context.Context, *Cluster, *Cluster, string) error { return errNoHarness }
+
+// Worsen says that there is no path to worsen here.
+func Worsen(context.Context, *Cluster, *Cluster, time.Duration, float64) error { return errNoHarness }
+
 // Restore says that there is no path to heal here.
 func Restore(context.Context) error { return errNoHarness }
+
+const (
+	relayAddresses      = 1
+	addressesAnnotation = ""
+)
+
+func webAppImage(context.Context, *Cluster) (string, error) { return "", errNoHarness }
 
 // tool returns the path of helm or kubectl.
 func tool(_ context.Context, name string) (string, error) {

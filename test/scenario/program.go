@@ -19,8 +19,9 @@ import (
 
 // Programs are certlink's own, built from this tree.
 type Programs struct {
-	// Operator, Relay and CLI are paths of static binaries.
-	Operator, Relay, CLI string
+	// Operator, Relay and CLI are paths of static binaries. Echo is one of the
+	// harness.
+	Operator, Relay, CLI, Echo string
 }
 
 // Repository is the root of the tree that the working directory is in.
@@ -63,7 +64,7 @@ func Build(ctx context.Context) (Programs, error) {
 	if err != nil {
 		return Programs{}, err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", dir+string(filepath.Separator), "./cmd/operator", "./cmd/relay", "./cmd/kubectl-certlink")
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", dir+string(filepath.Separator), "./cmd/operator", "./cmd/relay", "./cmd/kubectl-certlink", "./test/nations/cmd/echo")
 	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := build.CombinedOutput(); err != nil {
@@ -73,13 +74,14 @@ func Build(ctx context.Context) (Programs, error) {
 		Operator: filepath.Join(dir, "operator"),
 		Relay:    filepath.Join(dir, "relay"),
 		CLI:      filepath.Join(dir, "kubectl-certlink"),
+		Echo:     filepath.Join(dir, "echo"),
 	}, nil
 }
 
-// tag names an image by its content, so that a changed one is rolled out.
-func (p Programs) tag() (string, error) {
+// tag names an image by the content of its programs.
+func tag(programs ...string) (string, error) {
 	sum := sha256.New()
-	for _, path := range []string{p.Operator, p.Relay} {
+	for _, path := range programs {
 		file, err := os.Open(path)
 		if err != nil {
 			return "", fmt.Errorf("reading a program: %w", err)
