@@ -148,7 +148,7 @@ func (f *fake) fill(t *testing.T, n int) {
 	}
 }
 
-func newTestHandler(f *fake) http.Handler {
+func newTestHandler(f Backend) http.Handler {
 	return NewHandler(Options{Root: "feeds", Title: "alfa", Backend: f, Port: "link"})
 }
 

@@ -11,14 +11,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/certlink/certlink/relay/stix"
-	"github.com/certlink/certlink/relay/store"
 )
 
-// add takes objects in (TAXII 2.1 section 5.5). When it answers 202, every
-// object that the status counts as a success is on stable storage.
+// add takes objects in (TAXII 2.1 section 5.5). Every object that a status counts
+// as a success is on stable storage; those that are pending are not, and a crash
+// forgets them with their status.
 func (h *handler) add(w http.ResponseWriter, c *call) error {
 	col, err := h.Backend.Collection(c.Context(), c.collection)
 	if err != nil {
@@ -34,7 +32,12 @@ func (h *handler) add(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	defer release()
+	released := false
+	defer func() {
+		if !released {
+			release()
+		}
+	}()
 	body, err := readBody(w, c.Request)
 	if err != nil {
 		return err
@@ -44,22 +47,11 @@ func (h *handler) add(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	outcomes, err := h.Backend.Add(c.Context(), col.ID, objects)
+	released = true
+	s, err := h.keep(c, col.ID, posting{received: received, total: total, objects: objects, failures: failures}, release)
 	if err != nil {
 		return err
 	}
-	for i, outcome := range outcomes {
-		if outcome == store.Forked {
-			failures = append(failures, forked(objects[i], received))
-		}
-	}
-	h.metrics.received.WithLabelValues("kept").Add(float64(total - len(failures)))
-	h.metrics.received.WithLabelValues("refused").Add(float64(len(failures)))
-	s := Status{
-		ID: uuid.NewString(), Status: Complete, RequestTimestamp: FormatTime(received),
-		TotalCount: total, SuccessCount: total - len(failures), FailureCount: len(failures), Failures: failures[:min(len(failures), maxFailures)],
-	}
-	h.statuses.put(c.caller, s, received)
 	return sendJSON(w, http.StatusAccepted, s)
 }
 
@@ -119,14 +111,6 @@ func split(body []byte, received time.Time) (objects []stix.Object, failures []S
 			objects = append(objects, o)
 		}
 	}
-}
-
-func forked(o stix.Object, received time.Time) StatusDetail {
-	version := FormatTime(received)
-	if !o.Version.IsZero() {
-		version = FormatTime(o.Version)
-	}
-	return StatusDetail{ID: o.ID, Version: version, Message: "this version of the object is stored with other content: a change needs a newer \"modified\""}
 }
 
 // decodeSmall reads an answer that is not a page.

@@ -16,16 +16,16 @@ const (
 	maxStatuses = 10_000
 	// statusAge is how long a status is kept.
 	statusAge = 25 * time.Hour
-	// maxFailures is the number of refused objects that one status names; it
-	// counts all. maxDetails is that of all statuses together: beyond it the
-	// oldest keep their counts only.
-	maxFailures = 1000
-	maxDetails  = 20_000
+	// maxDetailsEach is the number of stored, of refused and of pending objects that
+	// one status names; it counts all. maxDetails is that of all statuses together:
+	// beyond it the oldest keep their counts only.
+	maxDetailsEach = 1000
+	maxDetails     = 40_000
 )
 
-// statuses remembers what became of POSTs, in memory: every POST is complete
-// before it is answered, and the answer holds the status, so that a restart
-// loses nothing but the second reading.
+// statuses remembers what became of POSTs, in memory. The answer to a POST holds
+// the status, so that a restart loses the second reading, and the end of what was
+// pending: 404 for its status tells the client to send again, which is safe.
 type statuses struct {
 	mu      sync.Mutex
 	byID    map[string]*ownedStatus
@@ -38,7 +38,12 @@ type ownedStatus struct {
 	Status
 	owner string
 	at    time.Time
+	bare  bool // without details, to save room
 }
+
+func (s *Status) details() int { return len(s.Successes) + len(s.Failures) + len(s.Pendings) }
+
+func (s *Status) strip() { s.Successes, s.Failures, s.Pendings = nil, nil, nil }
 
 func newStatuses() *statuses { return &statuses{byID: map[string]*ownedStatus{}} }
 
@@ -48,18 +53,41 @@ func (s *statuses) put(owner string, status Status, at time.Time) {
 	o := &ownedStatus{Status: status, owner: owner, at: at}
 	s.byID[status.ID] = o
 	s.order = append(s.order, o)
-	s.details += len(status.Failures)
+	s.details += status.details()
 	for len(s.order) > maxStatuses || at.Sub(s.order[0].at) > statusAge {
-		s.details -= len(s.order[0].Failures)
+		s.details -= s.order[0].details()
 		delete(s.byID, s.order[0].ID)
 		s.order[0] = nil
 		s.order = s.order[1:]
 		s.bare = max(0, s.bare-1)
 	}
+	s.shed()
+}
+
+// shed drops details of the oldest until those that are left fit.
+func (s *statuses) shed() {
 	for ; s.details > maxDetails; s.bare++ {
-		s.details -= len(s.order[s.bare].Failures)
-		s.order[s.bare].Failures = nil
+		o := s.order[s.bare]
+		s.details -= o.details()
+		o.strip()
+		o.bare = true
 	}
+}
+
+// replace puts the end in the place of what was pending, if it is still remembered.
+func (s *statuses) replace(status Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.byID[status.ID]
+	if !ok {
+		return
+	}
+	if o.bare {
+		status.strip()
+	}
+	s.details += status.details() - o.details()
+	o.Status = status
+	s.shed()
 }
 
 // get returns a status to its owner.

@@ -104,9 +104,11 @@ type Status struct {
 	RequestTimestamp string         `json:"request_timestamp,omitempty"`
 	TotalCount       int            `json:"total_count"`
 	SuccessCount     int            `json:"success_count"`
+	Successes        []StatusDetail `json:"successes,omitempty"`
 	FailureCount     int            `json:"failure_count"`
 	Failures         []StatusDetail `json:"failures,omitempty"`
 	PendingCount     int            `json:"pending_count"`
+	Pendings         []StatusDetail `json:"pendings,omitempty"`
 }
 
 // StatusDetail is about one object.
@@ -115,6 +117,6 @@ type StatusDetail struct {
 	ID string `json:"id"`
 	// Version of the object, or when it was received if it has none.
 	Version string `json:"version"`
-	// Message says why it was refused.
+	// Message says why it was refused; empty for one that was not.
 	Message string `json:"message,omitempty"`
 }
