@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -98,6 +99,46 @@ func cuts(t *testing.T, alfa, bravo *nations.Nation, url string) {
 	}
 	if err := nations.Cut(ctx, nations.OneWay("alfa", "nowhere")); err == nil {
 		t.Error("a path to nowhere was cut")
+	}
+}
+
+// apart cuts the path to one of the two addresses of bravo's server.
+func apart(t *testing.T, alfa, bravo *nations.Nation) {
+	ctx := t.Context()
+	addresses := strings.Fields(kubectl(t, bravo, "get", "-n", namespace, "service/server", "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}"))
+	if len(addresses) != 2 {
+		t.Fatalf("the service has the addresses %v, want two", addresses)
+	}
+	answers := func(address string) bool {
+		_, err := inPod(ctx, alfa, "stranger", "get", "http://"+address)
+		return err == nil
+	}
+	second := nations.Direction{From: alfa.Name, To: bravo.Name, ToAddress: netip.MustParseAddr(addresses[1])}
+	for name, cut := range map[string][]nations.Direction{
+		"both":     nations.Around(second),
+		"there":    {second},
+		"and back": nations.Around(second)[1:],
+	} {
+		if err := nations.Cut(ctx, cut); err != nil {
+			t.Fatal(err)
+		}
+		if !answers(addresses[0]) {
+			t.Errorf("cut %s: %s is cut, too", name, addresses[0])
+		}
+		if answers(addresses[1]) {
+			t.Errorf("cut %s: %s answers", name, addresses[1])
+		}
+		// The directions between the nations take those of the address along.
+		if err := nations.Restore(ctx, nations.Both(alfa.Name, bravo.Name)); err != nil {
+			t.Fatal(err)
+		}
+		if !answers(addresses[1]) {
+			t.Errorf("cut %s and restored: %s does not answer", name, addresses[1])
+		}
+	}
+	foreign := nations.Direction{From: alfa.Name, To: bravo.Name, ToAddress: alfa.LoadBalancer(0)}
+	if err := nations.Cut(ctx, []nations.Direction{foreign}); err == nil {
+		t.Error("a path to an address of another nation was cut")
 	}
 }
 

@@ -71,6 +71,7 @@ func TestNations(t *testing.T) {
 		kubectl(t, alfa, "wait", "-n", namespace, "--for=condition=Ready", "certificate/leaf", "--timeout=60s")
 	})
 	t.Run("a_path_can_be_cut_in_either_direction_and_restored", func(t *testing.T) { cuts(t, alfa, bravo, url) })
+	t.Run("the_path_to_one_address_can_be_cut_apart", func(t *testing.T) { apart(t, alfa, bravo) })
 	t.Run("a_delay_is_added_in_each_direction", func(t *testing.T) { delays(t, alfa, url) })
 	t.Run("data_flows_while_the_API_server_is_stopped", func(t *testing.T) { stopped(t, alfa, bravo, url) })
 	t.Run("a_killed_container_comes_back", func(t *testing.T) { kills(t, bravo) })
