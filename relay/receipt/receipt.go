@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package receipt signs and opens the statements that two relays exchange: a
-// hotline message and the receipt for it. A statement is a compact JWS (RFC
+// hotline message, the receipt for it, and an offer. A statement is a compact JWS (RFC
 // 7515) by an Ed25519 key, with the signer's certificate chain in x5c and the
 // kind of statement in typ.
 //
@@ -65,8 +65,9 @@ type Opened struct {
 	Payload []byte
 	// TrustDomain of the signer.
 	TrustDomain string
-	// Leaf is the signer's certificate.
-	Leaf *x509.Certificate
+	// Leaf is the signer's certificate, Chain it and what was shown behind it.
+	Leaf  *x509.Certificate
+	Chain []*x509.Certificate
 }
 
 // Sign makes a statement of the kind typ. As Ed25519 is deterministic, the same
@@ -131,7 +132,7 @@ func Open(v Verifier, typ string, jws []byte, now time.Time) (Opened, error) {
 	if err != nil {
 		return Opened{}, refuse(ErrSignature, fmt.Errorf("of %s: %w", id, err))
 	}
-	return Opened{Payload: payload, TrustDomain: id.TrustDomain().Name(), Leaf: chain[0]}, nil
+	return Opened{Payload: payload, TrustDomain: id.TrustDomain().Name(), Leaf: chain[0], Chain: chain}, nil
 }
 
 // Content returns the payload of a statement without verifying anything. It is

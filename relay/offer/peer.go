@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package offer
+
+import (
+	"crypto/x509"
+	"sync"
+	"time"
+
+	"github.com/certlink/certlink/relay/identity"
+	"github.com/certlink/certlink/relay/receipt"
+)
+
+// peer is the exchange of offers with one peer.
+type peer struct {
+	engine      *Engine
+	trustDomain string
+	wake        chan struct{}
+	end         func() // ends drive
+
+	accepting sync.Mutex // held while an offer of the peer is judged and stored
+
+	mu       sync.Mutex // guards what follows; never held over storage or network
+	declared declared
+	drafted  draftKey
+	doc      Document // for drafted
+	serial   int64    // of our last offer
+	last     *received
+	asked    string           // the last revision that we were told of and did not have
+	waiting  []*x509.Certificate // a bundle that waits for a person
+	trustErr error               // why a bundle is not in force
+	sendErr  error               // of our last exchange
+	takeErr  error               // of the peer's last offer
+}
+
+// received is the last offer of a peer that counts.
+type received struct {
+	Document
+	unknown   []string
+	agreement Agreement
+	at        time.Time
+}
+
+// draftKey is all that our offer depends on.
+type draftKey struct {
+	snapshot *identity.Snapshot
+	declared *declared
+	seenRoot string
+	view     view
+}
+
+func newPeer(e *Engine, trustDomain string) *peer {
+	return &peer{engine: e, trustDomain: trustDomain, wake: make(chan struct{}, 1), end: func() {}}
+}
+
+func (p *peer) wakeUp() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// declare takes what the configuration says now.
+func (p *peer) declare(d declared) {
+	p.mu.Lock()
+	p.declared, p.drafted = d, draftKey{}
+	p.mu.Unlock()
+	p.wakeUp()
+}
+
+// draft returns our offer as it would be now, without serials and time.
+func (p *peer) draft() Document {
+	outbound, inbound, pathsUp := p.engine.cfg.View(p.trustDomain)
+	seen, _ := p.engine.cfg.Identity.Seen(p.trustDomain)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := draftKey{snapshot: p.engine.cfg.Identity.Current(), declared: &p.declared, seenRoot: seen.Root, view: view{outbound, inbound, pathsUp}}
+	if key.snapshot == nil {
+		return Document{}
+	}
+	if key != p.drafted {
+		p.doc = compose(key.snapshot, p.declared, key.seenRoot, key.view, p.engine.cfg.Versions, p.engine.cfg.Release)
+		p.drafted = key
+	}
+	return p.doc
+}
+
+// sign makes our offer. Its serial is larger than that of any before, and than any
+// that the peer has seen of us, whatever our clock says.
+func (p *peer) sign() (jws []byte, revision string, err error) {
+	d := p.draft()
+	now := p.engine.cfg.Clock().UTC()
+	p.mu.Lock()
+	p.serial = max(p.serial+1, now.UnixMicro())
+	if p.last != nil {
+		p.serial = max(p.serial, min(p.last.SeenSerial+1, maxSerial))
+		d.SeenSerial = p.last.Serial
+	}
+	d.SeenSerial = max(d.SeenSerial, p.engine.cfg.Keeper.Serial(p.trustDomain))
+	d.Serial, d.IssuedAt = p.serial, now.Truncate(time.Millisecond)
+	p.mu.Unlock()
+	payload, err := encode(d)
+	if err != nil {
+		return nil, "", err
+	}
+	jws, err = receipt.Sign(p.engine.cfg.Identity.Current(), Type, payload)
+	return jws, d.Revision, err
+}
+
+// misses tells, once for each, whether the peer's offer with a revision is another
+// one than we have.
+func (p *peer) misses(revision string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if revision == "" || revision == p.asked || p.last != nil && p.last.Revision == revision {
+		return false
+	}
+	p.asked = revision
+	return true
+}
+
+// behind tells whether the peer has seen a larger serial of ours than we gave: our
+// clock was set back.
+func (p *peer) behind() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last != nil && p.last.SeenSerial > p.serial
+}
+
+func (p *peer) agreed() Agreement {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last == nil {
+		return Agreement{OK: true, Ours: p.engine.cfg.Versions}
+	}
+	return p.last.agreement
+}
