@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tunnel
+
+import (
+	"context"
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+)
+
+// account is what a peer uses.
+type account struct {
+	name string
+	open atomic.Int64
+	// in and out bound the bytes from and to the peer; nil means no limit.
+	in, out atomic.Pointer[rate.Limiter]
+}
+
+// leastBurst lets one whole buffer through at once.
+const leastBurst = 128 << 10
+
+// setRate sets the bandwidth in bytes for each second and direction; zero means no
+// limit. Connections that are open follow with their next bytes.
+func (a *account) setRate(perSecond int64) {
+	for _, l := range []*atomic.Pointer[rate.Limiter]{&a.in, &a.out} {
+		switch now := l.Load(); {
+		case perSecond == 0:
+			l.Store(nil)
+		case now == nil:
+			l.Store(rate.NewLimiter(rate.Limit(perSecond), burst(perSecond)))
+		case now.Limit() != rate.Limit(perSecond):
+			now.SetLimit(rate.Limit(perSecond))
+			now.SetBurst(burst(perSecond))
+		}
+	}
+}
+
+// burst is a tenth of a second's bytes, but a buffer at least.
+func burst(perSecond int64) int { return int(max(perSecond/10, leastBurst)) }
+
+// take waits until n bytes may pass. Without a limit it costs one load.
+func take(ctx context.Context, l *atomic.Pointer[rate.Limiter], n int) error {
+	limiter := l.Load()
+	if limiter == nil {
+		return nil
+	}
+	return limiter.WaitN(ctx, n)
+}
+
+// service is a service that we export or import.
+type service struct {
+	name     string
+	imported bool
+	open     atomic.Int64
+	refused  atomic.Int64
+	problem  atomic.Pointer[string] // what a person should know; nil if nothing
+}
+
+type serviceKey struct {
+	name     string
+	imported bool
+}
+
+// occupy counts a connection if the limit allows one more.
+func occupy(open *atomic.Int64, limit int32) bool {
+	if open.Add(1) > int64(limit) {
+		open.Add(-1)
+		return false
+	}
+	return true
+}
+
+// steps rounds down to 0, 1, 10, 100 and so on, so that a report changes rarely.
+func steps(n int64) int64 {
+	if n < 1 {
+		return 0
+	}
+	step := int64(1)
+	for n/10 >= step {
+		step *= 10
+	}
+	return step
+}

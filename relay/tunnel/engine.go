@@ -1,0 +1,229 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/stream"
+)
+
+// sweepEvery is how often idle connections are looked for, and listeners that
+// could not be opened are tried again every relistenEvery.
+const (
+	sweepEvery    = time.Second
+	relistenEvery = 5 * time.Second
+)
+
+// Config is what an Engine needs.
+type Config struct {
+	// Open returns a stream to the relay of a peer, on a parked connection if there
+	// is one. It may wait until the context ends. Required.
+	Open func(ctx context.Context, trustDomain string) (*stream.Stream, error)
+	// Dial connects to the target of an export; nil means net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Changed is told that ReportServices would answer differently. It must not
+	// block. May be nil.
+	Changed func()
+	// Log is required.
+	Log *slog.Logger
+	// Metrics is where metrics are registered; nil means nowhere.
+	Metrics prometheus.Registerer
+}
+
+// Engine shares services with peers.
+type Engine struct {
+	cfg     Config
+	metrics *metrics
+	now     atomic.Pointer[table]
+	clients sync.WaitGroup
+
+	mu        sync.Mutex // guards what follows
+	accounts  map[string]*account
+	services  map[serviceKey]*service
+	listeners map[string]*listener // by the name of the import
+	open      map[*connection]struct{}
+	ctx       context.Context // of Run; nil before and after
+	ended     bool            // Run has
+}
+
+// New checks the configuration. Nothing is shared before Apply, and no port of an
+// import is open before Run.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Open == nil || cfg.Log == nil {
+		return nil, errors.New("tunnel engine needs a way to open streams and a logger")
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
+	}
+	e := &Engine{
+		cfg: cfg, metrics: newMetrics(cfg.Metrics),
+		accounts: map[string]*account{}, services: map[serviceKey]*service{},
+		listeners: map[string]*listener{}, open: map[*connection]struct{}{},
+	}
+	e.now.Store(&table{})
+	return e, nil
+}
+
+// Apply makes a configuration live. Connections that it does not allow any more are
+// cut before Apply returns; ports of imports are opened and closed.
+func (e *Engine) Apply(cfg *config.Config) {
+	e.mu.Lock()
+	t := e.newTable(cfg)
+	e.now.Store(t)
+	e.forget(t)
+	e.listen()
+	e.mu.Unlock()
+	e.cut(cutPolicy, func(c *connection) bool { return !t.keeps(c) })
+	e.changed()
+}
+
+// cut ends the connections that the condition names. A connection that is tracked
+// later is judged then.
+func (e *Engine) cut(reason string, condition func(*connection) bool) {
+	e.mu.Lock()
+	var doomed []*connection
+	for c := range e.open {
+		if condition(c) {
+			doomed = append(doomed, c)
+		}
+	}
+	e.mu.Unlock()
+	for _, c := range doomed { // without the lock: it closes what others look after
+		e.metrics.cut.WithLabelValues(reason).Inc()
+		c.cut()
+	}
+}
+
+// forget drops what is counted of peers and services that are gone.
+func (e *Engine) forget(t *table) {
+	for name := range e.accounts {
+		if _, known := t.peers[name]; !known {
+			delete(e.accounts, name)
+		}
+	}
+	for k := range e.services {
+		_, exported := t.exports[k.name]
+		_, imported := t.imports[k.name]
+		if k.imported && !imported || !k.imported && !exported {
+			delete(e.services, k)
+			e.metrics.forget(k)
+		}
+	}
+}
+
+// service returns the service of a key, new or as it was. The caller holds mu.
+func (e *Engine) service(k serviceKey) *service {
+	s := e.services[k]
+	if s == nil {
+		s = &service{name: k.name, imported: k.imported}
+		e.services[k] = s
+	}
+	return s
+}
+
+// Run opens the ports of imports and looks after connections until the context
+// ends, then cuts them all and waits for them.
+func (e *Engine) Run(ctx context.Context) error {
+	e.mu.Lock()
+	e.ctx = ctx
+	e.listen()
+	e.mu.Unlock()
+	sweep, relisten := time.NewTicker(sweepEvery), time.NewTicker(relistenEvery)
+	defer sweep.Stop()
+	defer relisten.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			e.end()
+			e.clients.Wait()
+			return nil
+		case now := <-sweep.C:
+			e.sweep(now)
+		case <-relisten.C:
+			e.mu.Lock()
+			e.listen()
+			e.mu.Unlock()
+		}
+	}
+}
+
+func (e *Engine) end() {
+	e.mu.Lock()
+	e.ctx, e.ended = nil, true
+	for name, l := range e.listeners {
+		l.close()
+		delete(e.listeners, name)
+	}
+	e.mu.Unlock()
+	e.cut(cutEnd, func(*connection) bool { return true })
+}
+
+// sweep cuts connections on which no byte has moved for too long. That bytes move
+// is all it sees, so the way of the bytes needs no clock.
+func (e *Engine) sweep(now time.Time) {
+	e.cut(cutIdle, func(c *connection) bool {
+		if moved := c.moved.Load(); moved != c.seen || c.since.IsZero() {
+			c.seen, c.since = moved, now
+			return false
+		}
+		return now.Sub(c.since) >= c.idle
+	})
+}
+
+// track adds a connection if it is allowed at this moment.
+func (e *Engine) track(c *connection) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ended || !e.now.Load().keeps(c) {
+		return false
+	}
+	e.open[c] = struct{}{}
+	return true
+}
+
+func (e *Engine) untrack(c *connection) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.open, c)
+}
+
+// trouble notes what a person should know of a service; "" means that all is well.
+func (e *Engine) trouble(s *service, problem string) {
+	was := s.problem.Load()
+	switch {
+	case was == nil && problem == "", was != nil && *was == problem:
+		return
+	case problem == "":
+		s.problem.Store(nil)
+	default:
+		s.problem.Store(&problem)
+		e.cfg.Log.Warn("a shared service", "kind", serviceKey{s.name, s.imported}.kind(), "service", s.name, "problem", problem)
+	}
+	e.changed()
+}
+
+func (e *Engine) changed() {
+	if e.cfg.Changed != nil {
+		e.cfg.Changed()
+	}
+}
+
+// Tunnels returns the number of tunnelled connections from and to a peer.
+func (e *Engine) Tunnels(peer string) int64 {
+	p, known := e.now.Load().peers[peer]
+	if !known {
+		return 0
+	}
+	return p.account.open.Load()
+}

@@ -1,0 +1,188 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/certlink/certlink/relay/stream"
+)
+
+// patience is how long a client waits for a stream to the peer, answerTimeout how
+// long one stream has to answer, and the pauses those between two attempts.
+const (
+	patience      = 5 * time.Second
+	answerTimeout = patience
+	firstPause    = 20 * time.Millisecond
+	longestPause  = 500 * time.Millisecond
+)
+
+// accept serves a listener until it is closed.
+func (e *Engine) accept(ctx context.Context, l net.Listener, name string) {
+	for {
+		conn, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			e.cfg.Log.Warn("accepting a connection for an imported service", "service", name, "error", err)
+			if !wait(ctx, longestPause) {
+				return
+			}
+			continue
+		}
+		e.clients.Go(func() { e.client(ctx, name, conn) })
+	}
+}
+
+// client serves one connection to an imported service.
+func (e *Engine) client(ctx context.Context, name string, conn net.Conn) {
+	t := e.now.Load()
+	m, known := t.imports[name]
+	p, linked := t.peers[m.Peer]
+	if !known || !linked {
+		reset(conn)
+		return
+	}
+	if no := mayNot(p.State); no != nil {
+		e.failed(m, no.label, say("peer %q is %s on our side", p.Name, p.State))
+		reset(conn)
+		return
+	}
+	if !occupy(&p.account.open, p.Limits.TunnelConnections) {
+		e.failed(m, refusePeerLimit.label, say("peer %q has all the %d connections that our side allows it", p.Name, p.Limits.TunnelConnections))
+		reset(conn)
+		return
+	}
+	defer p.account.open.Add(-1)
+	if !occupy(&m.service.open, m.MaxConnections) {
+		e.failed(m, refuseServiceLimit.label, say("all the %d connections that our side allows are in use", m.MaxConnections))
+		reset(conn)
+		return
+	}
+	defer m.service.open.Add(-1)
+	s, rest, err := e.reach(ctx, p.TrustDomain, m.Service)
+	if err != nil {
+		e.failed(m, reasonOf(err), explain(err, p.Name, m.Service))
+		reset(conn)
+		return
+	}
+	e.trouble(m.service, "")
+	c := e.connect(m.service, p.account, conn, s, m.IdleSeconds)
+	c.remote = m.Service
+	e.run(c, rest)
+}
+
+// failed notes that an imported service could not be reached.
+func (e *Engine) failed(m importRow, reason, problem string) {
+	e.metrics.failed.WithLabelValues(m.Name, reason).Inc()
+	e.trouble(m.service, problem)
+}
+
+// reach opens a stream to a service of a peer. It tries again on other connections
+// and paths, as long as nothing can have reached the service, until its patience
+// ends.
+func (e *Engine) reach(ctx context.Context, trustDomain, service string) (*stream.Stream, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	pause := firstPause
+	for {
+		s, err := e.cfg.Open(ctx, trustDomain)
+		if err == nil {
+			var rest []byte
+			if rest, err = ask(ctx, s, service); err == nil {
+				return s, rest, nil
+			}
+			if _, answered := errors.AsType[*answerError](err); answered {
+				_ = s.Close()
+				return nil, nil, err
+			}
+			s.Abort()
+			if errors.Is(err, errHead) {
+				return nil, nil, err // it speaks something else, and will again
+			}
+			if errors.Is(err, stream.ErrGlare) || errors.Is(err, stream.ErrRefused) {
+				continue // another connection is likely to be free
+			}
+		}
+		if !wait(ctx, pause) {
+			return nil, nil, err
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+// ask sends a CONNECT and returns what came after an answer of 200.
+func ask(ctx context.Context, s *stream.Stream, service string) (rest []byte, err error) {
+	by, ok := ctx.Deadline()
+	if !ok {
+		by = time.Now().Add(answerTimeout)
+	}
+	_ = s.SetDeadline(by)
+	if _, err := s.Write(request(service)); err != nil {
+		return nil, fmt.Errorf("asking for the service: %w", err)
+	}
+	head, rest, err := readHead(s)
+	if err != nil {
+		return nil, err
+	}
+	status, reason, err := parseResponse(head)
+	switch {
+	case err != nil:
+		return nil, err
+	case status != 200:
+		return nil, &answerError{status: status, reason: reason}
+	}
+	return rest, s.SetDeadline(time.Time{})
+}
+
+// answerError is an answer other than 200.
+type answerError struct {
+	status int
+	reason string
+}
+
+func (e *answerError) Error() string { return fmt.Sprintf("%d %s", e.status, e.reason) }
+
+// reasonOf is the label of a failure.
+func reasonOf(err error) string {
+	if a, ok := errors.AsType[*answerError](err); ok {
+		return fmt.Sprintf("status_%d", a.status)
+	}
+	return "no_stream"
+}
+
+// explain says why an imported service cannot be reached, on which side, and what
+// to do.
+func explain(err error, peer, service string) string {
+	a, answered := errors.AsType[*answerError](err)
+	switch {
+	case errors.Is(err, errHead):
+		return say("peer %q answered with what is no answer: %v; one of the two sides may need an upgrade", peer, err)
+	case !answered:
+		return say("no connection to peer %q within %s: %s; see the state of the link", peer, patience, plain(err))
+	case a.status == 403:
+		return say("peer %q does not let us use its service %q (%s); ask the peer to name us in its export", peer, service, a.reason)
+	case a.status == 502:
+		return say("peer %q cannot reach the target of its service %q (%s); ask the peer to look at it", peer, service, a.reason)
+	default:
+		return say("peer %q refuses its service %q (%s)", peer, service, a.Error())
+	}
+}
+
+// wait pauses; false when the context has ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

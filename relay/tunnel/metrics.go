@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tunnel
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	open    *prometheus.GaugeVec
+	opened  *prometheus.CounterVec
+	bytes   *prometheus.CounterVec
+	refused *prometheus.CounterVec
+	failed  *prometheus.CounterVec
+	cut     *prometheus.CounterVec
+}
+
+// Values of the label "kind".
+const (
+	kindExport = "export"
+	kindImport = "import"
+)
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	one := []string{"kind", "service", "peer"}
+	m := &metrics{
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "certlink_relay_tunnel_connections", Help: "Tunnelled connections that are open.",
+		}, one),
+		opened: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "certlink_relay_tunnel_connections_total", Help: "Tunnelled connections that were opened.",
+		}, one),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "certlink_relay_tunnel_bytes_total", Help: "Tunnelled bytes, from (in) and to (out) the peer.",
+		}, append(one, "direction")),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "certlink_relay_tunnel_refused_total", Help: "Connections to our services that peers asked for and did not get, by reason.",
+		}, []string{"reason"}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "certlink_relay_tunnel_failed_total", Help: "Connections to imported services that could not be made, by reason.",
+		}, []string{"service", "reason"}),
+		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "certlink_relay_tunnel_cut_total", Help: "Tunnelled connections that were cut by this side, by reason.",
+		}, []string{"reason"}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.open, m.opened, m.bytes, m.refused, m.failed, m.cut)
+	}
+	return m
+}
+
+// forget removes what is counted of a service that is gone.
+func (m *metrics) forget(k serviceKey) {
+	labels := prometheus.Labels{"kind": k.kind(), "service": k.name}
+	m.open.DeletePartialMatch(labels)
+	m.opened.DeletePartialMatch(labels)
+	m.bytes.DeletePartialMatch(labels)
+	if k.imported {
+		m.failed.DeletePartialMatch(prometheus.Labels{"service": k.name})
+	}
+}
+
+func (k serviceKey) kind() string {
+	if k.imported {
+		return kindImport
+	}
+	return kindExport
+}
