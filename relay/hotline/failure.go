@@ -26,6 +26,8 @@ type failure struct {
 	attempts int
 	until    time.Time
 	text     string
+	// conversation of the message that failed; "" for a failure of the line.
+	conversation string
 }
 
 // again is the failure after one more attempt.

@@ -160,7 +160,12 @@ func (l *line) pick(ctx context.Context) (store.Message, time.Time, error) {
 	if until.After(now) {
 		return store.Message{}, until, nil
 	}
-	// Messages behind a held one fill the list too: ask for more until one is free.
+	// However much waits behind a refused message, it must not hide what is free.
+	m, err := l.free(ctx, held, now)
+	if m.ID != "" || err != nil {
+		return m, time.Time{}, err
+	}
+	// Nothing is free: look which held message waits least.
 	for limit := 16; ; limit = min(limit*4, store.MaxMessages) {
 		pending, err := l.engine.cfg.Store.Pending(ctx, l.trustDomain, limit)
 		if err != nil {
@@ -177,6 +182,28 @@ func (l *line) pick(ctx context.Context) (store.Message, time.Time, error) {
 		}
 		return m, time.Time{}, nil
 	}
+}
+
+// free returns the first message of a conversation in which nothing waits, none if
+// there is none. Beyond maxHeld that is for firstFree to say.
+func (l *line) free(ctx context.Context, held map[string]failure, now time.Time) (store.Message, error) {
+	if len(held) == 0 || len(held) > maxHeld {
+		return store.Message{}, nil
+	}
+	talks := make([]string, 0, len(held))
+	for _, f := range held {
+		if f.until.After(now) {
+			talks = append(talks, f.conversation)
+		}
+	}
+	pending, err := l.engine.cfg.Store.Pending(ctx, l.trustDomain, 1, talks...)
+	if err != nil {
+		return store.Message{}, &localError{doing: "reading the outbox", err: err}
+	}
+	if len(pending) == 0 {
+		return store.Message{}, nil
+	}
+	return pending[0], nil
 }
 
 // firstFree returns the first message that neither waits itself nor follows one
@@ -215,7 +242,9 @@ func (l *line) settle(ctx context.Context, m store.Message, err error) {
 		delete(l.held, m.ID)
 		delete(l.tried, m.ID)
 	case isOfMessage(err):
-		l.held[m.ID] = l.held[m.ID].again(now, err)
+		f := l.held[m.ID].again(now, err)
+		f.conversation = m.Conversation
+		l.held[m.ID] = f
 		if len(l.held) <= maxHeld {
 			l.failure = failure{}
 		} else {

@@ -281,9 +281,9 @@ func (s *faultyStore) PutReceipt(ctx context.Context, peer, id string, signed, r
 	})
 }
 
-func (s *faultyStore) Pending(ctx context.Context, peer string, limit int) (all []store.Message, err error) {
+func (s *faultyStore) Pending(ctx context.Context, peer string, limit int, without ...string) (all []store.Message, err error) {
 	err = do(s.nation, s.life, "Pending", func() (err error) {
-		all, err = s.Messages.Pending(ctx, peer, limit)
+		all, err = s.Messages.Pending(ctx, peer, limit, without...)
 		return err
 	})
 	return all, err

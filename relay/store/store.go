@@ -290,8 +290,9 @@ type Messages interface {
 	// Pending returns messages to the peer without receipt, the most urgent
 	// precedence first, then by serial, at most limit. A message counts as urgent
 	// as the most urgent later one of its conversation, so that the order within a
-	// conversation is that of the serials.
-	Pending(ctx context.Context, peer string, limit int) ([]Message, error)
+	// conversation is that of the serials. Messages of the conversations in without,
+	// at most MaxSelectors, are left out.
+	Pending(ctx context.Context, peer string, limit int, without ...string) ([]Message, error)
 	// PutReceipt stores the receipt of a message of ours and the signed message
 	// that it answers. Repeating is safe; the first receipt stays.
 	PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, storedAt time.Time) error

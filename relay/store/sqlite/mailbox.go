@@ -100,15 +100,22 @@ func (s *Store) ListMessages(ctx context.Context, q store.MessageQuery) (store.M
 }
 
 // Pending implements store.Messages.
-func (s *Store) Pending(ctx context.Context, peer string, limit int) ([]store.Message, error) {
+func (s *Store) Pending(ctx context.Context, peer string, limit int, without ...string) ([]store.Message, error) {
 	if err := checkLimit(limit, store.MaxMessages); err != nil {
 		return nil, fmt.Errorf("listing queued messages: %w", err)
+	}
+	if len(without) > store.MaxSelectors {
+		return nil, fmt.Errorf("listing queued messages: %d conversations are more than %d", len(without), store.MaxSelectors)
 	}
 	var page store.MessagePage
 	err := s.look(ctx, "listing queued messages", func(tx *sql.Tx) error {
 		var c clause
-		c.add(fullMessage+` INDEXED BY messages_queued WHERE peer = ? AND direction = 'out' AND receipt IS NULL
-			ORDER BY urgency, serial LIMIT ?`, peer, limit)
+		c.add(fullMessage+` INDEXED BY messages_queued WHERE peer = ? AND direction = 'out' AND receipt IS NULL`, peer)
+		if len(without) > 0 {
+			c.add(" AND conversation NOT")
+			among(&c, without)
+		}
+		c.add(" ORDER BY urgency, serial LIMIT ?", limit)
 		var err error
 		page, err = queryMessages(ctx, tx, &c, limit)
 		return err

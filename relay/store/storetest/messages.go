@@ -19,6 +19,7 @@ var messageTests = map[string]func(t *testing.T, e env){
 	"refuses_a_second_message_with_the_same_id":     sameID,
 	"gives_the_most_urgent_first":                   urgentFirst,
 	"keeps_order_within_a_conversation":             conversationOrder,
+	"leaves_out_conversations_that_wait":            leavesOut,
 	"keeps_the_first_receipt":                       firstReceipt,
 	"accepts_a_message_once":                        acceptsOnce,
 	"refuses_other_content_under_a_known_id":        otherContent,
@@ -104,6 +105,29 @@ func urgentFirst(t *testing.T, e env) {
 	}
 	mustAccept(t, e, received("in", 1))
 	same(t, "a received message is not pending", len(pendingIDs(t, e, 100)), 6)
+}
+
+func leavesOut(t *testing.T, e env) {
+	for _, id := range []string{"a1", "b1", "a2", "c1"} {
+		mustEnqueue(t, e, message(id, talk(id[:1])))
+	}
+	for _, c := range []struct {
+		without, want []string
+	}{
+		{[]string{"a"}, []string{"b1", "c1"}},
+		{[]string{"a", "c", "x"}, []string{"b1"}},
+		{[]string{"a", "b", "c"}, nil},
+		{nil, []string{"a1", "b1", "a2", "c1"}},
+	} {
+		got, err := e.Pending(t.Context(), "bravo.example", 10, c.without...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, fmt.Sprint("pending without ", c.without), messageIDs(got), c.want)
+	}
+	if _, err := e.Pending(t.Context(), "bravo.example", 10, make([]string, store.MaxSelectors+1)...); err == nil {
+		t.Error("too many conversations were accepted")
+	}
 }
 
 func conversationOrder(t *testing.T, e env) {
