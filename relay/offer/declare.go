@@ -4,6 +4,7 @@
 package offer
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -66,7 +67,7 @@ func compose(now *identity.Snapshot, d declared, seenRoot string, v view, versio
 	trust, _ := now.PeerTrust(d.peer.TrustDomain)
 	ours := now.Advertised()
 	doc := Document{
-		From: now.TrustDomain(), To: d.peer.TrustDomain, Versions: versions, Release: printable(release, maxRelease), State: string(d.peer.State),
+		From: now.TrustDomain(), To: d.peer.TrustDomain, Versions: versions, Release: printable(release, maxRelease), State: string(cmp.Or(d.peer.State, config.Active)),
 		Card: cabundle.Fingerprint(d.peer.TrustDomain, trust.Roots), AcceptedRoots: cabundle.Hashes(trust.Roots), SeenRoot: seenRoot,
 		Bundle: cabundle.Encode(ours), BundleHash: cabundle.SetHash(ours),
 		Exports: d.exports, Imports: d.imports, ServiceExports: d.serviceExports, ServiceImports: d.serviceImports, Hotline: d.hotline,

@@ -17,7 +17,7 @@ import (
 const step = time.Minute
 
 // Describe returns what a peer says in its last offer, for the report; nil before its
-// first one. ReceivedAt is zero when the peer sent something that did not count.
+// first one.
 func (e *Engine) Describe(trustDomain string) *report.Offer {
 	p := e.peer(trustDomain)
 	if p == nil {
@@ -26,10 +26,7 @@ func (e *Engine) Describe(trustDomain string) *report.Offer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last == nil {
-		if p.takeErr == nil {
-			return nil
-		}
-		return &report.Offer{Error: p.takeErr.Error()}
+		return nil
 	}
 	d := p.last
 	out := &report.Offer{

@@ -27,7 +27,7 @@ type peer struct {
 	doc      Document // for drafted
 	serial   int64    // of our last offer
 	last     *received
-	asked    string           // the last revision that we were told of and did not have
+	asked    string              // the last revision that we were told of and did not have
 	waiting  []*x509.Certificate // a bundle that waits for a person
 	trustErr error               // why a bundle is not in force
 	sendErr  error               // of our last exchange

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,11 +50,15 @@ type Config struct {
 	// Both are required.
 	Live     func() report.ConfigState
 	Identity func() report.IdentityState
-	// Peers, Exports, Imports and Hotlines are asked at each look.
+	// Peers, Exports, Imports, Hotlines and Services are asked at each look.
 	Peers    func(context.Context) ([]report.Peer, error)
 	Exports  func(context.Context) ([]report.Export, error)
 	Imports  func(context.Context) ([]report.Import, error)
 	Hotlines func(context.Context) ([]report.Hotline, error)
+	Services func(context.Context) ([]report.Service, error)
+	// Complete are called in their order for each of Peers, to fill in what other parts
+	// know: Offer, Trust, Tunnels.
+	Complete []func(*report.Peer)
 	// Clock returns the time; nil means time.Now.
 	Clock func() time.Time
 	// Log is required.
@@ -152,11 +157,23 @@ func (r *Reporter) assemble(ctx context.Context) report.Report {
 		Version:   r.cfg.Version,
 		Config:    r.cfg.Live(),
 		Identity:  r.cfg.Identity(),
-		Peers:     ask(ctx, r.cfg.Log, "peers", r.cfg.Peers),
+		Peers:     r.peers(ctx),
 		Exports:   ask(ctx, r.cfg.Log, "exports", r.cfg.Exports),
 		Imports:   ask(ctx, r.cfg.Log, "imports", r.cfg.Imports),
 		Hotlines:  ask(ctx, r.cfg.Log, "hotlines", r.cfg.Hotlines),
+		Services:  ask(ctx, r.cfg.Log, "services", r.cfg.Services),
 	}
+}
+
+// peers asks for the peers, and lets other parts complete them.
+func (r *Reporter) peers(ctx context.Context) []report.Peer {
+	peers := slices.Clone(ask(ctx, r.cfg.Log, "peers", r.cfg.Peers))
+	for i := range peers {
+		for _, complete := range r.cfg.Complete {
+			complete(&peers[i])
+		}
+	}
+	return peers
 }
 
 // ask asks one part. One that cannot answer is absent.

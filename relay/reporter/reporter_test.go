@@ -49,6 +49,11 @@ func setup(t *testing.T) (*reporter.Reporter, *parts) {
 		Live:     func() report.ConfigState { return report.ConfigState{Checksum: "c"} },
 		Identity: func() report.IdentityState { return report.IdentityState{Serial: "1"} },
 		Peers:    p.list,
+		Services: func(context.Context) ([]report.Service, error) { return []report.Service{{Name: "web"}}, nil },
+		Complete: []func(*report.Peer){
+			func(p *report.Peer) { p.Offer = &report.Offer{State: "Active"} },
+			func(p *report.Peer) { p.Offer.Release = "after " + p.Offer.State },
+		},
 		Log:      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -196,6 +201,16 @@ func TestWaitersAreBoundedAndEndWithTheReporter(t *testing.T) {
 			if code := <-codes; code != http.StatusNotModified {
 				t.Errorf("status %d", code)
 			}
+		}
+	})
+}
+
+func TestOtherPartsCompleteAPeerInTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := setup(t)
+		_, got, _ := get(t, r, "")
+		if len(got.Peers) != 1 || got.Peers[0].Offer == nil || got.Peers[0].Offer.Release != "after Active" || len(got.Services) != 1 {
+			t.Errorf("report %+v", got)
 		}
 	})
 }
