@@ -196,7 +196,7 @@ type SharedServiceStatus struct {
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Available")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.direction`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && !format.dns1035Label().validate(self.metadata.name).hasValue()",message="metadata.name must hold at most 63 lower-case letters, digits and '-', and begin with a letter: peers ask for an export by it, and the Service of an import has it"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z]') && !self.metadata.name.contains('.')",message="metadata.name must hold at most 63 lower-case letters, digits and '-', and begin with a letter: peers ask for an export by it, and the Service of an import has it"
 type SharedService struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
