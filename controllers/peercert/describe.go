@@ -40,7 +40,7 @@ func declared(p *v1alpha1.PeerCERT, s *seen) {
 // describe fills what our relay proved of the link and heard from the peer;
 // while its report cannot be read, and until it has heard of the peer again
 // after a restart, the last word stands.
-func describe(p *v1alpha1.PeerCERT, s *seen, found *relayreport.Peer, edit *status.Editor, accepted status.Fact) {
+func describe(p *v1alpha1.PeerCERT, found *relayreport.Peer, edit *status.Editor, connected, accepted status.Fact) {
 	p.Status.DetectionMilliseconds = detection(p, found)
 	if p.Spec.State == v1alpha1.PeerRevoked {
 		forget(p)
@@ -65,7 +65,9 @@ func describe(p *v1alpha1.PeerCERT, s *seen, found *relayreport.Peer, edit *stat
 		moved := accepted.Reason == v1alpha1.ReasonOfferStale || was != nil && was.Reason == v1alpha1.ReasonOfferStale
 		p.Status.PeerReport = said(found.Offer, p.Status.PeerReport, moved)
 	}
-	p.Status.Paths = paths(found.Paths, p.Status.Paths, edit.Now())
+	if connected.Status != "" {
+		p.Status.Paths = paths(found.Paths, p.Status.Paths, edit.Now())
+	}
 }
 
 // forget takes out what was known of a peer with which there is no link.
@@ -80,10 +82,11 @@ func forget(p *v1alpha1.PeerCERT) {
 // the edge of a step is no news.
 func detection(p *v1alpha1.PeerCERT, found *relayreport.Peer) int64 {
 	is, was := link.Budget(p.Spec.Detection).Milliseconds(), p.Status.DetectionMilliseconds
-	if found != nil {
+	measured := found != nil && found.DetectionMilliseconds > 0
+	if measured {
 		is = max(is, found.DetectionMilliseconds)
 	}
-	if p.Status.ObservedGeneration == p.Generation && is < was && (found == nil || 4*is > 3*was) {
+	if p.Status.ObservedGeneration == p.Generation && is < was && (!measured || 4*is > 3*was) {
 		return was
 	}
 	return is

@@ -229,9 +229,16 @@ func TestARestartOfTheRelayLeavesTheLastWord(t *testing.T) {
 	before := p.DeepCopy()
 	s.view.Report.StartedAt = noon
 	s.view.Report.Identity = relayreport.IdentityState{}
-	s.view.Report.Peers = nil
-	run(t, p, s, noon.Add(time.Second))
-	if diff := cmp.Diff(before.Status, p.Status); diff != "" {
-		t.Errorf("(-before +after):\n%s", diff)
+	fresh := relayreport.Peer{
+		Name: "bravo", State: "Active",
+		Outbound: relayreport.Direction{State: relayreport.Unknown}, Inbound: relayreport.Direction{State: relayreport.Unknown},
+		Paths: []relayreport.PathState{{Address: "relay.bravo.example:8443", State: relayreport.Unknown, Since: noon}},
+	}
+	for _, peers := range [][]relayreport.Peer{nil, {fresh}} {
+		s.view.Report.Peers = peers
+		run(t, p, s, noon.Add(time.Second))
+		if diff := cmp.Diff(before.Status, p.Status); diff != "" {
+			t.Errorf("%d peers (-before +after):\n%s", len(peers), diff)
+		}
 	}
 }

@@ -33,7 +33,7 @@ func report(p *v1alpha1.PeerCERT, s *seen, edit *status.Editor, now time.Time) l
 	connected, again := link.Connected(s.view, p, now)
 	accepted, later := peerAccepted(p, s, now)
 	trusted, _ := trustInSync(p, s, now) // looks again when accepted does
-	describe(p, s, found, edit, accepted)
+	describe(p, found, edit, connected, accepted)
 	edit.Put(v1alpha1.ConditionConnected, connected)
 	edit.Put(v1alpha1.ConditionRedundant, link.Redundant(connected, found))
 	edit.Put(v1alpha1.ConditionPeerAccepted, accepted)
