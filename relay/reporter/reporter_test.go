@@ -54,7 +54,7 @@ func setup(t *testing.T) (*reporter.Reporter, *parts) {
 			func(p *report.Peer) { p.Offer = &report.Offer{State: "Active"} },
 			func(p *report.Peer) { p.Offer.Release = "after " + p.Offer.State },
 		},
-		Log:      slog.New(slog.DiscardHandler),
+		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
