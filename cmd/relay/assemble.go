@@ -18,6 +18,7 @@ import (
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/probe"
+	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/reporter"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -35,7 +36,7 @@ type parts struct {
 type relay struct {
 	parts
 	identity *identity.Source
-	dialer   *link.Dialer
+	pool     *link.Pool
 	prober   *probe.Prober
 	checker  *check.Checker
 	hotline  *hotline.Engine
@@ -47,7 +48,7 @@ type relay struct {
 
 // runners are the parts that run.
 func (r *relay) runners() []runner {
-	return []runner{r.identity, r.dialer, r.prober, r.hotline, r.feeds, r.reporter, r.peers, r.local}
+	return []runner{r.identity, r.pool, r.prober, r.hotline, r.feeds, r.reporter, r.peers, r.local}
 }
 
 // apply makes a configuration live. Who we are and whom we trust comes first, so
@@ -56,6 +57,7 @@ func (r *relay) apply(cfg *config.Config) error {
 	if err := r.identity.Apply(cfg); err != nil {
 		return err
 	}
+	r.pool.Apply(cfg)
 	r.prober.Apply(cfg)
 	r.checker.Apply(cfg)
 	r.hotline.Apply(cfg)
@@ -81,13 +83,13 @@ func (r *relay) buildLink() (err error) {
 	if r.identity, err = identity.New(identity.Config{Log: r.log}); err != nil {
 		return err
 	}
-	r.dialer, err = link.NewDialer(link.DialerConfig{Identity: r.identity, Log: r.log, Metrics: r.metrics})
+	r.pool, err = link.NewPool(link.PoolConfig{Identity: r.identity, Log: r.log, Metrics: r.metrics})
 	if err != nil {
 		return err
 	}
 	r.prober, err = probe.New(probe.Config{
-		Client:  r.dialer.PathClient,
-		Path:    r.dialer.SetPath,
+		Client:  r.pathClient,
+		Path:    r.setPath,
 		OnUp:    r.peerCameUp,
 		Changed: r.changed,
 		Log:     r.log,
@@ -98,7 +100,7 @@ func (r *relay) buildLink() (err error) {
 	}
 	r.checker, err = check.New(check.Config{
 		Bundles: func() x509bundle.Source { return r.identity.Current() },
-		Inspect: r.dialer.Inspect,
+		Inspect: r.pool.Inspect,
 		Ask:     r.prober.Ask,
 	})
 	return err
@@ -109,7 +111,7 @@ func (r *relay) buildTraffic() (err error) {
 	r.hotline, err = hotline.New(hotline.Config{
 		Store:    r.store,
 		Identity: func() hotline.Identity { return r.identity.Current() },
-		Client:   func(trustDomain string) *http.Client { return r.dialer.Client(trustDomain, link.Hotline) },
+		Client:   func(trustDomain string) *http.Client { return r.pool.Client(trustDomain, link.Hotline) },
 		Log:      r.log,
 		Changed:  r.changed,
 		Registry: r.metrics,
@@ -119,7 +121,7 @@ func (r *relay) buildTraffic() (err error) {
 	}
 	r.feeds, err = feed.New(feed.Config{
 		Store:    r.store,
-		Client:   func(trustDomain string) *http.Client { return r.dialer.Client(trustDomain, link.Feed) },
+		Client:   func(trustDomain string) *http.Client { return r.pool.Client(trustDomain, link.Feed) },
 		Log:      r.log,
 		Changed:  r.changed,
 		Registry: r.metrics,
@@ -145,6 +147,7 @@ func (r *relay) buildPorts() (err error) {
 	r.peers, err = link.NewServer(link.ServerConfig{
 		Listener: r.ports.link,
 		Identity: r.identity,
+		Pool:     r.pool,
 		Handlers: map[link.Class]http.Handler{
 			link.Probe:   r.prober,
 			link.Hotline: r.hotline.Handler(),
@@ -183,4 +186,16 @@ func (r *relay) identityChanged(*identity.Snapshot) {
 	r.hotline.WakeAll()
 	r.feeds.WakeAll()
 	r.reporter.Changed()
+}
+
+func (r *relay) pathClient(trustDomain, address string) *http.Client {
+	return r.pool.PathClient(link.Path{TrustDomain: trustDomain, Address: address}, link.Probe)
+}
+
+func (r *relay) setPath(trustDomain, address string, up bool) {
+	state := report.Down
+	if up {
+		state = report.Up
+	}
+	r.pool.SetPath(link.Path{TrustDomain: trustDomain, Address: address}, state, 0)
 }

@@ -26,8 +26,8 @@ import (
 type Config struct {
 	// Bundles returns the trust that is live: identity.Snapshot. Required.
 	Bundles func() x509bundle.Source
-	// Inspect opens a connection and says what it showed: link.Dialer. Required.
-	Inspect func(ctx context.Context, trustDomain, address string, class link.Class) (link.Sighting, *http.Client, func())
+	// Inspect opens a connection and says what it showed: link.Pool. Required.
+	Inspect func(ctx context.Context, at link.Path, class link.Class) (link.Sighting, *http.Client, func())
 	// Ask sends a probe over a client: probe.Prober. Required.
 	Ask func(ctx context.Context, client *http.Client, trustDomain string) (probe.Answer, error)
 	// Clock returns the time; nil means time.Now.

@@ -40,7 +40,7 @@ const (
 
 // look opens connections to one address and asks over them.
 func (c *Checker) look(ctx context.Context, p known, authorities []*x509.Certificate, address string) sight {
-	saw, client, done := c.cfg.Inspect(ctx, p.peer.TrustDomain, address, link.Probe)
+	saw, client, done := c.cfg.Inspect(ctx, link.Path{TrustDomain: p.peer.TrustDomain, Address: address}, link.Probe)
 	defer done()
 	s := sight{address: address, opened: saw}
 	if saw.TLS != nil {
@@ -130,7 +130,7 @@ func (c *Checker) ask(ctx context.Context, client *http.Client, trustDomain stri
 
 // knock asks whether a class of traffic is let in.
 func (c *Checker) knock(ctx context.Context, trustDomain, address string, class link.Class, method, path string) *door {
-	saw, client, done := c.cfg.Inspect(ctx, trustDomain, address, class)
+	saw, client, done := c.cfg.Inspect(ctx, link.Path{TrustDomain: trustDomain, Address: address}, class)
 	defer done()
 	if saw.Err != nil {
 		return &door{err: saw.Err}

@@ -38,7 +38,7 @@ type nation struct {
 	inspecting func()
 
 	source  *identity.Source
-	dialer  *link.Dialer
+	pool    *link.Pool
 	prober  *probe.Prober
 	hotline *hotline.Engine
 	feeds   *feed.Engine
@@ -76,10 +76,12 @@ func (n *nation) buildLink(*testing.T) (err error) {
 	if n.source, err = identity.New(identity.Config{Log: log, Clock: n.now}); err != nil {
 		return err
 	}
-	if n.dialer, err = link.NewDialer(link.DialerConfig{Identity: n.source, Log: log, Metrics: prometheus.NewRegistry()}); err != nil {
+	if n.pool, err = link.NewPool(link.PoolConfig{Identity: n.source, Log: log, Metrics: prometheus.NewRegistry()}); err != nil {
 		return err
 	}
-	n.prober, err = probe.New(probe.Config{Client: n.dialer.PathClient, Clock: n.now, Log: log, Metrics: prometheus.NewRegistry()})
+	n.prober, err = probe.New(probe.Config{Client: func(td, address string) *http.Client {
+		return n.pool.PathClient(link.Path{TrustDomain: td, Address: address}, link.Probe)
+	}, Clock: n.now, Log: log, Metrics: prometheus.NewRegistry()})
 	return err
 }
 
@@ -92,23 +94,23 @@ func (n *nation) buildTraffic(t *testing.T) error {
 	n.hotline, err = hotline.New(hotline.Config{
 		Store:    kept,
 		Identity: func() hotline.Identity { return n.source.Current() },
-		Client:   func(td string) *http.Client { return n.dialer.Client(td, link.Hotline) },
+		Client:   func(td string) *http.Client { return n.pool.Client(td, link.Hotline) },
 	})
 	if err != nil {
 		return err
 	}
-	n.feeds, err = feed.New(feed.Config{Store: kept, Client: func(td string) *http.Client { return n.dialer.Client(td, link.Feed) }})
+	n.feeds, err = feed.New(feed.Config{Store: kept, Client: func(td string) *http.Client { return n.pool.Client(td, link.Feed) }})
 	return err
 }
 
 func (n *nation) buildChecker(*testing.T) (err error) {
 	n.checker, err = check.New(check.Config{
 		Bundles: func() x509bundle.Source { return n.source.Current() },
-		Inspect: func(ctx context.Context, td, address string, class link.Class) (link.Sighting, *http.Client, func()) {
+		Inspect: func(ctx context.Context, at link.Path, class link.Class) (link.Sighting, *http.Client, func()) {
 			if class == link.Probe {
 				n.inspecting()
 			}
-			return n.dialer.Inspect(ctx, td, address, class)
+			return n.pool.Inspect(ctx, at, class)
 		},
 		Ask:   n.prober.Ask,
 		Clock: n.now,
@@ -124,7 +126,7 @@ func (n *nation) serve(t *testing.T) {
 	}
 	n.address = listener.Addr().String()
 	server, err := link.NewServer(link.ServerConfig{
-		Listener: listener, Identity: n.source, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Listener: listener, Identity: n.source, Pool: n.pool, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		Handlers: map[link.Class]http.Handler{link.Probe: n.prober, link.Hotline: n.hotline.Handler(), link.Feed: n.feeds.LinkHandler()},
 	})
 	if err != nil {
@@ -132,12 +134,15 @@ func (n *nation) serve(t *testing.T) {
 	}
 	n.apply(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
+	done := make(chan error, 2)
 	go func() { done <- server.Run(ctx) }()
+	go func() { done <- n.pool.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
@@ -150,6 +155,7 @@ func (n *nation) apply(t *testing.T) {
 	if err := n.source.Apply(&live); err != nil {
 		t.Fatal(err)
 	}
+	n.pool.Apply(&live)
 	n.prober.Apply(&live)
 	n.hotline.Apply(&live)
 	n.feeds.Apply(&live)

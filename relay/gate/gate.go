@@ -52,6 +52,10 @@ type Config struct {
 	// that one client may hold of each. A connection without ALPN counts as
 	// "http/1.1". Required.
 	Protocols map[string]int
+	// Held, if not nil, returns the bound for one client in the place of that in Protocols.
+	Held func(client, protocol string) int
+	// Under, if not nil, returns what lies between the TCP connection and TLS.
+	Under func(net.Conn) net.Conn
 	// Client names who is at the other end of a finished handshake. An error
 	// closes the connection. Required.
 	Client func(tls.ConnectionState) (string, error)
@@ -149,7 +153,11 @@ func (g *Gate) handshake(ctx context.Context, raw net.Conn, source netip.Prefix)
 		raw.Close()
 		return
 	}
-	conn := tls.Server(raw, g.cfg.TLS())
+	below := raw
+	if g.cfg.Under != nil {
+		below = g.cfg.Under(raw)
+	}
+	conn := tls.Server(below, g.cfg.TLS())
 	if err := conn.HandshakeContext(ctx); err != nil {
 		g.refuse(ctx, raw, err)
 		return
@@ -219,9 +227,13 @@ func (g *Gate) leave(source netip.Prefix) {
 }
 
 func (g *Gate) hold(h holder) bool {
+	limit := g.cfg.Protocols[h.protocol]
+	if g.cfg.Held != nil {
+		limit = g.cfg.Held(h.client, h.protocol)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.held[h] >= g.cfg.Protocols[h.protocol] {
+	if g.held[h] >= limit {
 		return false
 	}
 	g.held[h]++

@@ -14,11 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/gate"
-	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/report"
-	"github.com/certlink/certlink/relay/route"
+	"github.com/certlink/certlink/relay/stream"
 )
 
 // connectTimeout and handshakeTimeout bound one attempt at one address.
@@ -27,54 +25,118 @@ const (
 	handshakeTimeout = 5 * time.Second
 )
 
-// errPlain: nothing of a link goes over plain TCP.
-var errPlain = errors.New("requests to a peer need https")
-
-func refusePlain(context.Context, string, string) (net.Conn, error) { return nil, errPlain }
-
-// callable returns the peer of a target if we may call it, or an *Error.
-func callable(now *identity.Snapshot, t target) (config.Peer, error) {
-	peer, known := now.Peer(t.trustDomain)
-	switch {
-	case !known:
-		return peer, &Error{Cause: report.CauseNoEndpoints, Message: fmt.Sprintf("no peer of ours has the trust domain %q", t.trustDomain)}
-	case peer.State == config.Revoked:
-		return peer, &Error{Cause: report.CauseRefused, Message: fmt.Sprintf("peer %q is Revoked by our side", peer.Name)}
-	case len(peer.Endpoints) == 0:
-		return peer, &Error{Cause: report.CauseNoEndpoints, Message: fmt.Sprintf("we have no address of peer %q, it dials us", peer.Name)}
+// fill dials a connection for which there is a reservation and parks it. It
+// returns nil when there is one.
+func (p *Pool) fill(pt *path, class Class) *Error {
+	c, err := p.dial(p.life, pt.Path, class, &Sighting{}, false)
+	p.mu.Lock()
+	pt.lanes[class].opening--
+	if err != nil {
+		pt.peer.held[class]--
 	}
-	return peer, nil
+	p.mu.Unlock()
+	if err == nil {
+		err = p.admit(c, pt)
+	}
+	if err != nil {
+		p.metrics.dials.WithLabelValues("failed").Inc()
+		e := classify(pt.Address, err)
+		p.failed(pt, e)
+		return e
+	}
+	p.metrics.dials.WithLabelValues("opened").Inc()
+	p.parked(c)
+	return nil
 }
 
-// dialer returns the function that opens connections for a pool.
-func (d *Dialer) dialer(t target, peer config.Peer) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, _ string) (net.Conn, error) {
-		if t.address != "" {
-			return d.dial(ctx, network, t, t.address)
-		}
-		return d.dialBest(ctx, network, t, peer)
+// dial opens a framed connection to an address. It is not in the pool yet: admit
+// takes it in.
+func (p *Pool) dial(ctx context.Context, to Path, class Class, saw *Sighting, private bool) (*conn, error) {
+	now := p.cfg.Identity.Current()
+	if now == nil {
+		return nil, errNobody
 	}
+	begun := p.cfg.Clock()
+	tlsConn, err := p.connect(ctx, to, class, now.LinkClient, saw)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(p, class, tlsConn.ConnectionState(), now.LinkSerial(), begun)
+	c.private = private
+	c.framed, err = stream.Client(tlsConn, stream.Hello{Address: to.Address, Instance: p.instance}, c.config())
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
-// dialBest tries the paths in the order of their rank.
-func (d *Dialer) dialBest(ctx context.Context, network string, t target, peer config.Peer) (net.Conn, error) {
-	var failures []*Error
-	for _, address := range route.Rank(d.history.paths(peer)) {
-		conn, err := d.dial(ctx, network, t, address)
-		if err == nil {
-			return conn, nil
-		}
-		if ctx.Err() != nil && len(failures) > 0 {
-			break // the caller has gone: this says nothing about the path
-		}
-		failures = append(failures, classify(address, err))
+// connect opens an authenticated connection, and notes what it saw on the way.
+func (p *Pool) connect(
+	ctx context.Context, to Path, class Class, config func(trustDomain, host, protocol string) *tls.Config, saw *Sighting,
+) (*tls.Conn, error) {
+	host, _, err := net.SplitHostPort(to.Address)
+	if err != nil {
+		return nil, fmt.Errorf("reading the address %q: %w", to.Address, err)
 	}
-	return nil, together(failures)
+	dialer := net.Dialer{
+		Timeout:         connectTimeout,
+		KeepAliveConfig: gate.KeepAlive,
+		Control: func(_, _ string, raw syscall.RawConn) error {
+			return gate.SetUserTimeout(raw)
+		},
+	}
+	raw, err := dialer.DialContext(ctx, "tcp", to.Address)
+	if err != nil {
+		return nil, err
+	}
+	saw.Remote = raw.RemoteAddr().String()
+	conn := tls.Client(stream.Under(raw), saw.noting(config(to.TrustDomain, host, string(class))))
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	if conn.ConnectionState().NegotiatedProtocol != string(class) {
+		raw.Close()
+		return nil, &Error{Cause: report.CauseProtocol,
+			Message: at(to.Address, fmt.Sprintf("the relay there did not agree on the protocol %s: one of the two sides must be upgraded", class))}
+	}
+	return conn, nil
+}
+
+// admit takes a connection into the pool, in the place that was reserved for it.
+// On an error the connection is closed and the place is free.
+func (p *Pool) admit(c *conn, pt *path) error {
+	p.mu.Lock()
+	if c.ended || p.closing || !pt.Accepted && !pt.wanted {
+		pt.peer.held[c.class]--
+		p.mu.Unlock()
+		c.isReady()
+		c.framed.Cut()
+		if err := c.framed.Err(); !errors.Is(err, stream.ErrClosed) {
+			return err
+		}
+		return errClosedAtOnce
+	}
+	c.path, c.opened = pt, p.cfg.Clock()
+	c.since = c.opened
+	pt.conns[c] = struct{}{}
+	p.open.add(c)
+	p.mu.Unlock()
+	defer c.isReady()
+	// The handshake went by the snapshot of its beginning. A change of trust since
+	// then found nothing to cut, so the present one has the last word.
+	if _, _, err := p.cfg.Identity.Current().VerifyPeer(c.chain()); err != nil {
+		c.Cut()
+		return err
+	}
+	return nil
 }
 
 // together is what several failed paths mean: the cause that says most, with the
 // messages of all.
-func together(failures []*Error) error {
+func together(failures []*Error) *Error {
 	if len(failures) == 1 {
 		return failures[0]
 	}
@@ -90,61 +152,4 @@ func together(failures []*Error) error {
 	}
 	e.Message = strings.Join(messages, "; ")
 	return e
-}
-
-// dial opens one connection to one address, or returns an *Error.
-func (d *Dialer) dial(ctx context.Context, network string, t target, address string) (net.Conn, error) {
-	conn, err := d.connect(ctx, network, t, address, &Sighting{})
-	if err != nil {
-		d.dials.WithLabelValues("failed").Inc()
-		if ctx.Err() == nil {
-			d.history.note(t.trustDomain, address, false, d.cfg.Clock())
-		}
-		return nil, classify(address, err)
-	}
-	d.dials.WithLabelValues("opened").Inc()
-	d.open.add(conn)
-	// The handshake went by the snapshot of its beginning. A change of trust since
-	// then found nothing to cut, so the present one has the last word.
-	if _, _, err := d.cfg.Identity.Current().VerifyPeer(conn.chain()); err != nil {
-		conn.Cut()
-		return nil, classify(address, err)
-	}
-	return conn, nil
-}
-
-// connect opens one connection, and notes what it saw on the way.
-func (d *Dialer) connect(ctx context.Context, network string, t target, address string, saw *Sighting) (*outbound, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("reading the address %q: %w", address, err)
-	}
-	dialer := net.Dialer{
-		Timeout:         connectTimeout,
-		KeepAliveConfig: gate.KeepAlive,
-		Control: func(_, _ string, raw syscall.RawConn) error {
-			return gate.SetUserTimeout(raw)
-		},
-	}
-	raw, err := dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	saw.Remote = raw.RemoteAddr().String()
-	conn := tls.Client(raw, saw.noting(d.cfg.Identity.Current().LinkClient(t.trustDomain, host, string(t.class))))
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
-		raw.Close()
-		return nil, err
-	}
-	state := conn.ConnectionState()
-	if state.NegotiatedProtocol != string(t.class) {
-		raw.Close()
-		return nil, &Error{Cause: report.CauseProtocol,
-			Message: at(address, fmt.Sprintf("the relay there did not agree on the protocol %s: one of the two sides must be upgraded", t.class))}
-	}
-	o := &outbound{Conn: conn, address: address, state: state, ended: make(chan struct{})}
-	o.closed = func() { d.open.remove(o) }
-	return o, nil
 }

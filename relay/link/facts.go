@@ -6,6 +6,8 @@ package link
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"sync"
 	"time"
@@ -15,6 +17,9 @@ import (
 
 // errNobody tells a client no more than that it is not let in.
 var errNobody = errors.New("no peer of ours, or not any more")
+
+// errClosedAtOnce: a connection ended before it was of use.
+var errClosedAtOnce = fmt.Errorf("the connection was closed at once: %w", io.EOF)
 
 // facts describes a TLS session for the report.
 func facts(state tls.ConnectionState) report.TLS {

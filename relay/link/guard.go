@@ -8,76 +8,86 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
-	"strings"
-	"sync/atomic"
+	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/gate"
-	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/report"
 )
 
-// inbound is a connection that a peer opened.
+// inbound is a plain connection that a client of a peer opened.
 type inbound struct {
 	*gate.Conn
-	// serial of the certificate that we showed.
-	serial string
-	// verified is the snapshot under which the chain was last verified; nil at first.
-	verified atomic.Pointer[identity.Snapshot]
+	*proven
 }
 
-func (c *inbound) chain() []*x509.Certificate { return c.State.PeerCertificates }
+type carrierKey struct{}
 
-type inboundKey struct{}
-
-// connected puts the connection into the context of its requests.
+// connected puts what carries them into the context of requests.
 func (s *Server) connected(ctx context.Context, conn net.Conn) context.Context {
-	authenticated, ok := conn.(*gate.Conn)
-	if !ok {
+	switch c := conn.(type) {
+	case *carried:
+		return context.WithValue(ctx, carrierKey{}, carrier(c))
+	case *gate.Conn:
+		plain := &inbound{Conn: c, proven: newProven(c.State, s.cfg.Identity.Current().LinkSerial())}
+		s.plain.add(plain)
+		s.byConn.Store(c, plain)
+		return context.WithValue(ctx, carrierKey{}, carrier(plain))
+	default:
 		return ctx // and so nobody
 	}
-	c := &inbound{Conn: authenticated, serial: s.cfg.Identity.Current().LinkSerial()}
-	s.open.add(c)
-	s.byConn.Store(authenticated, c)
-	return context.WithValue(ctx, inboundKey{}, c)
 }
 
-// connState forgets a connection that has ended.
+// connState forgets a plain connection that has ended.
 func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	if state != http.StateClosed && state != http.StateHijacked {
 		return
 	}
 	if c, ok := s.byConn.LoadAndDelete(conn); ok {
-		s.open.remove(c.(*inbound)) //nolint:errcheck // nothing else is stored
+		s.plain.remove(c.(*inbound)) //nolint:errcheck // nothing else is stored
 	}
 }
 
-// guard lets a request through that the peer may make on this class of connection.
+// guard lets a request through that the peer may make on this class of connection,
+// whoever dialled it.
 func (s *Server) guard(class Class, l limits) http.Handler {
-	next := s.cfg.Handlers[class]
+	serves := class
+	if class == PlainFeed {
+		serves = Feed
+	}
+	next := s.cfg.Handlers[serves]
 	if next == nil {
 		next = http.NotFoundHandler()
 	}
+	if class == Probe {
+		next = s.heartbeatOr(next)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer, err := s.peer(r)
+		c, ok := r.Context().Value(carrierKey{}).(carrier)
+		if !ok {
+			problem.Write(w, http.StatusForbidden, errNobody.Error())
+			return
+		}
+		peer, err := s.who(c.session())
 		if err != nil {
 			w.Header().Set("Connection", "close")
 			problem.Write(w, http.StatusForbidden, err.Error())
 			return
 		}
-		if !strings.HasPrefix(r.URL.Path, l.prefix) {
-			problem.Write(w, http.StatusMisdirectedRequest, "this connection is for "+l.prefix+": other paths need another ALPN protocol")
+		if !l.allows(r.URL.Path) {
+			problem.Write(w, http.StatusMisdirectedRequest, "this connection is not for "+r.URL.Path+": each class of paths has its ALPN protocol")
 			return
 		}
-		if !peer.Relay && class != Feed {
+		if !peer.Relay && class != PlainFeed {
 			problem.Write(w, http.StatusForbidden, "only the relay of a CERT may ask for this")
 			return
 		}
-		if s.outdated(r) {
+		if c.session().serial != s.cfg.Identity.Current().LinkSerial() {
+			// The peer is to see our renewed certificate before the old one ends.
 			w.Header().Set("Connection", "close")
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, l.body)
@@ -85,16 +95,13 @@ func (s *Server) guard(class Class, l limits) http.Handler {
 	})
 }
 
-// peer says who sent a request, as configured now. A chain that was verified
-// under an older snapshot is verified again, once.
-func (s *Server) peer(r *http.Request) (access.Peer, error) {
-	c, ok := r.Context().Value(inboundKey{}).(*inbound)
-	if !ok {
-		return access.Peer{}, errNobody
-	}
+// who says who is at the other end, as configured now. A chain that was verified
+// under an older snapshot is verified again, once. What arrives on a connection
+// that drains began before it did.
+func (s *Server) who(c *proven) (access.Peer, error) {
 	now := s.cfg.Identity.Current()
 	if c.verified.Load() != now {
-		if _, _, err := now.VerifyPeer(c.chain()); err != nil {
+		if judge(now, c.chain(), time.Now()) == falls {
 			return access.Peer{}, errNobody
 		}
 		c.verified.Store(now)
@@ -111,19 +118,31 @@ func (s *Server) peer(r *http.Request) (access.Peer, error) {
 	return access.Peer{Name: peer.Name, TrustDomain: td, State: peer.State, Relay: id.Path() == "/relay"}, nil
 }
 
-// outdated tells whether the connection was opened under a certificate of ours
-// that has been renewed: the peer is to see the new one before the old one ends.
-func (s *Server) outdated(r *http.Request) bool {
-	c, ok := r.Context().Value(inboundKey{}).(*inbound)
-	return ok && c.serial != s.cfg.Identity.Current().LinkSerial()
+// isRelay tells whether a verified chain is that of a relay.
+func isRelay(chain []*x509.Certificate) bool {
+	if len(chain) == 0 || len(chain[0].URIs) != 1 {
+		return false
+	}
+	id, err := spiffeid.FromURI(chain[0].URIs[0])
+	return err == nil && id.Path() == "/relay"
 }
 
 // Session returns the TLS session of a request on the link port, as TLS facts for
 // the report; false for a request that is not from there.
 func Session(ctx context.Context) (report.TLS, bool) {
-	c, ok := ctx.Value(inboundKey{}).(*inbound)
+	c, ok := ctx.Value(carrierKey{}).(carrier)
 	if !ok {
 		return report.TLS{}, false
 	}
-	return facts(c.State), true
+	return facts(c.session().state), true
+}
+
+// PathOf returns the path over which a request of a peer came; false for a request
+// on a plain connection.
+func PathOf(ctx context.Context) (Path, bool) {
+	c, ok := ctx.Value(carrierKey{}).(*carried)
+	if !ok {
+		return Path{}, false
+	}
+	return c.on.path.Path, true
 }

@@ -7,9 +7,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptrace"
+	"time"
 
 	"github.com/certlink/certlink/relay/report"
 )
@@ -50,50 +50,68 @@ func (s *Sighting) noting(c *tls.Config) *tls.Config {
 	return c
 }
 
+// busyPause is how long an inspection waits for a connection that the peer uses.
+const busyPause = 10 * time.Millisecond
+
 // errOnce: an inspected connection is not replaced by another.
 var errOnce = errors.New("the connection has ended")
 
 // Inspect opens a connection of its own to one address of a peer, in the way and
-// under the trust of all others, and returns what was seen. If Err is nil, the
-// client's requests go over this one connection; the caller calls done at the
-// end. It does not count for the ranking of paths.
-func (d *Dialer) Inspect(ctx context.Context, trustDomain, address string, class Class) (saw Sighting, client *http.Client, done func()) {
-	t := target{trustDomain: trustDomain, class: class, address: address}
-	now := d.cfg.Identity.Current()
-	if now == nil {
-		saw.Err = classify(address, errNobody)
-		return saw, nil, func() {}
-	}
-	if _, err := callable(now, t); err != nil {
-		saw.Err = classify(address, err)
-		return saw, nil, func() {}
+// under the trust of all others, and returns what was seen; for a path that the
+// peer dials, it looks at one of the connections there. If Err is nil, the
+// client's requests go over this path; the caller calls done at the end. It does
+// not count for the ranking of paths.
+func (p *Pool) Inspect(ctx context.Context, at Path, class Class) (saw Sighting, c *http.Client, done func()) {
+	if at.Accepted {
+		return p.inspectAccepted(ctx, at, class)
 	}
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{DNSDone: func(found httptrace.DNSDoneInfo) {
 		for _, ip := range found.Addrs {
 			saw.Resolved = append(saw.Resolved, ip.String())
 		}
 	}})
-	conn, err := d.connect(traced, "tcp", t, address, &saw)
+	one, err := p.private(traced, at, class, &saw)
 	if err != nil {
-		saw.Err = classify(address, err)
+		saw.Err = classify(at.Address, err)
 		alert, ok := remoteAlert(err)
 		saw.NoProtocol = ok && alert == alertNoProtocol
 		return saw, nil, func() {}
 	}
-	d.open.add(conn)
-	unused := make(chan net.Conn, 1)
-	unused <- conn
-	transport := newTransport(class, func(context.Context, string, string) (net.Conn, error) {
+	rt := &roundTripper{pool: p, want: want{trustDomain: at.TrustDomain, class: class}}
+	rt.take = func(ctx context.Context, _ want) (*conn, error) { return one, one.free(ctx) }
+	return saw, client(rt), func() { _ = one.framed.Close() }
+}
+
+// free waits until the connection carries no stream of the peer.
+func (c *conn) free(ctx context.Context) error {
+	tick := time.NewTicker(busyPause)
+	defer tick.Stop()
+	for c.framed.Busy() {
 		select {
-		case c := <-unused:
-			return c, nil
-		default:
-			return nil, &Error{Cause: report.CauseUnreachable, Message: at(address, errOnce.Error()), Err: errOnce}
+		case <-ctx.Done():
+			return classify(c.path.Address, ctx.Err())
+		case <-tick.C:
 		}
-	})
-	client = d.over(t, func() (*http.Transport, error) { return transport, nil })
-	return saw, client, func() {
-		transport.CloseIdleConnections()
-		conn.Close()
 	}
+	if err := c.framed.Err(); err != nil {
+		if _, refused := remoteAlert(err); !refused {
+			err = &Error{Cause: report.CauseUnreachable, Message: at(c.path.Address, errOnce.Error()), Err: errOnce}
+		}
+		return classify(c.path.Address, err)
+	}
+	return nil
+}
+
+// inspectAccepted looks at a connection that the peer opened.
+func (p *Pool) inspectAccepted(ctx context.Context, at Path, class Class) (saw Sighting, c *http.Client, done func()) {
+	ctx, cancel := context.WithTimeout(ctx, reverseWait)
+	defer cancel()
+	one, err := p.take(ctx, want{trustDomain: at.TrustDomain, class: class, only: &at})
+	if err != nil {
+		saw.Err = classify(at.Address, err)
+		return saw, nil, func() {}
+	}
+	saw.Remote, saw.TLS = one.framed.NetConn().RemoteAddr().String(), &one.state
+	p.parked(one)
+	return saw, p.PathClient(at, class), func() {}
 }

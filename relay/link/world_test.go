@@ -36,7 +36,8 @@ type side struct {
 	dir     string
 	cfg     *config.Config
 	source  *identity.Source
-	dialer  *link.Dialer
+	pool    *link.Pool
+	metrics *prometheus.Registry
 	address string
 	// asked counts the requests that reached a handler, last is the peer of the last one.
 	asked atomic.Int64
@@ -63,7 +64,8 @@ func newSide(t *testing.T, name string) *side {
 	if s.source, err = identity.New(identity.Config{Log: quiet}); err != nil {
 		t.Fatal(err)
 	}
-	if s.dialer, err = link.NewDialer(link.DialerConfig{Identity: s.source, Log: quiet, Metrics: prometheus.NewRegistry()}); err != nil {
+	s.metrics = prometheus.NewRegistry()
+	if s.pool, err = link.NewPool(link.PoolConfig{Identity: s.source, Log: quiet, Metrics: s.metrics}); err != nil {
 		t.Fatal(err)
 	}
 	s.serve(t)
@@ -95,7 +97,7 @@ func (s *side) serve(t *testing.T) {
 		_, _ = io.WriteString(w, "hello")
 	})
 	server, err := link.NewServer(link.ServerConfig{
-		Listener: listener, Identity: s.source, Log: quiet, Metrics: prometheus.NewRegistry(),
+		Listener: listener, Identity: s.source, Pool: s.pool, Log: quiet, Metrics: prometheus.NewRegistry(),
 		Handlers: map[link.Class]http.Handler{link.Probe: handler, link.Hotline: handler, link.Feed: handler},
 		Refused: func(trustDomain string, cause report.Cause, _ string) {
 			select {
@@ -110,7 +112,7 @@ func (s *side) serve(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
 	go func() { done <- server.Run(ctx) }()
-	go func() { done <- s.dialer.Run(ctx) }()
+	go func() { done <- s.pool.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		for range 2 {
@@ -126,6 +128,7 @@ func (s *side) apply(t *testing.T) {
 	if err := s.source.Apply(s.cfg); err != nil {
 		t.Fatal(err)
 	}
+	s.pool.Apply(s.cfg)
 }
 
 // meet makes each side the other's active peer.
@@ -134,6 +137,16 @@ func meet(t *testing.T) (alfa, bravo *side) {
 	alfa, bravo = newSide(t, "alfa"), newSide(t, "bravo")
 	alfa.knows(t, "bravo", bravo)
 	bravo.knows(t, "alfa", alfa)
+	return alfa, bravo
+}
+
+// oneWay is meet, but that bravo has no address of alfa.
+func oneWay(t *testing.T) (alfa, bravo *side) {
+	t.Helper()
+	alfa, bravo = newSide(t, "alfa"), newSide(t, "bravo")
+	bravo.knows(t, "alfa", alfa)
+	bravo.change(t, func(p *config.Peer) { p.Endpoints = nil })
+	alfa.knows(t, "bravo", bravo)
 	return alfa, bravo
 }
 
