@@ -65,12 +65,18 @@ func configurations(namespace string, bundle string) map[string]configuration {
 			spec: applyv1alpha1.PeerCERT("alfa", namespace).WithSpec(applyv1alpha1.PeerCERTSpec().
 				WithIdentity(identityOfAlfa()).
 				WithEndpoints(applyv1alpha1.Endpoint().WithAddress("relay.alfa.example:8443").WithPriority(1)).
-				WithTrust(applyv1alpha1.PeerTrust().WithBundle(bundle)).
-				WithDetection(applyv1alpha1.DetectionBudget().WithIntervalMilliseconds(200).WithMisses(1))),
+				WithTrust(applyv1alpha1.PeerTrust().WithBundle(bundle).WithRotation(v1alpha1.RotationManual)).
+				WithLimits(applyv1alpha1.PeerLimits().WithTunnelConnections(64).WithTunnelKibibytesPerSecond(1024)).
+				WithDetection(applyv1alpha1.DetectionBudget().WithIntervalMilliseconds(50).WithMisses(2))),
 			status: applyv1alpha1.PeerCERT("alfa", namespace).WithStatus(applyv1alpha1.PeerCERTStatus().
-				WithObservedGeneration(1).WithConditions(ready()).WithDetectionMilliseconds(2400).
+				WithObservedGeneration(1).WithConditions(ready()).WithDetectionMilliseconds(100).WithProtocolVersion(1).
 				WithTLS(applyv1alpha1.PeerTLS().WithVersion("TLS 1.3").WithGroup("X25519MLKEM768")).
-				WithPaths(applyv1alpha1.PeerPath().WithAddress("relay.alfa.example:8443").WithState("Up"))),
+				WithTrust(applyv1alpha1.PeerTrustStatus().WithFingerprint("0123").WithSource(v1alpha1.TrustFromSpec)).
+				WithPeerReport(applyv1alpha1.PeerReport().WithState("Active").WithOutbound("Up").WithInbound("Up").WithPathsUp(2).
+					WithObservedTime(metav1.Unix(1_767_225_600, 0))).
+				WithPaths(
+					applyv1alpha1.PeerPath().WithAddress("relay.alfa.example:8443").WithDirection(v1alpha1.PathDialed).WithState("Up"),
+					applyv1alpha1.PeerPath().WithAddress("relay.alfa.example:8443").WithDirection(v1alpha1.PathAccepted).WithState("Down"))),
 			extract: func(o client.Object, owner, subresource string) (runtime.ApplyConfiguration, error) {
 				return applyv1alpha1.ExtractPeerCERTFrom(o.(*v1alpha1.PeerCERT), owner, subresource)
 			},
@@ -87,6 +93,19 @@ func configurations(namespace string, bundle string) map[string]configuration {
 				WithHeldReasons(applyv1alpha1.HeldCount().WithReason("Unmarked").WithObjects(1))),
 			extract: func(o client.Object, owner, subresource string) (runtime.ApplyConfiguration, error) {
 				return applyv1alpha1.ExtractSharedFeedFrom(o.(*v1alpha1.SharedFeed), owner, subresource)
+			},
+		},
+		"SharedService": {
+			object: &v1alpha1.SharedService{},
+			spec: applyv1alpha1.SharedService("misp", namespace).WithSpec(applyv1alpha1.SharedServiceSpec().
+				WithDirection(v1alpha1.ServiceExport).
+				WithExport(applyv1alpha1.ServiceExportSpec().WithPeerRefs(peer).
+					WithServiceRef(applyv1alpha1.ServiceReference().WithName("misp-web").WithPort(443)).
+					WithLimits(applyv1alpha1.ServiceLimits().WithMaxConnections(200).WithIdleSeconds(600)))),
+			status: applyv1alpha1.SharedService("misp", namespace).WithStatus(applyv1alpha1.SharedServiceStatus().
+				WithObservedGeneration(1).WithConditions(ready()).WithPeers("alfa").WithAddress("misp-web.cert.svc:443").WithRefused(1)),
+			extract: func(o client.Object, owner, subresource string) (runtime.ApplyConfiguration, error) {
+				return applyv1alpha1.ExtractSharedServiceFrom(o.(*v1alpha1.SharedService), owner, subresource)
 			},
 		},
 		"Hotline": {

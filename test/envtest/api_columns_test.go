@@ -37,10 +37,13 @@ var columns = []struct {
 	{
 		object: "peercert-bundle", resource: "peercerts",
 		narrow: map[string]any{
-			"Name": "bravo", "Ready": "True", "Connected": "False", "Since": "5d", "State": "Suspended",
+			"Name": "bravo", "Ready": "True", "Connected": "False", "Redundant": "Unknown", "Since": "5d", "State": "Suspended",
 			"Reason": "AddressUnreachable", "Age": "5d",
 		},
-		wide: map[string]any{"Trust Domain": "bravo.example", "Group": "X25519MLKEM768", "Message": "message of Connected"},
+		wide: map[string]any{
+			"Trust": "True", "Accepted": "False", "Trust Domain": "bravo.example", "Group": "X25519MLKEM768",
+			"Protocol": int64(1), "Peer Since": "5d", "Message": "message of Connected",
+		},
 	},
 	{
 		object: "sharedfeed-export", resource: "sharedfeeds",
@@ -48,7 +51,15 @@ var columns = []struct {
 			"Name": "advisories", "Ready": "True", "Direction": "Export", "Delivering": "True", "Fresh": "Unknown",
 			"Stored": int64(12), "Shared": int64(7), "Held": int64(5), "Reason": "Exporting", "Age": "5d",
 		},
-		wide: map[string]any{"Message": "message of Delivering"},
+		wide: map[string]any{"Accepted": "False", "Message": "message of Delivering"},
+	},
+	{
+		object: "sharedservice-export", resource: "sharedservices",
+		narrow: map[string]any{
+			"Name": "misp", "Ready": "True", "Direction": "Export", "Available": "False", "Peers": "bravo",
+			"Address": "misp-web.cert.svc:443", "Reason": "ConnectionFailed", "Age": "5d",
+		},
+		wide: map[string]any{"Accepted": "Unknown", "Message": "message of Available"},
 	},
 	{
 		object: "hotline", resource: "hotlines",
@@ -63,10 +74,15 @@ var columns = []struct {
 // states are the conditions of the objects whose columns are looked at. Each
 // has a reason of its own, so that a column that reads the wrong one is seen.
 var states = map[string][]metav1.Condition{
-	"localcert":         {{Type: "RelayAvailable", Status: "False", Reason: "RelayUnreachable"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}},
-	"peercert-bundle":   {{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Connected", Status: "False", Reason: "AddressUnreachable"}},
-	"sharedfeed-export": {{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Fresh", Status: "Unknown", Reason: "Pending"}, {Type: "Delivering", Status: "True", Reason: "Exporting"}},
-	"hotline":           {{Type: "Answered", Status: "True", Reason: "AcknowledgedInTime"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Reachable", Status: "False", Reason: "LinkDown"}},
+	"localcert": {{Type: "RelayAvailable", Status: "False", Reason: "RelayUnreachable"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}},
+	"peercert-bundle": {
+		{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Connected", Status: "False", Reason: "AddressUnreachable"},
+		{Type: "Redundant", Status: "Unknown", Reason: "Pending"}, {Type: "PeerAccepted", Status: "False", Reason: "CardDiffers"},
+		{Type: "TrustInSync", Status: "True", Reason: "InSync"},
+	},
+	"sharedfeed-export":    {{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Fresh", Status: "Unknown", Reason: "Pending"}, {Type: "Delivering", Status: "True", Reason: "Exporting"}, {Type: "PeerAccepted", Status: "False", Reason: "NotOffered"}},
+	"sharedservice-export": {{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "PeerAccepted", Status: "Unknown", Reason: "NoOffer"}, {Type: "Available", Status: "False", Reason: "ConnectionFailed"}},
+	"hotline":              {{Type: "Answered", Status: "True", Reason: "AcknowledgedInTime"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Reachable", Status: "False", Reason: "LinkDown"}},
 }
 
 // TestColumns reads the table that the API server makes for kubectl get.
@@ -93,6 +109,9 @@ func TestColumns(t *testing.T) {
 			stored = withValue(stored, "status.conditions", conditions)
 			if c.object == "localcert" {
 				stored = withValue(stored, "status.notAfter", "2099-01-01T00:00:00Z")
+			}
+			if c.object == "peercert-bundle" {
+				stored = withValue(stored, "status.peerReport.observedTime", fiveDaysAgo)
 			}
 			if c.object == "hotline" {
 				stored = withValue(stored, "status.lastReceiptTime", fiveDaysAgo)

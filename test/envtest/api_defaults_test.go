@@ -16,17 +16,24 @@ import (
 // documentedDefaults are the values that the API server fills in, by kind and
 // path. Everything else that is left out stays out.
 var documentedDefaults = map[string]any{
-	"LocalCERT spec.issuerRef.kind":                "Issuer",
-	"LocalCERT spec.addresses[].priority":          int64(0),
-	"LocalCERT spec.relay.service.type":            "LoadBalancer",
-	"PeerCERT spec.endpoints[].priority":           int64(0),
-	"PeerCERT spec.trust.bundleRef.key":            "ca.crt",
-	"PeerCERT spec.state":                          "Active",
-	"PeerCERT spec.detection.intervalMilliseconds": int64(1000),
-	"PeerCERT spec.detection.misses":               int64(3),
-	"SharedFeed spec.export.sources[].unmarkedAs":  "AMBER+STRICT",
-	"SharedFeed spec.import.intervalSeconds":       int64(60),
-	"SharedFeed spec.import.maxObjects":            int64(1000000),
+	"LocalCERT spec.issuerRef.kind":                   "Issuer",
+	"LocalCERT spec.addresses[].priority":             int64(0),
+	"LocalCERT spec.relay.service.type":               "LoadBalancer",
+	"PeerCERT spec.endpoints[].priority":              int64(0),
+	"PeerCERT spec.trust.bundleRef.key":               "ca.crt",
+	"PeerCERT spec.state":                             "Active",
+	"PeerCERT spec.trust.rotation":                    "Automatic",
+	"PeerCERT spec.limits.tunnelConnections":          int64(1024),
+	"PeerCERT spec.detection.intervalMilliseconds":    int64(100),
+	"PeerCERT spec.detection.misses":                  int64(3),
+	"SharedService spec.export.limits.maxConnections": int64(1024),
+	"SharedService spec.export.limits.idleSeconds":    int64(3600),
+	"SharedService spec.import.from":                  "Namespace",
+	"SharedService spec.import.limits.maxConnections": int64(1024),
+	"SharedService spec.import.limits.idleSeconds":    int64(3600),
+	"SharedFeed spec.export.sources[].unmarkedAs":     "AMBER+STRICT",
+	"SharedFeed spec.import.intervalSeconds":          int64(60),
+	"SharedFeed spec.import.maxObjects":               int64(1000000),
 }
 
 // TestDefaults leaves each field with a default out of a full object.

@@ -38,6 +38,9 @@ const (
 	localNameMessage   = "metadata.name must begin with a letter, and have no dots and at most 40 characters: the relay's Services are named after it"
 	peerNameMessage    = "metadata.name must have no dots and at most 63 characters: the other kinds name the peer by it"
 	feedNameMessage    = "metadata.name must have no dots and at most 63 characters: it is the alias of the collection"
+	serviceNameMessage = "metadata.name must hold at most 63 lower-case letters, digits and '-', and begin with a letter: peers ask for an export by it, and the Service of an import has it"
+	serviceRefMessage  = "name must be the name of a Service of this namespace: lower-case letters, digits and '-'"
+	serviceMessage     = "service must be the name of the peer's SharedService: lower-case letters, digits and '-', beginning with a letter"
 	hotlineNameMessage = "metadata.name must have no dots and at most 63 characters"
 	trustMessage       = "exactly one of the fields in [bundle bundleRef] must be set"
 	bundleMessage      = "bundle must hold the peer's CA certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"
@@ -129,6 +132,7 @@ func spoiledObjects() []spoiled {
 	cases = append(cases, nameOf("localcert", localNameMessage, 40)...)
 	cases = append(cases, nameOf("peercert-bundle", peerNameMessage, 63)...)
 	cases = append(cases, nameOf("sharedfeed-export", feedNameMessage, 63)...)
+	cases = append(cases, nameOf("sharedservice-import", serviceNameMessage, 63)...)
 	cases = append(cases, nameOf("hotline", hotlineNameMessage, 63)...)
 	return append(cases,
 		spoiled{"name that begins with a digit", "localcert", fieldValues{"metadata.name": "1alfa"}, wholeObject, localNameMessage},
@@ -155,6 +159,19 @@ func spoiledObjects() []spoiled {
 		spoiled{"collection with a slash", "sharedfeed-import", fieldValues{"spec.import.collection": "feeds/advisories"}, "spec.import.collection", collectionMessage},
 		spoiled{"collection that climbs", "sharedfeed-import", fieldValues{"spec.import.collection": ".."}, "spec.import.collection", collectionMessage},
 
+		spoiled{"name that begins with a digit", "sharedservice-import", fieldValues{"metadata.name": "1tickets"}, wholeObject, serviceNameMessage},
+		spoiled{"export that says import", "sharedservice-export", fieldValues{"spec.direction": "Import"}, "spec", directionMessage},
+		spoiled{"import that says export", "sharedservice-import", fieldValues{"spec.direction": "Export"}, "spec", directionMessage},
+		spoiled{"import without its part", "sharedservice-import", fieldValues{"spec.import": absent{}}, "spec", directionMessage},
+		spoiled{"import with both parts", "sharedservice-import", fieldValues{"spec.export": map[string]any{
+			"serviceRef": map[string]any{"name": "misp", "port": int64(443)}, "peerRefs": []any{map[string]any{"name": "bravo"}},
+		}}, "spec", directionMessage},
+		spoiled{"Service of another namespace", "sharedservice-export", fieldValues{"spec.export.serviceRef.name": "misp.web"}, "spec.export.serviceRef.name", serviceRefMessage},
+		peerRefOf("sharedservice-export", "spec.export.peerRefs[0].name"),
+		peerRefOf("sharedservice-import", "spec.import.peerRef.name"),
+		spoiled{"service with a dot", "sharedservice-import", fieldValues{"spec.import.service": "tickets.bravo"}, "spec.import.service", serviceMessage},
+		spoiled{"service that begins with a digit", "sharedservice-import", fieldValues{"spec.import.service": "1tickets"}, "spec.import.service", serviceMessage},
+
 		peerRefOf("hotline", "spec.peerRef.name"),
 		spoiled{"acknowledgement due before the receipt", "hotline", fieldValues{"spec.deadlines[0].receiptSeconds": int64(121)}, "spec.deadlines[0]", deadlineMessage},
 	)
@@ -173,6 +190,7 @@ type moved struct {
 func movedObjects() []moved {
 	const trustDomain = "trustDomain is immutable: another trust domain is another party; create a new object"
 	const direction = "direction is immutable: create another SharedFeed"
+	const imported = "service is immutable: another service of the peer is another SharedService; create one"
 	return []moved{
 		{"our trust domain", "localcert", fieldValues{"spec.identity.trustDomain": "charlie.example"}, "spec.identity.trustDomain", trustDomain},
 		{"a peer's trust domain", "peercert-bundle", fieldValues{"spec.identity.trustDomain": "charlie.example"}, "spec.identity.trustDomain", trustDomain},
@@ -182,6 +200,13 @@ func movedObjects() []moved {
 		}, "spec", direction},
 		{"the peer of an import", "sharedfeed-import", fieldValues{"spec.import.peerRef.name": "charlie"}, "spec.import.peerRef", "peerRef is immutable: another origin is another feed; create another SharedFeed"},
 		{"the collection of an import", "sharedfeed-import", fieldValues{"spec.import.collection": "other"}, "spec.import.collection", "collection is immutable: another origin is another feed; create another SharedFeed"},
+		{"the direction of a service", "sharedservice-export", fieldValues{
+			"spec.direction": "Import", "spec.export": absent{},
+			"spec.import": map[string]any{"peerRef": map[string]any{"name": "bravo"}, "port": int64(443)},
+		}, "spec", "direction is immutable: create another SharedService"},
+		{"the peer of an imported service", "sharedservice-import", fieldValues{"spec.import.peerRef.name": "charlie"}, "spec.import.peerRef", "peerRef is immutable: a service of another peer is another SharedService; create one"},
+		{"an imported service", "sharedservice-import", fieldValues{"spec.import.service": "chat"}, "spec.import", imported},
+		{"an imported service to the default", "sharedservice-import", fieldValues{"spec.import.service": absent{}}, "spec.import", imported},
 		{"the peer of a hotline", "hotline", fieldValues{"spec.peerRef.name": "charlie"}, "spec.peerRef", "peerRef is immutable: create another Hotline"},
 	}
 }
@@ -273,6 +298,11 @@ func TestAccepted(t *testing.T) {
 		{"a bundle by reference", "peercert-bundleref", nil},
 		{"every field set", "sharedfeed-export", nil},
 		{"every field set", "sharedfeed-import", nil},
+		{"every field set", "sharedservice-export", nil},
+		{"every field set", "sharedservice-import", nil},
+		{"an import under its own name", "sharedservice-import", fieldValues{"spec.import.service": absent{}, "spec.import.from": absent{}, "spec.import.limits": absent{}}},
+		{"a name of 63 characters", "sharedservice-import", fieldValues{"metadata.name": strings.Repeat("s", 63)}},
+		{"a Service whose name begins with a digit", "sharedservice-export", fieldValues{"spec.export.serviceRef.name": "1misp"}},
 		{"every field set", "hotline", nil},
 		{"a name of 40 characters", "localcert", fieldValues{"metadata.name": strings.Repeat("a", 40)}},
 		{"a name of 63 characters", "peercert-bundle", fieldValues{"metadata.name": strings.Repeat("1", 63)}},

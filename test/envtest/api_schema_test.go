@@ -67,8 +67,8 @@ func schemas(t *testing.T) map[string]*apiextensionsv1.JSONSchemaProps {
 			found[crd.Spec.Names.Kind] = crd.Spec.Versions[0].Schema.OpenAPIV3Schema
 		}
 	}
-	if len(found) != 4 {
-		t.Fatalf("found the CRDs of %v, want four kinds", slices.Collect(maps.Keys(found)))
+	if len(found) != 5 {
+		t.Fatalf("found the CRDs of %v, want five kinds", slices.Collect(maps.Keys(found)))
 	}
 	return found
 }

@@ -21,10 +21,11 @@ func TestStatusIsASubresource(t *testing.T) {
 	s := start(t)
 	objects := fullObjects(t)
 	for name, elsewhere := range map[string]fieldValues{
-		"localcert":         {"spec.identity.displayName": "Somebody else"},
-		"peercert-bundle":   {"spec.state": "Active"},
-		"sharedfeed-export": {"spec.export.rule.maxTLP": "AMBER"},
-		"hotline":           {"spec.deadlines[0].receiptSeconds": int64(99)},
+		"localcert":            {"spec.identity.displayName": "Somebody else"},
+		"peercert-bundle":      {"spec.state": "Active"},
+		"sharedfeed-export":    {"spec.export.rule.maxTLP": "AMBER"},
+		"sharedservice-export": {"spec.export.serviceRef.port": int64(8080)},
+		"hotline":              {"spec.deadlines[0].receiptSeconds": int64(99)},
 	} {
 		object := objects[name]
 		t.Run(name, func(t *testing.T) {
@@ -71,10 +72,11 @@ func TestUnknownFieldsAreRefused(t *testing.T) {
 	s := start(t)
 	objects := fullObjects(t)
 	for object, field := range map[string]string{
-		"localcert":         "spec.identity.trustdomain",
-		"peercert-bundle":   "spec.trust.caBundle",
-		"sharedfeed-export": "spec.export.rule.maxTlp",
-		"hotline":           "spec.deadlines[0].seconds",
+		"localcert":            "spec.identity.trustdomain",
+		"peercert-bundle":      "spec.trust.caBundle",
+		"sharedfeed-export":    "spec.export.rule.maxTlp",
+		"sharedservice-import": "spec.import.targetPort",
+		"hotline":              "spec.deadlines[0].seconds",
 	} {
 		t.Run(object, func(t *testing.T) {
 			err := tryOut(t, s, withValue(objects[object], field, "x"))
@@ -104,6 +106,7 @@ func TestSelectableFields(t *testing.T) {
 		{&v1alpha1.HotlineList{}, client.MatchingFields{"spec.peerRef.name": "charlie"}, 0},
 		{&v1alpha1.PeerCERTList{}, client.MatchingFields{"spec.identity.trustDomain": "bravo.example"}, 2},
 		{&v1alpha1.SharedFeedList{}, client.MatchingFields{"spec.direction": "Import"}, 1},
+		{&v1alpha1.SharedServiceList{}, client.MatchingFields{"spec.direction": "Export"}, 1},
 	}
 	for _, c := range cases {
 		if err := s.Client.List(t.Context(), c.list, client.InNamespace(s.Namespace), c.field); err != nil {
@@ -123,6 +126,8 @@ func length(list client.ObjectList) int {
 	case *v1alpha1.PeerCERTList:
 		return len(list.Items)
 	case *v1alpha1.SharedFeedList:
+		return len(list.Items)
+	case *v1alpha1.SharedServiceList:
 		return len(list.Items)
 	}
 	return -1

@@ -23,18 +23,20 @@ import (
 
 // pages are the documentation's pages, one for each kind.
 var pages = map[string]string{
-	"LocalCERT":  repository + "/docs/localcert.md",
-	"PeerCERT":   repository + "/docs/peercert.md",
-	"SharedFeed": repository + "/docs/sharedfeed.md",
-	"Hotline":    repository + "/docs/hotline.md",
+	"LocalCERT":     repository + "/docs/localcert.md",
+	"PeerCERT":      repository + "/docs/peercert.md",
+	"SharedFeed":    repository + "/docs/sharedfeed.md",
+	"SharedService": repository + "/docs/sharedservice.md",
+	"Hotline":       repository + "/docs/hotline.md",
 }
 
 // conditionsOf are the condition types that each kind has.
 var conditionsOf = map[string][]string{
-	"LocalCERT":  {"Ready", "CertificatesIssued", "RelayAvailable", "Reconciling", "Stalled"},
-	"PeerCERT":   {"Ready", "Connected", "Suspended", "Reconciling", "Stalled"},
-	"SharedFeed": {"Ready", "Fresh", "Delivering", "Reconciling", "Stalled"},
-	"Hotline":    {"Ready", "Reachable", "Answered", "Reconciling", "Stalled"},
+	"LocalCERT":     {"Ready", "CertificatesIssued", "RelayAvailable", "Reconciling", "Stalled"},
+	"PeerCERT":      {"Ready", "Connected", "Redundant", "PeerAccepted", "TrustInSync", "Suspended", "Reconciling", "Stalled"},
+	"SharedFeed":    {"Ready", "PeerAccepted", "Fresh", "Delivering", "Reconciling", "Stalled"},
+	"SharedService": {"Ready", "PeerAccepted", "Available", "Reconciling", "Stalled"},
+	"Hotline":       {"Ready", "Reachable", "Answered", "Reconciling", "Stalled"},
 }
 
 // The four parts of a page, in their order.

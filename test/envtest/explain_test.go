@@ -112,10 +112,11 @@ func TestDiscovery(t *testing.T) {
 		got[resource.Name] = names{resource.Kind, resource.SingularName, strings.Join(resource.ShortNames, ","), strings.Join(resource.Categories, ",")}
 	}
 	want := map[string]names{
-		"localcerts":  {"LocalCERT", "localcert", "lcert", "certlink"},
-		"peercerts":   {"PeerCERT", "peercert", "pcert", "certlink"},
-		"sharedfeeds": {"SharedFeed", "sharedfeed", "sfeed", "certlink"},
-		"hotlines":    {"Hotline", "hotline", "hl", "certlink"},
+		"localcerts":     {"LocalCERT", "localcert", "lcert", "certlink"},
+		"peercerts":      {"PeerCERT", "peercert", "pcert", "certlink"},
+		"sharedfeeds":    {"SharedFeed", "sharedfeed", "sfeed", "certlink"},
+		"sharedservices": {"SharedService", "sharedservice", "ssvc", "certlink"},
+		"hotlines":       {"Hotline", "hotline", "hl", "certlink"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
@@ -128,17 +129,18 @@ func TestKubectl(t *testing.T) {
 	if got := lines(s.kubectl(t, "apply", "-f", samplesDir)); len(got) != len(samples(t)) {
 		t.Errorf("applying config/samples as the README has it: %q", got)
 	}
-	if got := lines(s.kubectl(t, "get", "lcert,pcert,sfeed,hl", "-o", "name")); !slices.Equal(got, []string{
+	if got := lines(s.kubectl(t, "get", "lcert,pcert,sfeed,ssvc,hl", "-o", "name")); !slices.Equal(got, []string{
 		"localcert.certlink.dev/alfa", "peercert.certlink.dev/bravo",
-		"sharedfeed.certlink.dev/advisories", "sharedfeed.certlink.dev/bravo-advisories", "hotline.certlink.dev/bravo",
+		"sharedfeed.certlink.dev/advisories", "sharedfeed.certlink.dev/bravo-advisories",
+		"sharedservice.certlink.dev/bravo-tickets", "sharedservice.certlink.dev/misp", "hotline.certlink.dev/bravo",
 	}) {
 		t.Errorf("short names found %q", got)
 	}
-	if got := lines(s.kubectl(t, "get", "certlink", "-o", "name")); len(got) != 5 {
-		t.Errorf("the category found %q, want five objects", got)
+	if got := lines(s.kubectl(t, "get", "certlink", "-o", "name")); len(got) != 7 {
+		t.Errorf("the category found %q, want seven objects", got)
 	}
 	explained := s.kubectl(t, "explain", "pcert.spec")
-	for _, want := range []string{"GROUP:      certlink.dev", "KIND:       PeerCERT", "detection\t<Object>", "endpoints\t<[]Object>", "identity\t<Object> -required-", "state\t<string>", "enum: Active, Suspended, Revoked", "trust\t<Object> -required-"} {
+	for _, want := range []string{"GROUP:      certlink.dev", "KIND:       PeerCERT", "detection\t<Object>", "endpoints\t<[]Object>", "identity\t<Object> -required-", "state\t<string>", "enum: Active, Suspended, Drained, Revoked", "limits\t<Object>", "trust\t<Object> -required-"} {
 		if !strings.Contains(explained, want) {
 			t.Errorf("kubectl explain pcert.spec does not say %q:\n%s", want, explained)
 		}

@@ -145,6 +145,8 @@ func observed(o client.Object) (kind string, generation int64, conditions []meta
 		return "PeerCERT", o.Status.ObservedGeneration, o.Status.Conditions
 	case *v1alpha1.SharedFeed:
 		return "SharedFeed", o.Status.ObservedGeneration, o.Status.Conditions
+	case *v1alpha1.SharedService:
+		return "SharedService", o.Status.ObservedGeneration, o.Status.Conditions
 	case *v1alpha1.Hotline:
 		return "Hotline", o.Status.ObservedGeneration, o.Status.Conditions
 	}
