@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command demo joins two nations: each on a Kubernetes cluster of its own, with
-// its own CA. A real threat feed crosses the link, what must stay stays, and a
-// hotline message is delivered, receipted and acknowledged. At the end it prints
-// what there is to see and leaves everything running.
+// its own CA. A real threat feed crosses the link, what must stay stays, a hotline
+// message is delivered, receipted and acknowledged, and a web application of one
+// nation (Prometheus's Alertmanager) is opened from a pod of the other. At the end
+// it prints what there is to see and leaves everything running.
 //
 // Without arguments the clusters are raised on this machine (Linux, root). With
-// --kubeconfigs, or KUBECONFIGS in the environment, they are the user's own.
+// --kubeconfigs, or KUBECONFIGS in the environment, they are the user's own; the
+// web application is then left out.
 package main
 
 import (
@@ -64,6 +66,7 @@ func run(ctx context.Context, a arguments) error {
 		{"linked: cards exchanged, probes answered both ways", d.link},
 		{"feed shared and imported", d.feed},
 		{"hotline: sent, receipted, acknowledged", d.hotline},
+		{"service: alfa's web application opened in bravo", d.service},
 	} {
 		bounded := func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, patience)

@@ -28,6 +28,8 @@ const (
 	shareable  = 3           // of alfa's own objects, TLP:GREEN
 	red        = 5
 	strict     = 4
+	console    = "console" // the service, as alfa exports it
+	alfas      = "alfas-console"
 	unmarked   = 7
 )
 
@@ -43,6 +45,13 @@ type demo struct {
 
 	export, imported v1alpha1.SharedFeed
 	message          desk.Message
+	page             page
+}
+
+// page is what a pod of bravo saw of alfa's web application.
+type page struct {
+	url, title string
+	took       time.Duration
 }
 
 type timing struct {
@@ -226,6 +235,45 @@ func (d *demo) hotline(ctx context.Context) error {
 		}
 		if d.message.State != "Acknowledged" {
 			return fmt.Errorf("it is %s", d.message.State)
+		}
+		return nil
+	})
+}
+
+// service: alfa exports its web application to bravo, and a pod of bravo opens it.
+func (d *demo) service(ctx context.Context) error {
+	if d.alfa.Harness == nil {
+		fmt.Fprintln(d.out, "         (left out: only the harness brings a web application; export one of yours with a SharedService)")
+		return nil
+	}
+	group, ready := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.alfa.RunWebApp(ready) })
+	group.Go(func() error { return d.bravo.RunWorkstation(ready) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := d.alfa.ExportService(ctx, console, scenario.WebApp, scenario.WebAppPort, d.bravo.Name); err != nil {
+		return err
+	}
+	if err := d.bravo.ImportService(ctx, alfas, d.alfa.Name, console, 80); err != nil {
+		return err
+	}
+	imported, err := d.bravo.AwaitService(ctx, alfas, func(s v1alpha1.SharedService) error {
+		return scenario.All(s.Status.Conditions, s.Generation, scenario.True(v1alpha1.ConditionReady, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionAvailable)...)
+	})
+	if err != nil {
+		return err
+	}
+	d.page.url = "http://" + imported.Status.Address + "/"
+	return scenario.Poll(ctx, "a pod of bravo sees alfa's page", func(ctx context.Context) error {
+		start := time.Now()
+		text, err := d.bravo.Browse(ctx, d.page.url)
+		if err != nil {
+			return err
+		}
+		d.page.title, d.page.took = scenario.Title(text), time.Since(start)
+		if d.page.title == "" {
+			return fmt.Errorf("the page has no title: %.200s", text)
 		}
 		return nil
 	})

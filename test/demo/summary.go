@@ -135,6 +135,10 @@ func (d *demo) rest(a arguments) error {
 	fmt.Fprintf(w, "  stored by %s\t%s\ton stable storage before the command returned\n", d.bravo.Name, at(m.StoredAt))
 	fmt.Fprintf(w, "  stored by %s\t%s\tsigned receipt, verified\n", d.alfa.Name, at(m.ReceiptAt))
 	fmt.Fprintf(w, "  acknowledged\t%s\tsigned acknowledgement of %q\n", at(m.AcknowledgedAt), m.AcknowledgedBy)
+	if d.page.title != "" {
+		fmt.Fprintf(w, "web application\t%s\tin a pod of %s: %q, which runs in %s (%.2fs, kubectl exec included)\n",
+			d.page.url, d.bravo.Name, d.page.title, d.alfa.Name, d.page.took.Seconds())
+	}
 	fmt.Fprintln(w)
 	for _, t := range d.times {
 		fmt.Fprintf(w, "%s\t%.1fs\t\n", t.phase, t.took.Seconds())
@@ -150,7 +154,7 @@ func (d *demo) rest(a arguments) error {
 func (d *demo) howToGoOn(out io.Writer, a arguments) {
 	fmt.Fprintln(out, "\nIt is all still running. Look at it:")
 	for _, p := range []*scenario.Party{d.alfa, d.bravo} {
-		fmt.Fprintf(out, "  kubectl --kubeconfig %s get lcert,pcert,sfeed,hl -A\n", shorten(p.Kubeconfig))
+		fmt.Fprintf(out, "  kubectl --kubeconfig %s get lcert,pcert,sfeed,ssvc,hl -A\n", shorten(p.Kubeconfig))
 	}
 	fmt.Fprintf(out, "  %s --kubeconfig %s -n %s status\n", d.programs.CLI, shorten(d.alfa.Kubeconfig), d.alfa.Namespace)
 	if a.kubeconfigs == "" {

@@ -76,6 +76,11 @@ func setUp(ctx context.Context) error {
 		if err := p.Found(ctx, volume); err != nil {
 			return err
 		}
+		if p.Harness != nil {
+			if err := p.RunWorkstation(ctx); err != nil {
+				return err
+			}
+		}
 		_, err := p.Founded(ctx, volume)
 		return err
 	})
@@ -91,7 +96,15 @@ func setUp(ctx context.Context) error {
 		if err := p.Hotline(ctx, other.Name); err != nil {
 			return err
 		}
-		_, err := p.AwaitPeer(ctx, other.Name, scenario.True(v1alpha1.ConditionReady, v1alpha1.ConditionConnected)...)
+		if p.Harness != nil {
+			err := errors.Join(p.ExportService(ctx, "echo", scenario.Echo, scenario.EchoPort, other.Name),
+				p.ImportService(ctx, echoOf(other), other.Name, "echo", scenario.EchoPort))
+			if err != nil {
+				return err
+			}
+		}
+		_, err := p.AwaitPeer(ctx, other.Name, scenario.True(v1alpha1.ConditionReady, v1alpha1.ConditionConnected,
+			v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionTrustInSync)...)
 		return err
 	})
 }
@@ -150,7 +163,8 @@ func diagnose() {
 		}
 		fmt.Printf("\n===== %s\n", p.Name)
 		for _, args := range [][]string{
-			{"get", "lcert,pcert,sfeed,hl,pods,svc,pvc", "-o", "wide"},
+			{"get", "lcert,pcert,sfeed,ssvc,hl,pods,svc,pvc", "-o", "wide"},
+			{"get", "lcert,pcert", "-o", "yaml"},
 			{"get", "events", "--sort-by=.lastTimestamp"},
 			{"logs", p.Relay(), "--tail=60"},
 			{"logs", p.Relay(), "--tail=20", "--previous"},
