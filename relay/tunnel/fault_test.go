@@ -187,14 +187,13 @@ func TestAnAnswerThatIsNoneResetsTheClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "127.0.0.1:1")
-			w.bravo.link.serve = nil
 			serve := func(s *stream.Stream) {
 				defer s.Close()
 				_, _, _ = readAny(s)
 				_, _ = io.WriteString(s, answer)
 				_ = s.CloseWrite()
 			}
-			w.bravo.link.serve = serve
+			w.bravo.link.serve.Store(&serve)
 			mustReset(t, w.dial(t))
 		})
 	}

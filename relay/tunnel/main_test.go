@@ -3,6 +3,17 @@
 
 package tunnel_test
 
-import "testing"
+import (
+	"os"
+	"testing"
 
-func TestMain(m *testing.M) { leaks(m) }
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		playRole(role)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -16,13 +16,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.uber.org/goleak"
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/report"
 )
-
-func leaks(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func exchange(t testing.TB, c *net.TCPConn, data []byte) {
 	t.Helper()

@@ -40,7 +40,7 @@ type nation struct {
 type pool struct {
 	address string // of the other side
 	client  *tls.Config
-	serve   func(*stream.Stream)
+	serve   atomic.Pointer[func(*stream.Stream)]
 	dials   atomic.Int32
 	down    atomic.Bool
 
@@ -51,7 +51,7 @@ type pool struct {
 
 func (p *pool) config() stream.Config {
 	return stream.Config{
-		Accept: p.serve,
+		Accept: func(s *stream.Stream) { (*p.serve.Load())(s) },
 		Parked: func(c *stream.Conn) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -221,9 +221,10 @@ func newNation(t testing.TB, peer string) *nation {
 		t.Fatal(err)
 	}
 	n.engine = engine
-	n.link.serve = func(s *stream.Stream) {
+	serve := func(s *stream.Stream) {
 		engine.Serve(context.Background(), access.Peer{Name: peer, TrustDomain: peer + ".example", State: config.Active, Relay: true}, s)
 	}
+	n.link.serve.Store(&serve)
 	return n
 }
 
