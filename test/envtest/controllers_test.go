@@ -53,7 +53,7 @@ func TestNation(t *testing.T) {
 		if n.local.Status.NotAfter == nil || n.local.Status.DeskSecretName != "alfa-desk" {
 			t.Errorf("unexpected status: %+v", n.local.Status)
 		}
-		if n.peer.Status.DetectionMilliseconds != 6000 || n.peer.Status.TLS.Group != "X25519MLKEM768" || n.peer.Status.Fingerprint == "" {
+		if n.peer.Status.DetectionMilliseconds != 350 || n.peer.Status.ProtocolVersion != 1 || len(n.peer.Status.Paths) != 2 || n.peer.Status.TLS.Group != "X25519MLKEM768" || n.peer.Status.Fingerprint == "" {
 			t.Errorf("unexpected status: %+v", n.peer.Status)
 		}
 		if *n.export.Status.Stored != 100 || *n.export.Status.Shared != 90 || *n.export.Status.Held != 10 || len(n.export.Status.HeldReasons) != 2 {
@@ -166,6 +166,7 @@ func TestLinkConditions(t *testing.T) {
 			n.relay.change(func(r *report.Report) {
 				r.Peers = slices.Clone(r.Peers)
 				r.Peers[0].Outbound, r.Peers[0].Inbound = tc.out, tc.in
+				follow(&r.Peers[0])
 			})
 			n.expect(t, n.peer, "Connected="+tc.want, "Ready=True")
 			if m := message(n.peer, "Connected"); !strings.Contains(m, tc.message) {
@@ -190,6 +191,8 @@ func TestLinkConditions(t *testing.T) {
 		n.relay.change(func(r *report.Report) { // nothing is proven yet
 			r.Peers = slices.Clone(r.Peers)
 			r.Peers[0].Outbound, r.Peers[0].Inbound = report.Direction{State: report.Unknown}, report.Direction{State: report.Unknown}
+			r.Peers[0].DetectionMilliseconds, r.Peers[0].Offer = 0, nil
+			follow(&r.Peers[0])
 		})
 		pause(t, time.Second)
 		n.relay.change(func(r *report.Report) { r.Peers = proven })
@@ -199,13 +202,25 @@ func TestLinkConditions(t *testing.T) {
 	t.Run("a_relay_that_is_lost_makes_everything_Unknown", func(t *testing.T) {
 		n.relay.down()
 		n.expect(t, n.local, "RelayAvailable=Unknown/RelayUnreachable", "Ready=Unknown/RelayUnreachable", "CertificatesIssued=True")
-		n.expect(t, n.peer, "Connected=Unknown/RelayUnreachable", "Ready=Unknown")
+		n.expect(t, n.peer, "Connected=Unknown/RelayUnreachable", "Redundant=Unknown", "PeerAccepted=Unknown", "TrustInSync=Unknown", "Ready=Unknown")
 		n.expect(t, n.export, "Delivering=Unknown", "Fresh=Unknown", "Ready=Unknown")
 		n.expect(t, n.hotline, "Reachable=Unknown", "Answered=Unknown", "Ready=Unknown")
 		n.relay.up(t)
 		n.expect(t, n.peer, "Connected=True", "Ready=True")
 		n.expect(t, n.local, "RelayAvailable=True", "Ready=True")
 	})
+}
+
+// follow lets the paths of a peer follow its directions.
+func follow(p *report.Peer) {
+	p.Paths = slices.Clone(p.Paths)
+	for i := range p.Paths {
+		p.Paths[i].Outbound, p.Paths[i].Inbound = p.Outbound.State, p.Inbound.State
+		p.Paths[i].State = p.Outbound.State
+		if p.Inbound.State != report.Up {
+			p.Paths[i].State = p.Inbound.State
+		}
+	}
 }
 
 func up() report.Direction { return report.Direction{State: report.Up} }

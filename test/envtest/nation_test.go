@@ -44,9 +44,10 @@ func alfa(t *testing.T) *nation {
 	n.relay.up(t)
 	n.relay.change(linkUp)
 	n.expect(t, n.local, "Ready=True/Reconciled", "CertificatesIssued=True/CertificatesIssued", "RelayAvailable=True/RelayReporting", "!Reconciling", "!Stalled")
-	n.expect(t, n.peer, "Ready=True/Reconciled", "Connected=True/ProbesAnswered", "Suspended=False/Active")
-	n.expect(t, n.export, "Ready=True/Reconciled", "Delivering=True/Exporting", "Fresh=True/Decided")
-	n.expect(t, n.imports, "Ready=True/Reconciled", "Delivering=True/Pulled", "Fresh=True/Pulled")
+	n.expect(t, n.peer, "Ready=True/Reconciled", "Connected=True/ProbesAnswered", "Redundant=True/PathsProven",
+		"PeerAccepted=True/Accepted", "TrustInSync=True/InSync", "Suspended=False/Active")
+	n.expect(t, n.export, "Ready=True/Reconciled", "PeerAccepted=True/Offered", "Delivering=True/Exporting", "Fresh=True/Decided")
+	n.expect(t, n.imports, "Ready=True/Reconciled", "PeerAccepted=True/Offered", "Delivering=True/Pulled", "Fresh=True/Pulled")
 	n.expect(t, n.hotline, "Ready=True/Reconciled", "Reachable=True/ReceiptsInTime", "Answered=True/AcknowledgedInTime")
 	return n
 }
@@ -112,9 +113,19 @@ func linkUp(r *report.Report) {
 	up := report.Direction{State: report.Up, Since: now}
 	r.Peers = []report.Peer{{
 		Name: "bravo", State: "Active", Outbound: up, Inbound: up,
-		TLS:   &report.TLS{Version: "TLS 1.3", Group: "X25519MLKEM768", PeerNotAfter: now.AddDate(0, 0, 60)},
-		Paths: []report.PathState{{Address: "relay.bravo.example:18443", State: report.Up, RoundTripMilliseconds: 1.5}},
+		TLS: &report.TLS{Version: "TLS 1.3", Group: "X25519MLKEM768", PeerNotAfter: now.AddDate(0, 0, 60)},
+		Paths: []report.PathState{
+			{Address: "relay.bravo.example:18443", State: report.Up, Outbound: report.Up, Inbound: report.Up, Since: now, RoundTripMilliseconds: 1.5},
+			{Address: "relay.alfa.example:8443", Accepted: true, State: report.Up, Outbound: report.Up, Inbound: report.Up, Since: now},
+		},
+		DetectionMilliseconds: 350,
+		Offer: &report.Offer{
+			ReceivedAt: now, Versions: []int32{1}, Version: 1, Release: "v0.2.0", State: "Active", Card: "cccc", AcceptedRoots: []string{"aaaa"}, SeenRoot: "aaaa",
+			Exports: []string{"sightings"}, Imports: []string{"threats"}, Hotline: true, Outbound: report.Up, Inbound: report.Up, PathsUp: 2,
+		},
+		Trust: &report.Trust{Roots: []string{"bbbb"}, Fingerprint: "bbbb"},
 	}}
+	r.Identity.Root, r.Identity.Roots = "aaaa", []string{"aaaa"}
 	r.Exports = []report.Export{{Name: "threats", Stored: 100, Peers: []report.ExportPeer{{
 		Peer: "bravo", Shared: 90, Held: []report.Held{{Reason: "TLPAboveCeiling: RED", Objects: 7}, {Reason: "Unmarked", Objects: 3}},
 	}}}}
