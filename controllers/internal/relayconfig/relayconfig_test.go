@@ -197,6 +197,40 @@ func TestOneSpellingOfABundle(t *testing.T) {
 	}
 }
 
+func TestPeerCarriesWhatThePeerCERTDeclares(t *testing.T) {
+	n := func(v int32) *int32 { return &v }
+	p := peer("bravo", "bravo.example", time.Minute)
+	p.Spec.State = v1alpha1.PeerDrained
+	p.Spec.Trust.Rotation = v1alpha1.RotationManual
+	p.Spec.Detection = v1alpha1.DetectionBudget{IntervalMilliseconds: n(50), Misses: n(100)}
+	p.Spec.Limits = v1alpha1.PeerLimits{TunnelConnections: n(16), TunnelKibibytesPerSecond: n(104_857_600)}
+	pem := bundle(t, "bravo.example").PEM
+	got := Peer(&p, pem)
+	want := config.Peer{
+		Name: "bravo", TrustDomain: "bravo.example", DisplayName: "CERT bravo", Bundle: pem,
+		Endpoints: []config.Endpoint{{Address: "relay.bravo.example:8443"}},
+		Rotation:  config.Manual, State: config.Drained,
+		Detection: config.Detection{IntervalMilliseconds: 50, Misses: 100},
+		Limits:    config.Limits{TunnelConnections: 16, TunnelBytesPerSecond: 100 << 30},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if fault := PeerFault(&p, local(), Bundle{PEM: pem}, nil); fault != nil {
+		t.Errorf("what the API server lets through is refused: %+v", fault)
+	}
+}
+
+func TestOurBundleIsThatOfTheRotation(t *testing.T) {
+	own := testca.New(t, "alfa.example").Bundle()
+	for _, want := range []string{"", own} {
+		c := Assemble(Input{Local: local(), OwnBundle: want})
+		if _, err := config.Encode(c); err != nil || c.Identity.Bundle != want {
+			t.Errorf("got %q, %v", c.Identity.Bundle, err)
+		}
+	}
+}
+
 func TestOlder(t *testing.T) {
 	a, b := hotline("a", "x", time.Minute), hotline("b", "x", time.Minute)
 	old := hotline("z", "x", time.Hour)
