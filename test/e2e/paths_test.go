@@ -170,11 +170,42 @@ func TestThePathsOfTheLink(t *testing.T) {
 		cleanup(t, scenario.Restore)
 		goes := goOn(t)
 		must(t, scenario.Worsen(t.Context(), alfa.Cluster, bravo.Cluster, 150*time.Millisecond, 5))
-		stays(t, 15*time.Second)
+		stays(t, 10*time.Second)
+		everythingCrosses(t, "slow")
+		stays(t, time.Second)
 		must(t, scenario.Restore(t.Context()))
 		goes.end()
 	})
 	redundant(t)
+	settled(t)
+}
+
+// A relay that is killed is back with its links and services by itself, and no
+// message is lost. TestKilledRelaysLoseNothing kills both at once.
+func TestAKilledRelayTakesUpItsTunnelsAgain(t *testing.T) {
+	if !needsHarness(t, "services") {
+		return
+	}
+	connected(t)
+	for _, p := range []*scenario.Party{alfa, bravo} {
+		t.Run(p.Name, func(t *testing.T) {
+			goes := goOn(t)
+			must(t, kill(t.Context(), p))
+			start := time.Now()
+			for _, s := range goes.streams {
+				err := scenario.Poll(within(t, patience), "bytes go through the services anew", func(context.Context) error {
+					if s.mended.Load() == 0 {
+						return fmt.Errorf("the byte stream of %s is not mended", s.at.Name)
+					}
+					return nil
+				})
+				must(t, err)
+			}
+			t.Logf("byte streams go on %.1fs after the kill", time.Since(start).Seconds())
+			goes.end()
+			noPathDown(t)
+		})
+	}
 	settled(t)
 }
 

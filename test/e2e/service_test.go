@@ -167,14 +167,14 @@ func TestAServiceForOthersIsRefused(t *testing.T) {
 func refused(ctx context.Context, p *scenario.Party, service string) error {
 	conn, err := dialService(ctx, p, service)
 	if err != nil {
-		return nil //nolint:nilerr // refused before it began
+		return nil // refused before it began
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return err
 	}
 	if _, err := conn.Write([]byte("hello\n")); err != nil {
-		return nil //nolint:nilerr // refused
+		return nil // refused
 	}
 	if n, err := conn.Read(make([]byte, 64)); err == nil {
 		return fmt.Errorf("%s of %s answered %d bytes", service, p.Name, n)

@@ -12,6 +12,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,6 +146,8 @@ type stream struct {
 	at, of *scenario.Party
 	conn   net.Conn
 	number int
+	// mended counts the times that it was opened anew.
+	mended atomic.Int64
 	// broken, pause and wrong are read when run has returned.
 	broken int
 	pause  time.Duration
@@ -227,6 +230,7 @@ func (s *stream) run(ctx context.Context) {
 				return
 			}
 			back = bufio.NewReader(s.conn)
+			s.mended.Add(1)
 		}
 		s.pause = max(s.pause, time.Since(last))
 		last = time.Now()
