@@ -18,7 +18,6 @@ import (
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/probe"
-	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/reporter"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -88,8 +87,7 @@ func (r *relay) buildLink() (err error) {
 		return err
 	}
 	r.prober, err = probe.New(probe.Config{
-		Client:  r.pathClient,
-		Path:    r.setPath,
+		Links:   r.pool,
 		OnUp:    r.peerCameUp,
 		Changed: r.changed,
 		Log:     r.log,
@@ -153,9 +151,10 @@ func (r *relay) buildPorts() (err error) {
 			link.Hotline: r.hotline.Handler(),
 			link.Feed:    r.feeds.LinkHandler(),
 		},
-		Refused: r.prober.Refused,
-		Log:     r.log,
-		Metrics: r.metrics,
+		Heartbeats: r.prober.Heartbeats,
+		Refused:    r.prober.Refused,
+		Log:        r.log,
+		Metrics:    r.metrics,
 	})
 	if err != nil {
 		return err
@@ -186,16 +185,4 @@ func (r *relay) identityChanged(*identity.Snapshot) {
 	r.hotline.WakeAll()
 	r.feeds.WakeAll()
 	r.reporter.Changed()
-}
-
-func (r *relay) pathClient(trustDomain, address string) *http.Client {
-	return r.pool.PathClient(link.Path{TrustDomain: trustDomain, Address: address}, link.Probe)
-}
-
-func (r *relay) setPath(trustDomain, address string, up bool) {
-	state := report.Down
-	if up {
-		state = report.Up
-	}
-	r.pool.SetPath(link.Path{TrustDomain: trustDomain, Address: address}, state, 0)
 }

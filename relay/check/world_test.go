@@ -79,9 +79,7 @@ func (n *nation) buildLink(*testing.T) (err error) {
 	if n.pool, err = link.NewPool(link.PoolConfig{Identity: n.source, Log: log, Metrics: prometheus.NewRegistry()}); err != nil {
 		return err
 	}
-	n.prober, err = probe.New(probe.Config{Client: func(td, address string) *http.Client {
-		return n.pool.PathClient(link.Path{TrustDomain: td, Address: address}, link.Probe)
-	}, Clock: n.now, Log: log, Metrics: prometheus.NewRegistry()})
+	n.prober, err = probe.New(probe.Config{Links: n.pool, Clock: n.now, Log: log, Metrics: prometheus.NewRegistry()})
 	return err
 }
 

@@ -1,25 +1,28 @@
 // SPDX-FileCopyrightText: The certlink authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package probe proves that links are up, through the data plane, for each
-// direction: it asks every peer over every path at the declared interval, and
-// notes the questions that arrive.
+// Package probe proves that links are up, through the data plane, for each path
+// and each direction: relays exchange heartbeats over three connections on every
+// path, and silence is judged by a declared budget.
 //
-//	            first answer                 `misses` in a row
-//	Unknown ────────────────► Up ────────────────────────────► Down
-//	   │                       ▲                                │
-//	   │    `misses` in a row  └──────────── an answer ─────────┘
-//	   └────────────────────────────────────────────────────────►
+//	          first proof            silence             more silence
+//	Unknown ───────────────► Up ────────────────► Suspect ───────────► Down
+//	                         ▲ ▲                    │                   │ beats are back
+//	                         │ └────── any byte ────┘                   ▼
+//	                         └──────── 5 s to 60 s of beats ─────── Recovering
 //
-// Outbound is Up while the answers to our probes return over at least one path.
-// Inbound is Up while the peer's probes reach us within the budget that the peer
-// itself announces in them. Nothing else makes a direction Up: not a TCP
-// connection, not a handshake, not a configuration.
+// Inbound is what we hear of the peer: any byte that arrives on any connection of
+// the path counts. Outbound is what the peer hears of us: it is Up or Down by what
+// the peer's own beats say, and Unknown when nothing arrives that could say it.
+// Nothing else makes a direction Up: not a TCP connection, not a handshake, not a
+// configuration. The state of a path is the worse of its two directions, that of
+// a direction of the link the best over its paths.
 //
-// A cut is noticed after at most interval × (misses + 1) plus the time that one
-// probe may take, which is the larger of one interval and two seconds. Probes do
-// not wait for each other, so a slow one delays none.
+// It promises that a path is Down no later than the time in the report after it
+// was cut (limits.worst), if our own process gets to run, and that the time for
+// which it did not is not held against the peer. Clocks that jump change nothing:
+// silence is measured by the monotonic clock, and the round trip on one side alone.
 //
-// It carries no data, and what a peer says of its own view only ever chooses
-// among texts of ours.
+// It carries no data. Everything from a peer is bounded before it is read, and
+// what a peer says of its own view only ever chooses among texts of ours.
 package probe

@@ -4,103 +4,205 @@
 package probe
 
 import (
-	"fmt"
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/report"
 )
 
 // peer is what we know of the link to one peer. The prober's lock guards it.
 type peer struct {
 	cfg     config.Peer
-	tracks  map[string]track // by address
-	in      inbound
+	since   time.Time // when we began to listen, monotonic
+	paths   []*path   // those that we dial as configured, then accepted ones by address
 	refused refusal
-	seq     uint64
 	tls     *report.TLS
+	theirs  View // what the peer says
+	offer   string
+
+	offerSeen, offerTold string // revisions of the peer's offer
 
 	// as last told
 	out, inb report.Direction
+	usable   bool
 }
 
-func newPeer(cfg config.Peer, now time.Time) *peer {
-	return &peer{cfg: cfg, tracks: map[string]track{}, in: inbound{since: now}}
-}
+func newPeer(cfg config.Peer, now time.Time) *peer { return &peer{cfg: cfg, since: now} }
 
-// configure takes a new configuration and keeps what is known about paths that stay.
+// configure takes a new configuration and keeps what is known of paths that stay.
 func (p *peer) configure(cfg config.Peer, now time.Time) {
 	if p.cfg.State == config.Revoked && cfg.State != config.Revoked {
-		p.in = inbound{since: now} // begin anew
+		p.since = now // begin anew
 	}
 	p.cfg = cfg
-	kept := make(map[string]track, len(cfg.Endpoints))
+	before := p.paths
+	p.paths = nil
+	revoked := cfg.State == config.Revoked
 	for _, e := range cfg.Endpoints {
-		kept[e.Address] = p.tracks[e.Address]
+		id := link.Path{TrustDomain: cfg.TrustDomain, Address: e.Address}
+		i := slices.IndexFunc(before, func(pt *path) bool { return pt.id == id })
+		switch {
+		case revoked || p.find(id) != nil:
+		case i >= 0:
+			p.paths = append(p.paths, before[i])
+		default:
+			p.paths = append(p.paths, newPath(id, cfg.Detection, now))
+		}
 	}
-	p.tracks = kept
+	for _, pt := range before {
+		switch {
+		case p.has(pt):
+		case pt.id.Accepted && !revoked:
+			p.paths = append(p.paths, pt)
+		case revoked:
+			pt.end("")
+		default:
+			pt.end(EndRemoved)
+		}
+	}
+	for _, pt := range p.paths {
+		if pt.ours != cfg.Detection {
+			pt.ours = cfg.Detection
+			pt.hurry()
+		}
+	}
 }
 
-// judge brings both directions up to date and tells whether anything is different
-// that a person would act on, and whether the outbound direction came up.
-func (p *peer) judge(now time.Time) (changed, cameUp bool) {
-	out, inb := p.judgeOutbound(), p.judgeInbound(now)
-	cameUp = out.State == report.Up && p.out.State != report.Up
-	changed = settle(&p.out, out, now)
-	return settle(&p.inb, inb, now) || changed, cameUp
+// end takes a path out.
+func (p *path) end(goodbye string) {
+	if p.cancel != nil {
+		p.cancel()
+		p.cancel = nil
+	}
+	for l := range p.lines {
+		l.finish(goodbye)
+	}
+}
+
+func (p *peer) find(id link.Path) *path {
+	for _, pt := range p.paths {
+		if pt.id == id {
+			return pt
+		}
+	}
+	return nil
+}
+
+func (p *peer) has(pt *path) bool { return slices.Contains(p.paths, pt) }
+
+// room makes room for one accepted path more, if need be by forgetting one that is
+// down.
+func (p *peer) room() bool {
+	accepted := 0
+	var dead *path
+	for _, pt := range p.paths {
+		if !pt.id.Accepted {
+			continue
+		}
+		accepted++
+		if pt.state == report.Down && (dead == nil || pt.in.since.Before(dead.in.since)) {
+			dead = pt
+		}
+	}
+	if accepted < maxAccepted {
+		return true
+	}
+	if dead != nil {
+		p.forget(dead)
+	}
+	return dead != nil
+}
+
+func (p *peer) add(pt *path) {
+	p.paths = append(p.paths, pt)
+	dialled := slices.IndexFunc(p.paths, func(pt *path) bool { return pt.id.Accepted })
+	slices.SortFunc(p.paths[dialled:], func(a, b *path) int { return cmp.Compare(a.id.Address, b.id.Address) })
+}
+
+func (p *peer) forget(pt *path) {
+	pt.end("")
+	p.paths = slices.DeleteFunc(p.paths, func(other *path) bool { return other == pt })
+}
+
+// heardBeat takes what a beat says of the link as a whole.
+func (p *peer) heardBeat(b Beat) {
+	p.theirs = b.View
+	p.refused = refusal{}
+	if b.Offer != "" {
+		p.offerSeen = b.Offer
+	}
+}
+
+// view is what we tell the peer about our side.
+func (p *peer) view() View {
+	return View{Outbound: p.out.State, Inbound: p.inb.State, Cause: p.out.Cause}
+}
+
+// judge brings paths and directions up to date. changed tells whether anything is
+// different that a person would act on, cameUp whether the peer can be reached again.
+func (p *peer) judge(now, clock time.Time) (changed, cameUp bool) {
+	was := p.usable
+	p.usable = false
+	for _, pt := range slices.Clone(p.paths) {
+		pt.judge(now)
+		p.usable = p.usable || usable(pt.state)
+		if shown := shows(pt.state, pathSince(pt), now); shown != pt.shown {
+			pt.shown, pt.since, changed = shown, clock, true
+		}
+		if pt.id.Accepted && pt.state == report.Down && len(pt.lines) == 0 && now.Sub(pathSince(pt)) >= forgotten {
+			p.forget(pt)
+			changed = true
+		}
+	}
+	return p.sum(now, clock) || changed, p.usable && !was
+}
+
+// sum brings the directions up to date from the paths.
+func (p *peer) sum(now, clock time.Time) (changed bool) {
+	changed = settle(&p.out, p.judgeOutbound(), clock)
+	return settle(&p.inb, p.judgeInbound(now), clock) || changed
+}
+
+// pathSince is when the state of a path was entered.
+func pathSince(pt *path) time.Time {
+	if pt.in.state == pt.state && (pt.out.state != pt.state || pt.in.since.Before(pt.out.since)) {
+		return pt.in.since
+	}
+	return pt.out.since
 }
 
 // settle puts a direction in place of the last one; Since moves with the state.
-func settle(last *report.Direction, next report.Direction, now time.Time) bool {
+func settle(last *report.Direction, next report.Direction, clock time.Time) bool {
 	next.Since = last.Since
 	if next.State != last.State {
-		next.Since = now
+		next.Since = clock
 	}
 	changed := next != *last
 	*last = next
 	return changed
 }
 
-func (p *peer) judgeOutbound() report.Direction {
-	if p.cfg.State == config.Revoked {
-		return report.Direction{State: report.Down, Message: "the peer is Revoked by our side: nothing is sent"}
+// best sums up one direction over the paths. A suspect is innocent.
+func (p *peer) best(direction func(*path) report.State) report.State {
+	best := report.Down
+	if len(p.paths) == 0 {
+		best = report.Unknown
 	}
-	if len(p.cfg.Endpoints) == 0 {
-		return report.Direction{State: report.Unknown, Cause: report.CauseNoEndpoints,
-			Message: fmt.Sprintf("we have no address of %q: it dials us", p.cfg.TrustDomain)}
+	for _, pt := range p.paths {
+		if s := direction(pt); badness(s) < badness(best) {
+			best = s
+		}
 	}
-	tracks := make([]track, len(p.cfg.Endpoints))
-	for i, e := range p.cfg.Endpoints {
-		tracks[i] = p.tracks[e.Address]
+	switch best {
+	case "":
+		return report.Unknown
+	case report.Suspect:
+		return report.Up
 	}
-	state, f := outbound(tracks)
-	return report.Direction{State: state, Cause: f.cause, Message: f.message}
-}
-
-func (p *peer) judgeInbound(now time.Time) report.Direction {
-	if p.cfg.State == config.Revoked {
-		return report.Direction{State: report.Down, Message: "the peer is Revoked by our side: nothing is accepted"}
-	}
-	d := report.Direction{State: p.in.state(now, p.cfg.Detection)}
-	if d.State == report.Down {
-		f := explainSilence(p.cfg, p.out.State, p.in, p.refused, now)
-		d.Cause, d.Message = f.cause, f.message
-	}
-	return d
-}
-
-// view is what we tell the peer about our side.
-func (p *peer) view() View {
-	return View{Outbound: p.out.State, Cause: p.out.Cause, Seen: p.in.seen}
-}
-
-// heard notes a probe of the peer.
-func (p *peer) heard(req Request, now time.Time) {
-	p.in.last = now
-	p.in.budget = clamp(config.Detection{IntervalMilliseconds: req.IntervalMilliseconds, Misses: req.Misses})
-	p.in.view = req.View
-	p.in.seen = req.Seq // a peer that restarted begins at 1 again
-	p.refused = refusal{}
+	return best
 }
 
 // proven notes the TLS session over which something was proven.
@@ -110,25 +212,48 @@ func (p *peer) proven(facts report.TLS) (changed bool) {
 	return changed
 }
 
+// pathsUp is the number of paths that are proven in both directions.
+func (p *peer) pathsUp() (n int32) {
+	for _, pt := range p.paths {
+		if pt.state == report.Up || pt.state == report.Suspect {
+			n++
+		}
+	}
+	return n
+}
+
 // report describes the peer.
-func (p *peer) report() report.Peer {
+func (p *peer) report(now time.Time) report.Peer {
 	r := report.Peer{Name: p.cfg.Name, State: string(p.cfg.State), Outbound: p.out, Inbound: p.inb}
 	if p.tls != nil {
 		copied := *p.tls
 		r.TLS = &copied
 	}
-	for _, e := range p.cfg.Endpoints {
-		t := p.tracks[e.Address]
-		state := report.PathState{Address: e.Address, State: t.state, RoundTripMilliseconds: milliseconds(t.roundTrip)}
-		if t.state == "" || p.cfg.State == config.Revoked {
-			state.State = report.Unknown
-		}
-		if t.state == report.Down {
-			state.Message = t.fault.message
-		}
-		r.Paths = append(r.Paths, state)
+	worst := limitsOf(p.cfg.Detection, 0).worst(0, interval(p.cfg.Detection))
+	for _, pt := range p.paths {
+		worst = max(worst, limitsOf(pt.ours, pt.told).worst(pt.told, pt.every()))
+		r.Paths = append(r.Paths, pt.report(now))
 	}
+	if p.cfg.State == config.Revoked {
+		for _, e := range p.cfg.Endpoints {
+			r.Paths = append(r.Paths, report.PathState{Address: e.Address, State: report.Unknown})
+		}
+		return r
+	}
+	r.DetectionMilliseconds = worst.Milliseconds()
 	return r
+}
+
+func (p *path) report(now time.Time) report.PathState {
+	state := report.PathState{
+		Address: p.id.Address, Accepted: p.id.Accepted, State: p.shown, Since: p.since,
+		Outbound: shows(p.out.state, p.out.since, now), Inbound: shows(p.in.state, p.in.since, now),
+		RoundTripMilliseconds: milliseconds(p.told),
+	}
+	if p.shown == report.Down {
+		state.Message = p.explain().message
+	}
+	return state
 }
 
 // milliseconds with microseconds as the finest grain.

@@ -4,343 +4,427 @@
 package probe
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
+	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
-
-	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/report"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+const ms = time.Millisecond
 
-// way plays the network and the peer behind it.
-type way struct {
-	mu    sync.Mutex
-	err   error         // what a probe ends with; nil answers
-	cut   bool          // probes vanish
-	delay time.Duration // of an answer
-	seen  []Request
-}
-
-func (w *way) set(f func(*way)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	f(w)
-}
-
-func (w *way) RoundTrip(r *http.Request) (*http.Response, error) {
-	var req Request
-	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
-		return nil, err
-	}
-	w.mu.Lock()
-	w.seen = append(w.seen, req)
-	cut, err, delay := w.cut, w.err, w.delay
-	w.mu.Unlock()
-	if cut {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	}
-	if err != nil {
-		return nil, err
-	}
-	time.Sleep(delay) //nolint:forbidigo // the round trip, in the time of the bubble
-	body, _ := json.Marshal(Answer{Seq: req.Seq, ReceivedAt: time.Now(), View: View{Outbound: report.Up, Seen: req.Seq}})
-	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
-}
-
-// bench is a running prober with two ways to bravo.
-type bench struct {
-	*Prober
-	ways    map[string]*way
-	changes int
-	ups     int
-	cfg     config.Config
-}
-
-// setup runs a prober in the bubble of the test, until the test ends it.
-func setup(t *testing.T, mod func(*config.Peer)) *bench {
-	t.Helper()
-	b := &bench{ways: map[string]*way{"one:1": {}, "two:2": {}}}
-	var mu sync.Mutex
-	p, err := New(Config{
-		Client: func(_, address string) *http.Client { return &http.Client{Transport: b.ways[address]} },
-		OnUp: func(config.Peer) {
-			mu.Lock()
-			defer mu.Unlock()
-			b.ups++
-		},
-		Changed: func() {
-			mu.Lock()
-			defer mu.Unlock()
-			b.changes++
-		},
-		Log:     slog.New(slog.DiscardHandler),
-		Metrics: prometheus.NewRegistry(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Prober = p
-	b.cfg = config.Config{Peers: []config.Peer{{
-		Name: "bravo", TrustDomain: "bravo.example", State: config.Active,
-		Endpoints: []config.Endpoint{{Address: "one:1"}},
-		Detection: config.Detection{IntervalMilliseconds: 1000, Misses: 3},
-	}}}
-	if mod != nil {
-		mod(&b.cfg.Peers[0])
-	}
-	p.Apply(&b.cfg)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+func TestAPeerWithoutAddressIsProvenByTheConnectionsThatItDials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, _ := two(t)
+		sleep(time.Second)
+		alfa.expect(report.Up, report.Up)
+		bravo.expect(report.Up, report.Up)
+		p := bravo.peer()
+		if len(p.Paths) != 1 || !p.Paths[0].Accepted || p.Paths[0].Address != "bravo:1" || p.Paths[0].State != report.Up || p.TLS == nil {
+			t.Errorf("%+v", p)
 		}
+		if _, _, up := alfa.View("bravo.example"); up != 1 {
+			t.Errorf("%d paths up", up)
+		}
+		alfa.with(func(s *side) {
+			if s.ups != 1 || s.told[link.Path{TrustDomain: "bravo.example", Address: "bravo:1"}] != report.Up {
+				t.Errorf("%d times up, told %v", s.ups, s.told)
+			}
+		})
 	})
-	return b
 }
 
-func (b *bench) peer(t *testing.T) report.Peer {
-	t.Helper()
-	synctest.Wait()
-	peers, err := b.ReportPeers(t.Context())
-	if err != nil || len(peers) != 1 {
-		t.Fatalf("ReportPeers = %v, %v", peers, err)
-	}
-	return peers[0]
-}
-
-// sleep lets the time of the bubble pass.
-func sleep(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // the clock of the bubble
-	synctest.Wait()
-}
-
-// ask plays a probe of the peer.
-func (b *bench) ask(t *testing.T, req Request) *httptest.ResponseRecorder {
-	t.Helper()
-	body, err := json.Marshal(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := httptest.NewRequestWithContext(access.WithPeer(t.Context(), access.Peer{Name: "bravo", TrustDomain: "bravo.example", Relay: true}),
-		http.MethodPost, link.PathProbe, bytes.NewReader(body))
-	w := httptest.NewRecorder()
-	b.ServeHTTP(w, r)
-	return w
-}
-
-func TestACutIsNoticedWithinTheDeclaredBudget(t *testing.T) {
+func TestACutIsNoticedWithinTheDeclaredTime(t *testing.T) {
 	for _, d := range []config.Detection{
-		{IntervalMilliseconds: 200, Misses: 1}, {IntervalMilliseconds: 200, Misses: 20},
-		{IntervalMilliseconds: 1000, Misses: 3}, {IntervalMilliseconds: 5000, Misses: 2}, {IntervalMilliseconds: 60_000, Misses: 1},
+		{IntervalMilliseconds: 100, Misses: 3}, {IntervalMilliseconds: 50, Misses: 2}, {IntervalMilliseconds: 1000, Misses: 3},
+		{IntervalMilliseconds: 60_000, Misses: 2},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			b := setup(t, func(p *config.Peer) { p.Detection = d })
-			b.ways["one:1"].set(func(w *way) { w.delay = 150 * time.Millisecond })
-			sleep(2 * interval(d))
-			if state := b.peer(t).Outbound.State; state != report.Up {
-				t.Fatalf("before the cut: %s", state)
-			}
-			sleep(interval(d) / 3)
-			b.ways["one:1"].set(func(w *way) { w.cut = true })
-			cut := time.Now()
-			for b.peer(t).Outbound.State == report.Up {
-				sleep(10 * time.Millisecond)
-				if took := time.Since(cut); took > budget(d) {
-					t.Fatalf("%v: not noticed after %s, budget %s", d, took, budget(d))
+		for _, delay := range []time.Duration{0, 20 * ms, 150 * ms} {
+			t.Run(fmt.Sprintf("%dx%d_delay_%s", d.Misses, d.IntervalMilliseconds, delay), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					alfa, bravo, c := two(t, func(a, b *side) { a.cfg.Peers[0].Detection, b.cfg.Peers[0].Detection = d, d })
+					c.set(func(c *cable) { c.delay = delay })
+					sleep(max(10*interval(d), 2*time.Second))
+					alfa.expect(report.Up, report.Up)
+					sleep(interval(d) / 7)
+					promised := time.Duration(alfa.peer().DetectionMilliseconds) * ms
+					c.cutBoth(true)
+					cut := time.Now()
+					for _, s := range []*side{alfa, bravo} {
+						for s.peer().Paths[0].State != report.Down {
+							sleep(5 * ms)
+							if took := time.Since(cut); took > promised {
+								t.Fatalf("%s has not noticed after %s, promised %s: %+v", s.name, took, promised, s.peer())
+							}
+						}
+					}
+					if took := time.Since(cut); took < time.Duration(d.Misses-1)*interval(d) {
+						t.Errorf("noticed after %s, before the misses", took)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestACutOfOneDirectionIsDownInThatDirectionOnBothSides(t *testing.T) {
+	for name, c := range map[string]struct {
+		way                              int
+		alfaOut, alfaIn, bravOut, bravIn report.State
+	}{
+		"there": {there, report.Down, report.Up, report.Unknown, report.Down},
+		"back":  {back, report.Unknown, report.Down, report.Down, report.Up},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				alfa, bravo, wire := two(t)
+				wire.set(func(c *cable) { c.delay = 30 * ms })
+				sleep(3 * time.Second)
+				wire.set(func(x *cable) { x.cut[c.way] = true })
+				sleep(600 * ms)
+				alfa.expect(c.alfaOut, c.alfaIn)
+				bravo.expect(c.bravOut, c.bravIn)
+				for _, s := range []*side{alfa, bravo} {
+					if p := s.peer(); p.Paths[0].State != report.Down || p.Paths[0].Message == "" {
+						t.Errorf("%s: %+v", s.name, p.Paths[0])
+					}
 				}
-			}
-			if took := time.Since(cut); took < time.Duration(d.Misses)*interval(d)/2 {
-				t.Errorf("%v: noticed after %s, before the misses", d, took)
-			}
+				wire.set(func(x *cable) { x.cut[c.way] = false })
+				sleep(7 * time.Second)
+				alfa.expect(report.Up, report.Up)
+				bravo.expect(report.Up, report.Up)
+			})
 		})
 	}
 }
 
-func TestALateAnswerIsNoMiss(t *testing.T) {
+func TestAPathThatFlapsIsUpAgainLaterEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, func(p *config.Peer) { p.Detection = config.Detection{IntervalMilliseconds: 200, Misses: 1} })
-		b.ways["one:1"].set(func(w *way) { w.delay = 1900 * time.Millisecond })
-		sleep(10 * time.Second)
-		p := b.peer(t)
-		if p.Outbound.State != report.Up || p.Paths[0].RoundTripMilliseconds < 1500 {
+		alfa, _, c := two(t)
+		sleep(time.Second)
+		for i, hold := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute, time.Minute} {
+			ups := 0
+			alfa.with(func(s *side) { ups = s.ups })
+			c.cutBoth(true)
+			sleep(time.Second)
+			alfa.expect(report.Unknown, report.Down)
+			c.cutBoth(false)
+			sleep(200 * ms)
+			if p := alfa.peer(); p.Inbound.State != report.Recovering {
+				t.Fatalf("flap %d: %+v", i, p)
+			}
+			alfa.with(func(s *side) {
+				if s.ups != ups+1 {
+					t.Errorf("flap %d: who waits is not woken at the first sign of life", i)
+				}
+			})
+			sleep(hold - 500*ms)
+			if p := alfa.peer(); p.Inbound.State != report.Recovering {
+				t.Errorf("flap %d: %s after less than %s", i, p.Inbound.State, hold)
+			}
+			sleep(500 * ms)
+			alfa.expect(report.Up, report.Up)
+		}
+		sleep(calmAgain + time.Second)
+		c.cutBoth(true)
+		sleep(time.Second)
+		c.cutBoth(false)
+		sleep(firstHold + 200*ms)
+		alfa.expect(report.Up, report.Up)
+	})
+}
+
+func TestAPlannedRestartOfThePeerIsSeenAtOnceAndIsNoFlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, c := two(t)
+		sleep(time.Second)
+		bravo.stop()
+		c.set(func(c *cable) {
+			c.refuse = &link.Error{Cause: report.CauseUnreachable, Message: "bravo:1: connection refused"}
+		})
+		sleep(20 * ms)
+		alfa.expect(report.Down, report.Down)
+		if p := alfa.peer(); !strings.Contains(p.Inbound.Message, "expected back") {
+			t.Errorf("%+v", p.Inbound)
+		}
+		sleep(20 * time.Second)
+		alfa.expect(report.Down, report.Down)
+		if p := alfa.peer(); p.Paths[0].State != report.Down {
 			t.Errorf("%+v", p)
 		}
+		c.set(func(c *cable) { c.refuse = nil })
+		bravo.restart()
+		sleep(1500 * ms)
+		alfa.expect(report.Up, report.Up)
+		bravo.expect(report.Up, report.Up)
+	})
+}
+
+func TestACrashOfThePeerIsNoFlapEither(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, c := two(t)
+		sleep(time.Second)
+		c.cutBoth(true) // no goodbye arrives
+		bravo.stop()
+		sleep(2 * time.Second)
+		alfa.expect(report.Unknown, report.Down)
+		c.hangUp()
+		c.cutBoth(false)
+		bravo.restart()
+		sleep(6 * time.Second)
+		alfa.expect(report.Up, report.Up)
+		if p := alfa.peer(); time.Since(p.Inbound.Since) < 500*ms {
+			t.Errorf("up again only since %s", time.Since(p.Inbound.Since))
+		}
+		alfa.mu.Lock()
+		defer alfa.mu.Unlock()
+		if pt := alfa.peers["bravo.example"].paths[0]; pt.in.flaps != 0 {
+			t.Errorf("%d flaps", pt.in.flaps)
+		}
+	})
+}
+
+func TestWhatIsWrongWithTheOnlyPathIsTheCauseOfTheLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, _, c := two(t)
+		c.set(func(c *cable) { c.refuse = &link.Error{Cause: report.CauseUntrusted, Message: "bravo:1: no chain"} })
+		sleep(10 * time.Second)
+		alfa.expect(report.Down, report.Down)
+		if p := alfa.peer(); p.Outbound.Cause != report.CauseUntrusted || p.Outbound.Message != "bravo:1: no chain" || p.Paths[0].Message != "bravo:1: no chain" {
+			t.Errorf("%+v", p)
+		}
+		changes, dials := 0, 0
+		alfa.with(func(s *side) { changes = s.changes })
+		c.set(func(c *cable) { dials = c.dials })
+		sleep(time.Minute)
+		alfa.with(func(s *side) {
+			if s.changes != changes {
+				t.Errorf("%d changes while the fault stayed the same", s.changes-changes)
+			}
+		})
+		c.set(func(c *cable) {
+			if n := c.dials - dials; n < 5 || n > 15 {
+				t.Errorf("%d tries in a minute where a person must act", n)
+			}
+			c.refuse = nil
+		})
+		sleep(10 * time.Second)
+		alfa.expect(report.Up, report.Up) // at once: the first start is no flap
 	})
 }
 
 func TestOneOfTwoPathsKeepsTheLinkUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, func(p *config.Peer) {
-			p.Endpoints = []config.Endpoint{{Address: "one:1"}, {Address: "two:2"}}
-		})
+		var second *cable
+		alfa, bravo, first := two(t, func(a, b *side) { second = a.dials(b, "bravo:2") })
 		sleep(time.Second)
-		since := b.peer(t).Outbound.Since
-		b.ways["one:1"].set(func(w *way) {
-			w.err = &link.Error{Cause: report.CauseUnreachable, Message: "one:1: connection refused"}
-		})
-		sleep(10 * time.Second)
-		p := b.peer(t)
-		if p.Outbound.State != report.Up || !p.Outbound.Since.Equal(since) {
-			t.Errorf("outbound %+v", p.Outbound)
+		since := alfa.peer().Inbound.Since
+		first.cutBoth(true)
+		sleep(20 * time.Second)
+		for _, s := range []*side{alfa, bravo} {
+			s.expect(report.Up, report.Up)
+			p := s.peer()
+			if p.Paths[0].State != report.Down || p.Paths[1].State != report.Up || !p.Inbound.Since.Equal(since) && s == alfa {
+				t.Errorf("%s: %+v", s.name, p)
+			}
 		}
-		if p.Paths[0].State != report.Down || p.Paths[0].Message == "" || p.Paths[1].State != report.Up {
-			t.Errorf("paths %+v", p.Paths)
-		}
-	})
-}
-
-func TestSteadyStateIsQuiet(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, nil)
-		sleep(10 * time.Second)
-		before := b.changes
-		sleep(time.Minute)
-		if b.changes != before {
-			t.Errorf("%d changes in a minute in which nothing changed", b.changes-before)
-		}
-		if b.ups != 1 {
-			t.Errorf("OnUp was called %d times", b.ups)
-		}
-	})
-}
-
-func TestInboundFollowsThePeersProbes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, nil)
-		if s := b.peer(t).Inbound.State; s != report.Unknown {
-			t.Fatalf("at first %s", s)
-		}
-		sleep(7 * time.Second)
-		if in := b.peer(t).Inbound; in.State != report.Down || in.Cause != report.CauseSilent {
-			t.Fatalf("after our budget %+v", in)
-		}
-		w := b.ask(t, Request{Seq: 1, IntervalMilliseconds: 200, Misses: 1, View: View{Outbound: report.Up}})
-		var answer Answer
-		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK || answer.Seq != 1 || answer.View.Seen != 1 {
-			t.Fatalf("answer %d %s", w.Code, w.Body)
-		}
-		if s := b.peer(t).Inbound.State; s != report.Up {
-			t.Fatalf("after a probe %s", s)
-		}
-		sleep(2600 * time.Millisecond)
-		if s := b.peer(t).Inbound.State; s != report.Down {
-			t.Errorf("after the peer's budget %s", s)
-		}
-	})
-}
-
-func TestAPeerWithoutAddressCountsByItsOwnProbes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, func(p *config.Peer) { p.Endpoints = nil })
-		b.ask(t, Request{Seq: 1, IntervalMilliseconds: 1000, Misses: 3})
-		p := b.peer(t)
-		if p.Outbound.State != report.Unknown || p.Outbound.Cause != report.CauseNoEndpoints || p.Inbound.State != report.Up {
+		second.cutBoth(true)
+		sleep(time.Second)
+		if p := alfa.peer(); p.Inbound.State != report.Down {
 			t.Errorf("%+v", p)
 		}
 	})
 }
 
-func TestARevokedPeerIsNotProbed(t *testing.T) {
+func TestBothSidesBeatAsOftenAsTheMoreDemandingOneDeclares(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, nil)
-		sleep(5 * time.Second)
-		b.cfg.Peers[0].State = config.Revoked
-		b.Apply(&b.cfg)
-		synctest.Wait()
-		asked := len(b.ways["one:1"].seen)
-		sleep(10 * time.Second)
-		if now := len(b.ways["one:1"].seen); now != asked {
-			t.Errorf("%d probes after the revocation", now-asked)
-		}
-		if p := b.peer(t); p.Outbound.State != report.Down || !strings.Contains(p.Outbound.Message, "Revoked") {
-			t.Errorf("%+v", p.Outbound)
-		}
-	})
-}
-
-func TestAMessageThatStaysTheSameIsToldOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, nil)
-		b.ways["one:1"].set(func(w *way) { w.err = &link.Error{Cause: report.CauseUntrusted, Message: "no chain"} })
-		sleep(10 * time.Second)
-		before := b.changes
+		alfa, bravo, c := two(t, func(a, b *side) {
+			a.cfg.Peers[0].Detection = config.Detection{IntervalMilliseconds: 60_000, Misses: 2}
+			b.cfg.Peers[0].Detection = config.Detection{IntervalMilliseconds: 100, Misses: 5}
+		})
 		sleep(time.Minute)
-		if b.changes != before {
-			t.Errorf("%d changes while the fault stayed the same", b.changes-before)
-		}
-		if out := b.peer(t).Outbound; out.Cause != report.CauseUntrusted || out.Message != "no chain" {
-			t.Errorf("%+v", out)
-		}
+		alfa.expect(report.Up, report.Up)
+		bravo.expect(report.Up, report.Up)
+		c.cutBoth(true)
+		sleep(700 * ms)
+		bravo.expect(report.Unknown, report.Down)
+		alfa.expect(report.Up, report.Up)
 	})
 }
 
-func TestHandlerRefusesWhatIsNoProbe(t *testing.T) {
-	p, err := New(Config{Client: func(string, string) *http.Client { return nil }, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Apply(&config.Config{Peers: []config.Peer{{Name: "bravo", TrustDomain: "bravo.example"}}})
-	known := access.WithPeer(t.Context(), access.Peer{Name: "bravo", TrustDomain: "bravo.example"})
-	gone := access.WithPeer(t.Context(), access.Peer{Name: "charlie", TrustDomain: "charlie.example"})
-	for _, c := range []struct {
-		name         string
-		ctx          context.Context
-		method, path string
-		body         string
-		want         int
-	}{
-		{"from_nobody", t.Context(), http.MethodPost, link.PathProbe, `{"seq":1}`, http.StatusForbidden},
-		{"from_a_peer_that_is_gone", gone, http.MethodPost, link.PathProbe, `{"seq":1}`, http.StatusForbidden},
-		{"to_another_path", known, http.MethodPost, link.PathProbe + "s", `{"seq":1}`, http.StatusNotFound},
-		{"by_GET", known, http.MethodGet, link.PathProbe, "", http.StatusMethodNotAllowed},
-		{"without_a_number", known, http.MethodPost, link.PathProbe, `{}`, http.StatusBadRequest},
-		{"that_is_no_JSON", known, http.MethodPost, link.PathProbe, `{`, http.StatusBadRequest},
-		{"that_is_too_long", known, http.MethodPost, link.PathProbe, `{"seq":1,"x":"` + strings.Repeat("x", maxBody) + `"}`, http.StatusRequestEntityTooLarge},
-		{"is_answered_otherwise", known, http.MethodPost, link.PathProbe, `{"seq":1}`, http.StatusOK},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			w := httptest.NewRecorder()
-			p.ServeHTTP(w, httptest.NewRequestWithContext(c.ctx, c.method, c.path, strings.NewReader(c.body)))
-			if w.Code != c.want {
-				t.Errorf("status %d, want %d: %s", w.Code, c.want, w.Body)
+func TestAClockThatJumpsChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, c := two(t)
+		sleep(time.Second)
+		changes := 0
+		alfa.with(func(s *side) { changes = s.changes })
+		for _, jump := range []time.Duration{time.Hour, -time.Hour, 30 * 24 * time.Hour, 0} {
+			for _, s := range []*side{alfa, bravo} {
+				s.with(func(s *side) { s.jump, s.mark = jump, time.Now().Add(jump) })
+			}
+			sleep(2 * time.Second)
+			alfa.expect(report.Up, report.Up)
+			bravo.expect(report.Up, report.Up)
+		}
+		alfa.with(func(s *side) {
+			if s.changes != changes {
+				t.Errorf("%d changes", s.changes-changes)
 			}
 		})
-	}
+		alfa.with(func(s *side) { s.mark = time.Now().Add(time.Hour) }) // heard in the future
+		c.cutBoth(true)
+		sleep(800 * ms)
+		alfa.expect(report.Unknown, report.Down)
+	})
 }
 
-func FuzzHandler(f *testing.F) {
-	f.Add([]byte(`{"seq":1,"sentAt":"2026-01-01T00:00:00Z","intervalMilliseconds":1000,"misses":3,"view":{"outbound":"Up","seen":4}}`))
-	p, err := New(Config{Client: func(string, string) *http.Client { return nil }, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
-	if err != nil {
-		f.Fatal(err)
-	}
-	p.Apply(&config.Config{Peers: []config.Peer{{Name: "bravo", TrustDomain: "bravo.example"}}})
-	f.Fuzz(func(t *testing.T, body []byte) {
-		ctx := access.WithPeer(t.Context(), access.Peer{Name: "bravo", TrustDomain: "bravo.example"})
-		w := httptest.NewRecorder()
-		p.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, link.PathProbe, bytes.NewReader(body)))
-		if w.Code != http.StatusOK && w.Code != http.StatusBadRequest && w.Code != http.StatusRequestEntityTooLarge {
-			t.Errorf("status %d", w.Code)
+func TestAnyByteOnThePathIsLifeOfTheInboundDirection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, c := two(t)
+		sleep(time.Second)
+		c.set(func(c *cable) { c.cut[back] = true })
+		for range 40 {
+			alfa.with(func(s *side) { s.mark = time.Now() })
+			sleep(50 * ms)
 		}
+		alfa.expect(report.Up, report.Up)
+		bravo.expect(report.Up, report.Up) // alfa's beats say that it hears bravo
+		sleep(time.Second)
+		alfa.expect(report.Unknown, report.Down)
+	})
+}
+
+func TestOffersAreSeenInBeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, _ := two(t)
+		alfa.with(func(s *side) { s.offer = "r1" })
+		sleep(time.Second)
+		alfa.with(func(s *side) { s.offer = "r2" })
+		sleep(time.Second)
+		bravo.with(func(s *side) {
+			if got := strings.Join(s.offers, " "); got != "r1 r2" {
+				t.Errorf("seen %q", got)
+			}
+		})
+	})
+}
+
+func TestARevokedPeerGetsNoHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, c := two(t)
+		sleep(time.Second)
+		alfa.cfg.Peers[0].State = config.Revoked
+		alfa.Apply(&alfa.cfg)
+		sleep(time.Second)
+		dials := 0
+		c.set(func(c *cable) { dials = c.dials })
+		sleep(10 * time.Second)
+		c.set(func(c *cable) {
+			if c.dials != dials {
+				t.Errorf("%d dials after the revocation", c.dials-dials)
+			}
+		})
+		alfa.expect(report.Down, report.Down)
+		bravo.expect(report.Unknown, report.Down)
+		if p := alfa.peer(); !strings.Contains(p.Outbound.Message, "Revoked") || len(p.Paths) != 1 || p.Paths[0].State != report.Unknown {
+			t.Errorf("%+v", p)
+		}
+		alfa.cfg.Peers[0].State = config.Active
+		alfa.Apply(&alfa.cfg)
+		sleep(2 * time.Second)
+		alfa.expect(report.Up, report.Up)
+	})
+}
+
+func TestAPathThatIsTakenOutIsForgottenByThePeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, _ := two(t, func(a, b *side) { a.dials(b, "bravo:2") })
+		sleep(time.Second)
+		alfa.cfg.Peers[0].Endpoints = alfa.cfg.Peers[0].Endpoints[:1]
+		alfa.Apply(&alfa.cfg)
+		sleep(100 * ms)
+		for _, s := range []*side{alfa, bravo} {
+			s.expect(report.Up, report.Up)
+			if p := s.peer(); len(p.Paths) != 1 {
+				t.Errorf("%s: %+v", s.name, p.Paths)
+			}
+		}
+	})
+}
+
+func TestAnAcceptedPathThatStaysAwayIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, c := two(t, func(a, b *side) { a.dials(b, "bravo:2") })
+		sleep(time.Second)
+		alfa.cables["bravo:1"].cutBoth(true)
+		c.hangUp()
+		sleep(forgotten - time.Second)
+		if p := bravo.peer(); len(p.Paths) != 2 || p.Paths[0].State != report.Down {
+			t.Errorf("%+v", p.Paths)
+		}
+		sleep(3 * time.Second)
+		if p := bravo.peer(); len(p.Paths) != 1 {
+			t.Errorf("%+v", p.Paths)
+		}
+	})
+}
+
+func TestAPeerThatIsNeverHeardIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSide(t, "alfa", "bravo")
+		s.run()
+		sleep(time.Second)
+		s.expect(report.Unknown, report.Unknown)
+		sleep(young)
+		s.expect(report.Unknown, report.Down)
+		s.Refused("bravo.example", report.CauseUntrusted, "no chain")
+		sleep(200 * ms)
+		if p := s.peer(); p.Inbound.Cause != report.CauseUntrusted || p.Outbound.Cause != report.CauseNoEndpoints {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestManyPeersOnManyPathsStayUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 16
+		names := make([]string, n)
+		for i := range names {
+			names[i] = fmt.Sprintf("peer%02d", i)
+		}
+		alfa := newSide(t, "alfa", names...)
+		for i, name := range names {
+			other := newSide(t, name, "alfa")
+			for path := range 2 {
+				alfa.dials(other, fmt.Sprintf("%s:%d", name, path)).delay = time.Duration(i) * 5 * ms
+			}
+			other.run()
+		}
+		alfa.run()
+		sleep(3 * time.Second)
+		changes := 0
+		alfa.with(func(s *side) { changes = s.changes })
+		sleep(5 * time.Second)
+		peers, err := alfa.ReportPeers(t.Context())
+		if err != nil || len(peers) != n {
+			t.Fatalf("%d peers, %v", len(peers), err)
+		}
+		for i, p := range peers {
+			if p.Outbound.State != report.Up || p.Inbound.State != report.Up || len(p.Paths) != 2 {
+				t.Errorf("%+v", p)
+			}
+			if got, want := p.Paths[0].RoundTripMilliseconds, float64(10*i); got < want-1 || got > want+1 {
+				t.Errorf("%s: round trip %v ms, want %v", p.Name, got, want)
+			}
+		}
+		alfa.with(func(s *side) {
+			if s.changes != changes {
+				t.Errorf("%d changes of links that are well", s.changes-changes)
+			}
+		})
 	})
 }
