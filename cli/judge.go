@@ -139,7 +139,7 @@ func serviceLine(service v1alpha1.SharedService) line {
 		l.What += " at " + service.Status.Address
 	}
 	if n := service.Status.Refused; n != nil && *n > 0 {
-		l.What += ", others refused: " + number(n)
+		l.What += ", refused: " + number(n)
 	}
 	l.Well, l.Since, l.Why = judge(service.Generation, service.Status.Conditions,
 		v1alpha1.ConditionReady, v1alpha1.ConditionAvailable, v1alpha1.ConditionPeerAccepted)

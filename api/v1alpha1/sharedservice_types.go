@@ -173,8 +173,9 @@ type SharedServiceStatus struct {
 	// +kubebuilder:validation:Maximum=29999
 	RelayPort int32 `json:"relayPort,omitempty"`
 
-	// refused is the number of connections that peers which are not named asked
-	// for, since the relay started, in steps: 1, 10, 100 and so on. Export only.
+	// refused is the number of connections that were asked for by peers which are
+	// not named, or which we hold back, since the relay started, in steps: 1, 10, 100
+	// and so on. Export only.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Refused *int64 `json:"refused,omitempty"`

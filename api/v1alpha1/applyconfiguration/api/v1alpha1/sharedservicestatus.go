@@ -28,8 +28,9 @@ type SharedServiceStatusApplyConfiguration struct {
 	// relayPort is the port of the relay's pods behind the Service of an import.
 	// It stays the same for as long as the object lives. Import only.
 	RelayPort *int32 `json:"relayPort,omitempty"`
-	// refused is the number of connections that peers which are not named asked
-	// for, since the relay started, in steps: 1, 10, 100 and so on. Export only.
+	// refused is the number of connections that were asked for by peers which are
+	// not named, or which we hold back, since the relay started, in steps: 1, 10, 100
+	// and so on. Export only.
 	Refused *int64 `json:"refused,omitempty"`
 }
 
