@@ -135,6 +135,10 @@ func (b *beating) Read(p []byte) (int, error) {
 	return b.Stream.Read(p)
 }
 
+// NetConn returns the TLS connection, for who asks the kernel about it. Nobody but
+// the framing may read or write it.
+func (b *beating) NetConn() net.Conn { return b.on.framed.NetConn() }
+
 // Close ends the connection as well.
 func (b *beating) Close() error {
 	b.on.Cut()
