@@ -28,6 +28,8 @@ type Config struct {
 	Bundles func() x509bundle.Source
 	// Inspect opens a connection and says what it showed: link.Pool. Required.
 	Inspect func(ctx context.Context, at link.Path, class link.Class) (link.Sighting, *http.Client, func())
+	// Paths are those of a peer, as it dials us now too: link.Pool. Required.
+	Paths func(trustDomain string) []link.Path
 	// Ask sends a probe over a client: probe.Prober. Required.
 	Ask func(ctx context.Context, client *http.Client, trustDomain string) (probe.Answer, error)
 	// Clock returns the time; nil means time.Now.

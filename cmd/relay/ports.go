@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"net/http"
+
+	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/link"
+	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/reporter"
+)
+
+func (r *relay) buildReport() (err error) {
+	r.reporter, err = reporter.New(reporter.Config{
+		Version:  release(),
+		Live:     r.live.State,
+		Identity: r.identity.State,
+		Peers:    r.prober.ReportPeers,
+		Exports:  r.feeds.ReportExports,
+		Imports:  r.feeds.ReportImports,
+		Hotlines: r.hotline.ReportHotlines,
+		Services: r.tunnels.ReportServices,
+		Complete: []func(*report.Peer){r.offers.Complete, r.completeTunnels},
+		Log:      r.log,
+	})
+	return err
+}
+
+func (r *relay) buildPorts() (err error) {
+	// Without a version of the protocol in common nothing flows but heartbeats and offers.
+	probes := http.NewServeMux()
+	probes.Handle(link.PathOffer, r.offers.Handler())
+	probes.Handle(link.PathProbe, r.prober)
+	r.peers, err = link.NewServer(link.ServerConfig{
+		Listener: r.ports.link,
+		Identity: r.identity,
+		Pool:     r.pool,
+		Handlers: map[link.Class]http.Handler{
+			link.Probe:   probes,
+			link.Hotline: r.offers.Gate(r.hotline.Handler()),
+			link.Feed:    r.offers.Gate(r.feeds.LinkHandler()),
+		},
+		Heartbeats: r.prober.Heartbeats,
+		Tunnel:     r.serveTunnel,
+		Refused:    r.prober.Refused,
+		Log:        r.log,
+		Metrics:    r.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	r.local, err = desk.NewServer(desk.ServerConfig{
+		Listener: r.ports.local,
+		Identity: r.identity,
+		Handler: desk.NewHandler(desk.Parts{
+			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Log: r.log,
+		}),
+		Log:     r.log,
+		Metrics: r.metrics,
+	})
+	return err
+}

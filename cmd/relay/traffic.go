@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+
+	"github.com/certlink/certlink/relay/access"
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/feed"
+	"github.com/certlink/certlink/relay/hotline"
+	"github.com/certlink/certlink/relay/link"
+	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/stream"
+	"github.com/certlink/certlink/relay/tunnel"
+)
+
+// buildTraffic builds what the link is for.
+func (r *relay) buildTraffic() (err error) {
+	r.hotline, err = hotline.New(hotline.Config{
+		Store:    r.store,
+		Identity: func() hotline.Identity { return r.identity.Current() },
+		Client:   r.client(link.Hotline),
+		Log:      r.log,
+		Changed:  r.changed,
+		Registry: r.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	r.feeds, err = feed.New(feed.Config{
+		Store:    r.store,
+		Client:   r.client(link.Feed),
+		Log:      r.log,
+		Changed:  r.changed,
+		Registry: r.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	r.tunnels, err = tunnel.New(tunnel.Config{Open: r.openTunnel, Changed: r.changed, Log: r.log, Metrics: r.metrics})
+	return err
+}
+
+// openTunnel opens a stream for a tunnel to a peer with which we have a version of
+// the protocol in common.
+func (r *relay) openTunnel(ctx context.Context, trustDomain string) (*stream.Stream, error) {
+	if err := r.offers.Allowed(trustDomain); err != nil {
+		return nil, err
+	}
+	return r.pool.Open(ctx, trustDomain)
+}
+
+// serveTunnel serves one of such a peer.
+func (r *relay) serveTunnel(ctx context.Context, from access.Peer, s *stream.Stream) {
+	if r.offers.Allowed(from.TrustDomain) != nil {
+		s.Abort()
+		return
+	}
+	r.tunnels.Serve(ctx, from, s)
+}
+
+// completeTunnels tells how many tunnels a drained peer still has.
+func (r *relay) completeTunnels(p *report.Peer) {
+	if p.State == string(config.Drained) {
+		p.Tunnels = r.tunnels.Tunnels(p.Name)
+	}
+}
