@@ -96,7 +96,7 @@ func arrived(r *relayreport.Report, p *plan) bool {
 func (r *Reconciler) refresh(ctx context.Context, key types.NamespacedName, p *plan, s *seen) (time.Duration, error) {
 	sum := sha256.Sum256([]byte(p.checksum + p.material.digest))
 	digest := hex.EncodeToString(sum[:16])
-	arrived := arrived(r.Hub.View(key.Namespace).Report, p)
+	arrived := arrived(r.relays.View(key.Namespace).Report, p)
 	value, again := r.refreshes.next(key, digest, arrived, r.Now())
 	if len(s.pods) == 0 {
 		return 0, nil // the pod's own events bring us back

@@ -131,6 +131,7 @@ func (a Applier) empty(desired *unstructured.Unstructured) (client.Object, error
 	if !ok {
 		return nil, fmt.Errorf("%s is not an object", gvk)
 	}
+	object.GetObjectKind().SetGroupVersionKind(gvk) // a scheme may know a kind by its fields only
 	return object, nil
 }
 

@@ -1,0 +1,412 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package localcert
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/manifest"
+	"github.com/certlink/certlink/internal/cabundle"
+	"github.com/certlink/certlink/internal/testca"
+)
+
+func anything(*v1alpha1.LocalCERT) {}
+
+func generation(n int32) func(*v1alpha1.LocalCERT) {
+	return func(l *v1alpha1.LocalCERT) { l.Spec.Authority.Generation = &n }
+}
+
+// settled is alfa in peace with its peers.
+func settled(t *testing.T, change func(*v1alpha1.LocalCERT), issuer string, peers ...string) *world {
+	t.Helper()
+	w := newWorld(t, change, peers...)
+	w.until("alfa is in peace", inOrder, w.done(issuer))
+	return w
+}
+
+func TestARaisedGenerationReplacesTheRootWithoutAnOutage(t *testing.T) {
+	w := settled(t, anything, "alfa-ca", "bravo", "charlie")
+	before := w.local().Status
+	w.calm = true
+	w.quiet()
+	w.edit(generation(2))
+	w.until("the root is replaced", inOrder, w.done("alfa-ca-2"))
+	after := w.local().Status
+	if after.Authority.Root == before.Authority.Root || after.Authority.ReplacedRoot != before.Authority.Root || after.Fingerprint == before.Fingerprint {
+		t.Errorf("unexpected status: %+v", after.Authority)
+	}
+	for _, step := range []string{"Distribute", "Issue", "Retire"} {
+		if !w.seen[step] {
+			t.Errorf("there was no step %s", step)
+		}
+	}
+	w.quiet()
+	for _, kind := range []string{"Certificate", "Secret", "Issuer"} {
+		if w.there(kind, "alfa-ca") {
+			t.Errorf("%s alfa-ca is still there", kind)
+		}
+		if !w.there(kind, "alfa-ca-2") {
+			t.Errorf("%s alfa-ca-2 is gone", kind)
+		}
+	}
+}
+
+func TestARotationInAnyOrderOfStepsIsWithoutAnOutage(t *testing.T) {
+	for seed := range uint64(5) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		shuffle := func(steps []func()) {
+			random.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
+		}
+		w := settled(t, anything, "alfa-ca", "bravo", "charlie")
+		w.calm = true
+		w.edit(generation(2))
+		w.until("the root is replaced", shuffle, w.done("alfa-ca-2"))
+		w.quiet()
+	}
+}
+
+// TestAnOperatorKilledAtAPhaseEdgeGoesOnWhereItWas kills the operator before and
+// after each of its writes; the one that comes after it remembers nothing.
+func TestAnOperatorKilledAtAPhaseEdgeGoesOnWhereItWas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	for name, afterwards := range map[string]bool{"before_a_write": false, "after_a_write": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for nth := 1; ; nth++ {
+				w := settled(t, anything, "alfa-ca", "bravo")
+				w.crash, w.afterwards = len(w.writes)+nth, afterwards
+				w.edit(generation(2))
+				w.until("the root is replaced", inOrder, func() bool { return w.done("alfa-ca-2")() && !w.there("Issuer", "alfa-ca") })
+				if w.there("Secret", "alfa-ca") || w.there("Certificate", "alfa-ca") {
+					t.Errorf("killed at write %d: the old CA is still there", nth)
+				}
+				if len(w.writes) < w.crash {
+					break // the rotation has fewer writes
+				}
+			}
+		})
+	}
+}
+
+func TestAnOperatorThatIsKilledAtEveryWriteStillGetsThere(t *testing.T) {
+	for name, afterwards := range map[string]bool{"before": false, "after": true} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, anything, "alfa-ca", "bravo")
+			w.always, w.afterwards = true, afterwards
+			w.edit(generation(2))
+			order := func([]func()) { // a killed one is started again at once
+				for range 12 {
+					w.visit()
+				}
+			}
+			w.until("the root is replaced", order, w.done("alfa-ca-2"))
+			w.always = false
+			w.quiet()
+			if w.there("Secret", "alfa-ca") {
+				t.Error("the old key is still there")
+			}
+		})
+	}
+}
+
+func TestARotationWaitsForAPeerThatIsAwayAndWritesNothingMeanwhile(t *testing.T) {
+	w := settled(t, anything, "alfa-ca", "bravo", "charlie")
+	w.peers["charlie"].online = false
+	w.edit(generation(2))
+	w.until("the step is Distribute", inOrder, func() bool { return w.seen["Distribute"] })
+	w.quiet()
+	l := w.local()
+	if l.Status.Rotation == nil || l.Status.Rotation.Step != v1alpha1.StepDistribute || !strings.Contains(l.Status.Rotation.WaitingFor, "charlie") ||
+		strings.Contains(l.Status.Rotation.WaitingFor, "bravo") {
+		t.Fatalf("it does not wait for charlie: %s", describeStatus(l))
+	}
+	want := []v1alpha1.RotationPeer{{Name: "bravo", State: v1alpha1.PeerAccepted}, {Name: "charlie", State: v1alpha1.PeerWaiting}}
+	if diff := cmp.Diff(want, l.Status.Rotation.Peers); diff != "" {
+		t.Error(diff)
+	}
+	if got := w.reason("CertificatesIssued") + " " + w.reason("TrustInSync"); got != "True/CertificatesIssued False/DistributingRoot" {
+		t.Errorf("conditions: %s", got)
+	}
+	w.clock = w.clock.Add(25 * time.Hour)
+	w.quiet()
+	if got := w.reason("TrustInSync"); got != "False/RotationStalled" {
+		t.Errorf("after a day: %s", got)
+	}
+	t.Run("and_goes_on_when_it_is_back", func(t *testing.T) {
+		w.peers["charlie"].online = true
+		w.until("the root is replaced", inOrder, w.done("alfa-ca-2"))
+	})
+}
+
+func TestWhoeverIsLeftBehindRevokedOrGoneIsNotWaitedFor(t *testing.T) {
+	for name, change := range map[string]func(*testing.T, *world){
+		"left_behind": func(_ *testing.T, w *world) {
+			w.edit(func(l *v1alpha1.LocalCERT) { l.Spec.Authority.LeaveBehind = []string{"charlie"} })
+		},
+		"revoked": func(t *testing.T, w *world) {
+			w.editPeer("charlie", func(p *v1alpha1.PeerCERT) { p.Spec.State = v1alpha1.PeerRevoked })
+		},
+		"deleted": func(t *testing.T, w *world) {
+			p := &v1alpha1.PeerCERT{ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "charlie"}}
+			if err := w.raw.Delete(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t, anything, "alfa-ca", "bravo", "charlie")
+			w.peers["charlie"].online = false
+			w.edit(generation(2))
+			w.quiet()
+			change(t, w)
+			w.until("the root is replaced", inOrder, func() bool {
+				a := w.local().Status.Authority
+				return w.local().Status.Rotation == nil && a.Generation == 2
+			})
+		})
+	}
+}
+
+func TestASuspendedPeerIsWaitedFor(t *testing.T) {
+	w := settled(t, anything, "alfa-ca", "bravo", "charlie")
+	w.editPeer("charlie", func(p *v1alpha1.PeerCERT) { p.Spec.State = v1alpha1.PeerSuspended })
+	w.peers["charlie"].online = false
+	w.edit(generation(2))
+	w.quiet()
+	if r := w.local().Status.Rotation; r == nil || !strings.Contains(r.WaitingFor, "charlie") {
+		t.Errorf("it goes on without charlie: %s", describeStatus(w.local()))
+	}
+}
+
+func TestAPeerWithRotationManualIsWaitedForUntilAPersonThereAccepts(t *testing.T) {
+	w := settled(t, anything, "alfa-ca", "bravo")
+	w.peers["bravo"].manual = true
+	w.edit(generation(2))
+	w.quiet()
+	r := w.local().Status.Rotation
+	if r == nil || r.Step != v1alpha1.StepDistribute || !strings.Contains(r.WaitingFor, "Manual") {
+		t.Fatalf("it does not wait: %s", describeStatus(w.local()))
+	}
+	w.peers["bravo"].accepted = append(w.peers["bravo"].accepted, r.ToRoot) // both, as the new card has it
+	w.until("the root is replaced", inOrder, func() bool { // it still accepts the old one, too
+		w.clock = w.clock.Add(time.Minute)
+		return w.local().Status.Rotation == nil && w.local().Status.Authority.Generation == 2
+	})
+}
+
+func TestAnotherIssuerIsTakenInStepsToo(t *testing.T) {
+	national := func(name string) func(*v1alpha1.LocalCERT) {
+		return func(l *v1alpha1.LocalCERT) { l.Spec.IssuerRef = &v1alpha1.IssuerReference{Name: name} }
+	}
+	own := func(l *v1alpha1.LocalCERT) { l.Spec.IssuerRef = nil }
+	for name, tc := range map[string]struct {
+		from, to   func(*v1alpha1.LocalCERT)
+		was, wants string
+	}{
+		"from_our_own_to_another":  {own, national("national"), "alfa-ca", "national"},
+		"from_another_to_our_own":  {national("national"), own, "national", "alfa-ca"},
+		"from_one_to_another":      {national("national"), national("second"), "national", "second"},
+		"to_one_of_the_same_root":  {national("national"), national("again"), "national", "again"},
+		"and_back_to_the_one_used": {national("second"), national("national"), "second", "national"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tc.from, "bravo")
+			w.external["national"], w.external["second"] = testca.New(t, "alfa.example"), testca.New(t, "alfa.example")
+			w.external["again"] = w.external["national"]
+			w.until("alfa is in peace", inOrder, w.done(tc.was))
+			w.edit(tc.to)
+			w.until("the issuer is replaced", inOrder, w.done(tc.wants))
+			w.quiet()
+			if own := w.there("Secret", "alfa-ca"); own != (tc.wants == "alfa-ca") {
+				t.Errorf("the key of our own CA is there: %v", own)
+			}
+		})
+	}
+}
+
+func TestAnIssuerThatCannotSignIsFoundBeforeAnythingDependsOnIt(t *testing.T) {
+	w := newWorld(t, func(l *v1alpha1.LocalCERT) { l.Spec.IssuerRef = &v1alpha1.IssuerReference{Name: "national"} }, "bravo")
+	w.external["national"], w.external["second"] = testca.New(t, "alfa.example"), testca.New(t, "alfa.example")
+	w.refuses["second"] = "the policy denies URI names"
+	w.until("alfa is in peace", inOrder, w.done("national"))
+	w.edit(func(l *v1alpha1.LocalCERT) { l.Spec.IssuerRef.Name = "second" })
+	w.quiet()
+	l := w.local()
+	if l.Status.Rotation == nil || l.Status.Rotation.Step != v1alpha1.StepDistribute || w.reason("CertificatesIssued") != "True/CertificatesIssued" {
+		t.Fatalf("unexpected: %s", describeStatus(l))
+	}
+	t.Run("and_the_change_can_be_taken_back", func(t *testing.T) {
+		w.edit(func(l *v1alpha1.LocalCERT) { l.Spec.IssuerRef.Name = "national" })
+		w.until("alfa is in peace", inOrder, w.done("national"))
+		w.quiet()
+		if w.local().Status.Authority.ReplacedRoot != "" {
+			t.Error("a root was replaced")
+		}
+	})
+}
+
+func TestARootThatTheIssuerReplacesInPlaceIsDistributedBeforeItIsUsed(t *testing.T) {
+	w := newWorld(t, func(l *v1alpha1.LocalCERT) { l.Spec.IssuerRef = &v1alpha1.IssuerReference{Name: "national"} }, "bravo")
+	w.external["national"] = testca.New(t, "alfa.example")
+	w.until("alfa is in peace", inOrder, w.done("national"))
+	before := w.local().Status.Authority.Root
+	w.external["national"] = testca.New(t, "alfa.example")
+	w.quiet()
+	w.renew("alfa-canary") // as it is every eight hours
+	w.until("every certificate is from the new root", inOrder, func() bool {
+		return w.done("national")() && w.local().Status.Authority.Root != before
+	})
+	w.quiet()
+	if a := w.local().Status.Authority; a.ReplacedRoot != before || a.Reissues != 1 {
+		t.Errorf("unexpected status: %+v", a)
+	}
+}
+
+func TestAKeyOfOurOwnCAThatIsLostIsReplacedInSteps(t *testing.T) {
+	w := settled(t, anything, "alfa-ca", "bravo")
+	before := w.local().Status.Authority.Root
+	lost := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "alfa-ca"}}
+	if err := w.raw.Delete(t.Context(), lost); err != nil {
+		t.Fatal(err)
+	}
+	w.quiet() // cert-manager makes another key of the same name
+	w.renew("alfa-canary")
+	w.until("every certificate is from the new root", inOrder, func() bool {
+		return w.done("alfa-ca")() && w.local().Status.Authority.Root != before
+	})
+}
+
+func TestASecretOfAnExistingCAIsUsedByALocalCERTMadeAnew(t *testing.T) {
+	w := settled(t, anything, "alfa-ca", "bravo")
+	w.edit(generation(2))
+	w.until("the root is replaced", inOrder, w.done("alfa-ca-2"))
+	root := w.local().Status.Authority.Root
+	again := w.local()
+	w.remake(again)
+	w.until("alfa is in peace", inOrder, w.done("alfa-ca-2"))
+	if got := w.local().Status.Authority.Root; got != root {
+		t.Errorf("peers would have to take another card: root %s, was %s", short(got), short(root))
+	}
+}
+
+func TestAStatusThatIsLostDuringARotationIsNoOutage(t *testing.T) {
+	for _, step := range []string{"Distribute", "Issue", "Retire"} {
+		t.Run(step, func(t *testing.T) {
+			w := settled(t, anything, "alfa-ca", "bravo")
+			w.edit(generation(2))
+			w.until("the step is "+step, inOrder, func() bool { return w.seen[step] })
+			l := w.local()
+			l.Status = v1alpha1.LocalCERTStatus{}
+			if err := w.raw.Status().Update(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+			w.until("alfa is in peace", inOrder, func() bool { return w.done("alfa-ca")() || w.done("alfa-ca-2")() })
+			w.quiet()
+		})
+	}
+}
+
+func TestAnOldRootIsReplacedByItself(t *testing.T) {
+	manual := func(l *v1alpha1.LocalCERT) { l.Spec.Authority.Rotation = v1alpha1.AuthorityManual }
+	t.Run("in_the_last_third_of_its_life", func(t *testing.T) {
+		w := settled(t, anything, "alfa-ca", "bravo")
+		w.clock = w.clock.AddDate(6, 0, 0)
+		w.renewAll()
+		w.quiet()
+		if got := w.local().Status.Authority.Generation; got != 1 {
+			t.Fatalf("it was replaced early: generation %d", got)
+		}
+		w.clock = w.clock.AddDate(0, 9, 0)
+		w.renewAll()
+		w.until("the root is replaced", inOrder, w.done("alfa-ca-2"))
+		if r := w.local().Spec.Authority.Generation; r != nil {
+			t.Error("the spec was changed")
+		}
+	})
+	t.Run("but_not_when_a_person_wants_to_begin", func(t *testing.T) {
+		w := settled(t, manual, "alfa-ca", "bravo")
+		w.clock = w.clock.AddDate(9, 1, 0)
+		w.renewAll()
+		w.quiet()
+		if got := w.reason("TrustInSync"); got != "False/RotationDue" {
+			t.Errorf("TrustInSync is %s", got)
+		}
+		w.edit(generation(2))
+		w.until("the root is replaced", inOrder, w.done("alfa-ca-2"))
+	})
+}
+
+func TestAnIssuerThatSomebodyElseUsesIsNotRetired(t *testing.T) {
+	w := settled(t, anything, "alfa-ca", "bravo")
+	tool := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+		"secretName": "tool", "duration": "1h", "issuerRef": map[string]any{"name": "alfa-ca", "kind": "Issuer"},
+	}}}
+	tool.SetGroupVersionKind(manifest.CertificateKind)
+	tool.SetNamespace("cert")
+	tool.SetName("misp")
+	w.create(tool)
+	w.edit(generation(2))
+	w.until("it waits", inOrder, func() bool {
+		r := w.local().Status.Rotation
+		return r != nil && strings.Contains(r.WaitingFor, `"misp"`)
+	})
+	if !w.there("Secret", "alfa-ca") {
+		t.Error("its CA is gone")
+	}
+}
+
+// TestTheOperatorTrustsBothRoots: it can read the report whichever the relay shows.
+func TestTheOperatorTrustsBothRoots(t *testing.T) {
+	w := settled(t, anything, "alfa-ca", "bravo")
+	old := w.local().Status.Authority.Root
+	w.edit(generation(2))
+	w.until("certificates are issued", inOrder, func() bool {
+		if r := w.local().Status.Rotation; r != nil && r.ToRoot != "" {
+			trusted, err := cabundle.Parse(string(w.target.RootsPEM))
+			if err != nil || find(trusted, old) == nil || w.seen["Issue"] && find(trusted, r.ToRoot) == nil {
+				t.Errorf("in step %s it trusts %v (%v)", r.Step, cabundle.Hashes(trusted), err)
+			}
+		}
+		return w.seen["Retire"]
+	})
+}
+
+// TestARelayWithoutAReportHoldsARotation: what is not seen is not assumed.
+func TestARelayWithoutAReportHoldsARotation(t *testing.T) {
+	w := settled(t, anything, "alfa-ca")
+	w.relay.silent = true
+	w.edit(generation(2))
+	w.quiet()
+	if r := w.local().Status.Rotation; r == nil || r.Step != v1alpha1.StepDistribute {
+		t.Fatalf("it went on: %s", describeStatus(w.local()))
+	}
+	w.relay.silent = false
+	w.until("the root is replaced", inOrder, w.done("alfa-ca-2"))
+}
+
+// TestAnExpiredRootIsReplacedWithoutWaiting: nobody can be told anything under it,
+// so peers take the new card by hand.
+func TestAnExpiredRootIsReplacedWithoutWaiting(t *testing.T) {
+	w := settled(t, func(l *v1alpha1.LocalCERT) { l.Spec.Authority.Rotation = v1alpha1.AuthorityManual }, "alfa-ca", "bravo")
+	w.clock = w.clock.AddDate(10, 1, 0)
+	w.peers["bravo"].online = false
+	w.edit(generation(2))
+	w.until("certificates are issued from the new root", inOrder, func() bool {
+		r := w.local().Status.Rotation
+		return r != nil && r.Step == v1alpha1.StepIssue && w.relay.link.root == r.ToRoot
+	})
+	w.peers["bravo"].accepted, w.peers["bravo"].online = nil, true // the card, by hand
+	w.until("the root is replaced", inOrder, w.done("alfa-ca-2"))
+}

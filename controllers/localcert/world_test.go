@@ -1,0 +1,623 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package localcert
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/apply"
+	"github.com/certlink/certlink/controllers/internal/loop"
+	"github.com/certlink/certlink/controllers/internal/manifest"
+	"github.com/certlink/certlink/controllers/internal/reports"
+	"github.com/certlink/certlink/internal/cabundle"
+	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/relay/config"
+	relayreport "github.com/certlink/certlink/relay/report"
+)
+
+var errCrash = errors.New("the operator was killed")
+
+// world is alfa with its operator, cert-manager, relay and peers, all of which take
+// steps in any order. Nothing in it waits: time goes on by a second for each step.
+//
+// It notices an outage: a peer that is there and is shown a certificate that it
+// does not accept.
+type world struct {
+	t     *testing.T
+	raw   client.WithWatch
+	op    *Reconciler
+	key   types.NamespacedName
+	clock time.Time
+
+	// crash kills the operator at its write of this number; before it happens, or
+	// just after. Zero never does.
+	crash      int
+	afterwards bool
+	always     bool // at every write: each second attempt succeeds, or all do and are the last
+	writes     []string
+
+	external map[string]*testca.CA // by name of the Issuer
+	own      map[string]*testca.CA // by name of the Secret
+	issuedAs map[string]string     // name of Certificate to what it was issued for
+	refuses  map[string]string     // Issuers that cannot sign, with the reason
+
+	relay  relayState
+	target reports.Target
+	peers map[string]*peerState
+	seen  map[string]bool // of steps that the rotation was in
+	// calm: our certificates must not become bad any more.
+	calm bool
+}
+
+// relayState is what the relay has mounted.
+type relayState struct {
+	up      bool
+	config  *config.Config
+	sum     string
+	link    issuedAs
+	local   issuedAs
+	signing issuedAs
+	fresh   bool // this operator has not looked yet
+	silent  bool // it does not answer
+	written map[string]*config.Config // by checksum
+	wanted  string
+	at      time.Time
+}
+
+type issuedAs struct{ root, serial string }
+
+// peerState is a peer as it holds us.
+type peerState struct {
+	online   bool
+	manual   bool
+	accepted []string
+	offer    *relayreport.Offer
+}
+
+func newWorld(t *testing.T, change func(*v1alpha1.LocalCERT), peers ...string) *world {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := errors.Join(corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme), networkingv1.AddToScheme(scheme),
+		policyv1.AddToScheme(scheme), eventsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		t: t, clock: time.Now(), key: types.NamespacedName{Namespace: "cert", Name: "alfa"},
+		external: map[string]*testca.CA{}, own: map[string]*testca.CA{}, issuedAs: map[string]string{}, refuses: map[string]string{},
+		peers: map[string]*peerState{}, seen: map[string]bool{},
+	}
+	l := local()
+	l.CreationTimestamp = metav1.NewTime(w.clock.Truncate(time.Second))
+	l.Spec.Addresses = []v1alpha1.Endpoint{{Address: "relay.alfa.example:8443"}}
+	change(l)
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for gvk := range scheme.AllKnownTypes() {
+		mapper.Add(gvk, meta.RESTScopeNamespace)
+	}
+	w.raw = fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithStatusSubresource(&v1alpha1.LocalCERT{}).WithObjects(l).Build()
+	for _, name := range peers {
+		w.peers[name] = &peerState{online: true}
+		ca := testca.New(t, name+".example")
+		w.create(&v1alpha1.PeerCERT{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: name},
+			Spec: v1alpha1.PeerCERTSpec{
+				Identity: v1alpha1.Identity{DisplayName: name, TrustDomain: ca.TrustDomain},
+				Trust:    v1alpha1.PeerTrust{Bundle: ca.Bundle()},
+			},
+		})
+	}
+	w.restart()
+	return w
+}
+
+func (w *world) create(o client.Object) {
+	w.t.Helper()
+	if err := w.raw.Create(w.t.Context(), o); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// restart starts an operator that remembers nothing.
+func (w *world) restart() {
+	w.t.Helper()
+	metrics, err := NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c := interceptor.NewClient(w.raw, interceptor.Funcs{
+		Apply: func(ctx context.Context, _ client.WithWatch, o runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
+			return w.write("apply", func() error { return w.apply(ctx, o, false) })
+		},
+		SubResourceApply: func(ctx context.Context, _ client.Client, _ string, o runtime.ApplyConfiguration, _ ...client.SubResourceApplyOption) error {
+			return w.write("status", func() error { return w.apply(ctx, o, true) })
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+			return w.write("delete "+o.GetObjectKind().GroupVersionKind().Kind+" "+o.GetName(), func() error { return c.Delete(ctx, o, opts...) })
+		},
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error { return nil }, // events
+	})
+	w.op = &Reconciler{
+		Base:    loop.Base{Client: c, Direct: c, Instance: "operator", Now: func() time.Time { return w.clock }},
+		Options: options, Metrics: metrics, relays: w, watches: installed{},
+		apply: apply.Applier{Client: c, Direct: c, Owner: fieldOwner},
+	}
+	w.relay.fresh, w.relay.written, w.relay.wanted = true, map[string]*config.Config{}, ""
+}
+
+type installed struct{}
+
+func (installed) ensure() (bool, error) { return true, nil }
+
+func (w *world) write(what string, do func() error) error {
+	w.writes = append(w.writes, what)
+	killed := len(w.writes) == w.crash || w.always && (w.afterwards || len(w.writes)%2 == 1)
+	if killed && !w.afterwards {
+		return errCrash
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	if killed {
+		return errCrash
+	}
+	return nil
+}
+
+// apply plays server-side apply for objects that have one manager, and moves the
+// generation of Certificates.
+func (w *world) apply(ctx context.Context, o runtime.ApplyConfiguration, status bool) error {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	desired := &unstructured.Unstructured{}
+	if err := desired.UnmarshalJSON(data); err != nil {
+		return err
+	}
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(desired.GroupVersionKind())
+	err = w.raw.Get(ctx, client.ObjectKeyFromObject(desired), live)
+	switch {
+	case apierrors.IsNotFound(err) && !status:
+		return w.raw.Create(ctx, w.typed(desired))
+	case err != nil:
+		return err
+	case status:
+		live.Object["status"] = desired.Object["status"]
+		return w.raw.Status().Update(ctx, w.typed(live))
+	}
+	desired.SetResourceVersion(live.GetResourceVersion())
+	desired.SetGeneration(live.GetGeneration())
+	if !equality.Semantic.DeepEqual(live.Object["spec"], desired.Object["spec"]) {
+		desired.SetGeneration(live.GetGeneration() + 1)
+	}
+	if live.Object["status"] != nil {
+		desired.Object["status"] = live.Object["status"]
+	}
+	desired.SetUID(live.GetUID())
+	return w.raw.Update(ctx, w.typed(desired))
+}
+
+// typed is the form in which the fake API server keeps an object.
+func (w *world) typed(u *unstructured.Unstructured) client.Object {
+	w.t.Helper()
+	if u.GroupVersionKind().GroupVersion() == manifest.CertificateKind.GroupVersion() {
+		return u
+	}
+	o, err := w.raw.Scheme().New(u.GroupVersionKind())
+	if err == nil {
+		err = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, o)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return o.(client.Object)
+}
+
+func (w *world) certificates() map[string]*unstructured.Unstructured {
+	w.t.Helper()
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(manifest.CertificateKind)
+	if err := w.raw.List(w.t.Context(), list); err != nil {
+		w.t.Fatal(err)
+	}
+	out := map[string]*unstructured.Unstructured{}
+	for i := range list.Items {
+		out[list.Items[i].GetName()] = &list.Items[i]
+	}
+	return out
+}
+
+func (w *world) local() *v1alpha1.LocalCERT {
+	w.t.Helper()
+	l := &v1alpha1.LocalCERT{}
+	if err := w.raw.Get(w.t.Context(), w.key, l); err != nil {
+		w.t.Fatal(err)
+	}
+	return l
+}
+
+func (w *world) edit(change func(*v1alpha1.LocalCERT)) {
+	w.t.Helper()
+	l := w.local()
+	change(l)
+	l.Generation++
+	if err := w.raw.Update(w.t.Context(), l); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) editPeer(name string, change func(*v1alpha1.PeerCERT)) {
+	w.t.Helper()
+	p := &v1alpha1.PeerCERT{}
+	if err := w.raw.Get(w.t.Context(), types.NamespacedName{Namespace: "cert", Name: name}, p); err != nil {
+		w.t.Fatal(err)
+	}
+	change(p)
+	if err := w.raw.Update(w.t.Context(), p); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// remake deletes a LocalCERT with everything that it owns, and makes it anew. The
+// Secrets of cert-manager stay.
+func (w *world) remake(l *v1alpha1.LocalCERT) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	if err := w.raw.Delete(ctx, l.DeepCopy()); err != nil {
+		w.t.Fatal(err)
+	}
+	for name := range w.certificates() {
+		for _, kind := range []string{"Certificate", "Issuer"} {
+			o := &unstructured.Unstructured{}
+			o.SetGroupVersionKind(manifest.CertificateKind.GroupVersion().WithKind(kind))
+			o.SetNamespace("cert")
+			o.SetName(name)
+			if err := client.IgnoreNotFound(w.raw.Delete(ctx, o)); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+	for _, o := range []client.Object{
+		&appsv1.StatefulSet{}, &corev1.Service{}, &corev1.ConfigMap{}, &networkingv1.NetworkPolicy{}, &policyv1.PodDisruptionBudget{},
+	} {
+		if err := w.raw.DeleteAllOf(ctx, o, client.InNamespace("cert")); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.create(&v1alpha1.LocalCERT{ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: l.Name, UID: "another", Generation: 1}, Spec: l.Spec})
+	w.restart()
+}
+
+// renewAll has cert-manager issue every leaf anew, as it does in time.
+func (w *world) renewAll() {
+	for name := range w.certificates() {
+		if manifest.CAGeneration("alfa", v1alpha1.IssuerReference{Kind: "Issuer", Name: name}) == 0 {
+			w.renew(name)
+		}
+	}
+}
+
+// visit is one look of the operator. When it is killed, another one starts.
+func (w *world) visit() {
+	w.t.Helper()
+	w.clock = w.clock.Add(time.Second)
+	_, err := w.op.Reconcile(w.t.Context(), ctrl.Request{NamespacedName: w.key})
+	w.relay.fresh = false
+	switch {
+	case errors.Is(err, errCrash):
+		w.restart()
+	case err != nil:
+		w.t.Fatalf("the operator failed: %v", err)
+	}
+	if r := w.local().Status.Rotation; r != nil {
+		w.seen[string(r.Step)] = true
+	}
+	if got := w.reason("CertificatesIssued"); w.calm && got != "True/CertificatesIssued" {
+		w.t.Fatalf("CertificatesIssued became %s: %s", got, describeStatus(w.local()))
+	}
+}
+
+// sign is one step of cert-manager: what it does about one Certificate.
+func (w *world) sign(name string) {
+	w.t.Helper()
+	w.clock = w.clock.Add(time.Second)
+	c := &unstructured.Unstructured{}
+	c.SetGroupVersionKind(manifest.CertificateKind)
+	if err := w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: name}, c); err != nil {
+		return
+	}
+	issuer, _, _ := unstructured.NestedString(c.Object, "spec", "issuerRef", "name")
+	duration, _, _ := unstructured.NestedString(c.Object, "spec", "duration")
+	secret := &corev1.Secret{}
+	err := w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: name}, secret)
+	want := issuer + " " + duration
+	if err == nil && w.issuedAs[name] == want {
+		w.mark(c, "True", "up to date")
+		return
+	}
+	if !w.marked(c, "False") { // it says so before it issues
+		w.mark(c, "False", "Issuing certificate as Secret was previously issued by another issuer")
+		return
+	}
+	if why := w.refuses[issuer]; why != "" {
+		w.mark(c, "False", why)
+		return
+	}
+	secret.ObjectMeta = metav1.ObjectMeta{Namespace: "cert", Name: name, ResourceVersion: secret.ResourceVersion, Annotations: map[string]string{
+		annotationIssuerName: issuer, annotationIssuerKind: "Issuer", annotationCertificate: name,
+	}}
+	if secret.Data = w.content(c, name, issuer); secret.Data == nil {
+		return
+	}
+	if apierrors.IsNotFound(err) {
+		err = w.raw.Create(w.t.Context(), secret)
+	} else {
+		err = w.raw.Update(w.t.Context(), secret)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.issuedAs[name] = want
+}
+
+// content of a Secret as cert-manager writes it; nil when the issuer is not there.
+func (w *world) content(c *unstructured.Unstructured, name, issuer string) map[string][]byte {
+	w.t.Helper()
+	if isCA, _, _ := unstructured.NestedBool(c.Object, "spec", "isCA"); isCA {
+		w.own[name] = testca.New(w.t, "alfa.example", testca.Options{NotBefore: w.clock.Add(-time.Hour), NotAfter: w.clock.AddDate(10, 0, 0)})
+		pem := testca.EncodeCertificates(w.own[name].Root)
+		return map[string][]byte{"tls.crt": pem, "tls.key": []byte("the CA keeps it"), "ca.crt": pem}
+	}
+	ca := w.external[issuer]
+	if own := w.own[issuer]; own != nil && w.there("Secret", issuer) {
+		ca = own
+	}
+	if ca == nil {
+		return nil
+	}
+	path := map[string]string{"alfa-link": "/relay", "alfa-local": "/local", "alfa-signing": "/signing", "alfa-operator": "/operator", "alfa-desk": "/desk", "alfa-canary": "/canary"}[name]
+	p := ca.Leaf(w.t, testca.Leaf{Path: path, NotBefore: w.clock.Add(-time.Second), NotAfter: w.clock.AddDate(0, 3, 0)})
+	return map[string][]byte{"tls.crt": p.CertPEM, "tls.key": p.KeyPEM, "ca.crt": p.CAPEM}
+}
+
+func (w *world) there(kind, name string) bool {
+	o := &unstructured.Unstructured{}
+	o.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+	if kind == "Issuer" || kind == "Certificate" {
+		o.SetGroupVersionKind(manifest.CertificateKind.GroupVersion().WithKind(kind))
+	}
+	return w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: name}, o) == nil
+}
+
+func (w *world) marked(c *unstructured.Unstructured, state string) bool {
+	got, _ := condition(c, "Ready")
+	return got == state && observed(c, "Ready") == c.GetGeneration()
+}
+
+func (w *world) mark(c *unstructured.Unstructured, state, message string) {
+	w.t.Helper()
+	if got, said := condition(c, "Ready"); got == state && said == message && observed(c, "Ready") == c.GetGeneration() {
+		return
+	}
+	c.Object["status"] = map[string]any{"conditions": []any{map[string]any{
+		"type": "Ready", "status": state, "message": message, "observedGeneration": c.GetGeneration(),
+	}}}
+	if err := w.raw.Update(w.t.Context(), c); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// renew has cert-manager issue a certificate anew.
+func (w *world) renew(name string) { delete(w.issuedAs, name) }
+
+// mount is one step of the kubelet: one volume of the relay shows what is newest.
+func (w *world) mount(volume string) {
+	w.t.Helper()
+	w.clock = w.clock.Add(time.Second)
+	if volume == "config" {
+		from := &corev1.ConfigMap{}
+		if err := w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: "alfa-relay"}, from); err == nil {
+			file := []byte(from.Data["relay.yaml"])
+			c, err := config.Decode(file)
+			if err != nil {
+				w.t.Fatalf("the relay refuses its configuration: %v", err)
+			}
+			w.relay.config, w.relay.sum = c, config.Checksum(file)
+		}
+		return
+	}
+	secret := &corev1.Secret{}
+	if err := w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: "alfa-" + volume}, secret); err != nil {
+		return
+	}
+	chain, ca := parse(secret.Data["tls.crt"]), parse(secret.Data["ca.crt"])
+	state := issuedAs{root: cabundle.Hash(rootOf(chain, ca, chain[0].NotBefore)), serial: chain[0].SerialNumber.Text(16)}
+	*map[string]*issuedAs{"link": &w.relay.link, "local": &w.relay.local, "signing": &w.relay.signing}[volume] = state
+	w.relay.up = w.relay.link.root != "" && w.relay.local.root != "" && w.relay.signing.root != ""
+}
+
+// advertised are the roots that the relay says peers should accept.
+func (w *world) advertised() []string {
+	w.t.Helper()
+	if w.relay.config == nil || w.relay.config.Identity.Bundle == "" {
+		return nil
+	}
+	bundle, err := cabundle.Parse(w.relay.config.Identity.Bundle)
+	if err != nil {
+		w.t.Fatalf("the relay refuses its own bundle: %v", err)
+	}
+	return cabundle.Hashes(bundle)
+}
+
+// meet is one exchange of offers with a peer, or the connection that is refused.
+func (w *world) meet(name string) {
+	w.t.Helper()
+	w.clock = w.clock.Add(time.Second)
+	p := w.peers[name]
+	if !p.online || !w.relay.up || w.advertised() == nil {
+		return
+	}
+	if p.accepted == nil {
+		p.accepted = w.advertised() // the card, by hand
+	}
+	for what, root := range map[string]string{"link": w.relay.link.root, "signing": w.relay.signing.root} {
+		if !slices.Contains(p.accepted, root) {
+			w.t.Fatalf("outage: %s does not accept root %s of our %s certificate, only %v; status: %+v", name, short(root), what, p.accepted, w.local().Status.Rotation)
+		}
+	}
+	if !p.manual {
+		p.accepted = w.advertised()
+	}
+	p.offer = &relayreport.Offer{ReceivedAt: w.clock.Truncate(time.Minute), AcceptedRoots: slices.Clone(p.accepted), SeenRoot: w.relay.link.root}
+}
+
+// View implements relays: what the operator sees.
+func (w *world) View(string) reports.View {
+	if w.relay.fresh || w.relay.silent {
+		return reports.View{Contact: reports.Calling}
+	}
+	if !w.relay.up || w.relay.config == nil {
+		return reports.View{Contact: reports.Undeployed}
+	}
+	r := &relayreport.Report{
+		Config:   relayreport.ConfigState{Checksum: w.relay.sum},
+		Identity: relayreport.IdentityState{Serial: w.relay.link.serial, LocalSerial: w.relay.local.serial, SigningSerial: w.relay.signing.serial, Root: w.relay.link.root},
+	}
+	for name, p := range w.peers {
+		r.Peers = append(r.Peers, relayreport.Peer{Name: name, Offer: p.offer})
+	}
+	return reports.View{
+		Contact: reports.Reached, Report: r, Checksum: w.relay.wanted, WrittenAt: w.relay.at,
+		Wanted: w.relay.written[w.relay.wanted], Live: w.relay.written[w.relay.sum],
+	}
+}
+
+// Written implements relays.
+func (w *world) Written(_, checksum string, c *config.Config) {
+	if w.relay.wanted != checksum {
+		w.relay.at = w.clock
+	}
+	w.relay.written[checksum], w.relay.wanted = c, checksum
+}
+
+// Follow implements relays.
+func (w *world) Follow(_ string, target reports.Target) { w.target = target }
+
+// Undeployed implements relays.
+func (w *world) Undeployed(string) {}
+
+// Drop implements relays.
+func (w *world) Drop(string, string) {}
+
+// round lets everybody take one step, in an order.
+func (w *world) round(order func([]func())) {
+	w.t.Helper()
+	steps := []func(){w.visit}
+	for name := range w.certificates() {
+		steps = append(steps, func() { w.sign(name) })
+	}
+	for _, volume := range []string{"config", "link", "local", "signing"} {
+		steps = append(steps, func() { w.mount(volume) })
+	}
+	for name := range w.peers {
+		steps = append(steps, func() { w.meet(name) })
+	}
+	order(steps)
+	for _, step := range steps {
+		step()
+	}
+}
+
+// until lets rounds pass until something holds.
+func (w *world) until(what string, order func([]func()), holds func() bool) {
+	w.t.Helper()
+	for range 60 {
+		if holds() {
+			return
+		}
+		w.round(order)
+	}
+	w.t.Fatalf("not within 60 rounds: %s; status %s", what, describeStatus(w.local()))
+}
+
+func describeStatus(l *v1alpha1.LocalCERT) string {
+	out := fmt.Sprintf("authority %+v rotation %+v", l.Status.Authority.IssuerRef, l.Status.Rotation)
+	for _, c := range l.Status.Conditions {
+		out += fmt.Sprintf("\n  %s=%s/%s: %s", c.Type, c.Status, c.Reason, c.Message)
+	}
+	return out
+}
+
+// done tells that no rotation is under way, everything is from an issuer and peers know it.
+func (w *world) done(issuer string) func() bool {
+	return func() bool {
+		l := w.local()
+		return l.Status.Rotation == nil && l.Status.Authority.IssuerRef != nil && l.Status.Authority.IssuerRef.Name == issuer &&
+			l.Status.Authority.Root != "" && w.relay.up && w.reason("TrustInSync") == "True/InSync" && len(parseBundle(w.t, l)) == 1
+	}
+}
+
+func parseBundle(t *testing.T, l *v1alpha1.LocalCERT) []*x509.Certificate {
+	t.Helper()
+	bundle, err := cabundle.Parse(l.Status.Authority.Bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle
+}
+
+func (w *world) reason(name string) string {
+	for _, c := range w.local().Status.Conditions {
+		if c.Type == name {
+			return string(c.Status) + "/" + c.Reason
+		}
+	}
+	return ""
+}
+
+// quiet fails when something is written though nothing changes.
+func (w *world) quiet() {
+	w.t.Helper()
+	calm := 0
+	for range 40 {
+		before := len(w.writes)
+		w.round(inOrder)
+		if calm++; len(w.writes) != before {
+			calm = 0
+		}
+		if calm == 5 {
+			return
+		}
+	}
+	w.t.Fatalf("the operator never stops writing: %v", w.writes[max(0, len(w.writes)-12):])
+}
+
+func inOrder([]func()) {}
