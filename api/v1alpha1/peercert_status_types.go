@@ -202,8 +202,9 @@ type PeerPath struct {
 	// +kubebuilder:validation:MaxLength=261
 	Address string `json:"address,omitempty"`
 
-	// direction: Dialed by us, or Accepted from the peer.
-	// +required
+	// direction: Dialed by us (default), or Accepted from the peer.
+	// +optional
+	// +default="Dialed"
 	Direction PathDirection `json:"direction,omitempty"`
 
 	// state of the path: Up; Suspect when it has been silent for a while; Down;

@@ -11,6 +11,7 @@ import (
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/link"
+	"github.com/certlink/certlink/controllers/internal/lookup"
 	"github.com/certlink/certlink/controllers/internal/status"
 	"github.com/certlink/certlink/internal/card"
 	relayreport "github.com/certlink/certlink/relay/report"
@@ -188,6 +189,21 @@ func paths(list []relayreport.PathState, before []v1alpha1.PeerPath, now time.Ti
 		out = append(out, is)
 	}
 	return out
+}
+
+// flickering is when the status must say of a path that it is Suspect, if it
+// still is; zero when it says so already.
+func flickering(found *relayreport.Peer, now time.Time) time.Duration {
+	var soonest time.Duration
+	if found == nil {
+		return 0
+	}
+	for _, path := range found.Paths {
+		if left := flicker - now.Sub(path.Since); path.State == relayreport.Suspect && left > 0 {
+			soonest = lookup.Soonest(soonest, left)
+		}
+	}
+	return soonest
 }
 
 // text bounds words of a peer to what the status can hold.

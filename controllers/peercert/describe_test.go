@@ -79,6 +79,20 @@ func TestTheSteadyStateWritesNothing(t *testing.T) {
 	}
 }
 
+func TestAPathThatStaysSuspectIsShown(t *testing.T) {
+	ca := testca.New(t, "bravo.example")
+	p := bravo()
+	s := world(p, ca.Bundle(), noon)
+	run(t, p, s, noon)
+	the(s).Paths[0].State, the(s).Paths[0].Since = relayreport.Suspect, noon.Add(-4*time.Second)
+	if _, again := run(t, p, s, noon); p.Status.Paths[0].State != v1alpha1.PathUp || again != 6*time.Second {
+		t.Errorf("%s, looks again in %v", p.Status.Paths[0].State, again)
+	}
+	if run(t, p, s, noon.Add(6*time.Second)); p.Status.Paths[0].State != v1alpha1.PathSuspect {
+		t.Errorf("%s after 10 s", p.Status.Paths[0].State)
+	}
+}
+
 func TestTheAgeOfThePeersViewIsHonest(t *testing.T) {
 	ca := testca.New(t, "bravo.example")
 	p := bravo()

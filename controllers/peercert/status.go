@@ -39,7 +39,7 @@ func report(p *v1alpha1.PeerCERT, s *seen, edit *status.Editor, now time.Time) l
 	edit.Put(v1alpha1.ConditionPeerAccepted, accepted)
 	edit.Put(v1alpha1.ConditionTrustInSync, trusted)
 	edit.Put(v1alpha1.ConditionSuspended, suspended(p, s))
-	again = lookup.Soonest(again, later)
+	again = lookup.Soonest(lookup.Soonest(again, later), flickering(found, now))
 
 	want := relayconfig.Peer(p, s.bundle.PEM)
 	verdict, later := reports.Standing(s.view, want, func(c *config.Config) (config.Peer, bool) { return find(c, p.Name) },

@@ -6,10 +6,12 @@
 package envtest
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -26,6 +28,7 @@ var documentedDefaults = map[string]any{
 	"PeerCERT spec.limits.tunnelConnections":          int64(1024),
 	"PeerCERT spec.detection.intervalMilliseconds":    int64(100),
 	"PeerCERT spec.detection.misses":                  int64(3),
+	"PeerCERT status.paths[].direction":               "Dialed", // which all were in the release before
 	"SharedService spec.export.limits.maxConnections": int64(1024),
 	"SharedService spec.export.limits.idleSeconds":    int64(3600),
 	"SharedService spec.import.from":                  "Namespace",
@@ -56,9 +59,7 @@ func TestDefaults(t *testing.T) {
 				_, base := objectHaving(objects, kind, firstItem(path))
 				left := withValue(base, firstItem(path), absent{})
 				left.SetNamespace(s.Namespace)
-				if err := s.Client.Create(t.Context(), left, client.DryRunAll); err != nil {
-					t.Fatal(err)
-				}
+				fill(t, s, left, strings.HasPrefix(path, "status"))
 				got, _ := valueAt(left, firstItem(path))
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("the default (-want +got):\n%s", diff)
@@ -70,6 +71,29 @@ func TestDefaults(t *testing.T) {
 		if !seen[key] {
 			t.Errorf("%s: there is no such field", key)
 		}
+	}
+}
+
+// fill lets the API server fill the defaults of an object, and stores nothing but,
+// where the status counts, the object without it.
+func fill(t *testing.T, s *server, object *unstructured.Unstructured, status bool) {
+	t.Helper()
+	if !status {
+		if err := s.Client.Create(t.Context(), object, client.DryRunAll); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	given := object.Object["status"]
+	if err := s.Client.Create(t.Context(), object.DeepCopy()); client.IgnoreAlreadyExists(err) != nil {
+		t.Fatal(err)
+	}
+	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+		t.Fatal(err)
+	}
+	object.Object["status"] = given
+	if err := s.Client.Status().Update(t.Context(), object, client.DryRunAll); err != nil {
+		t.Fatal(err)
 	}
 }
 

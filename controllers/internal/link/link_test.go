@@ -39,11 +39,12 @@ func over(paths ...report.PathState) reports.View {
 	best := func(of func(report.PathState) report.State) report.State {
 		state := report.Unknown
 		for _, p := range paths {
-			switch s := of(p); {
-			case s == report.Up:
+			switch s := of(p); s {
+			case report.Up:
 				return s
-			case s == report.Down:
+			case report.Down:
 				state = s
+			case report.Suspect, report.Recovering, report.Unknown:
 			}
 		}
 		return state
@@ -104,7 +105,7 @@ func TestConnected(t *testing.T) {
 		"a_path_that_comes_back":             {over(path("a:1", recovering, up, up)), peer("Active", address), "True", v1alpha1.ReasonProbesAnswered},
 		"each_direction_over_another_path":   {over(path("a:1", down, up, down), path("b:1", down, down, up)), peer("Active", address), "False", v1alpha1.ReasonPathsOneWay},
 		"it_is_too_early_for_one_of_them":    {over(path("a:1", undecided, up, undecided), path("b:1", down, down, up)), peer("Active", address), "Unknown", v1alpha1.ReasonUnknown},
-		"down_without_a_cause":                {over(path("a:1", down, down, down)), peer("Active", address), "False", v1alpha1.ReasonUnknown},
+		"down_without_a_cause":               {over(path("a:1", down, down, down)), peer("Active", address), "False", v1alpha1.ReasonUnknown},
 		"the_peer_hears_us_but_we_not_it":    {over(path("a:1", down, up, down)), peer("Active", address), "False", v1alpha1.ReasonPeerSilent},
 		"a_peer_that_stopped_dialling_us":    {over(accepted(path("a:1", down, down, down))), peer("Active"), "False", v1alpha1.ReasonNoEndpoints},
 	} {

@@ -464,6 +464,7 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: direction
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PathDirection
+      default: Dialed
     - name: inbound
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PathState

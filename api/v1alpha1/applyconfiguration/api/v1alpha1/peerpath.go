@@ -17,7 +17,7 @@ import (
 type PeerPathApplyConfiguration struct {
 	// address that is dialled: the peer's endpoint, or ours.
 	Address *string `json:"address,omitempty"`
-	// direction: Dialed by us, or Accepted from the peer.
+	// direction: Dialed by us (default), or Accepted from the peer.
 	Direction *apiv1alpha1.PathDirection `json:"direction,omitempty"`
 	// state of the path: Up; Suspect when it has been silent for a while; Down;
 	// Recovering when heartbeats are back, but not for long enough; Unknown before
