@@ -38,12 +38,16 @@ type Input struct {
 	Services []v1alpha1.SharedService
 	// Targets are the Services that exports name, by name, as far as they exist.
 	Targets map[string]*corev1.Service
+	// OwnBundle holds the CA certificates in PEM by which peers are to know us; while
+	// a root replaces another, both. Empty leaves it to the files of the certificates.
+	OwnBundle string
 }
 
 // Assemble makes the configuration of the relay out of all resources that can
 // be part of it.
 func Assemble(in Input) *config.Config {
 	c := base(in.Local)
+	c.Identity.Bundle = in.OwnBundle
 	peers := in.peers(c)
 	usable := func(name string) bool { return peers[name] }
 	for i := range in.Feeds {
