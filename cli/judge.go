@@ -103,11 +103,23 @@ func peerLine(peer v1alpha1.PeerCERT) line {
 		return l
 	case v1alpha1.PeerSuspended:
 		l.What += ", suspended"
+	case v1alpha1.PeerDrained:
+		l.What += ", drained"
 	}
 	if tls := peer.Status.TLS; tls != nil {
 		l.What += ", " + tls.Version + " " + tls.Group
 	}
-	l.Well, l.Since, l.Why = judge(peer.Generation, peer.Status.Conditions, v1alpha1.ConditionReady, v1alpha1.ConditionConnected)
+	want := []string{v1alpha1.ConditionReady, v1alpha1.ConditionConnected}
+	// What the peer says counts when it says no; a partner without certlink says nothing.
+	for _, name := range []string{v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionTrustInSync} {
+		if meta.IsStatusConditionFalse(peer.Status.Conditions, name) {
+			want = append(want, name)
+		}
+	}
+	if c := meta.FindStatusCondition(peer.Status.Conditions, v1alpha1.ConditionRedundant); c != nil && c.Reason == v1alpha1.ReasonPathDown {
+		l.What += ", on its last path"
+	}
+	l.Well, l.Since, l.Why = judge(peer.Generation, peer.Status.Conditions, want...)
 	return l
 }
 

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +111,29 @@ func sampleState() state {
 		feeds:    []v1alpha1.SharedFeed{export, {ObjectMeta: metav1.ObjectMeta{Name: "from-bravo"}, Spec: v1alpha1.SharedFeedSpec{Direction: v1alpha1.FeedImport}}},
 		services: []v1alpha1.SharedService{misp, tickets, {ObjectMeta: metav1.ObjectMeta{Name: "new"}, Spec: v1alpha1.SharedServiceSpec{Direction: v1alpha1.ServiceImport}}},
 		hotlines: []v1alpha1.Hotline{hotline},
+	}
+}
+
+func TestAPeerIsNotWellWhenItSaysNo(t *testing.T) {
+	line := func(state v1alpha1.PeerState, conditions ...metav1.Condition) line {
+		p := v1alpha1.PeerCERT{Spec: v1alpha1.PeerCERTSpec{State: state}}
+		p.Status.Conditions = append(yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionConnected), conditions...)
+		return peerLine(p)
+	}
+	no := func(name, reason string) metav1.Condition {
+		return condition(name, metav1.ConditionFalse, time.Minute, reason, "words")
+	}
+	if l := line("Active", condition(v1alpha1.ConditionPeerAccepted, metav1.ConditionUnknown, time.Minute, v1alpha1.ReasonNoOffer, "none")); l.Well != wellYes {
+		t.Errorf("a partner without certlink: %+v", l)
+	}
+	if l := line("Active", no(v1alpha1.ConditionPeerAccepted, v1alpha1.ReasonPeerSuspendedUs)); l.Well != wellNo || !strings.Contains(l.Why, "PeerSuspendedUs") {
+		t.Errorf("a peer that suspended us: %+v", l)
+	}
+	if l := line("Active", no(v1alpha1.ConditionTrustInSync, v1alpha1.ReasonBundleOffered)); l.Well != wellNo || !strings.Contains(l.Why, "BundleOffered") {
+		t.Errorf("a bundle that waits: %+v", l)
+	}
+	if l := line("Drained", no(v1alpha1.ConditionRedundant, v1alpha1.ReasonPathDown)); l.Well != wellYes || !strings.Contains(l.What, "drained, on its last path") {
+		t.Errorf("a link on its last path: %+v", l)
 	}
 }
 
