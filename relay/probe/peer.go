@@ -16,6 +16,7 @@ import (
 // peer is what we know of the link to one peer. The prober's lock guards it.
 type peer struct {
 	cfg     config.Peer
+	late    *lateness
 	since   time.Time // when we began to listen, monotonic
 	paths   []*path   // those that we dial as configured, then accepted ones by address
 	refused refusal
@@ -30,7 +31,9 @@ type peer struct {
 	usable   bool
 }
 
-func newPeer(cfg config.Peer, now time.Time) *peer { return &peer{cfg: cfg, since: now} }
+func newPeer(cfg config.Peer, late *lateness, now time.Time) *peer {
+	return &peer{cfg: cfg, late: late, since: now}
+}
 
 // configure takes a new configuration and keeps what is known of paths that stay.
 func (p *peer) configure(cfg config.Peer, now time.Time) {
@@ -49,7 +52,7 @@ func (p *peer) configure(cfg config.Peer, now time.Time) {
 		case i >= 0:
 			p.paths = append(p.paths, before[i])
 		default:
-			p.paths = append(p.paths, newPath(id, cfg.Detection, now))
+			p.paths = append(p.paths, newPath(id, cfg.Detection, p.late, now))
 		}
 	}
 	for _, pt := range before {
@@ -192,6 +195,9 @@ func (p *peer) best(direction func(*path) report.State) report.State {
 		best = report.Unknown
 	}
 	for _, pt := range p.paths {
+		if pt.id.Accepted && len(pt.lines) == 0 && pt.state == report.Down && len(p.cfg.Endpoints) > 0 {
+			continue // a memory: what we see when we dial says more
+		}
 		if s := direction(pt); badness(s) < badness(best) {
 			best = s
 		}
@@ -231,7 +237,7 @@ func (p *peer) report(now time.Time) report.Peer {
 	}
 	worst := limitsOf(p.cfg.Detection, 0).worst(0, interval(p.cfg.Detection))
 	for _, pt := range p.paths {
-		worst = max(worst, limitsOf(pt.ours, pt.told).worst(pt.told, pt.every()))
+		worst = max(worst, limitsOf(pt.ours, pt.known).worst(pt.known, pt.every()))
 		r.Paths = append(r.Paths, pt.report(now))
 	}
 	if p.cfg.State == config.Revoked {
@@ -248,7 +254,7 @@ func (p *path) report(now time.Time) report.PathState {
 	state := report.PathState{
 		Address: p.id.Address, Accepted: p.id.Accepted, State: p.shown, Since: p.since,
 		Outbound: shows(p.out.state, p.out.since, now), Inbound: shows(p.in.state, p.in.since, now),
-		RoundTripMilliseconds: milliseconds(p.told),
+		RoundTripMilliseconds: milliseconds(p.known),
 	}
 	if p.shown == report.Down {
 		state.Message = p.explain().message
