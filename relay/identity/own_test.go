@@ -178,6 +178,29 @@ func TestTheLocalPortTakesClientsOfEitherRootOfItsCAFile(t *testing.T) {
 	}
 }
 
+// cert-manager writes one root into each CA file: while a rotation is under way the
+// other one is in the bundle only.
+func TestTheLocalPortTakesClientsOfBothRootsWhileOneReplacesTheOther(t *testing.T) {
+	cfg, old := nation(t)
+	next := testca.New(t, "alfa.example")
+	cfg.Identity.Bundle = old.Bundle() + next.Bundle()
+	now := source(t, cfg, nil).Current()
+	for name, ca := range map[string]*testca.CA{"old": old, "new": next} {
+		if _, err := now.VerifyLocal(ca.Leaf(t, testca.Leaf{Path: "/operator"}).Chain); err != nil {
+			t.Errorf("%s operator: %v", name, err)
+		}
+	}
+	t.Run("but_a_CA_of_its_own_stays_alone", func(t *testing.T) {
+		cfg, ca := nation(t)
+		alone := testca.New(t, "alfa.example")
+		cfg.Identity.Bundle = ca.Bundle()
+		issue(t, cfg.Identity.Local, alone, testca.Leaf{Path: "/local"}, alone)
+		if _, err := source(t, cfg, nil).Current().VerifyLocal(ca.Leaf(t, testca.Leaf{Path: "/desk"}).Chain); err == nil {
+			t.Error("the CA that peers know opens our local port")
+		}
+	})
+}
+
 // running runs a source, and tells each new snapshot.
 func running(t *testing.T, s *identity.Source) <-chan *identity.Snapshot {
 	t.Helper()

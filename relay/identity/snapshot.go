@@ -53,7 +53,7 @@ func newSnapshot(o own, peers []config.Peer, l lessons, now func() time.Time) (*
 		peers:     make(map[string]config.Peer, len(peers)),
 		trust:     make(map[string]PeerTrust, len(peers)),
 		bundles:   x509bundle.NewSet(),
-		localOnly: x509bundle.FromX509Authorities(o.trustDomain, o.local.ca),
+		localOnly: x509bundle.FromX509Authorities(o.trustDomain, localClients(o)),
 		sights:    newSights(),
 		now:       now,
 	}
@@ -79,6 +79,18 @@ func newSnapshot(o own, peers []config.Peer, l lessons, now func() time.Time) (*
 		s.peers[td.Name()], s.trust[td.Name()] = p, trust
 	}
 	return s, nil
+}
+
+// localClients are the CA certificates of the local port's clients: those of its CA
+// file, and while one of our roots replaces another, both. A CA of its own for the
+// local port stays alone.
+func localClients(o own) []*x509.Certificate {
+	for _, ca := range o.local.ca {
+		if slices.ContainsFunc(o.bundle, ca.Equal) {
+			return cabundle.Union(o.local.ca, o.bundle)
+		}
+	}
+	return o.local.ca
 }
 
 // TrustDomain is our own.
