@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastSegment asks the kernel how long ago it took a segment of the other end on
-// a connection (tcp(7), TCP_INFO): out of order, repeated or without data, too.
-func lastSegment(socket syscall.RawConn) (ago time.Duration, ok bool) {
+// ask asks the kernel about a connection (tcp(7), TCP_INFO).
+func ask(socket syscall.RawConn) (k kernel, ok bool) {
 	err := socket.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) //nolint:gosec // a file descriptor
 		if err == nil && info.State == unix.BPF_TCP_ESTABLISHED {
-			ago, ok = time.Duration(info.Last_ack_recv)*time.Millisecond, true
+			k = kernel{segment: time.Duration(info.Last_ack_recv) * time.Millisecond, waiting: info.Unacked > 0, delivered: info.Delivered}
+			ok = true
 		}
 	})
-	return ago, ok && err == nil
+	return k, ok && err == nil
 }

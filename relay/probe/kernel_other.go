@@ -5,10 +5,7 @@
 
 package probe
 
-import (
-	"syscall"
-	"time"
-)
+import "syscall"
 
-// lastSegment knows nothing without Linux: what TCP holds up counts as silence.
-func lastSegment(syscall.RawConn) (time.Duration, bool) { return 0, false }
+// ask knows nothing without Linux: what TCP holds up counts as silence.
+func ask(syscall.RawConn) (kernel, bool) { return kernel{}, false }

@@ -40,6 +40,7 @@ type line struct {
 
 	instance  string // of the peer's process, as it says
 	proven    bool   // a beat has arrived
+	delivered uint32 // as the kernel said last
 	allowance allowance
 	ending    bool
 	end       string // the goodbye

@@ -169,7 +169,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		now := time.Now()
-		p := newPath(pathID, clampOf(b), now)
+		p := newPath(pathID, clampOf(b), &lateness{}, now)
 		p.beat(now)
 		p.take(&line{}, b, now)
 		p.judge(now)

@@ -40,17 +40,20 @@ type path struct {
 	arrival  time.Time // of arrived.highest
 	heard    time.Time // last byte
 	segment  time.Time // last segment that the kernel took
+	acked    time.Time // last acknowledgement that the kernel took
+	felt     time.Time // when the kernel was asked
 	mark     time.Time // of the link, as last seen: it only tells that something came
 	theirs   config.Detection
 
 	// what the peer says it heard
 	echoed  uint64        // the largest seq of ours that it has seen
 	unheard time.Duration // the silence that it told last
-	excuse  time.Duration // our own lateness, which explains silence over there
-	excused time.Time     // until then
+	told    time.Time     // when
+
+	late *lateness // of our own process
 
 	roundTrip time.Duration // smoothed
-	told      time.Duration // as others know it: moves only by much
+	known     time.Duration // as others know it: moves only by much
 
 	in, out track
 	restart bool // the peer's process is another one: for the next judgement
@@ -63,9 +66,9 @@ type path struct {
 	cancel   func() // ends the dialling; nil while there is none
 }
 
-func newPath(id link.Path, ours config.Detection, now time.Time) *path {
+func newPath(id link.Path, ours config.Detection, late *lateness, now time.Time) *path {
 	return &path{
-		id: id, ours: ours, began: now, heard: now, state: report.Unknown, shown: report.Unknown,
+		id: id, ours: ours, late: late, began: now, heard: now, state: report.Unknown, shown: report.Unknown,
 		lines: map[*line]struct{}{}, renew: make(chan struct{}),
 	}
 }
@@ -125,7 +128,7 @@ func (p *path) take(from *line, b Beat, now time.Time) (got heardBeat) {
 	if b.Seen > p.seq {
 		return got // never sent: nothing that it says of us can be believed
 	}
-	p.unheard = microseconds(b.SilentMicroseconds)
+	p.unheard, p.told = microseconds(b.SilentMicroseconds), now
 	if b.Seen > p.echoed {
 		p.echoed = b.Seen
 		got.sample = p.measure(b, now)
@@ -158,8 +161,8 @@ func (p *path) measure(b Beat, now time.Time) time.Duration {
 	} else {
 		p.roundTrip = (7*p.roundTrip + sample) / 8 // as TCP does (RFC 6298)
 	}
-	if off := (p.roundTrip - p.told).Abs(); p.told == 0 || off > max(p.told/5, 5*time.Millisecond) {
-		p.told = p.roundTrip
+	if off := (p.roundTrip - p.known).Abs(); p.known == 0 || off > max(p.known/5, 5*time.Millisecond) {
+		p.known = p.roundTrip
 	}
 	return sample
 }
@@ -177,10 +180,7 @@ func (p *path) judge(now time.Time) {
 		spared: p.ended != "" || p.restart,
 	}
 	out := in
-	out.proven, out.silence = p.echoed > 0, p.unheard
-	if now.Before(p.excused) {
-		out.silence -= p.excuse
-	}
+	out.proven, out.silence = p.echoed > 0, max(p.unheardNow(), p.stuck(now, l))
 	p.restart = false
 	p.in = p.in.next(in, l, now)
 	out.blind = p.in.state == report.Down

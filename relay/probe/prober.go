@@ -63,6 +63,7 @@ type Prober struct {
 
 	mu      sync.Mutex // guards what follows
 	peers   map[string]*peer
+	late    lateness
 	stopped bool
 }
 
@@ -101,7 +102,7 @@ func (p *Prober) Apply(c *config.Config) {
 		named[cfg.TrustDomain] = true
 		known := p.peers[cfg.TrustDomain]
 		if known == nil {
-			known = newPeer(cfg, now)
+			known = newPeer(cfg, &p.late, now)
 			p.peers[cfg.TrustDomain] = known
 		} else if known.cfg.Name != cfg.Name {
 			p.metrics.forget(known.cfg.Name)

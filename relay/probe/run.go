@@ -42,7 +42,7 @@ func (p *Prober) Run(ctx context.Context) error {
 		p.start(dialing, &lanes)
 		now := time.Now()
 		if late := now.Sub(due); late > 0 {
-			p.late(late, now)
+			p.overslept(late, now)
 		}
 		tick := p.judge(now)
 		if !early || due.After(now.Add(tick)) || due.Before(now) {
@@ -82,23 +82,15 @@ func (p *Prober) stop() {
 	}
 }
 
-// tolerance is how late a judgement may be as a matter of course.
-const tolerance = 5 * time.Millisecond
-
-// late keeps the time for which our own process did not get to run from being held
-// against the peers.
-func (p *Prober) late(by time.Duration, now time.Time) {
-	if by <= tolerance {
-		return
+// overslept keeps the time for which our own process did not get to run from being
+// held against the peers.
+func (p *Prober) overslept(by time.Duration, now time.Time) {
+	if by > tolerance {
+		p.metrics.late.Add(by.Seconds())
 	}
-	p.metrics.late.Add(by.Seconds())
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, known := range p.peers {
-		for _, pt := range known.paths {
-			pt.late(by, now)
-		}
-	}
+	p.late.note(by, now)
 }
 
 // news is what a judgement found, to be told without the lock.
@@ -183,8 +175,11 @@ func (p *Prober) decide(now time.Time) (n news, tick time.Duration) {
 // listen takes what other connections of a path have heard, once our own have been
 // silent for longer than they should, and ends those over which nothing ever came.
 func (p *Prober) listen(pt *path, now time.Time) {
-	if now.Sub(pt.heard) >= pt.every() {
+	silent := now.Sub(pt.heard) >= pt.every()
+	if silent {
 		pt.stir(p.cfg.Links.Heard(pt.id), now)
+	}
+	if silent || now.Sub(pt.felt) >= pt.every() {
 		pt.feel(now)
 	}
 	for l := range pt.lines {
@@ -201,11 +196,11 @@ const firstBeat = 5 * time.Second
 // tell lists the paths of which the link knows another state, or round trip.
 func (p *Prober) tell(known *peer, to []pathNews) []pathNews {
 	for _, pt := range known.paths {
-		if pt.state == pt.setState && pt.told == pt.setTrip {
+		if pt.state == pt.setState && pt.known == pt.setTrip {
 			continue
 		}
 		was := pt.setState
-		pt.setState, pt.setTrip = pt.state, pt.told
+		pt.setState, pt.setTrip = pt.state, pt.known
 		if was == "" {
 			was = report.Unknown
 		}
@@ -214,7 +209,7 @@ func (p *Prober) tell(known *peer, to []pathNews) []pathNews {
 			p.metrics.transition(known, pt)
 			why = pt.explain().message
 		}
-		to = append(to, pathNews{peer: known.cfg.Name, id: pt.id, from: was, to: pt.state, roundTrip: pt.told, why: why})
+		to = append(to, pathNews{peer: known.cfg.Name, id: pt.id, from: was, to: pt.state, roundTrip: pt.known, why: why})
 	}
 	return to
 }

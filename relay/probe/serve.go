@@ -56,7 +56,7 @@ func (p *Prober) accept(id link.Path) (*peer, *path) {
 	if !known.room() {
 		return nil, nil
 	}
-	pt := newPath(id, known.cfg.Detection, time.Now())
+	pt := newPath(id, known.cfg.Detection, &p.late, time.Now())
 	known.add(pt)
 	return known, pt
 }

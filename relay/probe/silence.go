@@ -28,17 +28,31 @@ func socketOf(conn net.Conn) syscall.RawConn {
 }
 
 // silence is how long the peer has been silent on the path. Bytes that TCP holds
-// up until a loss is repaired are not silence: while the kernel still takes
-// segments, time counts half. So a cut takes its time, a bad line raises no alarm,
-// and a peer whose kernel lives on without its relay is found in twice the time.
-// A segment alone proves nothing (whoever stands between could send it), which is
-// why it never makes a path Up.
+// up until a loss is repaired, or that our own process has not got to read, are no
+// silence: while the kernel still takes segments, time counts half, and the time for
+// which we did not run not at all. So a cut takes its time, a bad line or a busy
+// machine raises no alarm, and a peer whose kernel lives on without its relay is
+// found in twice the time. A segment alone proves nothing (whoever stands between
+// could send it), which is why it never makes a path Up.
 func (p *path) silence(now time.Time) time.Duration {
 	silence := now.Sub(p.heard)
-	if p.segment.After(p.heard) {
-		silence = min(silence, max(now.Sub(p.segment), silence/2))
+	if silence < p.every() {
+		return silence // the usual case
 	}
-	return silence
+	ours := silence - p.late.since(p.heard)
+	if p.segment.IsZero() {
+		return ours
+	}
+	return min(silence, max(now.Sub(p.segment), ours/2))
+}
+
+// unheardNow is the silence that the peer told last, less what our own process has
+// to answer for.
+func (p *path) unheardNow() time.Duration {
+	if p.unheard < p.every() {
+		return p.unheard
+	}
+	return p.unheard - p.late.since(p.told.Add(-p.unheard-p.roundTrip))
 }
 
 // stir takes what the link has heard on other connections of the path. Its clock
@@ -50,27 +64,43 @@ func (p *path) stir(mark, now time.Time) {
 	}
 }
 
-// feel takes what the kernel has heard on the heartbeat connections.
+// kernel is what the kernel knows of a connection.
+type kernel struct {
+	// segment is how long ago it took a segment of the other end: out of order,
+	// repeated or without data, too.
+	segment time.Duration
+	// waiting: something that we sent is not acknowledged; delivered counts the
+	// segments that are.
+	waiting   bool
+	delivered uint32
+}
+
+// feel takes what the kernel knows of the heartbeat connections.
 func (p *path) feel(now time.Time) {
+	p.felt = now
 	for l := range p.lines {
 		if l.socket == nil {
 			continue
 		}
-		if ago, ok := lastSegment(l.socket); ok && now.Add(-ago).After(p.segment) {
-			p.segment = now.Add(-ago)
+		k, ok := ask(l.socket)
+		if !ok {
+			continue
+		}
+		if at := now.Add(-k.segment); at.After(p.segment) {
+			p.segment = at
+		}
+		if !k.waiting || k.delivered != l.delivered {
+			l.delivered, p.acked = k.delivered, now
 		}
 	}
 }
 
-// late takes the time for which our own process did not run.
-func (p *path) late(by time.Duration, now time.Time) {
-	p.heard = p.heard.Add(by)
-	if p.heard.After(now) {
-		p.heard = now
+// stuck is how long nothing of ours was acknowledged on any connection, though the
+// peer's segments arrive: when our direction alone is cut, its beats soon cease,
+// because TCP sends only so much without acknowledgements.
+func (p *path) stuck(now time.Time, l limits) time.Duration {
+	if p.acked.IsZero() || now.Sub(p.segment) >= l.suspect || now.Sub(p.heard) < 2*p.every() {
+		return 0
 	}
-	if now.After(p.excused) {
-		p.excuse = 0
-	}
-	p.excuse += by
-	p.excused = now.Add(p.excuse + 2*p.roundTrip + 2*p.every())
+	return now.Sub(p.acked)
 }

@@ -178,14 +178,14 @@ func TestSilence(t *testing.T) {
 		heard, segment int64 // ms
 		now, want      int64
 	}{
-		{"is_the_time_since_the_last_byte", 0, -1, 500, 500},
+		{"is_the_time_since_the_last_byte", 0, 0, 500, 500},
 		{"counts_half_while_segments_arrive", 0, 490, 500, 250},
 		{"counts_from_the_last_segment_after_a_cut", 0, 30, 500, 470},
-		{"is_never_more_than_without_the_kernel", 0, 0, 500, 500},
+		{"is_never_more_than_the_time_since_the_last_byte", 400, 0, 500, 100},
 		{"of_a_peer_whose_kernel_alone_lives_grows_on", 0, 5990, 6000, 3000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, begin)
+			p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, &lateness{}, begin)
 			at := func(n int64) time.Time { return time.UnixMilli(begin.UnixMilli() + n) }
 			p.heard, p.segment = at(c.heard), at(c.segment)
 			if got := p.silence(at(c.now)); got.Milliseconds() != c.want {
@@ -197,35 +197,73 @@ func TestSilence(t *testing.T) {
 
 func TestOurOwnLatenessIsNotHeldAgainstThePeer(t *testing.T) {
 	begin := time.Unix(1_800_000_000, 0)
-	p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, begin)
-	p.take(&line{}, Beat{Seq: 1, Instance: "x", IntervalMilliseconds: 100, Misses: 3}, begin)
-	p.seq = 1
-	p.take(&line{}, Beat{Seq: 2, Seen: 1, Instance: "x", IntervalMilliseconds: 100, Misses: 3}, begin)
-	p.judge(begin)
-	now := begin.Add(10 * time.Second) // the process was stopped
-	p.late(9900*ms, now)
-	p.judge(now)
-	if p.state != report.Up {
-		t.Fatalf("%s after we were stopped", p.state)
+	for name, kernel := range map[string]bool{"with_the_kernel": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			late := &lateness{}
+			p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, late, begin)
+			beat := Beat{Seq: 1, Seen: 1, Instance: "x", IntervalMilliseconds: 100, Misses: 3}
+			p.seq = 1
+			p.take(&line{}, beat, begin)
+			p.judge(begin)
+			now := begin.Add(10 * time.Second) // the process was stopped
+			if kernel {
+				p.segment = now.Add(-50 * ms)
+			}
+			late.note(9900*ms, now)
+			p.judge(now)
+			if p.state != report.Up {
+				t.Fatalf("%s after we were stopped", p.state)
+			}
+			// The peer has not heard us for as long, and says so.
+			now = now.Add(10 * ms)
+			beat.Seq, beat.SilentMicroseconds = 2, 9_950_000
+			p.take(&line{}, beat, now)
+			p.judge(now)
+			if p.state != report.Up {
+				t.Fatalf("%s because of what the peer has not heard meanwhile", p.state)
+			}
+			now = now.Add(11 * time.Second)
+			beat.Seq = 3
+			p.take(&line{}, beat, now)
+			p.judge(now)
+			if p.out.state != report.Down || p.in.state != report.Up {
+				t.Errorf("outbound %s, inbound %s without an excuse", p.out.state, p.in.state)
+			}
+		})
 	}
-	// The peer has not heard us for as long, and says so.
-	now = now.Add(10 * ms)
-	p.take(&line{}, Beat{Seq: 3, Seen: 1, SilentMicroseconds: 9_950_000, Instance: "x", IntervalMilliseconds: 100, Misses: 3}, now)
-	p.judge(now)
-	if p.state != report.Up {
-		t.Fatalf("%s because of what the peer has not heard meanwhile", p.state)
+}
+
+func TestLateness(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	var l lateness
+	l.note(tolerance, now)
+	l.note(100*ms, now)
+	l.note(50*ms, now.Add(time.Second))
+	for _, c := range []struct {
+		from time.Time
+		want time.Duration
+	}{
+		{now.Add(-time.Hour), 150 * ms}, {now.Add(-30 * ms), 80 * ms}, {now, 50 * ms}, {now.Add(980 * ms), 20 * ms}, {now.Add(time.Second), 0},
+	} {
+		if got := l.since(c.from); got != c.want {
+			t.Errorf("since %s: %s, want %s", c.from.Sub(now), got, c.want)
+		}
 	}
-	now = now.Add(30 * time.Second)
-	p.take(&line{}, Beat{Seq: 4, Seen: 1, SilentMicroseconds: 9_950_000, Instance: "x", IntervalMilliseconds: 100, Misses: 3}, now)
-	p.judge(now)
-	if p.out.state != report.Down || p.in.state != report.Up {
-		t.Errorf("outbound %s, inbound %s when the excuse is over", p.out.state, p.in.state)
+	for range 2 * lateEvents {
+		l.note(10*ms, now.Add(time.Minute))
+	}
+	if len(l.events) != lateEvents {
+		t.Errorf("%d events are kept", len(l.events))
+	}
+	l.note(10*ms, now.Add(time.Hour))
+	if len(l.events) != 1 {
+		t.Errorf("%d events are kept for ever", len(l.events))
 	}
 }
 
 func TestAnotherReplicaOfThePeerIsLifeAndNoMore(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, now)
+	p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, &lateness{}, now)
 	one, two := &line{}, &line{}
 	p.lines[one], p.lines[two] = struct{}{}, struct{}{}
 	p.seq = 10
@@ -245,7 +283,7 @@ func TestAnotherReplicaOfThePeerIsLifeAndNoMore(t *testing.T) {
 
 func TestAnEchoOfWhatWasNeverSentIsNotBelieved(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, now)
+	p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, &lateness{}, now)
 	p.take(&line{}, Beat{Seq: 1, Seen: 1 << 40, Instance: "x"}, now)
 	p.judge(now)
 	if p.echoed != 0 || p.out.state != report.Unknown || p.in.state != report.Up {

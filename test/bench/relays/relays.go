@@ -43,6 +43,22 @@ func Build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
+// Host is where a relay can run: *wan.Host.
+type Host interface {
+	// Start is cmd.Start, over there; the program ends with this one.
+	Start(cmd *exec.Cmd) error
+	// DialContext is that of net.Dialer, over there.
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// here is this machine.
+type here struct{ net.Dialer }
+
+func (*here) Start(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd.Start()
+}
+
 // Nation is one CERT with its relay.
 type Nation struct {
 	// Name of the CERT; its trust domain is NAME.example.
@@ -51,6 +67,8 @@ type Nation struct {
 	CA *testca.CA
 	// Config of the relay. Write makes a change live.
 	Config config.Config
+	// Host is where the relay runs; nil is this machine. Set it before Start.
+	Host Host
 
 	desk    atomic.Pointer[relayclient.Client]
 	dir     string
@@ -136,13 +154,19 @@ func (n *Nation) Start(ctx context.Context, binary string) (err error) {
 	// Not bound to the context: a relay is stopped in order, below.
 	n.process = exec.CommandContext(context.WithoutCancel(ctx), binary, "--config", n.file())
 	n.process.Stderr = n.log
-	n.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := n.process.Start(); err != nil {
+	if err := n.host().Start(n.process); err != nil {
 		return fmt.Errorf("starting the relay of %s: %w", n.Name, err)
 	}
 	n.ended = make(chan error, 1)
 	go func() { n.ended <- n.process.Wait() }()
 	return nil
+}
+
+func (n *Nation) host() Host {
+	if n.Host != nil {
+		return n.Host
+	}
+	return &here{}
 }
 
 // LogFile holds what the relay logged.
@@ -186,7 +210,7 @@ func (n *Nation) Reconnect() error {
 		return err
 	}
 	before := n.desk.Swap(relayclient.New(credentials, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", n.Config.Listen.Local)
+		return n.host().DialContext(ctx, "tcp", n.Config.Listen.Local)
 	}))
 	if before != nil {
 		before.Close()

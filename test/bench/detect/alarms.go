@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"log"
+	"time"
+
+	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/test/bench/relays"
+)
+
+// alarms lets seven relays, each a peer of each other, live on a bad network, and counts how often one of them
+// says that a path is down. None ever is.
+func (b *bench) alarms(ctx context.Context) error {
+	w, err := b.found(ctx, far, 1, "alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf")
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	links := len(w.nations) * (len(w.nations) - 1) / 2
+	pause(ctx, 10*time.Second)
+	began, spent := time.Now(), make([]time.Duration, len(w.nations))
+	for i, n := range w.nations {
+		if spent[i], err = relays.CPU(n.PID()); err != nil {
+			return err
+		}
+	}
+	log.Printf("%d links are being watched for %s", links, b.duration)
+	var alarms int
+	for time.Since(began) < b.duration && ctx.Err() == nil {
+		pause(ctx, min(time.Minute, b.duration-time.Since(began)))
+		if alarms, err = w.falseAlarms(began); err != nil {
+			return err
+		}
+		log.Printf("%s: %d false alarms on %d links", time.Since(began).Round(time.Second), alarms, links)
+	}
+	took := time.Since(began)
+	var cpu []float64
+	for i, n := range w.nations {
+		now, err := relays.CPU(n.PID())
+		if err != nil {
+			return err
+		}
+		cpu = append(cpu, 100*float64(now-spent[i])/float64(took))
+	}
+	b.figures.AddValue("detect.false_alarms_per_hour.wan", "1/h", "< 1, all links together", float64(alarms)/took.Hours(), links)
+	b.figures.AddValue("detect.watched_hours.wan", "h", "≥ 1", took.Hours(), 1)
+	b.figures.Add("detect.cpu_percent_6_peers", "%", "", cpu)
+	return nil // an interrupted run is a shorter one
+}
+
+// falseAlarms counts, and logs, what fell since a time.
+func (w *world) falseAlarms(since time.Time) (count int, err error) {
+	for i, j := range w.journal {
+		turns, err := j.follow()
+		if err != nil {
+			return 0, err
+		}
+		for n, t := range turns {
+			if t.To != report.Down || !t.Time.After(since) {
+				continue
+			}
+			count++
+			if n >= w.told[i] {
+				log.Printf("%s: %s says that %s at %s is down: %s", t.Time.Format(time.TimeOnly), w.nations[i].Name, t.Peer, t.Address, t.Why)
+			}
+		}
+		w.told[i] = len(turns)
+	}
+	return count, nil
+}

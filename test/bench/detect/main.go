@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Command detect measures how soon real relays notice that a path is cut, how often they say so of one that
+// is not, and how soon a hotline message arrives over the standby path. The network is that of package wan:
+// "loopback" has no delay and no loss, "wan" 300 ms of round trip and 5 % of loss in each direction.
+//
+//	make bench-detect                a table
+//	JSON=1 make bench-detect         one line of JSON for each figure
+//	QUICK=1 make bench-detect        within five minutes
+//	DURATION=65m make bench-detect   how long to listen for false alarms
+//
+// When a relay noticed is the time in its own log. A cut takes the packets that are under way, too. It needs root.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/certlink/certlink/test/bench/figures"
+	"github.com/certlink/certlink/test/bench/relays"
+)
+
+func main() {
+	log.SetFlags(log.Ltime)
+	log.SetOutput(os.Stderr)
+	only := flag.String("only", "cuts,failover,alarms", "what to measure, separated by commas")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *only); err != nil {
+		log.Fatalln("bench-detect:", err)
+	}
+}
+
+// quality of a network, the same on all its ways.
+type quality struct {
+	name  string
+	delay time.Duration // one way
+	loss  float64       // percent, one way
+}
+
+var (
+	loopback = quality{name: "loopback"}
+	far      = quality{name: "wan", delay: 150 * time.Millisecond, loss: 5}
+)
+
+// bench is one run.
+type bench struct {
+	dir, binary string
+	figures     figures.Set
+	cuts        int // of each quality
+	failovers   int
+	duration    time.Duration
+}
+
+func run(ctx context.Context, only string) error {
+	dir, err := os.MkdirTemp("", "certlink-bench-")
+	if err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{dir: dir, cuts: 240, failovers: 40, duration: 65 * time.Minute}
+	if figures.Quick() {
+		b.cuts, b.failovers, b.duration = 40, 8, time.Minute
+	}
+	if text := os.Getenv("DURATION"); text != "" {
+		if b.duration, err = time.ParseDuration(text); err != nil {
+			return fmt.Errorf("reading DURATION: %w", err)
+		}
+	}
+	if b.binary, err = relays.Build(ctx, dir); err != nil {
+		return err
+	}
+	for _, part := range strings.Split(only, ",") {
+		measure := map[string]func(context.Context) error{"cuts": b.allCuts, "failover": b.allFailovers, "alarms": b.alarms}[part]
+		if measure == nil {
+			return fmt.Errorf("-only %q: there are cuts, failover and alarms", part)
+		}
+		if err := measure(ctx); err != nil {
+			return err
+		}
+	}
+	return b.figures.Print(os.Stdout)
+}
+
+// milliseconds of a duration.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
