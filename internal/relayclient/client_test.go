@@ -19,6 +19,7 @@ import (
 	"github.com/certlink/certlink/internal/relayclient/relaytest"
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/trust"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -238,4 +239,29 @@ func TestTAXII(t *testing.T) {
 		_, err := client.Objects(t.Context(), "other", "", 0)
 		expect(t, err, "the relay answered 404: No such collection: you cannot see it")
 	})
+}
+
+func TestTrustIsReadToItsEnd(t *testing.T) {
+	var asked []string
+	stuck := false
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+desk.PathTrust, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RawQuery)
+		page := trust.Page{Records: []trust.Record{{Seq: int64(len(asked))}}, Total: 2, Last: "ab"}
+		if len(asked) == 1 || stuck {
+			page.Next = 1
+		}
+		answer(t, w, http.StatusOK, page)
+	})
+	client := relaytest.Desk(t, mux)
+	page, err := client.Trust(t.Context(), "bravo.example")
+	if err != nil || len(page.Records) != 2 || page.Last != "ab" || page.Total != 2 {
+		t.Errorf("got %+v, %v", page, err)
+	}
+	if diff := cmp.Diff([]string{"limit=1024&subject=bravo.example", "after=1&limit=1024&subject=bravo.example"}, asked); diff != "" {
+		t.Error(diff)
+	}
+	stuck = true
+	_, err = client.Trust(t.Context(), "")
+	expect(t, err, "do not move on")
 }

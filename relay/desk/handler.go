@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/problem"
@@ -54,6 +54,8 @@ type Parts struct {
 	Checker Checker
 	// Explainer says what was decided about objects. Required.
 	Explainer Explainer
+	// Trust has the record of trust changes; nil means that there is none to be had.
+	Trust TrustLog
 	// Log is told of errors that the client is not. Required.
 	Log *slog.Logger
 }
@@ -61,7 +63,7 @@ type Parts struct {
 // NewHandler returns the handler of the local port. It judges by access.RoleFrom:
 // a request without a role gets nothing.
 func NewHandler(p Parts) http.Handler {
-	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, log: p.Log}
+	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, trust: p.Trust, log: p.Log}
 	mux := http.NewServeMux()
 	desk := []access.Role{access.RoleDesk}
 	all := []access.Role{access.RoleOperator, access.RoleDesk}
@@ -72,6 +74,9 @@ func NewHandler(p Parts) http.Handler {
 	mux.Handle("POST "+PathAcknowledge, only(desk, h.reply(h.acknowledge)))
 	mux.Handle("POST "+PathCheck, only(all, h.reply(h.check)))
 	mux.Handle("GET "+PathWhy, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.why)))
+	if p.Trust != nil {
+		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))
+	}
 	mux.Handle("/taxii2/", only([]access.Role{access.RoleDesk, access.RoleTool}, p.TAXII))
 	mux.Handle("/", only(nil, nil))
 	return mux
@@ -98,6 +103,7 @@ type handler struct {
 	hotline   Hotline
 	checker   Checker
 	explainer Explainer
+	trust     TrustLog
 	log       *slog.Logger
 }
 
@@ -148,19 +154,8 @@ func (h *handler) list(r *http.Request) (int, any, error) {
 	query := r.URL.Query()
 	q := store.MessageQuery{Direction: store.Direction(query.Get("direction")), Peer: query.Get("peer"), Limit: defaultList}
 	invalid := &InvalidError{}
-	number := func(name string, present int64) int64 {
-		text := query.Get(name)
-		if text == "" {
-			return present
-		}
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 1 || name == "limit" && n > store.MaxMessages {
-			invalid.Faults = append(invalid.Faults, Fault{Field: name, Reason: "is not one of the numbers that are allowed here"})
-		}
-		return n
-	}
-	q.Before = number("before", 0)
-	q.Limit = int(number("limit", defaultList))
+	q.Before = invalid.number(query, "before", 0, math.MaxInt64)
+	q.Limit = int(invalid.number(query, "limit", defaultList, store.MaxMessages))
 	if len(invalid.Faults) > 0 {
 		return 0, nil, invalid
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/store"
+	"github.com/certlink/certlink/relay/trust"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -70,12 +71,27 @@ func (e explainer) Why(_ context.Context, object, peer string) (desk.Why, error)
 	return desk.Why{Object: object, Peer: peer}, e.err
 }
 
+// trustLog plays the record of trust.
+type trustLog struct{ query store.TrustQuery }
+
+func (l *trustLog) Records(_ context.Context, q store.TrustQuery) (trust.Page, error) {
+	l.query = q
+	return trust.Page{Records: []trust.Record{}, Total: 7}, nil
+}
+
 func said(text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
 }
 
 func handler(h *hotline) http.Handler {
-	return desk.NewHandler(desk.Parts{Report: said("report"), Hotline: h, TAXII: said("taxii"), Checker: checker{err: h.err}, Explainer: explainer{err: h.err}, Log: slog.New(slog.DiscardHandler)})
+	return desk.NewHandler(parts(h))
+}
+
+func parts(h *hotline) desk.Parts {
+	return desk.Parts{
+		Report: said("report"), Hotline: h, TAXII: said("taxii"), Checker: checker{err: h.err}, Explainer: explainer{err: h.err},
+		Trust: &trustLog{}, Log: slog.New(slog.DiscardHandler),
+	}
 }
 
 // call does a request in a role; "" is nobody.
@@ -103,6 +119,7 @@ func TestRolesMayDoWhatIsTheirs(t *testing.T) {
 		{http.MethodPost, "/hotline/messages/in/bravo/1/acknowledgement", "{}", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 201, access.RoleTool: 403, "": 403}},
 		{http.MethodPost, "/check/bravo", "", map[access.Role]int{access.RoleOperator: 200, access.RoleDesk: 200, access.RoleTool: 403, "": 403}},
 		{http.MethodGet, "/feeds/why?object=x&peer=bravo", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 200, "": 403}},
+		{http.MethodGet, "/trust/log", "", map[access.Role]int{access.RoleOperator: 200, access.RoleDesk: 200, access.RoleTool: 403, "": 403}},
 		{http.MethodGet, "/taxii2/", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 200, "": 403}},
 		{http.MethodPost, "/taxii2/local/", "", map[access.Role]int{access.RoleOperator: 403, access.RoleDesk: 200, access.RoleTool: 200, "": 403}},
 		{http.MethodGet, "/else", "", map[access.Role]int{access.RoleOperator: 404, access.RoleDesk: 404, access.RoleTool: 404, "": 403}},
@@ -190,5 +207,31 @@ func TestRequestsReachTheHotline(t *testing.T) {
 		if w := call(t, handler(h), access.RoleDesk, http.MethodGet, "/hotline/messages?"+bad, ""); w.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %d", bad, w.Code)
 		}
+	}
+}
+
+func TestTheRecordOfTrustIsListedInPages(t *testing.T) {
+	log := &trustLog{}
+	p := parts(&hotline{})
+	p.Trust = log
+	for query, want := range map[string]store.TrustQuery{
+		"":                                       {Limit: 256},
+		"?subject=bravo.example&after=7&limit=9": {Subject: "bravo.example", After: 7, Limit: 9},
+	} {
+		if w := call(t, desk.NewHandler(p), access.RoleDesk, http.MethodGet, desk.PathTrust+query, ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"total":7`) {
+			t.Errorf("%q: %d %s", query, w.Code, w.Body)
+		}
+		if log.query != want {
+			t.Errorf("%q asks for %+v", query, log.query)
+		}
+	}
+	for _, bad := range []string{"limit=0", "limit=4097", "after=-1", "after=x"} {
+		if w := call(t, desk.NewHandler(p), access.RoleDesk, http.MethodGet, desk.PathTrust+"?"+bad, ""); w.Code != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d", bad, w.Code)
+		}
+	}
+	p.Trust = nil
+	if w := call(t, desk.NewHandler(p), access.RoleDesk, http.MethodGet, desk.PathTrust, ""); w.Code != http.StatusNotFound {
+		t.Errorf("without a record: %d", w.Code)
 	}
 }

@@ -3,7 +3,11 @@
 
 package desk
 
-import "strings"
+import (
+	"net/url"
+	"strconv"
+	"strings"
+)
 
 // Fault is one thing that is wrong with a request.
 type Fault struct {
@@ -27,4 +31,17 @@ func (e *InvalidError) Error() string {
 		lines = append(lines, f.Field+": "+f.Reason)
 	}
 	return strings.Join(lines, "; ")
+}
+
+// number reads a number of a query from 1 to most; absent is what it is without.
+func (e *InvalidError) number(query url.Values, name string, absent, most int64) int64 {
+	text := query.Get(name)
+	if text == "" {
+		return absent
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 1 || n > most {
+		e.Faults = append(e.Faults, Fault{Field: name, Reason: "is not one of the numbers that are allowed here"})
+	}
+	return n
 }
