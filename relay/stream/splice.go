@@ -109,7 +109,8 @@ func (r *source) next() (buf *frameBuffer, n int, err error) {
 	return buf, n, err
 }
 
-// drain reads until the socket is empty or the buffer full. It runs inside
+// drain reads until the socket is empty (a read that leaves room says so) or the
+// buffer full. It runs inside
 // RawConn.Read: waiting for readiness anywhere else would miss some.
 func (r *source) drain(fd uintptr) bool {
 	if r.buf == nil {
@@ -119,12 +120,13 @@ func (r *source) drain(fd uintptr) bool {
 	for r.n < len(p) {
 		n, err := readFD(fd, p[r.n:])
 		switch {
-		case err == syscall.EAGAIN && r.n == 0: //nolint:errorlint // the bare number of the kernel
+		case err == syscall.EAGAIN: //nolint:errorlint // the bare number of the kernel
+			if r.n > 0 {
+				return true
+			}
 			putFrame(r.buf)
 			r.buf = nil
 			return false
-		case err == syscall.EAGAIN: //nolint:errorlint // the bare number of the kernel
-			return true
 		case err != nil:
 			r.err = readError(err)
 			return true
@@ -132,7 +134,9 @@ func (r *source) drain(fd uintptr) bool {
 			r.err = io.EOF
 			return true
 		}
-		r.n += n
+		if r.n += n; r.n < len(p) {
+			return true // it is empty; if not, the next call finds out before it waits
+		}
 	}
 	return true
 }

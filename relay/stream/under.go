@@ -29,6 +29,7 @@ type wire struct {
 
 	// The reader's own: one goroutine at a time reads.
 	eager bool
+	empty bool // the last read left room: there was no more
 	read  func(uintptr) bool
 	buf   []byte
 	n     int
@@ -62,11 +63,12 @@ func (w *wire) Read(p []byte) (int, error) {
 	switch {
 	case !w.eager:
 		n, err = w.Conn.Read(p)
-	case w.raw == nil:
+	case w.raw == nil || w.empty:
 		return 0, wouldBlock{}
 	default:
 		n, err = w.readNow(p)
 	}
+	w.empty = n < len(p)
 	if n > 0 && w.heard != nil {
 		w.heard.Store(time.Now().UnixNano())
 	}
