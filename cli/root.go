@@ -57,6 +57,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 		peerCommand(o),
 		statusCommand(o),
 		checkCommand(o),
+		trustCommand(o),
 		hotlineCommand(o),
 		feedCommand(o),
 	)
@@ -65,8 +66,8 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 
 const rootLong = `Links, feeds and hotlines of a CERT, through the API server of our own cluster.
 
-card, peer and status read and write custom resources. check, hotline and feed
-talk to our relay with the certificate in the desk's Secret: who may get that
+card, peer and status read and write custom resources. check, trust, hotline and
+feed talk to our relay with the certificate in the desk's Secret: who may get that
 Secret may use the desk.`
 
 // within bounds a command by --timeout.
