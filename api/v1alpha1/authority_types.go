@@ -49,6 +49,7 @@ type AuthoritySpec struct {
 }
 
 // AuthorityStatus is the CA that our certificates are issued from.
+// +kubebuilder:validation:MinProperties=1
 type AuthorityStatus struct {
 	// issuerRef is the issuer of our certificates.
 	// +optional
@@ -134,11 +135,11 @@ type RotationStatus struct {
 
 	// startTime is when the rotation began.
 	// +required
-	StartTime metav1.Time `json:"startTime,omitzero"`
+	StartTime *metav1.Time `json:"startTime,omitempty"`
 
 	// stepTime is when the step began.
 	// +required
-	StepTime metav1.Time `json:"stepTime,omitzero"`
+	StepTime *metav1.Time `json:"stepTime,omitempty"`
 
 	// issuerRef is the issuer of the new root.
 	// +required
@@ -171,6 +172,7 @@ type RotationStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1024
 	Peers []RotationPeer `json:"peers,omitempty"`
 }

@@ -59,7 +59,7 @@ func judge(all []issued, issuerFault string, switching bool, now time.Time) mate
 	var first *status.Fact
 	for _, c := range all {
 		fact, usable := c.judge(now)
-		if fact != nil && first == nil && !(usable && switching) {
+		if fact != nil && first == nil && (!usable || !switching) {
 			first = fact
 		}
 		if !usable {

@@ -39,11 +39,11 @@ type seen struct {
 	// by name.
 	strangers []string
 
-	service      *corev1.Service
-	statefulSet  *appsv1.StatefulSet
-	pods         []metav1.PartialObjectMetadata
-	input        relayconfig.Input
-	view         reports.View
+	service     *corev1.Service
+	statefulSet *appsv1.StatefulSet
+	pods        []metav1.PartialObjectMetadata
+	input       relayconfig.Input
+	view        reports.View
 	// gaveUp: the kubelet was asked often enough to refresh the relay's volumes.
 	gaveUp bool
 }

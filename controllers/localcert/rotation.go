@@ -8,9 +8,8 @@ import (
 	"slices"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/status"
 	"github.com/certlink/certlink/internal/cabundle"
 	relayreport "github.com/certlink/certlink/relay/report"
 )
@@ -114,7 +113,7 @@ func (t trust) begin(s sight) trust {
 	default:
 		return t
 	}
-	r.StartTime, r.StepTime = metav1.NewTime(s.now.Truncate(time.Second)), metav1.NewTime(s.now.Truncate(time.Second))
+	r.StartTime, r.StepTime = status.Time(s.now), status.Time(s.now)
 	t.rotation = r
 	return t
 }
@@ -223,7 +222,7 @@ func (t trust) advertises(root string) bool {
 // enter begins another step.
 func (t trust) enter(step v1alpha1.RotationStep, s sight) trust {
 	r := t.rotation
-	r.Step, r.StepTime, r.WaitingFor = step, metav1.NewTime(s.now.Truncate(time.Second)), ""
+	r.Step, r.StepTime, r.WaitingFor = step, status.Time(s.now), ""
 	if s.report != nil {
 		r.Peers = progress(r, s)
 	}

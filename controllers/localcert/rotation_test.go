@@ -78,9 +78,6 @@ func TestARotationInAnyOrderOfStepsIsWithoutAnOutage(t *testing.T) {
 // TestAnOperatorKilledAtAPhaseEdgeGoesOnWhereItWas kills the operator before and
 // after each of its writes; the one that comes after it remembers nothing.
 func TestAnOperatorKilledAtAPhaseEdgeGoesOnWhereItWas(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
 	for name, afterwards := range map[string]bool{"before_a_write": false, "after_a_write": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,7 +197,7 @@ func TestAPeerWithRotationManualIsWaitedForUntilAPersonThereAccepts(t *testing.T
 		t.Fatalf("it does not wait: %s", describeStatus(w.local()))
 	}
 	w.peers["bravo"].accepted = append(w.peers["bravo"].accepted, r.ToRoot) // both, as the new card has it
-	w.until("the root is replaced", inOrder, func() bool { // it still accepts the old one, too
+	w.until("the root is replaced", inOrder, func() bool {                  // it still accepts the old one, too
 		w.clock = w.clock.Add(time.Minute)
 		return w.local().Status.Rotation == nil && w.local().Status.Authority.Generation == 2
 	})

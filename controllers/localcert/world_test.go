@@ -70,8 +70,8 @@ type world struct {
 
 	relay  relayState
 	target reports.Target
-	peers map[string]*peerState
-	seen  map[string]bool // of steps that the rotation was in
+	peers  map[string]*peerState
+	seen   map[string]bool // of steps that the rotation was in
 	// calm: our certificates must not become bad any more.
 	calm bool
 }
@@ -84,8 +84,8 @@ type relayState struct {
 	link    issuedAs
 	local   issuedAs
 	signing issuedAs
-	fresh   bool // this operator has not looked yet
-	silent  bool // it does not answer
+	fresh   bool                      // this operator has not looked yet
+	silent  bool                      // it does not answer
 	written map[string]*config.Config // by checksum
 	wanted  string
 	at      time.Time

@@ -32,7 +32,7 @@ var columns = []struct {
 			"Name": "alfa", "Ready": "True", "Trust Domain": "alfa.example", "Relay": "False",
 			"Address": "relay.alfa.example:8443", "Reason": "Reconciled", "Age": "5d",
 		},
-		wide: map[string]any{"Expires": "2099-01-01T00:00:00Z", "Message": "message of Ready"},
+		wide: map[string]any{"Issuer": "alfa-ca", "Rotation": "Issue", "Expires": "2099-01-01T00:00:00Z", "Message": "message of Ready"},
 	},
 	{
 		object: "peercert-bundle", resource: "peercerts",

@@ -19,6 +19,8 @@ import (
 // path. Everything else that is left out stays out.
 var documentedDefaults = map[string]any{
 	"LocalCERT spec.issuerRef.kind":                   "Issuer",
+	"LocalCERT spec.authority.generation":             int64(1),
+	"LocalCERT spec.authority.rotation":               "Automatic",
 	"LocalCERT spec.addresses[].priority":             int64(0),
 	"LocalCERT spec.relay.service.type":               "LoadBalancer",
 	"PeerCERT spec.endpoints[].priority":              int64(0),

@@ -6,6 +6,7 @@
 package envtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -29,12 +30,13 @@ type certManager struct {
 	client    client.Client
 	namespace string
 	ca        *testca.CA
+	cas       map[string]*testca.CA // of our own, by the name of their Secret; the first is ca
 }
 
 // playCertManager signs until the test ends.
 func playCertManager(t *testing.T, s *server, trustDomain string) *certManager {
 	t.Helper()
-	m := &certManager{client: s.Client, namespace: s.Namespace, ca: testca.New(t, trustDomain)}
+	m := &certManager{client: s.Client, namespace: s.Namespace, ca: testca.New(t, trustDomain), cas: map[string]*testca.CA{}}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -85,10 +87,14 @@ func (m *certManager) issue(ctx context.Context, c *certmanagerv1.Certificate) e
 			return nil
 		}
 	}
-	data := map[string][]byte{corev1.TLSCertKey: []byte(m.ca.Bundle()), corev1.TLSPrivateKeyKey: []byte("the CA keeps it"), "ca.crt": []byte(m.ca.Bundle())}
-	notAfter := m.ca.Root.NotAfter
+	ca, err := m.authority(c)
+	if err != nil {
+		return err
+	}
+	data := map[string][]byte{corev1.TLSCertKey: []byte(ca.Bundle()), corev1.TLSPrivateKeyKey: []byte("the CA keeps it"), "ca.crt": []byte(ca.Bundle())}
+	notAfter := ca.Root.NotAfter
 	if !c.Spec.IsCA {
-		pair, err := m.sign(c)
+		pair, err := sign(ca, c)
 		if err != nil {
 			return err
 		}
@@ -96,11 +102,13 @@ func (m *certManager) issue(ctx context.Context, c *certmanagerv1.Certificate) e
 		notAfter = pair.Chain[0].NotAfter
 	}
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: c.Spec.SecretName, Labels: c.Spec.SecretTemplate.Labels},
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: c.Spec.SecretName, Labels: c.Spec.SecretTemplate.Labels, Annotations: map[string]string{
+			certmanagerv1.CertificateNameKey: c.Name, certmanagerv1.IssuerNameAnnotationKey: c.Spec.IssuerRef.Name, certmanagerv1.IssuerKindAnnotationKey: c.Spec.IssuerRef.Kind,
+		}},
 		Type:       corev1.SecretTypeTLS,
 		Data:       data,
 	}
-	err := m.client.Create(ctx, secret)
+	err = m.client.Create(ctx, secret)
 	if apierrors.IsAlreadyExists(err) {
 		err = m.client.Update(ctx, secret)
 	}
@@ -115,7 +123,25 @@ func (m *certManager) issue(ctx context.Context, c *certmanagerv1.Certificate) e
 	return m.client.Status().Update(ctx, c)
 }
 
-func (m *certManager) sign(c *certmanagerv1.Certificate) (testca.Pair, error) {
+// authority is the CA that signs a certificate. One of our own is made with its
+// Certificate; all other issuers have the same.
+func (m *certManager) authority(c *certmanagerv1.Certificate) (*testca.CA, error) {
+	if own := m.cas[c.Spec.IssuerRef.Name]; own != nil {
+		return own, nil
+	}
+	if !c.Spec.IsCA || m.cas[c.Spec.SecretName] != nil {
+		return cmp.Or(m.cas[c.Spec.SecretName], m.ca), nil
+	}
+	if len(m.cas) == 0 {
+		m.cas[c.Spec.SecretName] = m.ca
+		return m.ca, nil
+	}
+	ca, err := testca.Make(m.ca.TrustDomain, testca.Options{})
+	m.cas[c.Spec.SecretName] = ca
+	return ca, err
+}
+
+func sign(ca *testca.CA, c *certmanagerv1.Certificate) (testca.Pair, error) {
 	if len(c.Spec.URIs) != 1 {
 		return testca.Pair{}, fmt.Errorf("certificate %q asks for URIs %q, want one", c.Name, c.Spec.URIs)
 	}
@@ -130,7 +156,7 @@ func (m *certManager) sign(c *certmanagerv1.Certificate) (testca.Pair, error) {
 	for _, ip := range c.Spec.IPAddresses {
 		leaf.IPs = append(leaf.IPs, net.ParseIP(ip))
 	}
-	return m.ca.Issue(leaf)
+	return ca.Issue(leaf)
 }
 
 // reissue has every certificate of a name signed again.

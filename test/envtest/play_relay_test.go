@@ -60,21 +60,13 @@ func playRelay(t *testing.T, s *server, localCERT string) *relay {
 // up starts the relay, which reads its configuration every 50 ms.
 func (r *relay) up(t *testing.T) {
 	t.Helper()
-	var secret corev1.Secret
 	eventually(t, "the local certificate is issued", func() error {
-		return r.client.Get(t.Context(), client.ObjectKey{Namespace: r.namespace, Name: r.name + "-local"}, &secret)
+		_, err := r.tls(t.Context())
+		return err
 	})
-	pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(secret.Data["ca.crt"])
 	l, err := tls.Listen("tcp", r.address, &tls.Config{
-		MinVersion:   tls.VersionTLS13,
-		Certificates: []tls.Certificate{pair},
-		ClientAuth:   tls.RequireAndVerifyClientCert,
-		ClientCAs:    roots,
+		MinVersion:         tls.VersionTLS13,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return r.tls(hello.Context()) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +83,28 @@ func (r *relay) up(t *testing.T) {
 	r.change(func(*report.Report) {})
 	go func() { _ = server.Serve(l) }()
 	go r.reload(ctx)
+}
+
+// tls is the configuration of the local port, with the certificate that is there
+// now. Clients may come from every CA by which peers know us.
+func (r *relay) tls(ctx context.Context) (*tls.Config, error) {
+	var secret corev1.Secret
+	if err := r.client.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: r.name + "-local"}, &secret); err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(secret.Data["ca.crt"])
+	if c := r.live(); c != nil {
+		roots.AppendCertsFromPEM([]byte(c.Identity.Bundle))
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots,
+	}, nil
 }
 
 // down ends the relay as a crash would.
@@ -154,6 +168,17 @@ func (r *relay) change(f func(*report.Report)) {
 	r.state.Revision = strconv.Itoa(n + 1)
 	close(r.changed)
 	r.changed = make(chan struct{})
+}
+
+// changeIf changes the report only if f says that it did.
+func (r *relay) changeIf(f func(*report.Report) bool) {
+	r.mu.Lock()
+	state := r.state
+	changed := f(&state)
+	r.mu.Unlock()
+	if changed {
+		r.change(func(now *report.Report) { f(now) })
+	}
 }
 
 func (r *relay) serve(w http.ResponseWriter, req *http.Request) {

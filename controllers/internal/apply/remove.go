@@ -20,10 +20,10 @@ func (a Applier) Remove(ctx context.Context, o *unstructured.Unstructured) error
 	if err != nil {
 		return fmt.Errorf("reading %s %q: %w", o.GetKind(), o.GetName(), err)
 	}
-	if live == nil || ours(live, o) != nil {
-		return nil
+	if live != nil && ours(live, o) == nil {
+		return a.remove(ctx, live)
 	}
-	return a.remove(ctx, live)
+	return nil
 }
 
 // RemoveIf deletes an object that has no controlling owner, as Secrets of
