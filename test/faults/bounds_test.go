@@ -20,6 +20,7 @@ import (
 
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/stream"
 )
 
 // dial opens an authenticated connection of bravo's relay to alfa's link port.
@@ -37,6 +38,25 @@ func dial(t *testing.T, alfa, bravo *nation, protocol string) *tls.Conn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn.(*tls.Conn)
+}
+
+// framed opens a connection of bravo's relay and a stream on it.
+func framed(t *testing.T, alfa, bravo *nation, protocol string) *stream.Stream {
+	t.Helper()
+	s, err := open(dial(t, alfa, bravo, protocol))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// open begins a stream on an authenticated connection.
+func open(conn net.Conn) (*stream.Stream, error) {
+	c, err := stream.Client(conn, stream.Hello{Address: "relay.test:8443"}, stream.Config{})
+	if err != nil {
+		return nil, err
+	}
+	return c.Open()
 }
 
 // status reads the status line of an answer.
@@ -70,7 +90,7 @@ func TestInputOfAPeerIsBounded(t *testing.T) {
 			{"certlink-hotline/1", "/certlink/v1/hotline/messages"},
 			{"certlink-probe/1", "/certlink/v1/probe"},
 		} {
-			conn := dial(t, alfa, bravo, target.protocol)
+			conn := framed(t, alfa, bravo, target.protocol)
 			go func() {
 				_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/jose\r\nContent-Length: %d\r\n\r\n", target.path, 1<<30)
 				_, _ = io.CopyN(conn, zeros{}, 8<<20) // ends when the relay has closed
@@ -81,8 +101,8 @@ func TestInputOfAPeerIsBounded(t *testing.T) {
 		}
 	})
 	t.Run("deep_JSON_is_refused", func(t *testing.T) {
-		conn := dial(t, alfa, bravo, "certlink-probe/1")
-		body := strings.Repeat("[", 4000)
+		conn := framed(t, alfa, bravo, "certlink-probe/1")
+		body := strings.Repeat("[", 900)
 		if _, err := fmt.Fprintf(conn, "POST /certlink/v1/probe HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +111,7 @@ func TestInputOfAPeerIsBounded(t *testing.T) {
 		}
 	})
 	t.Run("slow_bytes_are_cut_off", func(t *testing.T) {
-		conn := dial(t, alfa, bravo, "certlink-probe/1")
+		conn := framed(t, alfa, bravo, "certlink-probe/1")
 		begun := time.Now()
 		if _, err := io.WriteString(conn, "POST /certlink/v1/probe HTTP/1.1\r\nHost: x\r\n"); err != nil {
 			t.Fatal(err)
@@ -176,7 +196,7 @@ func probeOnce(t *testing.T, alfa, bravo *nation) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	conn := dial(t, alfa, bravo, "certlink-probe/1")
+	conn := framed(t, alfa, bravo, "certlink-probe/1")
 	if _, err := io.WriteString(conn, "GET /certlink/v1/probe HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}

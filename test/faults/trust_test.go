@@ -72,19 +72,21 @@ func TestALinkThatMustNotBe(t *testing.T) {
 		},
 		{
 			name: "unreachable_address",
-			spoil: func(t *testing.T, alfa, _ *nation) {
+			spoil: func(t *testing.T, alfa, bravo *nation) {
 				alfa.cfg.Peers[0].Endpoints[0].Address = freePort(t)
+				bravo.cfg.Peers[0].Endpoints = nil // or it would dial, and so connect both ways
 			},
-			alfa:  expected{report.CauseUnreachable, "connection refused", report.CauseNone},
-			bravo: expected{report.CauseNone, "", report.CauseSilent},
+			alfa:  expected{report.CauseUnreachable, "connection refused", report.CauseSilent},
+			bravo: expected{report.CauseNoEndpoints, "it dials us", report.CauseSilent},
 		},
 		{
 			name: "a_name_that_does_not_exist",
-			spoil: func(_ *testing.T, alfa, _ *nation) {
+			spoil: func(_ *testing.T, alfa, bravo *nation) {
 				alfa.cfg.Peers[0].Endpoints[0].Address = "relay.invalid:8443"
+				bravo.cfg.Peers[0].Endpoints = nil // or it would dial, and so connect both ways
 			},
-			alfa:  expected{report.CauseUnreachable, `"relay.invalid"`, report.CauseNone},
-			bravo: expected{report.CauseNone, "", report.CauseSilent},
+			alfa:  expected{report.CauseUnreachable, `"relay.invalid"`, report.CauseSilent},
+			bravo: expected{report.CauseNoEndpoints, "it dials us", report.CauseSilent},
 		},
 		{
 			name: "charlie_signed_by_bravo",
@@ -106,11 +108,12 @@ func TestALinkThatMustNotBe(t *testing.T) {
 		},
 		{
 			name: "something_else_at_the_address",
-			spoil: func(t *testing.T, alfa, _ *nation) {
+			spoil: func(t *testing.T, alfa, bravo *nation) {
 				alfa.cfg.Peers[0].Endpoints[0].Address = plainServer(t)
+				bravo.cfg.Peers[0].Endpoints = nil // or it would dial, and so connect both ways
 			},
-			alfa:  expected{report.CauseProtocol, "does not speak TLS", report.CauseNone},
-			bravo: expected{report.CauseNone, "", report.CauseSilent},
+			alfa:  expected{report.CauseProtocol, "does not speak TLS", report.CauseSilent},
+			bravo: expected{report.CauseNoEndpoints, "it dials us", report.CauseSilent},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,10 +184,14 @@ func (n *nation) sees(t *testing.T, want expected) {
 }
 
 func state(c report.Cause) report.State {
-	if c == report.CauseNone {
+	switch c {
+	case report.CauseNone:
 		return report.Up
+	case report.CauseNoEndpoints:
+		return report.Unknown
+	default:
+		return report.Down
 	}
-	return report.Down
 }
 
 // plainServer answers HTTP without TLS.
@@ -292,10 +299,16 @@ func TestStrangersGetNothing(t *testing.T) {
 			{relay, "http/1.1", "POST /certlink/v1/hotline/messages", "421"},
 			{relay, "http/1.1", "GET /report", "421"},
 			{relay, "certlink-probe/1", "GET /certlink/v1/probe", "405"},
-			{reader, "certlink-probe/1", "POST /certlink/v1/probe", "403"},
-			{reader, "certlink-hotline/1", "POST /certlink/v1/hotline/messages", "403"},
+			{reader, "certlink-probe/1", "POST /certlink/v1/probe", ""},
+			{reader, "certlink-hotline/1", "POST /certlink/v1/hotline/messages", ""},
 		} {
 			text, err := request(t, alfa, &tls.Config{Certificates: []tls.Certificate{q.cert}, NextProtos: []string{q.protocol}}, q.line)
+			if q.want == "" {
+				if err == nil {
+					t.Errorf("%s over %s by a client that is no relay: %.40q", q.line, q.protocol, text)
+				}
+				continue
+			}
 			if err != nil || !strings.HasPrefix(text, "HTTP/1.1 "+q.want) {
 				t.Errorf("%s over %s: %.40q, %v; want %s", q.line, q.protocol, text, err, q.want)
 			}
@@ -316,6 +329,11 @@ func request(t *testing.T, n *nation, cfg *tls.Config, line string) (string, err
 		return "", err
 	}
 	defer conn.Close()
+	if strings.HasPrefix(cfg.NextProtos[0], "certlink-") {
+		if conn, err = open(conn); err != nil {
+			return "", err
+		}
+	}
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return "", err
 	}
