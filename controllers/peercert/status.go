@@ -38,7 +38,7 @@ func report(p *v1alpha1.PeerCERT, s *seen, edit *status.Editor, now time.Time) l
 	edit.Put(v1alpha1.ConditionRedundant, link.Redundant(connected, found))
 	edit.Put(v1alpha1.ConditionPeerAccepted, accepted)
 	edit.Put(v1alpha1.ConditionTrustInSync, trusted)
-	edit.Put(v1alpha1.ConditionSuspended, suspended(p, s))
+	edit.Put(v1alpha1.ConditionSuspended, suspended(p, s, edit))
 	again = lookup.Soonest(lookup.Soonest(again, later), flickering(found, now))
 
 	want := relayconfig.Peer(p, s.bundle.PEM)
@@ -75,7 +75,7 @@ func leftOut(p *v1alpha1.PeerCERT, fault *status.Verdict, edit *status.Editor) {
 	edit.Put(v1alpha1.ConditionRedundant, no)
 	edit.Put(v1alpha1.ConditionPeerAccepted, open)
 	edit.Put(v1alpha1.ConditionTrustInSync, open)
-	edit.Put(v1alpha1.ConditionSuspended, suspended(p, &seen{}))
+	edit.Put(v1alpha1.ConditionSuspended, suspended(p, &seen{}, edit))
 	forget(p)
 }
 
@@ -90,7 +90,7 @@ func barred(p *v1alpha1.PeerCERT, s *seen) *status.Verdict {
 
 // suspended says what spec.state holds back, and of a peer that is drained how
 // far that is.
-func suspended(p *v1alpha1.PeerCERT, s *seen) status.Fact {
+func suspended(p *v1alpha1.PeerCERT, s *seen, edit *status.Editor) status.Fact {
 	held := func(reason, message string) status.Fact {
 		return status.Fact{Status: metav1.ConditionTrue, Reason: reason, Message: message}
 	}
@@ -102,6 +102,8 @@ func suspended(p *v1alpha1.PeerCERT, s *seen) status.Fact {
 	case v1alpha1.PeerDrained:
 		open, known := tunnels(p, s)
 		switch {
+		case !known && edit.Holds(v1alpha1.ConditionSuspended, metav1.ConditionTrue):
+			return status.Fact{} // the last word stands
 		case !known:
 			return held(v1alpha1.ReasonDraining, "spec.state is Drained: feeds are held back and no tunnel is opened; our relay has not said yet how many are open")
 		case open > 0:

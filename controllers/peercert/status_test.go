@@ -170,6 +170,26 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestWhatWasDrainedStaysDrainedWhileNobodyCanLook(t *testing.T) {
+	ca := testca.New(t, "bravo.example")
+	p := bravo()
+	p.Spec.State = v1alpha1.PeerDrained
+	s := world(p, ca.Bundle(), noon)
+	run(t, p, s, noon)
+	s.view.Contact = reports.Lost
+	if got, _ := run(t, p, s, noon); got["Suspended"] != "True/Drained" {
+		t.Errorf("got %s while the relay is lost", got["Suspended"])
+	}
+	s.view = reports.View{}
+	if got, _ := run(t, p, s, noon); got["Suspended"] != "True/Drained" {
+		t.Errorf("got %s after a restart of the operator", got["Suspended"])
+	}
+	p.Generation++ // suspended and drained again: nothing of it is known
+	if got, _ := run(t, p, s, noon); got["Suspended"] != "True/Draining" {
+		t.Errorf("got %s for another spec", got["Suspended"])
+	}
+}
+
 func TestWhatCannotBeReadIsPending(t *testing.T) {
 	p := bravo()
 	pending(status.NewEditor(&p.Status.Conditions, 1, time.Now()))
