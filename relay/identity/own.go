@@ -80,7 +80,12 @@ func loadOwn(cfg config.Identity, now time.Time) (own, error) {
 // certificates chain to, and the fault says so.
 func (o own) advertise(configured string, now time.Time) (bundle []*x509.Certificate, fault, err error) {
 	if configured == "" {
-		return cabundle.Union(o.link.ca, o.signing.ca), nil, nil
+		bundle = cabundle.Union(o.link.ca, o.signing.ca)
+		if _, err := cabundle.Parse(cabundle.Encode(bundle)); err != nil {
+			return cabundle.Union([]*x509.Certificate{o.link.root, o.signing.root}),
+				fmt.Errorf("our CA files are no bundle for peers, which are offered only what our certificates chain to: %w", err), nil
+		}
+		return bundle, nil, nil
 	}
 	if bundle, err = cabundle.Parse(configured); err != nil {
 		return nil, nil, err

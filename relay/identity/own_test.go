@@ -137,6 +137,19 @@ func TestTheConfiguredBundleIsWhatWeAdvertise(t *testing.T) {
 	})
 }
 
+func TestCAFilesThatAreTooManyForPeersAreReported(t *testing.T) {
+	cfg, ca := nation(t)
+	cas := []*testca.CA{ca}
+	for range cabundle.MaxCertificates {
+		cas = append(cas, testca.New(t, "alfa.example"))
+	}
+	issue(t, cfg.Identity.Link, ca, testca.Leaf{Path: "/relay"}, cas...)
+	s := source(t, cfg, nil)
+	if got := s.Current().Advertised(); len(got) != 1 || !got[0].Equal(ca.Root) || !strings.Contains(s.State().Error, "more than 32") {
+		t.Errorf("advertised %d, state %+v", len(got), s.State())
+	}
+}
+
 func TestACAFileThatChangesAloneIsReloaded(t *testing.T) {
 	cfg, ca := nation(t)
 	next := testca.New(t, "alfa.example")

@@ -68,7 +68,7 @@ func compose(now *identity.Snapshot, d declared, seenRoot string, v view, versio
 	ours := now.Advertised()
 	doc := Document{
 		From: now.TrustDomain(), To: d.peer.TrustDomain, Versions: versions, Release: printable(release, maxRelease), State: string(cmp.Or(d.peer.State, config.Active)),
-		Card: cabundle.Fingerprint(d.peer.TrustDomain, trust.Roots), AcceptedRoots: cabundle.Hashes(trust.Roots), SeenRoot: seenRoot,
+		Card: cabundle.Fingerprint(d.peer.TrustDomain, trust.Roots), AcceptedRoots: cabundle.Hashes(trust.Roots), SeenRoot: seenRoot, Leaf: cabundle.Hash(now.Leaves()["link"]),
 		Bundle: cabundle.Encode(ours), BundleHash: cabundle.SetHash(ours),
 		Exports: d.exports, Imports: d.imports, ServiceExports: d.serviceExports, ServiceImports: d.serviceImports, Hotline: d.hotline,
 		Outbound: v.outbound, Inbound: v.inbound, PathsUp: v.pathsUp,

@@ -77,6 +77,8 @@ type Document struct {
 	// SeenRoot is the hash of the CA certificate to which the receiver's link
 	// certificate led in the last handshake; empty when there was none.
 	SeenRoot string `json:"seenRoot,omitempty"`
+	// Leaf is the hash of the link certificate that the sender shows now.
+	Leaf string `json:"leaf,omitempty"`
 	// Bundle holds the sender's own CA certificates in PEM, BundleHash names their set
 	// (SHA-256 over the DER encodings, sorted bytewise, each once, hexadecimal).
 	Bundle     string `json:"bundle,omitempty"`
@@ -151,7 +153,7 @@ func (d *Document) check() error {
 		field, text string
 		most        int
 	}{
-		{"revision", d.Revision, maxHash}, {"state", d.State, maxWord}, {"card", d.Card, maxHash}, {"seenRoot", d.SeenRoot, maxHash},
+		{"revision", d.Revision, maxHash}, {"state", d.State, maxWord}, {"card", d.Card, maxHash}, {"seenRoot", d.SeenRoot, maxHash}, {"leaf", d.Leaf, maxHash},
 		{"bundleHash", d.BundleHash, maxHash}, {"outbound", string(d.Outbound), maxWord}, {"inbound", string(d.Inbound), maxWord},
 	} {
 		if err := checkText(w.field, w.text, w.most); err != nil {

@@ -38,7 +38,8 @@ type Config struct {
 	Keeper Keeper
 	// Client reaches a peer's relay in the probe class. Required.
 	Client func(trustDomain string) *http.Client
-	// View says how we see the link to a peer; nil means that we cannot say.
+	// View says how we see the link to a peer; nil means that we cannot say. Revision
+	// asks it, too: who calls that holds no lock which View takes.
 	View func(trustDomain string) (outbound, inbound report.State, pathsUp int32)
 	// Versions of the link protocol that we speak; nil means Versions().
 	Versions []int32
@@ -84,8 +85,8 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Clock = time.Now
 	}
 	e := &Engine{cfg: cfg, metrics: newMetrics(cfg.Registry), peers: map[string]*peer{}}
-	cfg.Identity.OnChange(func(*identity.Snapshot) { e.WakeAll() })
-	cfg.Identity.OnSeen(e.Wake)
+	cfg.Identity.OnChange(func(*identity.Snapshot) { e.nudgeAll() })
+	cfg.Identity.OnSeen(e.nudge)
 	return e, nil
 }
 
@@ -121,7 +122,7 @@ func (e *Engine) Apply(c *config.Config) {
 // Run exchanges offers with all peers until the context ends. It is called once.
 func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
-	e.ctx = ctx //nolint:fatcontext // it lives as long as Run
+	e.ctx = ctx
 	for _, p := range e.peers {
 		e.start(p)
 	}
@@ -158,12 +159,19 @@ func (e *Engine) Wake(trustDomain string) {
 	}
 }
 
-// WakeAll is Wake for all peers: our own trust or configuration has changed.
-func (e *Engine) WakeAll() {
+// nudge is Wake for a peer to whom our offer is another one now, or whom we could not
+// reach: what changed may mend that.
+func (e *Engine) nudge(trustDomain string) {
+	if p := e.peer(trustDomain); p != nil {
+		p.nudge()
+	}
+}
+
+func (e *Engine) nudgeAll() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range e.peers {
-		p.wakeUp()
+		p.nudge()
 	}
 }
 

@@ -71,13 +71,19 @@ func pace(failures int, again bool, random float64) time.Duration {
 func (p *peer) pause(ctx context.Context, d time.Duration) (woken, alive bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false, false
-	case <-p.wake:
-		return true, true
-	case <-t.C:
-		return false, true
+	for {
+		select {
+		case <-ctx.Done():
+			return false, false
+		case <-p.wake:
+			return true, true
+		case <-p.nudged:
+			if p.outdated() {
+				return true, true
+			}
+		case <-t.C:
+			return false, true
+		}
 	}
 }
 
@@ -101,12 +107,12 @@ func (p *peer) exchange(ctx context.Context) (again bool, err error) {
 	if err == nil {
 		err = p.post(ctx, jws)
 	}
-	p.sent(ctx, err)
+	p.sent(ctx, revision, err)
 	return err == nil && (p.draft().Revision != revision || p.behind()), err
 }
 
 // sent notes how our last exchange went.
-func (p *peer) sent(ctx context.Context, err error) {
+func (p *peer) sent(ctx context.Context, revision string, err error) {
 	if err != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return // we are stopping
 	}
@@ -117,7 +123,9 @@ func (p *peer) sent(ctx context.Context, err error) {
 	p.engine.metrics.sent.WithLabelValues(p.trustDomain, result).Inc()
 	p.mu.Lock()
 	news := (p.sendErr == nil) != (err == nil) || err != nil && p.sendErr.Error() != err.Error()
-	p.sendErr = err
+	if p.sendErr = err; err == nil {
+		p.told = revision
+	}
 	p.mu.Unlock()
 	if news {
 		p.engine.cfg.Changed()

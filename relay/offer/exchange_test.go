@@ -319,3 +319,20 @@ func TestAnOfferThatIsOlderIsIgnored(t *testing.T) {
 		}
 	}
 }
+
+func TestAPeerThatFloodsUsWithOffersIsSlowedDown(t *testing.T) {
+	alfa, bravo := newWorld(t)
+	body := alfa.signed(t, nil)
+	refused := 0
+	for range 100 {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, offer.Path, bytes.NewReader(body))
+		w := httptest.NewRecorder()
+		bravo.engine().Handler().ServeHTTP(w, req.WithContext(access.WithPeer(req.Context(), access.Peer{TrustDomain: alfa.td, Relay: true})))
+		if w.Code == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if refused < 50 {
+		t.Errorf("%d of 100 were refused", refused)
+	}
+}

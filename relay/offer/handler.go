@@ -28,6 +28,9 @@ func (e *Engine) Handler() http.Handler {
 		case r.Method != http.MethodPost:
 			w.Header().Set("Allow", http.MethodPost)
 			problem.Write(w, http.StatusMethodNotAllowed, "offers are exchanged by POST")
+		case !p.admit(e.cfg.Clock()):
+			w.Header().Set("Retry-After", "1")
+			problem.Write(w, http.StatusTooManyRequests, "more offers than a relay needs: slow down")
 		default:
 			p.serve(w, r)
 		}

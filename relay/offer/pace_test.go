@@ -96,7 +96,7 @@ func lonely(t *testing.T, test func(t *testing.T, source *identity.Source, engin
 // nuts-node#2456: a back-off of a day went on after the certificate was mended.
 func TestACredentialOrBundleThatChangesEndsTheBackOff(t *testing.T) {
 	lonely(t, func(t *testing.T, source *identity.Source, engine *offer.Engine, cfg *config.Config, bravo *silence) {
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		if n := len(bravo.take()); n < 15 || n > 35 {
 			t.Fatalf("%d tries in ten minutes", n)
 		}
@@ -105,10 +105,10 @@ func TestACredentialOrBundleThatChangesEndsTheBackOff(t *testing.T) {
 			"the configuration changes": func() { engine.Apply(cfg) },
 			"the link comes up":         func() { engine.Wake("bravo.example") },
 		} {
-			time.Sleep(10 * time.Minute)
+			<-time.After(10 * time.Minute)
 			bravo.take()
 			change()
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 			if n := len(bravo.take()); n < 3 || n > 5 {
 				t.Errorf("%s: %d tries in ten seconds, want the first pauses again", what, n)
 			}
@@ -118,18 +118,18 @@ func TestACredentialOrBundleThatChangesEndsTheBackOff(t *testing.T) {
 
 func TestHeartbeatsThatNameUnknownRevisionsAskOnceForEach(t *testing.T) {
 	lonely(t, func(t *testing.T, _ *identity.Source, engine *offer.Engine, _ *config.Config, bravo *silence) {
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		bravo.take()
 		for range 600 {
 			engine.OfferSeen("bravo.example", "0123456789abcdef")
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond)
 		}
 		if n := len(bravo.take()); n > 8 {
 			t.Errorf("%d tries in a minute for one revision", n)
 		}
 		for i := range 600 { // a hostile peer names another one each time
 			engine.OfferSeen("bravo.example", fmt.Sprint(i))
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond)
 		}
 		if n := len(bravo.take()); n > 60*4+8 {
 			t.Errorf("%d tries in a minute", n)
@@ -139,10 +139,10 @@ func TestHeartbeatsThatNameUnknownRevisionsAskOnceForEach(t *testing.T) {
 
 func TestAPeerThatIsRemovedIsAskedNoMore(t *testing.T) {
 	lonely(t, func(t *testing.T, _ *identity.Source, engine *offer.Engine, cfg *config.Config, bravo *silence) {
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		for _, peers := range [][]config.Peer{nil, {{Name: "bravo", TrustDomain: "bravo.example", Bundle: cfg.Peers[0].Bundle, State: config.Revoked}}} {
 			engine.Apply(cfg)
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 			next := *cfg
 			next.Peers = peers
 			engine.Apply(&next)
@@ -150,7 +150,7 @@ func TestAPeerThatIsRemovedIsAskedNoMore(t *testing.T) {
 			if len(bravo.take()) == 0 {
 				t.Error("a peer that is there is not asked")
 			}
-			time.Sleep(10 * time.Minute)
+			<-time.After(10 * time.Minute)
 			if n := len(bravo.take()); n != 0 {
 				t.Errorf("%d tries to reach a peer that is gone", n)
 			}

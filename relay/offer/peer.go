@@ -16,8 +16,9 @@ import (
 type peer struct {
 	engine      *Engine
 	trustDomain string
-	wake        chan struct{}
-	end         func() // ends drive
+	wake        chan struct{} // exchange now
+	nudged      chan struct{} // exchange if there is a reason
+	end         func()        // ends drive
 
 	accepting sync.Mutex // held while an offer of the peer is judged and stored
 
@@ -26,12 +27,34 @@ type peer struct {
 	drafted  draftKey
 	doc      Document // for drafted
 	serial   int64    // of our last offer
+	told     string   // the revision of our last offer that the peer took
 	last     *received
 	asked    string              // the last revision that we were told of and did not have
 	waiting  []*x509.Certificate // a bundle that waits for a person
 	trustErr error               // why a bundle is not in force
 	sendErr  error               // of our last exchange
 	takeErr  error               // of the peer's last offer
+	tokens   float64             // how many offers the peer may send now
+	filled   time.Time           // when tokens was counted
+}
+
+// The largest number of offers that a peer may send at once, and in a second.
+const (
+	maxBurst  = 20
+	maxSecond = 10
+)
+
+// admit takes a token for an offer of the peer; false when it sends too many.
+func (p *peer) admit(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tokens = min(maxBurst, p.tokens+max(0, now.Sub(p.filled).Seconds())*maxSecond)
+	p.filled = now
+	if p.tokens < 1 {
+		return false
+	}
+	p.tokens--
+	return true
 }
 
 // received is the last offer of a peer that counts.
@@ -51,14 +74,25 @@ type draftKey struct {
 }
 
 func newPeer(e *Engine, trustDomain string) *peer {
-	return &peer{engine: e, trustDomain: trustDomain, wake: make(chan struct{}, 1), end: func() {}}
+	return &peer{engine: e, trustDomain: trustDomain, wake: make(chan struct{}, 1), nudged: make(chan struct{}, 1), end: func() {}, tokens: maxBurst}
 }
 
-func (p *peer) wakeUp() {
+func (p *peer) wakeUp() { poke(p.wake) }
+func (p *peer) nudge()  { poke(p.nudged) }
+
+func poke(c chan struct{}) {
 	select {
-	case p.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
+}
+
+// outdated tells whether the peer has not got our offer as it is now.
+func (p *peer) outdated() bool {
+	revision := p.draft().Revision
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sendErr != nil || p.told != revision
 }
 
 // declare takes what the configuration says now.
@@ -66,7 +100,7 @@ func (p *peer) declare(d declared) {
 	p.mu.Lock()
 	p.declared, p.drafted = d, draftKey{}
 	p.mu.Unlock()
-	p.wakeUp()
+	p.nudge()
 }
 
 // draft returns our offer as it would be now, without serials and time.

@@ -66,7 +66,7 @@ func (n *nation) open() *stream {
 				return
 			}
 			s.rounds.Add(1)
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		}
 	}()
 	n.t.Cleanup(func() { _ = conn.Close(); <-s.err })
@@ -89,7 +89,7 @@ func flows(t *testing.T, when string, streams ...*stream) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: stream %d stands still", when, i)
 			}
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		}
 	}
 }

@@ -336,7 +336,7 @@ func (n *nation) eventually(what string, ok func(*report.Offer) bool) *report.Of
 		if time.Now().After(deadline) {
 			n.t.Fatalf("%s: not within 10 s: %s; identity %q, offer %+v, trust %+v", n.name, what, n.source().State().Error, o, n.engine().Trust(n.other.td))
 		}
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 }
 

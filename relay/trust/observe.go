@@ -28,8 +28,14 @@ func (k *Keeper) observe(now *identity.Snapshot) {
 func (k *Keeper) Run(ctx context.Context) error {
 	retry := time.NewTicker(retryEvery)
 	defer retry.Stop()
+	said := ""
 	for {
-		if err := k.settle(ctx); err != nil && ctx.Err() == nil {
+		err := k.settle(ctx)
+		switch {
+		case err == nil:
+			said = ""
+		case ctx.Err() == nil && said != err.Error():
+			said = err.Error()
 			k.cfg.Log.Error("a change of trust is not recorded yet", "error", err)
 		}
 		select {

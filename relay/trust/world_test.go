@@ -185,7 +185,7 @@ func (w *world) recorded(n int, want ...string) []trust.Record {
 		if time.Now().After(deadline) || len(got) > len(want) {
 			w.t.Fatalf("recorded %q, want %q", got, want)
 		}
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 }
 
