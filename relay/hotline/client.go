@@ -41,7 +41,7 @@ const (
 // post sends a signed message and returns the body of the peer's success.
 func (l *line) post(ctx context.Context, id string, signed []byte) ([]byte, error) {
 	target := url.URL{Scheme: "https", Host: l.trustDomain, Path: Path}
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, target.String(), signed)
+	req, err := retryablehttp.NewRequestWithContext(link.WithHedge(ctx), http.MethodPost, target.String(), signed)
 	if err != nil {
 		return nil, fmt.Errorf("addressing message %s: %w", id, err)
 	}

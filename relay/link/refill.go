@@ -135,13 +135,16 @@ func (p *Pool) parked(c *conn) {
 	p.replace(c.path, c.class)
 }
 
-// replace lets parked connections go that were opened under a certificate of ours
-// that has been renewed, once others are ready. The caller holds p.mu.
+// replace lets parked connections go that are too many, or were opened under a
+// certificate of ours that has been renewed, once others are ready. The caller holds p.mu.
 func (p *Pool) replace(pt *path, class Class) {
+	if pt.Accepted {
+		return // the side that dialled decides how many there are
+	}
 	l := pt.lanes[class]
 	ready := p.ready(l)
 	for _, c := range slices.Clone(l.parked) {
-		if pt.wanted && c.serial != p.serial && ready >= pt.keeps(class) || len(l.parked) > maxSpare {
+		if c.serial != p.serial && ready >= pt.keeps(class) || len(l.parked) > maxSpare {
 			p.leave(c)
 		}
 	}

@@ -144,17 +144,27 @@ func meet(t *testing.T) (alfa, bravo *side) {
 func oneWay(t *testing.T) (alfa, bravo *side) {
 	t.Helper()
 	alfa, bravo = newSide(t, "alfa"), newSide(t, "bravo")
-	bravo.knows(t, "alfa", alfa)
-	bravo.change(t, func(p *config.Peer) { p.Endpoints = nil })
+	bravo.expects(t, "alfa", alfa)
 	alfa.knows(t, "bravo", bravo)
 	return alfa, bravo
 }
 
+// expects makes the other side a peer that dials us.
+func (s *side) expects(t *testing.T, name string, other *side) {
+	t.Helper()
+	s.join(t, name, other, nil)
+}
+
 func (s *side) knows(t *testing.T, name string, other *side) {
+	t.Helper()
+	s.join(t, name, other, []config.Endpoint{{Address: other.address}})
+}
+
+func (s *side) join(t *testing.T, name string, other *side, endpoints []config.Endpoint) {
 	t.Helper()
 	s.cfg.Peers = append(s.cfg.Peers, config.Peer{
 		Name: name, TrustDomain: other.ca.TrustDomain, Bundle: other.ca.Bundle(), State: config.Active,
-		Endpoints: []config.Endpoint{{Address: other.address}},
+		Endpoints: endpoints,
 	})
 	s.apply(t)
 }
