@@ -21,9 +21,9 @@ const (
 // AuthoritySpec says how our root is replaced.
 // +kubebuilder:validation:MinProperties=1
 type AuthoritySpec struct {
-	// generation of the CA of our own. Raising it asks for a new root with a new
-	// key; lowering it does nothing. It does nothing either while spec.issuerRef
-	// names an issuer.
+	// generation of the CA of our own: 1 (default) to 10000. Raising it asks for a
+	// new root with a new key; lowering it does nothing. It does nothing either
+	// while spec.issuerRef names an issuer.
 	// +optional
 	// +default=1
 	// +kubebuilder:validation:Minimum=1
@@ -48,12 +48,26 @@ type AuthoritySpec struct {
 	LeaveBehind []string `json:"leaveBehind,omitempty"`
 }
 
+// IssuerInUse names a cert-manager Issuer of the same namespace, or a ClusterIssuer.
+type IssuerInUse struct {
+	// name of the issuer.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// kind of the issuer: Issuer or ClusterIssuer.
+	// +required
+	// +kubebuilder:validation:Enum=Issuer;ClusterIssuer
+	Kind string `json:"kind,omitempty"`
+}
+
 // AuthorityStatus is the CA that our certificates are issued from.
 // +kubebuilder:validation:MinProperties=1
 type AuthorityStatus struct {
 	// issuerRef is the issuer of our certificates.
 	// +optional
-	IssuerRef *IssuerReference `json:"issuerRef,omitempty"`
+	IssuerRef *IssuerInUse `json:"issuerRef,omitempty"`
 
 	// generation numbers the CA of our own that is in use: its objects are NAME-ca
 	// for 1, NAME-ca-2 and so on. Absent with an issuer of yours.
@@ -143,7 +157,7 @@ type RotationStatus struct {
 
 	// issuerRef is the issuer of the new root.
 	// +required
-	IssuerRef IssuerReference `json:"issuerRef,omitzero"`
+	IssuerRef IssuerInUse `json:"issuerRef,omitzero"`
 
 	// generation numbers the new CA of our own; absent with an issuer of yours.
 	// +optional

@@ -61,21 +61,20 @@ func requested(l *v1alpha1.LocalCERT) int32 {
 
 // wanted is the issuer that the spec asks for; generation is that of a CA of our
 // own, if it asks for one.
-func wanted(l *v1alpha1.LocalCERT, generation int32) (ref v1alpha1.IssuerReference, own int32) {
+func wanted(l *v1alpha1.LocalCERT, generation int32) (ref v1alpha1.IssuerInUse, own int32) {
 	if l.Spec.IssuerRef != nil {
 		return normal(*l.Spec.IssuerRef), 0
 	}
 	return manifest.CAIssuer(l.Name, generation), generation
 }
 
-func normal(ref v1alpha1.IssuerReference) v1alpha1.IssuerReference {
-	ref.Kind = cmp.Or(ref.Kind, "Issuer")
-	return ref
+func normal(ref v1alpha1.IssuerReference) v1alpha1.IssuerInUse {
+	return v1alpha1.IssuerInUse{Kind: cmp.Or(ref.Kind, "Issuer"), Name: ref.Name}
 }
 
 // issuerOf is the issuer that signed a certificate, or is asked to; nil when
 // nothing tells.
-func issuerOf(c issued) *v1alpha1.IssuerReference {
+func issuerOf(c issued) *v1alpha1.IssuerInUse {
 	if c.secret != nil && c.secret.Annotations[annotationIssuerName] != "" {
 		ref := normal(v1alpha1.IssuerReference{Kind: c.secret.Annotations[annotationIssuerKind], Name: c.secret.Annotations[annotationIssuerName]})
 		return &ref
@@ -84,7 +83,7 @@ func issuerOf(c issued) *v1alpha1.IssuerReference {
 }
 
 // issuing is the issuer that our certificates are to be issued from now.
-func (t trust) issuing() v1alpha1.IssuerReference {
+func (t trust) issuing() v1alpha1.IssuerInUse {
 	if r := t.rotation; r != nil && r.Step != v1alpha1.StepDistribute {
 		return r.IssuerRef
 	}
@@ -92,7 +91,7 @@ func (t trust) issuing() v1alpha1.IssuerReference {
 }
 
 // next is the issuer that the canary is to be issued from.
-func (t trust) next() v1alpha1.IssuerReference {
+func (t trust) next() v1alpha1.IssuerInUse {
 	if r := t.rotation; r != nil {
 		return r.IssuerRef
 	}
@@ -208,7 +207,7 @@ type leafState struct {
 	name string
 	path string // of the SPIFFE ID
 	// issuer that its Certificate asks, nil when there is none.
-	issuer *v1alpha1.IssuerReference
+	issuer *v1alpha1.IssuerInUse
 	// settled: cert-manager is done with the present form of the Certificate.
 	settled bool
 	// root is the hash of the CA certificate that it chains to; empty when it cannot
@@ -223,12 +222,12 @@ type leafState struct {
 }
 
 // from tells whether it was signed by an issuer, and can be used.
-func (c leafState) from(issuer v1alpha1.IssuerReference) bool {
+func (c leafState) from(issuer v1alpha1.IssuerInUse) bool {
 	return c.issuer != nil && *c.issuer == issuer && c.settled && c.root != ""
 }
 
 // authoritiesFrom are the CA certificates beside it, if an issuer signed it.
-func (c leafState) authoritiesFrom(issuer v1alpha1.IssuerReference) []*x509.Certificate {
+func (c leafState) authoritiesFrom(issuer v1alpha1.IssuerInUse) []*x509.Certificate {
 	if !c.from(issuer) {
 		return nil
 	}

@@ -173,7 +173,7 @@ func (c issued) settled() bool {
 }
 
 // askedOf is the issuer that a Certificate asks; nil when there is none.
-func askedOf(c issued) *v1alpha1.IssuerReference {
+func askedOf(c issued) *v1alpha1.IssuerInUse {
 	if c.object == nil {
 		return nil
 	}

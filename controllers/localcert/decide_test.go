@@ -247,6 +247,41 @@ func TestArrived(t *testing.T) {
 	}
 }
 
+// TestALateMountOfAnyCertificateIsNoticed: the relay names the serials of all three.
+func TestALateMountOfAnyCertificateIsNoticed(t *testing.T) {
+	now := time.Now()
+	for name, late := range map[string]func(*relayreport.IdentityState){
+		"link":    func(i *relayreport.IdentityState) { i.Serial = "1" },
+		"local":   func(i *relayreport.IdentityState) { i.LocalSerial = "1" },
+		"signing": func(i *relayreport.IdentityState) { i.SigningSerial = "1" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, s := local(), &seen{certificates: allIssued(t, testca.New(t, "alfa.example"))}
+			p := decided(t, l, s)
+			r := &relayreport.Report{Config: relayreport.ConfigState{Checksum: p.checksum}, Identity: relayreport.IdentityState{
+				Serial: p.leaves[0].serial, LocalSerial: p.leaves[1].serial, SigningSerial: p.leaves[2].serial,
+			}}
+			if !arrived(r, p) {
+				t.Fatal("what is there counts as late")
+			}
+			late(&r.Identity)
+			if arrived(r, p) {
+				t.Error("the kubelet would not be asked again")
+			}
+			s.view = reports.View{Contact: reports.Reached, Wanted: p.config, Checksum: p.checksum, Live: p.config, Report: r}
+			for gaveUp, want := range map[bool]string{false: "True/RelayReporting", true: "False/RelayOutdated"} {
+				s.gaveUp = gaveUp
+				edit := status.NewEditor(&l.Status.Conditions, l.Generation, now)
+				report(l, s, p, edit, now)
+				c := edit.Get("RelayAvailable")
+				if got := string(c.Status) + "/" + c.Reason; got != want || gaveUp && !strings.Contains(c.Message, name+" certificate") {
+					t.Errorf("after the last try %v: %s (%s), want %s", gaveUp, got, c.Message, want)
+				}
+			}
+		})
+	}
+}
+
 func TestAddressOfTheReport(t *testing.T) {
 	if got := serviceAddress(local()); got != "alfa-relay-local.cert.svc:9443" {
 		t.Errorf("got %q", got)

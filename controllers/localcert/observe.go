@@ -116,7 +116,7 @@ func (r *Reconciler) observeAuthorities(ctx context.Context, l *v1alpha1.LocalCE
 		return fmt.Errorf("listing issuers and certificates: %w", err)
 	}
 	for i := range issuers.Items {
-		g := manifest.CAGeneration(l.Name, v1alpha1.IssuerReference{Kind: "Issuer", Name: issuers.Items[i].GetName()})
+		g := manifest.CAGeneration(l.Name, v1alpha1.IssuerInUse{Kind: "Issuer", Name: issuers.Items[i].GetName()})
 		if g > 0 && metav1.IsControlledBy(&issuers.Items[i], l) {
 			s.generations = append(s.generations, g)
 		}
@@ -139,7 +139,7 @@ func (r *Reconciler) observeAuthorities(ctx context.Context, l *v1alpha1.LocalCE
 func namesOf(l *v1alpha1.LocalCERT) manifest.Names { return manifest.NamesOf(l.Name) }
 
 // issuerFault says why the issuer of our certificates cannot issue; empty when it can.
-func (r *Reconciler) issuerFault(ctx context.Context, l *v1alpha1.LocalCERT, ref v1alpha1.IssuerReference) (string, error) {
+func (r *Reconciler) issuerFault(ctx context.Context, l *v1alpha1.LocalCERT, ref v1alpha1.IssuerInUse) (string, error) {
 	kind, name := ref.Kind, ref.Name
 	issuer := &unstructured.Unstructured{}
 	issuer.SetGroupVersionKind(manifest.IssuerKind.GroupVersion().WithKind(kind))

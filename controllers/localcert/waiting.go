@@ -17,7 +17,7 @@ import (
 // people, the same for as long as it holds, or nothing when the step is done.
 
 // notIssued: cert-manager has not issued a certificate from an issuer.
-func notIssued(c leafState, issuer v1alpha1.IssuerReference) string {
+func notIssued(c leafState, issuer v1alpha1.IssuerInUse) string {
 	waiting := fmt.Sprintf("cert-manager has not issued Certificate %q from %s %q yet", c.name, issuer.Kind, issuer.Name)
 	if c.fault != "" && !c.from(issuer) {
 		waiting += ": " + c.fault

@@ -319,7 +319,7 @@ func (w *world) remake(l *v1alpha1.LocalCERT) {
 // renewAll has cert-manager issue every leaf anew, as it does in time.
 func (w *world) renewAll() {
 	for name := range w.certificates() {
-		if manifest.CAGeneration("alfa", v1alpha1.IssuerReference{Kind: "Issuer", Name: name}) == 0 {
+		if manifest.CAGeneration("alfa", v1alpha1.IssuerInUse{Kind: "Issuer", Name: name}) == 0 {
 			w.renew(name)
 		}
 	}

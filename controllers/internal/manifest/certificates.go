@@ -58,13 +58,13 @@ func CAName(localCERT string, generation int32) string {
 }
 
 // CAIssuer is the issuer that a CA of our own becomes.
-func CAIssuer(localCERT string, generation int32) v1alpha1.IssuerReference {
-	return v1alpha1.IssuerReference{Kind: caKind, Name: CAName(localCERT, generation)}
+func CAIssuer(localCERT string, generation int32) v1alpha1.IssuerInUse {
+	return v1alpha1.IssuerInUse{Kind: caKind, Name: CAName(localCERT, generation)}
 }
 
 // CAGeneration returns the generation of the CA of our own that an issuer is, by
 // its name; zero when it is none.
-func CAGeneration(localCERT string, issuer v1alpha1.IssuerReference) int32 {
+func CAGeneration(localCERT string, issuer v1alpha1.IssuerInUse) int32 {
 	if issuer.Kind != caKind {
 		return 0
 	}
@@ -101,7 +101,7 @@ func CA(l *v1alpha1.LocalCERT, generation int32) []*unstructured.Unstructured {
 			"renewBefore": caRenewBefore.String(),
 			"usages":      []any{"cert sign", "crl sign", "digital signature"},
 			"privateKey":  private,
-			"issuerRef":   reference(v1alpha1.IssuerReference{Kind: caKind, Name: selfSigned}),
+			"issuerRef":   reference(v1alpha1.IssuerInUse{Kind: caKind, Name: selfSigned}),
 			"secretTemplate": map[string]any{
 				"labels": labels(l),
 			},
@@ -110,7 +110,7 @@ func CA(l *v1alpha1.LocalCERT, generation int32) []*unstructured.Unstructured {
 	}
 }
 
-func reference(issuer v1alpha1.IssuerReference) map[string]any {
+func reference(issuer v1alpha1.IssuerInUse) map[string]any {
 	return map[string]any{"group": CertificateKind.Group, "kind": issuer.Kind, "name": issuer.Name}
 }
 
@@ -130,7 +130,7 @@ type leaf struct {
 //
 // Reissues asks for new certificates from the same issuer each time that it grows:
 // cert-manager issues anew when it finds another duration, so each adds a second.
-func Certificates(l *v1alpha1.LocalCERT, hosts []string, issuer v1alpha1.IssuerReference, reissues int32) []*unstructured.Unstructured {
+func Certificates(l *v1alpha1.LocalCERT, hosts []string, issuer v1alpha1.IssuerInUse, reissues int32) []*unstructured.Unstructured {
 	n := NamesOf(l.Name)
 	dns, ips := split(append(slices.Clone(hosts), service(n.Relay, l.Namespace)...))
 	leaves := []leaf{
@@ -153,14 +153,14 @@ const maxReissues = 3600
 
 // Canary is a certificate that nobody uses. It shows that an issuer can sign what
 // we ask for, and with which root.
-func Canary(l *v1alpha1.LocalCERT, issuer v1alpha1.IssuerReference) *unstructured.Unstructured {
+func Canary(l *v1alpha1.LocalCERT, issuer v1alpha1.IssuerInUse) *unstructured.Unstructured {
 	return certificate(l, leaf{
 		name: NamesOf(l.Name).Canary, path: "/canary", usages: []any{"digital signature", "client auth"},
 		duration: canaryDuration, renew: canaryRenewBefore,
 	}, issuer)
 }
 
-func certificate(l *v1alpha1.LocalCERT, c leaf, issuer v1alpha1.IssuerReference) *unstructured.Unstructured {
+func certificate(l *v1alpha1.LocalCERT, c leaf, issuer v1alpha1.IssuerInUse) *unstructured.Unstructured {
 	spec := map[string]any{
 		"secretName":           c.name,
 		"uris":                 []any{SPIFFE(l.Spec.Identity.TrustDomain, c.path)},

@@ -28,7 +28,7 @@ func TestEachGenerationOfTheCAHasObjectsOfItsOwn(t *testing.T) {
 }
 
 func TestIssuersOfOthersAreNoCAOfOurs(t *testing.T) {
-	for _, other := range []v1alpha1.IssuerReference{
+	for _, other := range []v1alpha1.IssuerInUse{
 		{Kind: "Issuer", Name: "national"}, {Kind: "ClusterIssuer", Name: "alfa-ca"}, {Kind: "Issuer", Name: "alfa-ca-1"},
 		{Kind: "Issuer", Name: "alfa-ca-02"}, {Kind: "Issuer", Name: "alfa-ca-x"}, {Kind: "Issuer", Name: "alfa-ca-"}, {Kind: "Issuer", Name: "alfa-ca--2"},
 		{Kind: "Issuer", Name: "bravo-ca"}, {},

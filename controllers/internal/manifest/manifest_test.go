@@ -91,7 +91,7 @@ func TestManifests(t *testing.T) {
 			if tc.local.Spec.IssuerRef == nil {
 				objects = append(objects, CA(tc.local, 1)...)
 			} else {
-				issuer = *tc.local.Spec.IssuerRef
+				issuer = v1alpha1.IssuerInUse{Kind: tc.local.Spec.IssuerRef.Kind, Name: tc.local.Spec.IssuerRef.Name}
 			}
 			objects = append(objects, Certificates(tc.local, tc.hosts, issuer, 0)...)
 			objects = append(objects, Canary(tc.local, issuer))

@@ -56,7 +56,7 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
     - name: issuerRef
       type:
-        namedType: com.github.certlink.certlink.api.v1alpha1.IssuerReference
+        namedType: com.github.certlink.certlink.api.v1alpha1.IssuerInUse
     - name: reissues
       type:
         scalar: numeric
@@ -264,6 +264,15 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
     - name: trustDomain
+      type:
+        scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.IssuerInUse
+  map:
+    fields:
+    - name: kind
+      type:
+        scalar: string
+    - name: name
       type:
         scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.IssuerReference
@@ -630,7 +639,7 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
     - name: issuerRef
       type:
-        namedType: com.github.certlink.certlink.api.v1alpha1.IssuerReference
+        namedType: com.github.certlink.certlink.api.v1alpha1.IssuerInUse
     - name: peers
       type:
         list:

@@ -14,9 +14,9 @@ import (
 //
 // AuthoritySpec says how our root is replaced.
 type AuthoritySpecApplyConfiguration struct {
-	// generation of the CA of our own. Raising it asks for a new root with a new
-	// key; lowering it does nothing. It does nothing either while spec.issuerRef
-	// names an issuer.
+	// generation of the CA of our own: 1 (default) to 10000. Raising it asks for a
+	// new root with a new key; lowering it does nothing. It does nothing either
+	// while spec.issuerRef names an issuer.
 	Generation *int32 `json:"generation,omitempty"`
 	// rotation says who begins: Automatic (default) lets the operator begin when the
 	// CA certificate of a CA of our own has less than a third of its life left,

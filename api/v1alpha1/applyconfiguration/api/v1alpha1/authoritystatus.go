@@ -11,7 +11,7 @@ package v1alpha1
 // AuthorityStatus is the CA that our certificates are issued from.
 type AuthorityStatusApplyConfiguration struct {
 	// issuerRef is the issuer of our certificates.
-	IssuerRef *IssuerReferenceApplyConfiguration `json:"issuerRef,omitempty"`
+	IssuerRef *IssuerInUseApplyConfiguration `json:"issuerRef,omitempty"`
 	// generation numbers the CA of our own that is in use: its objects are NAME-ca
 	// for 1, NAME-ca-2 and so on. Absent with an issuer of yours.
 	Generation *int32 `json:"generation,omitempty"`
@@ -39,7 +39,7 @@ func AuthorityStatus() *AuthorityStatusApplyConfiguration {
 // WithIssuerRef sets the IssuerRef field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the IssuerRef field is set to the value of the last call.
-func (b *AuthorityStatusApplyConfiguration) WithIssuerRef(value *IssuerReferenceApplyConfiguration) *AuthorityStatusApplyConfiguration {
+func (b *AuthorityStatusApplyConfiguration) WithIssuerRef(value *IssuerInUseApplyConfiguration) *AuthorityStatusApplyConfiguration {
 	b.IssuerRef = value
 	return b
 }

@@ -24,7 +24,7 @@ type RotationStatusApplyConfiguration struct {
 	// stepTime is when the step began.
 	StepTime *v1.Time `json:"stepTime,omitempty"`
 	// issuerRef is the issuer of the new root.
-	IssuerRef *IssuerReferenceApplyConfiguration `json:"issuerRef,omitempty"`
+	IssuerRef *IssuerInUseApplyConfiguration `json:"issuerRef,omitempty"`
 	// generation numbers the new CA of our own; absent with an issuer of yours.
 	Generation *int32 `json:"generation,omitempty"`
 	// fromRoot is the hexadecimal SHA-256 of the CA certificate that is replaced.
@@ -78,7 +78,7 @@ func (b *RotationStatusApplyConfiguration) WithStepTime(value v1.Time) *Rotation
 // WithIssuerRef sets the IssuerRef field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the IssuerRef field is set to the value of the last call.
-func (b *RotationStatusApplyConfiguration) WithIssuerRef(value *IssuerReferenceApplyConfiguration) *RotationStatusApplyConfiguration {
+func (b *RotationStatusApplyConfiguration) WithIssuerRef(value *IssuerInUseApplyConfiguration) *RotationStatusApplyConfiguration {
 	b.IssuerRef = value
 	return b
 }
