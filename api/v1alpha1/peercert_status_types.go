@@ -31,8 +31,9 @@ type PeerCERTStatus struct {
 	Fingerprint string `json:"fingerprint,omitempty"`
 
 	// detectionMilliseconds is the worst case from a cut to a path that is down:
-	// max(misses × interval, 3.3 × round trip), with the round trip as our relay
-	// measured it, rounded up; before that, misses × interval alone.
+	// the silence that spec.detection allows at the round trip that our relay
+	// measured, and what was under way when the cut came; rounded up. Before the
+	// round trip is known it is misses × interval.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	DetectionMilliseconds int64 `json:"detectionMilliseconds,omitempty"`

@@ -112,8 +112,8 @@ type BundleReference struct {
 
 // DetectionBudget says how often heartbeats go over each path, and how much
 // silence a path survives. A path is down after max(misses × intervalMilliseconds,
-// 3.3 × its round trip) in which nothing arrived; the link is down with its last
-// path. Both sides should declare the same.
+// 2 × its round trip + intervalMilliseconds) in which nothing arrived; the link is
+// down with its last path. Both sides should declare the same.
 // +kubebuilder:validation:MinProperties=1
 type DetectionBudget struct {
 	// intervalMilliseconds between two heartbeats of a path. 50 to 60000, default 100.

@@ -173,8 +173,8 @@ type Endpoint struct {
 type Detection struct {
 	// IntervalMilliseconds between the heartbeats of a path: 50 to 60000, default 100.
 	IntervalMilliseconds int32 `json:"intervalMilliseconds,omitempty"`
-	// Misses: a path is down after this many intervals of silence, and after 3.3
-	// round trips at the least. 2 to 100, default 3.
+	// Misses: a path is down after this many intervals of silence, but not before
+	// two round trips and one interval. 2 to 100, default 3.
 	Misses int32 `json:"misses,omitempty"`
 }
 

@@ -24,8 +24,9 @@ type PeerCERTStatusApplyConfiguration struct {
 	// and CA certificates. Compare it with the peer over another channel.
 	Fingerprint *string `json:"fingerprint,omitempty"`
 	// detectionMilliseconds is the worst case from a cut to a path that is down:
-	// max(misses × interval, 3.3 × round trip), with the round trip as our relay
-	// measured it, rounded up; before that, misses × interval alone.
+	// the silence that spec.detection allows at the round trip that our relay
+	// measured, and what was under way when the cut came; rounded up. Before the
+	// round trip is known it is misses × interval.
 	DetectionMilliseconds *int64 `json:"detectionMilliseconds,omitempty"`
 	// protocolVersion of the link that both sides speak: the highest that they
 	// share. Absent before the peer's first offer, and when they share none.
