@@ -63,6 +63,12 @@ type Conn struct {
 	headerN int
 	remain  int // of the payload, for the reader of the stream
 	skip    int // of a payload that nobody wants
+	try     func() bool
+	seen    struct { // by try
+		kind kind
+		n    int
+		err  error
+	}
 
 	mu        sync.Mutex // guards what follows and the state of the stream
 	stream    *Stream    // nil when parked
@@ -113,6 +119,7 @@ func newConn(conn net.Conn, cfg Config, dialed bool) *Conn {
 		cfg.HelloTimeout = DefaultHelloTimeout
 	}
 	c := &Conn{conn: conn, wire: wireOf(conn), cfg: cfg, dialed: dialed, done: make(chan struct{})}
+	c.try = c.tryHeader
 	if c.wire != nil {
 		c.wire.heard = cfg.Heard
 	}
@@ -128,8 +135,11 @@ func (c *Conn) readHello() (Hello, error) {
 		return Hello{}, violation("%v in the place of HELLO", k)
 	}
 	b := make([]byte, n)
-	if _, err := io.ReadFull(c.conn, b); err != nil {
-		return Hello{}, err
+	for got := 0; got < n; {
+		m, err := c.read(b[got:], false)
+		if got += m; err != nil {
+			return Hello{}, err
+		}
 	}
 	return parseHello(b)
 }

@@ -244,6 +244,23 @@ func (c *Conn) resetDeadlinesLocked() {
 // readHeader reads a header, after what is left of a payload that nobody wants.
 // It can be called again after a timeout.
 func (c *Conn) readHeader(eager bool) (kind, int, error) {
+	if eager || c.wire == nil || c.wire.raw == nil || !canReadFD {
+		return c.readHeaderPart(eager)
+	}
+	if err := c.wire.wait(c.try); err != nil {
+		return 0, 0, err
+	}
+	return c.seen.kind, c.seen.n, c.seen.err
+}
+
+// tryHeader is readHeader for wire.wait.
+func (c *Conn) tryHeader() bool {
+	c.seen.kind, c.seen.n, c.seen.err = c.readHeaderPart(true)
+	return !errors.Is(c.seen.err, wouldBlock{})
+}
+
+// readHeaderPart reads as much of a header as it can.
+func (c *Conn) readHeaderPart(eager bool) (kind, int, error) {
 	if c.skip > 0 {
 		if err := c.skipPayload(eager); err != nil {
 			return 0, 0, err

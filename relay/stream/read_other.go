@@ -15,6 +15,10 @@ func (w *wire) readNow([]byte) (int, error) { return 0, wouldBlock{} }
 
 func (w *wire) readOnce(uintptr) bool { return true }
 
+func (w *wire) wait(func() bool) error { return errors.ErrUnsupported }
+
+func (w *wire) readUntil(uintptr) bool { return true }
+
 func readFD(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func readError(err error) error { return err }

@@ -20,13 +20,20 @@ func (w *wire) readNow(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	w.buf, w.n, w.err = p, 0, nil
-	err := w.raw.Read(w.read)
-	n, readErr := w.n, w.err
-	w.buf, w.err = nil, nil
+	var n int
+	var readErr error
+	if w.in {
+		n, readErr = readFD(w.fd, p)
+	} else {
+		w.buf, w.n, w.err = p, 0, nil
+		err := w.raw.Read(w.once)
+		n, readErr = w.n, w.err
+		w.buf, w.err = nil, nil
+		if err != nil {
+			return 0, err
+		}
+	}
 	switch {
-	case err != nil:
-		return 0, err
 	case errors.Is(readErr, syscall.EAGAIN):
 		return 0, wouldBlock{}
 	case readErr != nil:
@@ -43,6 +50,23 @@ func readError(err error) error { return os.NewSyscallError("read", err) }
 func (w *wire) readOnce(fd uintptr) bool {
 	w.n, w.err = readFD(fd, w.buf)
 	return true
+}
+
+// wait calls try now and whenever there is something to read, until it returns
+// true. Inside, eager reads go to the socket at once. The goroutine waits here with
+// a small stack, not in the depths of TLS.
+func (w *wire) wait(try func() bool) error {
+	w.try, w.empty = try, false
+	err := w.raw.Read(w.until)
+	w.try = nil
+	return err
+}
+
+func (w *wire) readUntil(fd uintptr) bool {
+	w.fd, w.in, w.empty = fd, true, false
+	done := w.try()
+	w.in = false
+	return done
 }
 
 // readFD reads once from a socket that does not block.

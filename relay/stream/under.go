@@ -29,8 +29,12 @@ type wire struct {
 
 	// The reader's own: one goroutine at a time reads.
 	eager bool
-	empty bool // the last read left room: there was no more
-	read  func(uintptr) bool
+	empty bool    // the last read left room: there was no more
+	fd    uintptr // inside RawConn.Read: the socket
+	in    bool    // inside RawConn.Read
+	once  func(uintptr) bool
+	until func(uintptr) bool
+	try   func() bool // what until calls
 	buf   []byte
 	n     int
 	err   error
@@ -50,7 +54,7 @@ func Under(raw net.Conn) net.Conn {
 	if s, ok := raw.(syscall.Conn); ok {
 		if rc, err := s.SyscallConn(); err == nil {
 			w.raw = rc
-			w.read = w.readOnce
+			w.once, w.until = w.readOnce, w.readUntil
 		}
 	}
 	return w

@@ -104,7 +104,7 @@ func TestAClientIsResetWhenTheLinkStaysDown(t *testing.T) {
 	w := newWorld(t, serveTCP(t, echo))
 	w.alfa.link.down.Store(true)
 	began := time.Now()
-	mustReset(t, w.dial(t))
+	w.isReset(t)
 	if took := time.Since(began); took < 4*time.Second || took > 7*time.Second {
 		t.Errorf("after %s", took)
 	}
@@ -194,7 +194,7 @@ func TestAnAnswerThatIsNoneResetsTheClient(t *testing.T) {
 				_ = s.CloseWrite()
 			}
 			w.bravo.link.serve.Store(&serve)
-			mustReset(t, w.dial(t))
+			w.isReset(t)
 		})
 	}
 }

@@ -56,6 +56,22 @@ func mustReset(t testing.TB, c net.Conn) {
 	}
 }
 
+// isReset opens a connection that gets nowhere.
+func (w *world) isReset(t testing.TB) {
+	t.Helper()
+	var d net.Dialer
+	c, err := d.DialContext(t.Context(), "tcp", w.address)
+	if errors.Is(err, syscall.ECONNRESET) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	mustReset(t, c)
+}
+
 func ping(t testing.TB, c net.Conn) {
 	t.Helper()
 	if _, err := c.Write([]byte("ping")); err != nil {
@@ -86,7 +102,7 @@ func TestBytesGoThroughAndConnectionsAreUsedAgain(t *testing.T) {
 	w := newWorld(t, serveTCP(t, echo))
 	for _, size := range []int{0, 1, 64, 4096, 65532, 65533, 3 << 20} {
 		exchange(t, w.dial(t), random(size))
-		eventually(t, "the connection is given back", func() bool { return w.alfa.engine.Tunnels("bravo") == 0 })
+		eventually(t, "the connection is given back", w.alfa.link.idle)
 	}
 	if n := w.alfa.link.dials.Load(); n != 1 {
 		t.Fatalf("%d connections were dialled for streams one after another", n)
@@ -159,14 +175,15 @@ func TestATargetThatRefusesIsSaidOnBothSides(t *testing.T) {
 	target := l.Addr().String()
 	l.Close()
 	w := newWorld(t, target)
-	mustReset(t, w.dial(t))
+	w.isReset(t)
 	if e := w.service(t, w.bravo, "web").Error; !strings.Contains(e, "connection refused") {
 		t.Errorf("exporter says %q", e)
 	}
 	if e := w.service(t, w.alfa, "bravo-web").Error; !strings.Contains(e, `peer "bravo" cannot reach the target`) {
 		t.Errorf("importer says %q", e)
 	}
-	mustReset(t, w.dial(t))
+	eventually(t, "the connection is given back", w.alfa.link.idle)
+	w.isReset(t)
 	if n := w.alfa.link.dials.Load(); n != 1 {
 		t.Errorf("a refusal cost the connection: %d dials", n)
 	}
@@ -181,7 +198,7 @@ func TestWhatIsNotSharedLooksTheSame(t *testing.T) {
 			w := newWorld(t, serveTCP(t, echo))
 			change(w)
 			w.bravo.engine.Apply(w.bravo.cfg)
-			mustReset(t, w.dial(t))
+			w.isReset(t)
 			if e := w.service(t, w.alfa, "bravo-web").Error; !strings.Contains(e, "(no such service is shared with you)") {
 				t.Error(e)
 			}
@@ -246,7 +263,7 @@ func TestADrainedPeerKeepsWhatItHasAndGetsNoMore(t *testing.T) {
 	ping(t, c)
 	w.bravo.cfg.Peers[0].State = config.Drained
 	w.bravo.engine.Apply(w.bravo.cfg)
-	mustReset(t, w.dial(t))
+	w.isReset(t)
 	if n := w.bravo.engine.Tunnels("alfa"); n != 1 {
 		t.Errorf("%d tunnels are left", n)
 	}
@@ -268,7 +285,7 @@ func TestLimitsOfConnections(t *testing.T) {
 			w.alfa.engine.Apply(w.alfa.cfg)
 			c := w.dial(t)
 			ping(t, c)
-			mustReset(t, w.dial(t))
+			w.isReset(t)
 			exchange(t, c, []byte("the first is not touched"))
 			eventually(t, "there is room again", func() bool {
 				return w.alfa.engine.Tunnels("bravo") == 0 && w.bravo.engine.Tunnels("alfa") == 0

@@ -107,6 +107,13 @@ func (p *pool) dial(ctx context.Context) error {
 	return err
 }
 
+// idle: all connections are parked.
+func (p *pool) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.parked) == len(p.all)
+}
+
 // cut breaks all connections of the link.
 func (p *pool) cut() {
 	p.mu.Lock()
