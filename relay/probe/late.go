@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// tolerance is how late a judgement may be as a matter of course, and remembered
-// how long, and how often, lateness is remembered: longer than most budgets.
+// tolerance is how late a judgement may be as a matter of course on a busy machine.
+// Lateness is remembered for longer than most budgets.
 const (
-	tolerance  = 5 * time.Millisecond
+	tolerance  = 50 * time.Millisecond
 	remembered = 2 * time.Minute
 	lateEvents = 1024
 )
@@ -41,8 +41,7 @@ func (l *lateness) note(by time.Duration, now time.Time) {
 
 // since is how much of the time since a moment our process did not get to run.
 func (l *lateness) since(from time.Time) (sum time.Duration) {
-	for i := len(l.events) - 1; i >= 0; i-- {
-		e := l.events[i]
+	for _, e := range slices.Backward(l.events) {
 		if !e.until.After(from) {
 			break
 		}

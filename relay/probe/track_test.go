@@ -238,24 +238,24 @@ func TestLateness(t *testing.T) {
 	var l lateness
 	l.note(tolerance, now)
 	l.note(100*ms, now)
-	l.note(50*ms, now.Add(time.Second))
+	l.note(60*ms, now.Add(time.Second))
 	for _, c := range []struct {
 		from time.Time
 		want time.Duration
 	}{
-		{now.Add(-time.Hour), 150 * ms}, {now.Add(-30 * ms), 80 * ms}, {now, 50 * ms}, {now.Add(980 * ms), 20 * ms}, {now.Add(time.Second), 0},
+		{now.Add(-time.Hour), 160 * ms}, {now.Add(-30 * ms), 90 * ms}, {now, 60 * ms}, {now.Add(980 * ms), 20 * ms}, {now.Add(time.Second), 0},
 	} {
 		if got := l.since(c.from); got != c.want {
 			t.Errorf("since %s: %s, want %s", c.from.Sub(now), got, c.want)
 		}
 	}
 	for range 2 * lateEvents {
-		l.note(10*ms, now.Add(time.Minute))
+		l.note(100*ms, now.Add(time.Minute))
 	}
 	if len(l.events) != lateEvents {
 		t.Errorf("%d events are kept", len(l.events))
 	}
-	l.note(10*ms, now.Add(time.Hour))
+	l.note(100*ms, now.Add(time.Hour))
 	if len(l.events) != 1 {
 		t.Errorf("%d events are kept for ever", len(l.events))
 	}

@@ -64,6 +64,7 @@ func (b *bench) failOver(ctx context.Context, q quality) (took []float64, err er
 			return nil, err
 		}
 		took = append(took, milliseconds(arrived.Sub(at)))
+		log.Printf("path %d cut, delivered after %s", preferred, arrived.Sub(at).Round(time.Millisecond))
 		pause(ctx, 2*time.Second) // so that both sides see the cut
 		if err := w.bend(alfa, bravo, preferred); err != nil {
 			return nil, err

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,9 +72,9 @@ func (j *journal) follow() ([]turn, error) {
 // last is the last turn of a path.
 func (j *journal) last(peer, address string) (turn, error) {
 	turns, err := j.follow()
-	for i := len(turns) - 1; i >= 0; i-- {
-		if turns[i].Peer == peer && turns[i].Address == address {
-			return turns[i], nil
+	for _, t := range slices.Backward(turns) {
+		if t.Peer == peer && t.Address == address {
+			return t, nil
 		}
 	}
 	return turn{}, err

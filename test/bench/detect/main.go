@@ -81,7 +81,7 @@ func run(ctx context.Context, only string) error {
 	if b.binary, err = relays.Build(ctx, dir); err != nil {
 		return err
 	}
-	for _, part := range strings.Split(only, ",") {
+	for _, part := range strings.SplitSeq(only, ",") {
 		measure := map[string]func(context.Context) error{"cuts": b.allCuts, "failover": b.allFailovers, "alarms": b.alarms}[part]
 		if measure == nil {
 			return fmt.Errorf("-only %q: there are cuts, failover and alarms", part)
