@@ -21,7 +21,7 @@ func (r *relay) buildTraffic() (err error) {
 	r.hotline, err = hotline.New(hotline.Config{
 		Store:    r.store,
 		Identity: func() hotline.Identity { return r.identity.Current() },
-		Client:   r.client(link.Hotline),
+		Client:   r.offers.Guard(r.client(link.Hotline)),
 		Log:      r.log,
 		Changed:  r.changed,
 		Registry: r.metrics,
@@ -31,7 +31,7 @@ func (r *relay) buildTraffic() (err error) {
 	}
 	r.feeds, err = feed.New(feed.Config{
 		Store:    r.store,
-		Client:   r.client(link.Feed),
+		Client:   r.offers.Guard(r.client(link.Feed)),
 		Log:      r.log,
 		Changed:  r.changed,
 		Registry: r.metrics,

@@ -8,6 +8,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -155,26 +156,29 @@ func TestNothingFlowsWithoutAVersionInCommon(t *testing.T) {
 				if c.version == 0 {
 					want = http.StatusForbidden
 				}
-				if got := side.n.traffic(t); got != want {
-					t.Errorf("traffic of %s is answered with %d, want %d", side.n.name, got, want)
+				if got, err := side.n.traffic(t, side.n.client); err != nil || got != want {
+					t.Errorf("traffic of %s is answered with %d, %v, want %d", side.n.name, got, err, want)
+				}
+				_, err = side.n.traffic(t, side.n.engine().Guard(side.n.client))
+				if _, refused := errors.AsType[*offer.VersionError](err); refused != (c.version == 0) {
+					t.Errorf("guarded traffic of %s: %v", side.n.name, err)
 				}
 			}
 		})
 	}
 }
 
-func (n *nation) traffic(t *testing.T) int {
+func (n *nation) traffic(t *testing.T, client func(string) *http.Client) (int, error) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+n.other.td+"/traffic", http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+n.other.td+"/traffic", strings.NewReader("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := n.client(n.other.td).Do(req)
+	resp, err := client(n.other.td).Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
-	_ = resp.Body.Close()
-	return resp.StatusCode
+	return resp.StatusCode, resp.Body.Close()
 }
 
 func TestAPeerThatHasNotSaidYetIsAllowedWhatItWas(t *testing.T) {
