@@ -187,7 +187,7 @@ func (r *race) begin(ctx context.Context) {
 	wanted := r.rt.want
 	wanted.only = &r.attempts[i].at
 	r.rt.pool.spawn(func() {
-		resp, err := r.rt.send(own, r.req, wanted)
+		resp, err := r.rt.send(own, r.req, wanted) //nolint:bodyclose // whoever gets the outcome closes it
 		r.outcomes <- outcome{resp: resp, err: err, index: i}
 	})
 }

@@ -106,7 +106,7 @@ func TestWithoutAddressAndConnectionTheErrorSaysSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = bravo.pool.Client("charlie.example", link.Hotline).Do(req) //nolint:bodyclose // it fails
+	_, err = bravo.pool.Client("charlie.example", link.Hotline).Do(req)
 	if cause(t, err) != report.CauseNoEndpoints || !strings.Contains(err.Error(), "it dials us") {
 		t.Errorf("%v", err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,6 +43,9 @@ type side struct {
 	// asked counts the requests that reached a handler, last is the peer of the last one.
 	asked atomic.Int64
 	last  atomic.Pointer[access.Peer]
+	// beating counts the heartbeat connections of peers, beaten is the path of the last one.
+	beating atomic.Int64
+	beaten  atomic.Pointer[link.Path]
 	// refused holds what the link port told of refused handshakes.
 	refused chan string
 }
@@ -99,6 +103,17 @@ func (s *side) serve(t *testing.T) {
 	server, err := link.NewServer(link.ServerConfig{
 		Listener: listener, Identity: s.source, Pool: s.pool, Log: quiet, Metrics: prometheus.NewRegistry(),
 		Handlers: map[link.Class]http.Handler{link.Probe: handler, link.Hotline: handler, link.Feed: handler},
+		Tunnel: func(_ context.Context, _ access.Peer, st *stream.Stream) {
+			defer st.Close()
+			_, _ = io.Copy(st, st)
+		},
+		Heartbeats: func(ctx context.Context, _ access.Peer, at link.Path, _ report.TLS, beats net.Conn) {
+			s.beating.Add(1)
+			defer s.beating.Add(-1)
+			s.beaten.Store(&at)
+			defer context.AfterFunc(ctx, func() { beats.Close() })()
+			_, _ = io.Copy(beats, beats)
+		},
 		Refused: func(trustDomain string, cause report.Cause, _ string) {
 			select {
 			case s.refused <- trustDomain + " " + string(cause):
