@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"log"
 	"time"
 
 	"github.com/certlink/certlink/relay/report"
@@ -30,14 +29,14 @@ func (b *bench) alarms(ctx context.Context) error {
 			return err
 		}
 	}
-	log.Printf("%d links are being watched for %s", links, b.duration)
+	say("%d links are being watched for %s", links, b.duration)
 	var alarms int
 	for time.Since(began) < b.duration && ctx.Err() == nil {
 		pause(ctx, min(time.Minute, b.duration-time.Since(began)))
 		if alarms, err = w.falseAlarms(began); err != nil {
 			return err
 		}
-		log.Printf("%s: %d false alarms on %d links", time.Since(began).Round(time.Second), alarms, links)
+		say("%s: %d false alarms on %d links", time.Since(began).Round(time.Second), alarms, links)
 	}
 	took := time.Since(began)
 	var cpu []float64
@@ -67,7 +66,7 @@ func (w *world) falseAlarms(since time.Time) (count int, err error) {
 			}
 			count++
 			if n >= w.told[i] {
-				log.Printf("%s: %s says that %s at %s is down: %s", t.Time.Format(time.TimeOnly), w.nations[i].Name, t.Peer, t.Address, t.Why)
+				say("%s: %s says that %s at %s is down: %s", t.Time.Format(time.TimeOnly), w.nations[i].Name, t.Peer, t.Address, t.Why)
 			}
 		}
 		w.told[i] = len(turns)

@@ -8,7 +8,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -51,7 +50,7 @@ func (b *bench) cutPaths(ctx context.Context, q quality) error {
 		return err
 	}
 	defer w.close()
-	log.Printf("cuts on %s", q.name)
+	say("cuts on %s", q.name)
 	var s samples
 	var work sync.WaitGroup
 	for p := range paths {

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"math/rand/v2"
 	"time"
 
@@ -44,7 +43,7 @@ func (b *bench) failOver(ctx context.Context, q quality) (took []float64, err er
 		return nil, err
 	}
 	defer w.close()
-	log.Printf("failover on %s", q.name)
+	say("failover on %s", q.name)
 	alfa, bravo := w.net.Host("alfa"), w.net.Host("bravo")
 	for range b.failovers {
 		if err := errors.Join(w.calm(ctx, 0), w.calm(ctx, 1)); err != nil {
@@ -64,7 +63,7 @@ func (b *bench) failOver(ctx context.Context, q quality) (took []float64, err er
 			return nil, err
 		}
 		took = append(took, milliseconds(arrived.Sub(at)))
-		log.Printf("path %d cut, delivered after %s", preferred, arrived.Sub(at).Round(time.Millisecond))
+		say("path %d cut, delivered after %s", preferred, arrived.Sub(at).Round(time.Millisecond))
 		pause(ctx, 2*time.Second) // so that both sides see the cut
 		if err := w.bend(alfa, bravo, preferred); err != nil {
 			return nil, err

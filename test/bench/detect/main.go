@@ -19,7 +19,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -31,14 +30,13 @@ import (
 )
 
 func main() {
-	log.SetFlags(log.Ltime)
-	log.SetOutput(os.Stderr)
 	only := flag.String("only", "cuts,failover,alarms", "what to measure, separated by commas")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *only); err != nil {
-		log.Fatalln("bench-detect:", err)
+		fmt.Fprintln(os.Stderr, "bench-detect:", err)
+		os.Exit(1) //nolint:gocritic // nothing is left to stop
 	}
 }
 
@@ -81,7 +79,7 @@ func run(ctx context.Context, only string) error {
 	if b.binary, err = relays.Build(ctx, dir); err != nil {
 		return err
 	}
-	for _, part := range strings.SplitSeq(only, ",") {
+	for part := range strings.SplitSeq(only, ",") {
 		measure := map[string]func(context.Context) error{"cuts": b.allCuts, "failover": b.allFailovers, "alarms": b.alarms}[part]
 		if measure == nil {
 			return fmt.Errorf("-only %q: there are cuts, failover and alarms", part)
@@ -95,3 +93,8 @@ func run(ctx context.Context, only string) error {
 
 // milliseconds of a duration.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// say tells the user what goes on, with the time.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format(time.TimeOnly)+" "+format+"\n", args...)
+}
