@@ -148,7 +148,7 @@ const (
 	ReasonRevoked = "Revoked"
 	// ReasonProbesAnswered: heartbeats prove a path in both directions.
 	ReasonProbesAnswered = "ProbesAnswered"
-	// ReasonPathsOneWay: each direction works, but no single path in both.
+	// ReasonPathsOneWay: something arrives, but no path works in both directions.
 	ReasonPathsOneWay = "PathsOneWay"
 	// ReasonPathsProven: at least two paths are proven in both directions.
 	ReasonPathsProven = "PathsProven"

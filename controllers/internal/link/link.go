@@ -120,12 +120,12 @@ func judge(seen *report.Peer, p *v1alpha1.PeerCERT) (status.Fact, bool) {
 	if down, is := failing(seen, p); is {
 		return status.Fact{Status: metav1.ConditionFalse, Reason: Reason(down.Cause), Message: message(down)}, true
 	}
-	if alive(seen.Outbound.State) && alive(seen.Inbound.State) && !deciding(seen) {
+	if allDown(seen) || alive(seen.Outbound.State) && alive(seen.Inbound.State) && !deciding(seen) {
 		return status.Fact{
 			Status: metav1.ConditionFalse,
 			Reason: v1alpha1.ReasonPathsOneWay,
-			Message: "each direction works, but over different paths, and none in both; " +
-				"status.paths says which: look for a firewall or a route between the two that lets one direction through only",
+			Message: "no path works in both directions, though something arrives; " +
+				"status.paths says which direction of which path fails: look for a firewall or a route between the two that lets one direction through only",
 		}, true
 	}
 	return status.Fact{}, false
@@ -147,6 +147,11 @@ func Proven(seen *report.Peer, path report.PathState) bool {
 	return alive(path.State) &&
 		alive(cmp.Or(path.Outbound, seen.Outbound.State)) &&
 		alive(cmp.Or(path.Inbound, seen.Inbound.State))
+}
+
+// allDown tells whether there are paths, and all of them are down.
+func allDown(seen *report.Peer) bool {
+	return len(seen.Paths) > 0 && !slices.ContainsFunc(seen.Paths, func(path report.PathState) bool { return path.State != report.Down })
 }
 
 // deciding tells whether a path exists about which it is too early to speak.

@@ -77,12 +77,15 @@ func TestConnected(t *testing.T) {
 	silent.Report.Peers[0].Outbound.Cause = report.CauseUntrusted
 	absent := reached(long, report.Up, report.Up)
 	absent.Report.Peers = nil
+	halves := over(path("a:1", down, undecided, down), path("b:1", down, down, up))
+	halves.Report.Peers[0].Outbound.State = undecided
 	for name, tc := range map[string]struct {
 		view   reports.View
 		peer   *v1alpha1.PeerCERT
 		status metav1.ConditionStatus
 		reason string
 	}{
+		"every_path_is_down_though_a_direction_cannot_be_told": {halves, peer("Active", address), "False", v1alpha1.ReasonPathsOneWay},
 		"both_directions":                    {reached(long, report.Up, report.Up), peer("Active", address), "True", v1alpha1.ReasonProbesAnswered},
 		"suspended_peers_are_probed":         {reached(long, report.Up, report.Up), peer("Suspended", address), "True", v1alpha1.ReasonProbesAnswered},
 		"revoked_is_never_connected":         {reached(long, report.Up, report.Up), peer("Revoked", address), "False", v1alpha1.ReasonRevoked},
