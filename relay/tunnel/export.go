@@ -53,7 +53,8 @@ func (e *Engine) Serve(ctx context.Context, peer access.Peer, s *stream.Stream) 
 func (e *Engine) serve(ctx context.Context, peer, name string, s *stream.Stream, rest []byte) *refusal {
 	x, p, no := e.now.Load().export(peer, name)
 	if no != nil {
-		if x.service != nil && x.service.refused.Add(1) > 0 {
+		if x != nil {
+			x.service.refused.Add(1)
 			e.changed()
 		}
 		return no

@@ -43,12 +43,12 @@ func (e *Engine) accept(ctx context.Context, l net.Listener, name string) {
 // client serves one connection to an imported service.
 func (e *Engine) client(ctx context.Context, name string, conn net.Conn) {
 	t := e.now.Load()
-	m, known := t.imports[name]
-	p, linked := t.peers[m.Peer]
-	if !known || !linked {
+	m := t.imports[name]
+	if m == nil || t.peers[m.Peer] == nil {
 		reset(conn)
 		return
 	}
+	p := t.peers[m.Peer]
 	if no := mayNot(p.State); no != nil {
 		e.failed(m, no.label, say("peer %q is %s on our side", p.Name, p.State))
 		reset(conn)
@@ -79,7 +79,7 @@ func (e *Engine) client(ctx context.Context, name string, conn net.Conn) {
 }
 
 // failed notes that an imported service could not be reached.
-func (e *Engine) failed(m importRow, reason, problem string) {
+func (e *Engine) failed(m *importRow, reason, problem string) {
 	e.metrics.failed.WithLabelValues(m.Name, reason).Inc()
 	e.trouble(m.service, problem)
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,6 +47,9 @@ func playRole(role string) {
 	}()
 	if at := os.Getenv("CERTLINK_TUNNEL_PPROF_" + role); at != "" {
 		go func() { _ = http.ListenAndServe(at, nil) }() //nolint:gosec // as above
+	}
+	if os.Getenv("CERTLINK_TUNNEL_MEMPROFILE") != "" {
+		runtime.MemProfileRate = 1
 	}
 	if err := play(role); err != nil {
 		fmt.Fprintln(os.Stderr, role, err)

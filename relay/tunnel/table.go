@@ -14,9 +14,9 @@ import (
 // table is one configuration as tunnels see it. It is replaced, never changed; the
 // accounts and services that it points to live on.
 type table struct {
-	peers   map[string]peerRow // by name
-	exports map[string]exportRow
-	imports map[string]importRow
+	peers   map[string]*peerRow // by name
+	exports map[string]*exportRow
+	imports map[string]*importRow
 }
 
 type peerRow struct {
@@ -70,15 +70,15 @@ func mayNot(state config.PeerState) *refusal {
 }
 
 // export decides whether a peer may have a connection to a service of ours.
-func (t *table) export(peer, name string) (exportRow, peerRow, *refusal) {
+func (t *table) export(peer, name string) (*exportRow, *peerRow, *refusal) {
 	p, known := t.peers[peer]
 	if !known {
-		return exportRow{}, p, refuseUnknown
+		return nil, nil, refuseUnknown
 	}
 	x, known := t.exports[name]
 	switch {
 	case !known:
-		return x, p, refuseUnknown
+		return nil, p, refuseUnknown
 	case !slices.Contains(x.Peers, peer):
 		return x, p, refuseForeign
 	}
@@ -101,7 +101,7 @@ func (t *table) keeps(c *connection) bool {
 
 // newTable reads a configuration. What it keeps of the engine it finds by name.
 func (e *Engine) newTable(cfg *config.Config) *table {
-	t := &table{peers: map[string]peerRow{}, exports: map[string]exportRow{}, imports: map[string]importRow{}}
+	t := &table{peers: map[string]*peerRow{}, exports: map[string]*exportRow{}, imports: map[string]*importRow{}}
 	for _, p := range cfg.Peers {
 		if p.State == "" {
 			p.State = config.Active
@@ -112,13 +112,13 @@ func (e *Engine) newTable(cfg *config.Config) *table {
 			e.accounts[p.Name] = a
 		}
 		a.setRate(p.Limits.TunnelBytesPerSecond)
-		t.peers[p.Name] = peerRow{p, a}
+		t.peers[p.Name] = &peerRow{p, a}
 	}
 	for _, x := range cfg.ServiceExports {
-		t.exports[x.Name] = exportRow{x, e.service(serviceKey{x.Name, false})}
+		t.exports[x.Name] = &exportRow{x, e.service(serviceKey{x.Name, false})}
 	}
 	for _, m := range cfg.ServiceImports {
-		t.imports[m.Name] = importRow{m, e.service(serviceKey{m.Name, true})}
+		t.imports[m.Name] = &importRow{m, e.service(serviceKey{m.Name, true})}
 	}
 	return t
 }
