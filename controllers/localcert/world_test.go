@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,11 +119,7 @@ func newWorld(t *testing.T, change func(*v1alpha1.LocalCERT), peers ...string) *
 	l.CreationTimestamp = metav1.NewTime(w.clock.Truncate(time.Second))
 	l.Spec.Addresses = []v1alpha1.Endpoint{{Address: "relay.alfa.example:8443"}}
 	change(l)
-	mapper := meta.NewDefaultRESTMapper(nil)
-	for gvk := range scheme.AllKnownTypes() {
-		mapper.Add(gvk, meta.RESTScopeNamespace)
-	}
-	w.raw = fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithStatusSubresource(&v1alpha1.LocalCERT{}).WithObjects(l).Build()
+	w.raw = server(scheme, l)
 	for _, name := range peers {
 		w.peers[name] = &peerState{online: true}
 		ca := testca.New(t, name+".example")
@@ -135,6 +133,46 @@ func newWorld(t *testing.T, change func(*v1alpha1.LocalCERT), peers ...string) *
 	}
 	w.restart()
 	return w
+}
+
+// server is a fake API server that holds some objects.
+func server(scheme *runtime.Scheme, objects ...client.Object) client.WithWatch {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for gvk := range scheme.AllKnownTypes() {
+		mapper.Add(gvk, meta.RESTScopeNamespace)
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithStatusSubresource(&v1alpha1.LocalCERT{}).WithObjects(objects...).Build()
+}
+
+// copy returns a world that goes its own way from here.
+func (w *world) copy() *world {
+	w.t.Helper()
+	var objects []client.Object
+	for gvk := range w.raw.Scheme().AllKnownTypes() {
+		if !strings.HasSuffix(gvk.Kind, "List") || gvk.Version == "__internal" {
+			continue
+		}
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(gvk)
+		if err := w.raw.List(w.t.Context(), list, client.InNamespace("cert")); err != nil {
+			continue // a list of options, not of objects
+		}
+		for i := range list.Items {
+			objects = append(objects, w.typed(&list.Items[i]))
+		}
+	}
+	c := *w
+	c.raw = server(w.raw.Scheme(), objects...)
+	c.own, c.issuedAs, c.seen = maps.Clone(w.own), maps.Clone(w.issuedAs), maps.Clone(w.seen)
+	c.writes = slices.Clone(w.writes)
+	c.peers = map[string]*peerState{}
+	for name, p := range w.peers {
+		held := *p
+		held.accepted = slices.Clone(p.accepted)
+		c.peers[name] = &held
+	}
+	c.restart()
+	return &c
 }
 
 func (w *world) create(o client.Object) {
