@@ -104,7 +104,13 @@ func TestARootIsReplacedUnderTraffic(t *testing.T) {
 // them, and nothing is lost while it waits.
 func TestAManualRotationWaitsForAPerson(t *testing.T) {
 	connected(t)
-	changePeer(t, bravo, alfa, func(spec *v1alpha1.PeerCERTSpec) { spec.Trust.Rotation = v1alpha1.RotationManual })
+	rotation := func(ctx context.Context, how v1alpha1.TrustRotation) error {
+		return scenario.Change(ctx, bravo, alfa.Name, &v1alpha1.PeerCERT{}, func(peer *v1alpha1.PeerCERT) { peer.Spec.Trust.Rotation = how })
+	}
+	cleanup(t, func(ctx context.Context) error {
+		return errors.Join(scenario.Introduce(ctx, bravo, alfa), rotation(ctx, v1alpha1.RotationAutomatic))
+	})
+	must(t, rotation(t.Context(), v1alpha1.RotationManual))
 	_, err := bravo.AwaitPeer(within(t, patience), alfa.Name, scenario.True(v1alpha1.ConditionReady, v1alpha1.ConditionTrustInSync)...)
 	must(t, err)
 	goes := goOn(t)
@@ -144,12 +150,6 @@ func TestAManualRotationWaitsForAPerson(t *testing.T) {
 	if o := goes.end(); o.broken > 0 {
 		t.Errorf("%d byte streams were broken", o.broken)
 	}
-	var peer v1alpha1.PeerCERT
-	must(t, bravo.Client.Get(t.Context(), bravo.Key(alfa.Name), &peer))
-	latest := peer.Spec.Trust.Bundle
-	cleanup(t, func(ctx context.Context) error { // before changePeer's, which would put the old bundle back
-		return scenario.Change(ctx, bravo, alfa.Name, &v1alpha1.PeerCERT{}, func(peer *v1alpha1.PeerCERT) { peer.Spec.Trust.Bundle = latest })
-	})
 	settled(t)
 }
 

@@ -31,11 +31,11 @@ type traffic struct {
 	t       *testing.T
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
-	desks   map[*scenario.Party]*relayclient.Client
 	streams []*stream
 
-	mu   sync.Mutex // guards sent
-	sent map[*scenario.Party][]string
+	mu    sync.Mutex // guards the rest
+	desks map[*scenario.Party]*relayclient.Client
+	sent  map[*scenario.Party][]string
 }
 
 // pace of the messages of each side.
@@ -49,10 +49,14 @@ func goOn(t *testing.T) *traffic {
 	t.Cleanup(func() {
 		cancel()
 		tr.tasks.Wait()
+		for _, client := range tr.desks {
+			if client != nil {
+				client.Close()
+			}
+		}
 	})
 	for _, pair := range [][2]*scenario.Party{{alfa, bravo}, {bravo, alfa}} {
 		p, other := pair[0], pair[1]
-		tr.desks[p] = anyDesk(t, p)
 		tr.tasks.Go(func() { tr.messages(ctx, p, other) })
 		if p.Harness == nil {
 			continue
@@ -65,14 +69,39 @@ func goOn(t *testing.T) *traffic {
 	return tr
 }
 
-// anyDesk is a client of a relay's local port that survives a restart of the
-// relay and of the API server, if there is a way past it.
-func anyDesk(t *testing.T, p *scenario.Party) *relayclient.Client {
-	t.Helper()
-	if p.Harness == nil {
-		return desk(t, p)
+// dial is a way to a relay's local port, past the API server if there is one.
+func dial(ctx context.Context, p *scenario.Party) (relayclient.DialFunc, error) {
+	if p.Harness != nil {
+		return p.Direct(ctx)
 	}
-	return directDesk(t, p)
+	way, _, err := p.Forward(scenario.LocalPort)
+	return way, err
+}
+
+// ask asks the relay of p. The client is kept until it fails: the relay may have
+// been restarted, or our root replaced.
+func (tr *traffic) ask(ctx context.Context, p *scenario.Party, question func(*relayclient.Client) error) error {
+	tr.mu.Lock()
+	client := tr.desks[p]
+	tr.mu.Unlock()
+	if client == nil {
+		way, err := dial(ctx, p)
+		if err != nil {
+			return err
+		}
+		if client, err = p.Desk(ctx, way); err != nil {
+			return err
+		}
+	}
+	err := question(client)
+	if err != nil {
+		client.Close()
+		client = nil
+	}
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.desks[p] = client
+	return err
 }
 
 func (tr *traffic) messages(ctx context.Context, p, other *scenario.Party) {
@@ -82,8 +111,10 @@ func (tr *traffic) messages(ctx context.Context, p, other *scenario.Party) {
 		id := ulid.Make().String()
 		// A relay that is away does not take it: the same message is given to it again.
 		err := scenario.Poll(ctx, "message "+id+" is stored", func(ctx context.Context) error {
-			_, err := tr.desks[p].Send(ctx, wire.SendRequest{Hotline: other.Name, ID: id, Subject: "traffic", Text: "t", Officer: "e2e", Precedence: "IMMEDIATE"})
-			return err
+			return tr.ask(ctx, p, func(c *relayclient.Client) error {
+				_, err := c.Send(ctx, wire.SendRequest{Hotline: other.Name, ID: id, Subject: "traffic", Text: "t", Officer: "e2e", Precedence: "IMMEDIATE"})
+				return err
+			})
 		})
 		if err == nil {
 			tr.mu.Lock()
@@ -115,13 +146,17 @@ func (tr *traffic) end() (o outcome) {
 	ctx := within(tr.t, time.Minute)
 	err := both(ctx, func(ctx context.Context, p, other *scenario.Party) error {
 		return scenario.Poll(ctx, "every message of "+p.Name+" is received once", func(ctx context.Context) error {
-			return receivedOnce(ctx, tr.desks[other], tr.sent[p])
+			return tr.ask(ctx, other, func(c *relayclient.Client) error { return receivedOnce(ctx, c, tr.sent[p]) })
 		})
 	})
 	must(tr.t, err)
 	err = both(ctx, func(ctx context.Context, p, other *scenario.Party) error {
 		for _, id := range tr.sent[p] {
-			if _, err := tr.desks[other].Acknowledge(ctx, p.TrustDomain, id, wire.AckRequest{Officer: "e2e"}); err != nil {
+			err := tr.ask(ctx, other, func(c *relayclient.Client) error {
+				_, err := c.Acknowledge(ctx, p.TrustDomain, id, wire.AckRequest{Officer: "e2e"})
+				return err
+			})
+			if err != nil {
 				return err
 			}
 		}

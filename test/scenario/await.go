@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -29,7 +30,7 @@ func Poll(ctx context.Context, awaited string, look func(context.Context) error)
 		if err == nil {
 			return nil
 		}
-		if last == nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		if last == nil || !isEnd(err) {
 			last = err
 		}
 		select {
@@ -38,6 +39,12 @@ func Poll(ctx context.Context, awaited string, look func(context.Context) error)
 			return fmt.Errorf("waiting until %s: %w: %w", awaited, ctx.Err(), last)
 		}
 	}
+}
+
+// isEnd tells whether an error says only that the time is over.
+func isEnd(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+		strings.Contains(err.Error(), "would exceed context deadline") // of client-go's rate limiter
 }
 
 // Want is a condition that is awaited. Empty parts do not matter.
