@@ -62,6 +62,7 @@ func (p *Prober) open(conn net.Conn, known *peer, pt *path, slot int) (*line, bo
 		oldest.finish("")
 	}
 	pt.opened(l)
+	p.cfg.Log.Debug("heartbeat connection", "peer", known.cfg.Name, "address", pt.id.Address, "accepted", pt.id.Accepted, "kernel", l.socket != nil)
 	return l, true
 }
 
