@@ -20,7 +20,7 @@ func (s *Stream) Close() error {
 		return net.ErrClosed
 	}
 	switch {
-	case s.failed != nil || c.stream != s:
+	case c.stream != s: // it has failed or ended
 		c.mu.Unlock()
 		return nil
 	case s.ours && !s.begun:

@@ -147,8 +147,7 @@ func TestACloseFreesABlockedWriter(t *testing.T) {
 		}
 		wrote <- err
 	}()
-	time.Sleep(50 * time.Millisecond)
-	s.Close()
+	time.AfterFunc(50*time.Millisecond, func() { s.Close() })
 	if err := <-wrote; !errors.Is(err, net.ErrClosed) {
 		t.Fatal(err)
 	}

@@ -107,31 +107,29 @@ const (
 	actEnded                      // a parked connection ends
 )
 
+// meaning is what each kind of frame means in each state; zero is a violation.
+var meaning = [half + 1][kindAbort + 1]action{
+	parked:   {kindOpen: actTheirs, kindAbort: actEnded},
+	unsent:   {kindOpen: actYield, kindAbort: actRefused},
+	opened:   {kindOpen: actYield, kindAccept: actAccepted, kindAbort: actRefused},
+	ignoring: {kindAccept: actAccepted, kindData: actSkip, kindEnd: actSkip, kindAbort: actRefused},
+	taken:    {kindData: actData, kindEnd: actEnd, kindAbort: actAborted},
+	half:     {kindAbort: actAborted},
+}
+
+var stateNames = [half + 1]string{
+	parked: "while no stream was open", unsent: "before our OPEN", opened: "before ACCEPT",
+	ignoring: "after an OPEN that lost", taken: "inside a stream", half: "after END",
+}
+
 // decide says what a frame means. dialed is true on the side that dialled.
 func decide(st state, dialed bool, k kind) (action, error) {
+	act := meaning[st][k]
 	switch {
-	case st == parked && k == kindOpen:
-		return actTheirs, nil
-	case st == parked && k == kindAbort:
-		return actEnded, nil
-	case st == unsent && k == kindOpen, st == opened && k == kindOpen && !dialed:
-		return actYield, nil
-	case st == unsent && k == kindAbort, st == opened && k == kindAbort, st == ignoring && k == kindAbort:
-		return actRefused, nil
-	case st == opened && k == kindOpen:
+	case act == 0:
+		return 0, violation("%v %s", k, stateNames[st])
+	case st == opened && k == kindOpen && dialed:
 		return actIgnore, nil
-	case st == opened && k == kindAccept, st == ignoring && k == kindAccept:
-		return actAccepted, nil
-	case st == ignoring && (k == kindData || k == kindEnd):
-		return actSkip, nil
-	case st == taken && k == kindData:
-		return actData, nil
-	case st == taken && k == kindEnd:
-		return actEnd, nil
-	case st == taken && k == kindAbort, st == half && k == kindAbort:
-		return actAborted, nil
 	}
-	return 0, violation("%v %s", k, [...]string{
-		"while no stream was open", "before our OPEN", "before ACCEPT", "after an OPEN that lost", "inside a stream", "after END",
-	}[st])
+	return act, nil
 }

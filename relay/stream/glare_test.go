@@ -40,7 +40,7 @@ func (l *slowLine) run() {
 	for {
 		select {
 		case p := <-l.queue:
-			time.Sleep(time.Until(p.due))
+			<-time.After(time.Until(p.due))
 			if _, err := l.Conn.Write(p.data); err != nil {
 				return
 			}

@@ -256,7 +256,7 @@ func (c *Conn) readHeader(eager bool) (kind, int, error) {
 // tryHeader is readHeader for wire.wait.
 func (c *Conn) tryHeader() bool {
 	c.seen.kind, c.seen.n, c.seen.err = c.readHeaderPart(true)
-	return !errors.Is(c.seen.err, wouldBlock{})
+	return !errors.Is(c.seen.err, wouldBlockError{})
 }
 
 // readHeaderPart reads as much of a header as it can.
@@ -295,7 +295,7 @@ func (c *Conn) skipPayload(eager bool) error {
 func (c *Conn) read(p []byte, eager bool) (int, error) {
 	if c.wire == nil {
 		if eager {
-			return 0, wouldBlock{}
+			return 0, wouldBlockError{}
 		}
 		n, err := c.conn.Read(p)
 		if n > 0 && c.cfg.Heard != nil {

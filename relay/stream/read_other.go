@@ -11,7 +11,7 @@ import "errors"
 
 const canReadFD = false
 
-func (w *wire) readNow([]byte) (int, error) { return 0, wouldBlock{} }
+func (w *wire) readNow([]byte) (int, error) { return 0, wouldBlockError{} }
 
 func (w *wire) readOnce(uintptr) bool { return true }
 

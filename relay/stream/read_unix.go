@@ -35,7 +35,7 @@ func (w *wire) readNow(p []byte) (int, error) {
 	}
 	switch {
 	case errors.Is(readErr, syscall.EAGAIN):
-		return 0, wouldBlock{}
+		return 0, wouldBlockError{}
 	case readErr != nil:
 		return 0, readError(readErr)
 	case n == 0:
@@ -73,7 +73,7 @@ func (w *wire) readUntil(fd uintptr) bool {
 func readFD(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Read(int(fd), p) //nolint:gosec // a file descriptor
-		if err == syscall.EINTR {          //nolint:errorlint // the bare number of the kernel
+		if err == syscall.EINTR {
 			continue
 		}
 		return max(n, 0), err

@@ -174,7 +174,7 @@ func (s *Stream) deliver(dst io.Writer, meter Meter) (n int, end bool, err error
 	defer putFrame(buf)
 	n, err = s.gather(buf[:])
 	end = errors.Is(err, io.EOF)
-	if end || errors.Is(err, wouldBlock{}) {
+	if end || errors.Is(err, wouldBlockError{}) {
 		err = nil
 	}
 	if n > 0 && meter != nil {

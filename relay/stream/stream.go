@@ -132,7 +132,7 @@ func (s *Stream) next(eager bool) error {
 	if !eager && !s.ours && !s.answered {
 		// Before we wait, the other side shall know that its stream was taken.
 		err := s.next(true)
-		if !errors.Is(err, wouldBlock{}) {
+		if !errors.Is(err, wouldBlockError{}) {
 			return err
 		}
 		if err := s.begin(); err != nil {
@@ -176,7 +176,7 @@ func (s *Stream) readPayload(p []byte, eager bool) (int, error) {
 // readFailed says what an error of reading means. All but timeouts end the connection.
 func (s *Stream) readFailed(err error) error {
 	switch {
-	case errors.Is(err, wouldBlock{}):
+	case errors.Is(err, wouldBlockError{}):
 		return err
 	case isTimeout(err):
 		if s.closed.Load() {

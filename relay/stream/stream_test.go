@@ -145,8 +145,7 @@ func TestACloseCallsTheReaderBack(t *testing.T) {
 		_, err := s.Read(make([]byte, 1))
 		read <- err
 	}()
-	time.Sleep(5 * time.Millisecond)
-	s.Close()
+	time.AfterFunc(5*time.Millisecond, func() { s.Close() })
 	if err := <-read; !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// wouldBlock is returned by an eager read that found nothing. It is temporary, so
+// wouldBlockError is returned by an eager read that found nothing. It is temporary, so
 // crypto/tls keeps what it has of a record and goes on later.
-type wouldBlock struct{}
+type wouldBlockError struct{}
 
-func (wouldBlock) Error() string   { return "nothing to read at the moment" }
-func (wouldBlock) Timeout() bool   { return false }
-func (wouldBlock) Temporary() bool { return true }
+func (wouldBlockError) Error() string   { return "nothing to read at the moment" }
+func (wouldBlockError) Timeout() bool   { return false }
+func (wouldBlockError) Temporary() bool { return true }
 
-var _ net.Error = wouldBlock{}
+var _ net.Error = wouldBlockError{}
 
 // wire is a connection under TLS.
 type wire struct {
@@ -68,7 +68,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	case !w.eager:
 		n, err = w.Conn.Read(p)
 	case w.raw == nil || w.empty:
-		return 0, wouldBlock{}
+		return 0, wouldBlockError{}
 	default:
 		n, err = w.readNow(p)
 	}

@@ -16,9 +16,9 @@ import (
 )
 
 func rawFrame(k kind, payload string) []byte {
-	b := make([]byte, headerSize)
-	putHeader(b, k, len(payload))
-	return append(b, payload...)
+	var b [headerSize]byte
+	putHeader(b[:], k, len(payload))
+	return append(b[:], payload...)
 }
 
 func TestHeadersOutOfBoundsAreRefused(t *testing.T) {
@@ -184,12 +184,12 @@ func TestFramesComeApartAndTogether(t *testing.T) {
 
 func tcp(t testing.TB) (a, b net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if a, err = net.Dial("tcp", l.Addr().String()); err != nil { //nolint:noctx // a test
+	if a, err = net.Dial("tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
 	if b, err = l.Accept(); err != nil {
@@ -201,7 +201,7 @@ func tcp(t testing.TB) (a, b net.Conn) {
 func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
 	a, b := tcp(t)
 	defer a.Close()
-	w := Under(b).(*wire) //nolint:errcheck // it is
+	w := Under(b).(*wire)
 	w.Hold()
 	if _, err := w.Write(make([]byte, 1000)); err != nil || w.out == nil {
 		t.Fatal(err)

@@ -63,13 +63,23 @@ type serviceKey struct {
 	imported bool
 }
 
-// occupy counts a connection if the limit allows one more.
-func occupy(open *atomic.Int64, limit int32) bool {
-	if open.Add(1) > int64(limit) {
-		open.Add(-1)
-		return false
+// occupy counts a connection of a peer to a service if both limits allow one more.
+func occupy(p *peerRow, s *service, limit int32) *refusal {
+	if p.account.open.Add(1) > int64(p.Limits.TunnelConnections) {
+		p.account.open.Add(-1)
+		return refusePeerLimit
 	}
-	return true
+	if s.open.Add(1) > int64(limit) {
+		release(p.account, s)
+		return refuseServiceLimit
+	}
+	return nil
+}
+
+// release undoes occupy.
+func release(a *account, s *service) {
+	a.open.Add(-1)
+	s.open.Add(-1)
 }
 
 // steps rounds down to 0, 1, 10, 100 and so on, so that a report changes rarely.

@@ -30,7 +30,7 @@ func eachProxy(b *testing.B, run func(*testing.B, rig)) {
 		b.Run(p.name, func(b *testing.B) {
 			r := p.start(b, benchCertificates(b), serveTCP(b, benchTarget))
 			eventually(b, "the pair is up", func() bool {
-				c, err := net.Dial("tcp", r.address) //nolint:noctx // a benchmark
+				c, err := net.Dial("tcp", r.address)
 				if err != nil {
 					return false
 				}
@@ -192,7 +192,7 @@ func BenchmarkIdle(b *testing.B) {
 			roundTrip(b, c, append(command('e', 0), buf...), buf)
 			open = append(open, c)
 		}
-		time.Sleep(3 * time.Second)
+		<-time.After(3 * time.Second)
 		b.ReportMetric(empty, "empty-MiB")
 		b.ReportMetric(r.rss(b), "idle-MiB")
 		for _, c := range open {

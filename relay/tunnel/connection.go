@@ -60,52 +60,60 @@ func (e *Engine) connect(s *service, peer *account, local net.Conn, over *stream
 	return c
 }
 
-// run passes bytes until both directions have ended or one has failed. first is
-// what of the stream was read already.
+// run passes bytes until both directions have ended or one has failed, and gives
+// back what the connection occupies. first is what of the stream was read already.
 func (e *Engine) run(c *connection, first []byte) {
 	c.gauge.Inc()
-	defer c.gauge.Dec()
-	defer c.cancel()
-	if !e.track(c) {
-		c.cut()
-		return
-	}
-	defer e.untrack(c)
-	c.stream.AfterFail(c.cut)
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
+	if e.track(c) {
+		c.stream.AfterFail(c.cut)
+		delivered := make(chan struct{})
+		go c.deliver(first, delivered)
 		if _, err := c.stream.SendFrom(c.local, c.meterOut); err != nil {
 			c.cut()
 		}
-	}()
-	if err := c.deliver(first); err != nil {
+		<-delivered
+		e.untrack(c)
+	} else {
 		c.cut()
 	}
-	<-sent
 	_ = c.stream.Close()
 	_ = c.local.Close()
+	c.gauge.Dec()
+	c.release()
+}
+
+// release gives back what the connection occupies.
+func (c *connection) release() {
+	c.cancel()
+	release(c.peer, c.service)
 }
 
 // deliver passes on what comes from the peer, and its end.
-func (c *connection) deliver(first []byte) error {
-	if len(first) > 0 {
-		if err := c.meterIn(len(first)); err != nil {
-			return err
-		}
-		if _, err := c.local.Write(first); err != nil {
-			return err
+func (c *connection) deliver(first []byte, done chan<- struct{}) {
+	defer close(done)
+	err := c.deliverFirst(first)
+	if err == nil {
+		_, err = c.stream.DeliverTo(c.local, c.meterIn)
+	}
+	if w, ok := c.local.(interface{ CloseWrite() error }); ok && err == nil {
+		if err = w.CloseWrite(); errors.Is(err, net.ErrClosed) {
+			err = nil
 		}
 	}
-	if _, err := c.stream.DeliverTo(c.local, c.meterIn); err != nil {
+	if err != nil {
+		c.cut()
+	}
+}
+
+func (c *connection) deliverFirst(first []byte) error {
+	if len(first) == 0 {
+		return nil
+	}
+	if err := c.meterIn(len(first)); err != nil {
 		return err
 	}
-	if w, ok := c.local.(interface{ CloseWrite() error }); ok {
-		if err := w.CloseWrite(); err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-	}
-	return nil
+	_, err := c.local.Write(first)
+	return err
 }
 
 // meterIn and meterOut count a burst and hold it back as long as the limit asks.

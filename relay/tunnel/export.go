@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"syscall"
 	"time"
@@ -25,63 +26,81 @@ const (
 )
 
 // Serve answers one stream that a peer opened, and returns when it has ended. The
-// peer is authenticated. The stream is closed in every case.
+// peer is authenticated. The stream is closed in every case, and cut when the
+// context ends.
 func (e *Engine) Serve(ctx context.Context, peer access.Peer, s *stream.Stream) {
-	defer s.Close()
+	// What waits for bytes does so at the end of few calls: ten thousand idle
+	// connections are as many stacks.
+	c, rest, no := e.admit(ctx, peer.Name, s)
+	if no != nil {
+		e.refuse(s, no)
+	}
+	if c == nil {
+		_ = s.Close()
+		return
+	}
+	stop := context.AfterFunc(ctx, c.cut)
+	e.run(c, rest)
+	stop()
+}
+
+// admit reads what the peer asks for, and connects to the service or says why not.
+// Without a connection and a refusal the stream has failed.
+func (e *Engine) admit(ctx context.Context, peer string, s *stream.Stream) (*connection, []byte, *refusal) {
 	_ = s.SetReadDeadline(time.Now().Add(headTimeout))
 	head, rest, err := readHead(s)
 	if err != nil && !errors.Is(err, errHead) {
 		e.metrics.refused.WithLabelValues(refuseHead.label).Inc()
 		s.Abort()
-		return
+		return nil, nil, nil
 	}
 	var name string
 	if err == nil {
 		name, err = parseRequest(head)
 	}
 	if err != nil {
-		e.refuse(s, refuseHead)
-		return
+		return nil, nil, refuseHead
 	}
 	_ = s.SetReadDeadline(time.Time{})
-	if no := e.serve(ctx, peer.Name, name, s, rest); no != nil {
-		e.refuse(s, no)
-	}
+	c, no := e.export(ctx, peer, name, s)
+	return c, rest, no
 }
 
-// serve lets the peer use the service, or says why not.
-func (e *Engine) serve(ctx context.Context, peer, name string, s *stream.Stream, rest []byte) *refusal {
+// export connects a stream of the peer to the service, or says why not.
+func (e *Engine) export(ctx context.Context, peer, name string, s *stream.Stream) (*connection, *refusal) {
 	x, p, no := e.now.Load().export(peer, name)
 	if no != nil {
 		if x != nil {
 			x.service.refused.Add(1)
 			e.changed()
 		}
-		return no
+		return nil, no
 	}
-	if !occupy(&p.account.open, p.Limits.TunnelConnections) {
-		return refusePeerLimit
+	if no := occupy(p, x.service, x.MaxConnections); no != nil {
+		return nil, no
 	}
-	defer p.account.open.Add(-1)
-	if !occupy(&x.service.open, x.MaxConnections) {
-		return refuseServiceLimit
-	}
-	defer x.service.open.Add(-1)
 	target, err := e.dial(ctx, x.Target)
 	if err != nil {
+		release(p.account, x.service)
 		e.trouble(x.service, say("we cannot reach %s: %s; look at the service on our side", x.Target, plain(err)))
-		return refuseTarget
+		return nil, refuseTarget
 	}
 	e.trouble(x.service, "")
 	c := e.connect(x.service, p.account, target, s, x.IdleSeconds)
-	if _, err := s.Write(response(200, "")); err != nil {
-		c.cut()
-		return nil
+	if !c.answer() {
+		return nil, nil
 	}
-	stop := context.AfterFunc(ctx, c.cut)
-	defer stop()
-	e.run(c, rest)
-	return nil
+	return c, nil
+}
+
+// answer tells the peer that it is connected; false if the stream has failed.
+func (c *connection) answer() bool {
+	if _, err := c.stream.Write(response(http.StatusOK, "")); err != nil {
+		c.cut()
+		c.release()
+		return false
+	}
+	return true
 }
 
 func (e *Engine) dial(ctx context.Context, target string) (net.Conn, error) {

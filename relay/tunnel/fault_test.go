@@ -43,14 +43,13 @@ func TestALinkThatIsCutAfterHalfACloseResetsBothEnds(t *testing.T) {
 	ended := make(chan error, 1)
 	w := newWorld(t, serveTCP(t, func(c *net.TCPConn) {
 		_, _ = io.ReadAll(c) // the client's end, then silence
-		_, _ = c.Write([]byte("x"))
-		time.Sleep(20 * time.Millisecond)
-		for {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for range tick.C {
 			if _, err := c.Write([]byte("x")); err != nil {
 				ended <- err
 				return
 			}
-			time.Sleep(time.Millisecond)
 		}
 	}))
 	c := w.dial(t)

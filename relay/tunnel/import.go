@@ -42,40 +42,51 @@ func (e *Engine) accept(ctx context.Context, l net.Listener, name string) {
 
 // client serves one connection to an imported service.
 func (e *Engine) client(ctx context.Context, name string, conn net.Conn) {
+	if c, rest := e.engage(ctx, name, conn); c != nil {
+		e.run(c, rest)
+	} else {
+		reset(conn)
+	}
+}
+
+// engage connects a client to the imported service, or notes why it cannot be.
+func (e *Engine) engage(ctx context.Context, name string, conn net.Conn) (*connection, []byte) {
 	t := e.now.Load()
 	m := t.imports[name]
 	if m == nil || t.peers[m.Peer] == nil {
-		reset(conn)
-		return
+		return nil, nil
 	}
 	p := t.peers[m.Peer]
-	if no := mayNot(p.State); no != nil {
-		e.failed(m, no.label, say("peer %q is %s on our side", p.Name, p.State))
-		reset(conn)
-		return
+	no := mayNot(p.State)
+	if no == nil {
+		no = occupy(p, m.service, m.MaxConnections)
 	}
-	if !occupy(&p.account.open, p.Limits.TunnelConnections) {
-		e.failed(m, refusePeerLimit.label, say("peer %q has all the %d connections that our side allows it", p.Name, p.Limits.TunnelConnections))
-		reset(conn)
-		return
+	if no != nil {
+		e.failed(m, no.label, ourReason(no, m, p))
+		return nil, nil
 	}
-	defer p.account.open.Add(-1)
-	if !occupy(&m.service.open, m.MaxConnections) {
-		e.failed(m, refuseServiceLimit.label, say("all the %d connections that our side allows are in use", m.MaxConnections))
-		reset(conn)
-		return
-	}
-	defer m.service.open.Add(-1)
 	s, rest, err := e.reach(ctx, p.TrustDomain, m.Service)
 	if err != nil {
+		release(p.account, m.service)
 		e.failed(m, reasonOf(err), explain(err, p.Name, m.Service))
-		reset(conn)
-		return
+		return nil, nil
 	}
 	e.trouble(m.service, "")
 	c := e.connect(m.service, p.account, conn, s, m.IdleSeconds)
 	c.remote = m.Service
-	e.run(c, rest)
+	return c, rest
+}
+
+// ourReason says why our own side opens no connection.
+func ourReason(no *refusal, m *importRow, p *peerRow) string {
+	switch no {
+	case refusePeerLimit:
+		return say("peer %q has all the %d connections that our side allows it", p.Name, p.Limits.TunnelConnections)
+	case refuseServiceLimit:
+		return say("all the %d connections that our side allows are in use", m.MaxConnections)
+	default:
+		return say("peer %q is %s on our side", p.Name, p.State)
+	}
 }
 
 // failed notes that an imported service could not be reached.

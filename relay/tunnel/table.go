@@ -41,8 +41,6 @@ type refusal struct {
 	label, text string
 }
 
-func (r *refusal) Error() string { return r.text }
-
 // What is unknown and what is not for the peer look the same from outside.
 const notShared = "no such service is shared with you"
 

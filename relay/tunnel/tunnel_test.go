@@ -120,7 +120,7 @@ certlink_relay_tunnel_bytes_total{direction="out",kind="export",peer="alfa",serv
 func TestManyConnectionsAtOnce(t *testing.T) {
 	w := newWorld(t, serveTCP(t, echo))
 	var wg sync.WaitGroup
-	for range 32 {
+	for range 8 {
 		c := w.dial(t)
 		wg.Go(func() { exchange(t, c, random(300_000)) })
 	}

@@ -244,12 +244,12 @@ func (w *world) dial(t testing.TB) *net.TCPConn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	return conn.(*net.TCPConn) //nolint:errcheck // it is TCP
+	return conn.(*net.TCPConn)
 }
 
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for by := time.Now().Add(patience); !condition(); time.Sleep(2 * time.Millisecond) {
+	for by := time.Now().Add(patience); !condition(); <-time.After(2 * time.Millisecond) {
 		if time.Now().After(by) {
 			t.Fatalf("never: %s", what)
 		}
@@ -295,7 +295,7 @@ func serveTCP(t testing.TB, handle func(*net.TCPConn)) string {
 			}
 			conns.Go(func() {
 				defer conn.Close()
-				handle(conn.(*net.TCPConn)) //nolint:errcheck // it is TCP
+				handle(conn.(*net.TCPConn))
 			})
 		}
 	})
