@@ -53,7 +53,7 @@ type known struct {
 
 // New checks the configuration.
 func New(cfg Config) (*Checker, error) {
-	if cfg.Bundles == nil || cfg.Inspect == nil || cfg.Ask == nil {
+	if cfg.Bundles == nil || cfg.Inspect == nil || cfg.Paths == nil || cfg.Ask == nil {
 		return nil, errors.New("checker needs bundles, a link and a prober")
 	}
 	if cfg.Clock == nil {
@@ -79,8 +79,9 @@ func (c *Checker) Apply(cfg *config.Config) {
 	c.peers = peers
 }
 
-// Check looks at all addresses of a peer at once, and returns within
-// desk.MaxCheck.
+// Check looks at all addresses of a peer at once, or, if we have none, at the
+// addresses of ours that the peer has dialled, over its connections. It returns
+// within desk.MaxCheck.
 func (c *Checker) Check(ctx context.Context, name string) (desk.Check, error) {
 	p, release, err := c.take(name)
 	if err != nil {
@@ -91,19 +92,23 @@ func (c *Checker) Check(ctx context.Context, name string) (desk.Check, error) {
 	if err != nil {
 		return desk.Check{}, err
 	}
+	targets, err := c.targets(p.peer)
+	if err != nil {
+		return desk.Check{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, desk.MaxCheck)
 	defer cancel()
 	result := desk.Check{
 		Peer: name, TrustDomain: p.peer.TrustDomain, State: string(p.peer.State), CheckedAt: c.cfg.Clock(),
-		Trusts: []string{}, Endpoints: make([]desk.EndpointCheck, len(p.peer.Endpoints)),
+		Trusts: []string{}, Endpoints: make([]desk.EndpointCheck, len(targets)),
 	}
 	for _, ca := range authorities {
 		result.Trusts = append(result.Trusts, fingerprint(ca))
 	}
 	var looks sync.WaitGroup
-	for i, e := range p.peer.Endpoints {
+	for i, target := range targets {
 		looks.Go(func() {
-			result.Endpoints[i] = describe(e, c.look(ctx, p, authorities, e.Address))
+			result.Endpoints[i] = describe(target, c.look(ctx, p, authorities, target.at))
 		})
 	}
 	looks.Wait()
@@ -120,8 +125,6 @@ func (c *Checker) take(name string) (known, func(), error) {
 		return known{}, nil, fmt.Errorf("our relay has no peer of this name in its configuration: %w", store.ErrNotFound)
 	case p.peer.State == config.Revoked:
 		return known{}, nil, invalid(name, "is Revoked by our side: the relay has nothing to do with it")
-	case len(p.peer.Endpoints) == 0:
-		return known{}, nil, invalid(name, "has no address in our configuration, it dials us: there is nothing to check from our side; the peer can check us, and the status says whether its probes arrive")
 	case c.busy[name]:
 		return known{}, nil, fmt.Errorf("peer %q is being checked: try again in some seconds: %w", name, desk.ErrBusy)
 	}
@@ -131,6 +134,35 @@ func (c *Checker) take(name string) (known, func(), error) {
 		defer c.mu.Unlock()
 		delete(c.busy, name)
 	}, nil
+}
+
+// target is what is looked at.
+type target struct {
+	at    link.Path
+	label string
+}
+
+// dialledByPeer is the label of an address of ours that the peer has dialled.
+const dialledByPeer = "ours, dialled by the peer"
+
+// targets lists what to look at.
+func (c *Checker) targets(peer config.Peer) ([]target, error) {
+	var targets []target
+	for _, e := range peer.Endpoints {
+		targets = append(targets, target{at: link.Path{TrustDomain: peer.TrustDomain, Address: e.Address}, label: e.Label})
+	}
+	if len(targets) > 0 {
+		return targets, nil
+	}
+	for _, at := range c.cfg.Paths(peer.TrustDomain) {
+		if at.Accepted {
+			targets = append(targets, target{at: at, label: dialledByPeer})
+		}
+	}
+	if len(targets) == 0 {
+		return nil, invalid(peer.Name, "has no address in our configuration, it dials us, and it has no connection to us now: its relay is down, cannot reach our address, or does not have our card; let the peer check us")
+	}
+	return targets, nil
 }
 
 func invalid(name, reason string) error {
@@ -150,11 +182,11 @@ func (c *Checker) authorities(trustDomain string) ([]*x509.Certificate, error) {
 }
 
 // describe puts what one address showed into words.
-func describe(e config.Endpoint, s sight) desk.EndpointCheck {
+func describe(t target, s sight) desk.EndpointCheck {
 	layers, fails := judge(s)
 	facts := s.opened.Facts()
 	d := desk.EndpointCheck{
-		Address: e.Address, Label: e.Label, Fails: fails, Layers: layers,
+		Address: t.at.Address, Label: t.label, Fails: fails, Layers: layers,
 		Remote: s.opened.Remote, Subject: s.subject, Issuer: s.issuer, NotAfter: s.notAfter,
 		TLSVersion: facts.Version, Group: facts.Group,
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -154,7 +156,7 @@ func TestCheckRefusesWhatItCannotLookAt(t *testing.T) {
 	}{
 		{"an_unknown_peer", "charlie", func(*config.Peer) {}, "no peer of this name"},
 		{"a_revoked_peer", "bravo", func(p *config.Peer) { p.State = config.Revoked }, "is Revoked by our side"},
-		{"a_peer_that_dials_us", "bravo", func(p *config.Peer) { p.Endpoints = nil }, "it dials us"},
+		{"a_peer_that_dials_us_and_is_not_there", "bravo", func(p *config.Peer) { p.Endpoints, p.TrustDomain = nil, "charlie.example" }, "no connection to us now"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			alfa, _ := meet(t)
@@ -168,6 +170,30 @@ func TestCheckRefusesWhatItCannotLookAt(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAPeerThatDialsUsIsCheckedOverItsConnection(t *testing.T) {
+	alfa, bravo := meet(t)
+	alfa.change(t, func(p *config.Peer) { p.Endpoints = nil })
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	dials := func(at link.Path) bool { return at.Accepted }
+	for deadline := time.Now().Add(10 * time.Second); !slices.ContainsFunc(alfa.pool.Paths("bravo.example"), dials); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("bravo does not dial")
+		}
+	}
+	got := alfa.only(t, "bravo")
+	if got.Fails != "" || got.Address != alfa.address || got.Label == "" || got.Subject != "spiffe://bravo.example/relay" || got.OffsetMilliseconds == nil {
+		t.Errorf("%+v", got)
+	}
+	t.Run("and_what_it_does_not_let_in_is_named", func(t *testing.T) {
+		bravo.cfg.Hotlines = nil
+		bravo.apply(t)
+		if got := alfa.only(t, "bravo"); got.Fails != desk.LayerProtocol {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 func TestOneCheckOfAPeerRunsAtATime(t *testing.T) {

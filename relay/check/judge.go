@@ -25,6 +25,8 @@ const maxOffset = 5 * time.Second
 // sight is what one address showed.
 type sight struct {
 	address string
+	// accepted: it is ours, and the peer dialled it.
+	accepted bool
 	// opened is the connection for the probe.
 	opened link.Sighting
 	// subject, issuer and notAfter are read from the chain that was shown.
@@ -112,6 +114,8 @@ func (s sight) refusal() *identity.VerifyError {
 func name(s sight) finding {
 	host, _, err := net.SplitHostPort(s.address)
 	switch {
+	case s.accepted && s.opened.Err == nil:
+		return ok("we have no address of the peer; it dials this one of ours")
 	case err == nil && net.ParseIP(host) != nil:
 		return ok("an IP address, there is no name to look up")
 	case len(s.opened.Resolved) > 0:
@@ -125,6 +129,9 @@ func name(s sight) finding {
 func port(s sight) finding {
 	if s.opened.Remote == "" {
 		return failed("", s.fault())
+	}
+	if s.accepted {
+		return ok("connected from %s", s.opened.Remote)
 	}
 	return ok("connected to %s", s.opened.Remote)
 }

@@ -39,10 +39,10 @@ const (
 )
 
 // look opens connections to one address and asks over them.
-func (c *Checker) look(ctx context.Context, p known, authorities []*x509.Certificate, address string) sight {
-	saw, client, done := c.cfg.Inspect(ctx, link.Path{TrustDomain: p.peer.TrustDomain, Address: address}, link.Probe)
+func (c *Checker) look(ctx context.Context, p known, authorities []*x509.Certificate, at link.Path) sight {
+	saw, client, done := c.cfg.Inspect(ctx, at, link.Probe)
 	defer done()
-	s := sight{address: address, opened: saw}
+	s := sight{address: at.Address, accepted: at.Accepted, opened: saw}
 	if saw.TLS != nil {
 		s.read(saw.TLS.PeerCertificates, authorities)
 	}
@@ -54,10 +54,10 @@ func (c *Checker) look(ctx context.Context, p known, authorities []*x509.Certifi
 		return s
 	}
 	if p.hotline {
-		s.hotline = c.knock(ctx, p.peer.TrustDomain, address, link.Hotline, http.MethodPost, link.PathHotline+"messages")
+		s.hotline = c.knock(ctx, at, link.Hotline, http.MethodPost, link.PathHotline+"messages")
 	}
 	if p.peer.State != config.Suspended {
-		s.feeds = c.knock(ctx, p.peer.TrustDomain, address, link.Feed, http.MethodGet, link.PathTAXII)
+		s.feeds = c.knock(ctx, at, link.Feed, http.MethodGet, link.PathTAXII)
 	}
 	return s
 }
@@ -129,13 +129,13 @@ func (c *Checker) ask(ctx context.Context, client *http.Client, trustDomain stri
 }
 
 // knock asks whether a class of traffic is let in.
-func (c *Checker) knock(ctx context.Context, trustDomain, address string, class link.Class, method, path string) *door {
-	saw, client, done := c.cfg.Inspect(ctx, link.Path{TrustDomain: trustDomain, Address: address}, class)
+func (c *Checker) knock(ctx context.Context, at link.Path, class link.Class, method, path string) *door {
+	saw, client, done := c.cfg.Inspect(ctx, at, class)
 	defer done()
 	if saw.Err != nil {
 		return &door{err: saw.Err}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "https://"+trustDomain+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, method, "https://"+at.TrustDomain+path, http.NoBody)
 	if err != nil {
 		return &door{err: fmt.Errorf("building a request: %w", err)}
 	}

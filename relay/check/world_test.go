@@ -110,6 +110,7 @@ func (n *nation) buildChecker(*testing.T) (err error) {
 			}
 			return n.pool.Inspect(ctx, at, class)
 		},
+		Paths: n.pool.Paths,
 		Ask:   n.prober.Ask,
 		Clock: n.now,
 	})

@@ -208,3 +208,17 @@ func TestAPeerThatAcceptsAndIsSilentDoesNotHoldTheOthers(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 }
+
+func TestAPathThatIsDownIsTheLastResort(t *testing.T) {
+	alfa, bravo := oneWay(t)
+	alfa.rested(t)
+	alfa.pool.SetPath(link.Path{TrustDomain: "bravo.example", Address: bravo.address}, report.Down, 0)
+	eventually(t, "nothing is parked", func() bool { return alfa.connections(t, "state=parked") == 0 })
+	before := alfa.count(t, "certlink_relay_link_dials_total")
+	if _, err := hotlineOver(t, t.Context(), alfa); err != nil {
+		t.Error(err)
+	}
+	if n := alfa.count(t, "certlink_relay_link_dials_total") - before; n > 2 {
+		t.Errorf("%v dials for one request", n)
+	}
+}

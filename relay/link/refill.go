@@ -122,11 +122,12 @@ func (p *Pool) parked(c *conn) {
 	if c.uses > 0 {
 		p.works(c.path)
 	}
-	if c.path.state == report.Down || p.closing {
-		p.leave(c)
+	// Who waits takes what there is, over a path that is Down as the last resort.
+	if !p.closing && p.handOver(c) {
 		return
 	}
-	if p.handOver(c) {
+	if c.path.state == report.Down || p.closing {
+		p.leave(c)
 		return
 	}
 	c.since = p.cfg.Clock()

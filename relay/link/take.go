@@ -197,20 +197,43 @@ func (p *Pool) handOver(c *conn) bool {
 	return true
 }
 
+// maxSeeks is how often a waiter's connections may go to others, or end at once,
+// before it has failed; seekPause is the first pause between two, which doubles.
+const (
+	maxSeeks  = 8
+	seekPause = 5 * time.Millisecond
+)
+
 // seek looks for a connection for a waiter, path by path, until it waits no more.
 func (p *Pool) seek(w *waiter, pr *peer) {
-	for {
-		failures, opened := p.seekOnce(w, pr)
-		if opened {
-			// Another may have got what we opened.
-			if p.waits(pr, w) {
-				continue
-			}
+	var failures []*Error
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for try := range maxSeeks {
+		var opened bool
+		failures, opened = p.seekOnce(w, pr)
+		if !opened {
+			break
+		}
+		// Another who has waited longer may have got what we opened.
+		if !p.waits(pr, w) {
 			return
 		}
-		p.exhausted(w, pr, failures)
-		return
+		pause.Reset(seekPause << try)
+		select {
+		case <-pause.C:
+		case <-w.gone:
+			return
+		case <-p.life.Done():
+			return
+		}
+		if try == maxSeeks-1 {
+			p.mu.Lock()
+			failures = []*Error{p.waited(pr, w)}
+			p.mu.Unlock()
+		}
 	}
+	p.exhausted(w, pr, failures)
 }
 
 func (p *Pool) waits(pr *peer, w *waiter) bool {
