@@ -67,7 +67,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	switch {
 	case !w.eager:
 		n, err = w.Conn.Read(p)
-	case w.raw == nil || w.empty:
+	case w.raw == nil || w.empty && !w.in: // before a wait only the kernel knows
 		return 0, wouldBlockError{}
 	default:
 		n, err = w.readNow(p)

@@ -221,6 +221,27 @@ func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
 	putFrame(buf)
 }
 
+// Data and the end of the connection may be one event of the kernel: who waits after
+// reading the data only waits for ever.
+func TestAnEndThatComesWithHalfAFrameIsNoticed(t *testing.T) {
+	a, b := tcp(t)
+	if _, err := a.Write(append(rawFrame(kindHello, `{}`), byte(kindOpen), 0)); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	closed := make(chan error, 1)
+	conn, _, err := Server(Under(b), Config{Closed: func(_ *Conn, err error) { closed <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Cut()
+	select {
+	case <-closed:
+	case <-time.After(5 * time.Second):
+		t.Fatal("nobody noticed")
+	}
+}
+
 // The other side sends anything at all, while we open streams and echo: nothing
 // may hang, panic or outlive the connection.
 func FuzzTheOtherSide(f *testing.F) {
