@@ -82,7 +82,7 @@ func (s *Source) Learn(l Learned) error {
 	}
 	s.lessons = next
 	s.publish(snapshot)
-	s.log.Info("a peer's bundle was learned from its offer", "peer", l.TrustDomain, "roots", cabundle.Hashes(roots))
+	s.log.Debug("a learned bundle is in force", "peer", l.TrustDomain, "roots", cabundle.Hashes(roots))
 	return nil
 }
 

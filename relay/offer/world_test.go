@@ -6,7 +6,6 @@ package offer_test
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -20,7 +19,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/certlink/certlink/internal/cabundle"
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
@@ -322,49 +320,4 @@ func (n *nation) echo(p *parts, conn *tls.Conn, w http.ResponseWriter) {
 			return
 		}
 	}
-}
-
-// eventually waits until a condition holds, and says what is not.
-func (n *nation) eventually(what string, ok func(*report.Offer) bool) *report.Offer {
-	n.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		o := n.engine().Describe(n.other.td)
-		if o != nil && ok(o) {
-			return o
-		}
-		if time.Now().After(deadline) {
-			n.t.Fatalf("%s: not within 10 s: %s; identity %q, offer %+v, trust %+v", n.name, what, n.source().State().Error, o, n.engine().Trust(n.other.td))
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
-
-// knows waits until we know which offer the other side makes now.
-func (n *nation) knows() *report.Offer {
-	n.t.Helper()
-	return n.eventually("an offer", func(*report.Offer) bool { return true })
-}
-
-// trusts waits until exactly these CAs speak for the other nation.
-func (n *nation) trusts(what string, cas ...*testca.CA) {
-	n.t.Helper()
-	want := hashes(cas...)
-	n.eventually(what, func(*report.Offer) bool { return slices.Equal(n.engine().Trust(n.other.td).Roots, want) })
-}
-
-func hashes(cas ...*testca.CA) []string {
-	var certs []*x509.Certificate
-	for _, ca := range cas {
-		certs = append(certs, ca.Root)
-	}
-	return cabundle.Hashes(certs)
-}
-
-func bundle(cas ...*testca.CA) string {
-	text := ""
-	for _, ca := range cas {
-		text += ca.Bundle()
-	}
-	return text
 }
