@@ -31,8 +31,9 @@ const (
 // Paths on the link port.
 const (
 	PathHotline   = "/certlink/v1/hotline/"
-	PathProbe     = "/certlink/v1/probe"
 	PathHeartbeat = "/certlink/v1/heartbeat"
+	// PathProbe takes a single beat.
+	PathProbe = "/certlink/v1/probe"
 	PathOffer     = "/certlink/v1/offer"
 	PathTAXII     = "/taxii2/"
 )
@@ -72,9 +73,9 @@ var classes = map[Class]limits{
 		held: 32, spare: 1, answer: 30 * time.Second,
 	},
 	Probe: {
-		prefixes: []string{PathHeartbeat, PathOffer, PathProbe}, body: 256 << 10,
+		prefixes: []string{PathHeartbeat, PathOffer, PathProbe}, body: 128 << 10,
 		read: 10 * time.Second, write: 20 * time.Second,
-		held: 96, spare: 1, answer: 20 * time.Second,
+		held: 128, spare: 1, answer: 20 * time.Second,
 	},
 	Feed: {
 		prefixes: []string{PathTAXII}, body: 1 << 20,
