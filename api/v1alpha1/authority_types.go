@@ -21,7 +21,7 @@ const (
 // AuthoritySpec says how our root is replaced.
 // +kubebuilder:validation:MinProperties=1
 type AuthoritySpec struct {
-	// generation of the CA of our own: 1 (default) to 10000. Raising it asks for a
+	// generation of the CA of our own, 1 to 10000, default 1. Raising it asks for a
 	// new root with a new key; lowering it does nothing. It does nothing either
 	// while spec.issuerRef names an issuer.
 	// +optional

@@ -14,7 +14,7 @@ import (
 //
 // AuthoritySpec says how our root is replaced.
 type AuthoritySpecApplyConfiguration struct {
-	// generation of the CA of our own: 1 (default) to 10000. Raising it asks for a
+	// generation of the CA of our own, 1 to 10000, default 1. Raising it asks for a
 	// new root with a new key; lowering it does nothing. It does nothing either
 	// while spec.issuerRef names an issuer.
 	Generation *int32 `json:"generation,omitempty"`
