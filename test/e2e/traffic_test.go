@@ -175,6 +175,14 @@ func (tr *traffic) end() (o outcome) {
 	return o
 }
 
+// mended is how often byte streams were opened anew up to now.
+func (tr *traffic) mended() (n int64) {
+	for _, s := range tr.streams {
+		n += s.mended.Load()
+	}
+	return n
+}
+
 // stream is a connection from a node of one CERT through its imported service to
 // the other's echo, on which numbered lines go round.
 type stream struct {
