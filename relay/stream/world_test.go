@@ -93,7 +93,7 @@ func (e *end) config(accept func(*stream.Stream)) stream.Config {
 	}
 }
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 func (e *end) isParked(t testing.TB) {
 	t.Helper()

@@ -25,7 +25,7 @@ import (
 	"github.com/certlink/certlink/relay/tunnel"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // nation is one side: its engine, and a link of its own that is only a pool of
 // authenticated connections.
