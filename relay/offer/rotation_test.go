@@ -78,7 +78,7 @@ func flows(t *testing.T, when string, streams ...*stream) {
 	t.Helper()
 	for i, s := range streams {
 		before := s.rounds.Load()
-		deadline := time.Now().Add(5 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for s.rounds.Load() < before+3 {
 			select {
 			case err := <-s.err:

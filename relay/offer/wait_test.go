@@ -49,14 +49,14 @@ func TestASteadyLinkWritesNothing(t *testing.T) {
 // eventually waits until a condition holds, and says what is not.
 func (n *nation) eventually(what string, ok func(*report.Offer) bool) *report.Offer {
 	n.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		o := n.engine().Describe(n.other.td)
 		if o != nil && ok(o) {
 			return o
 		}
 		if time.Now().After(deadline) {
-			n.t.Fatalf("%s: not within 10 s: %s; identity %q, offer %+v, trust %+v", n.name, what, n.source().State().Error, o, n.engine().Trust(n.other.td))
+			n.t.Fatalf("%s: not within a minute: %s; identity %q, offer %+v, trust %+v", n.name, what, n.source().State().Error, o, n.engine().Trust(n.other.td))
 		}
 		<-time.After(5 * time.Millisecond)
 	}

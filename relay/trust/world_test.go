@@ -172,7 +172,7 @@ func (w *world) records() trust.Page {
 func (w *world) recorded(n int, want ...string) []trust.Record {
 	w.t.Helper()
 	var got []string
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		page := w.records()
 		got = nil
