@@ -24,6 +24,10 @@ const (
 	goodbyeWithin = 300 * time.Millisecond
 )
 
+// hurryEvery is the shortest time between two changes of a peer's interval that
+// take effect at once; others do with the next beat.
+const hurryEvery = time.Second
+
 // errFlood ends a connection that brings beats faster than agreed.
 var errFlood = errors.New("more heartbeats than agreed")
 
@@ -192,7 +196,8 @@ func (p *Prober) arrived(l *line, b Beat) error {
 		l.proven = true
 		pt.replace(l)
 	}
-	if pt.every() != before {
+	if pt.every() < before && now.Sub(pt.hurried) >= hurryEvery {
+		pt.hurried = now
 		pt.hurry()
 	}
 	if b.End != "" {
@@ -225,7 +230,7 @@ func (p *path) replace(by *line) {
 	}
 }
 
-// hurry tells all lines that the interval has changed.
+// hurry lets all lines beat now, because the interval has become shorter.
 func (p *path) hurry() {
 	for l := range p.lines {
 		select {

@@ -44,6 +44,7 @@ type path struct {
 	felt     time.Time // when the kernel was asked
 	mark     time.Time // of the link, as last seen: it only tells that something came
 	theirs   config.Detection
+	hurried  time.Time // when its interval last took effect at once
 
 	// what the peer says it heard
 	echoed  uint64        // the largest seq of ours that it has seen

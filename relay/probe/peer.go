@@ -21,7 +21,6 @@ type peer struct {
 	paths   []*path   // those that we dial as configured, then accepted ones by address
 	refused refusal
 	tls     *report.TLS
-	theirs  View // what the peer says
 	offer   string
 
 	offerSeen, offerTold string // revisions of the peer's offer
@@ -132,7 +131,6 @@ func (p *peer) forget(pt *path) {
 
 // heardBeat takes what a beat says of the link as a whole.
 func (p *peer) heardBeat(b Beat) {
-	p.theirs = b.View
 	p.refused = refusal{}
 	if b.Offer != "" {
 		p.offerSeen = b.Offer
