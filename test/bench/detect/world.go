@@ -29,7 +29,7 @@ type world struct {
 // found makes a network of relays. Each dials those that come after it, at so many of their addresses.
 func (b *bench) found(ctx context.Context, q quality, paths int, names ...string) (w *world, err error) {
 	w = &world{quality: q, told: map[int]int{}}
-	if w.net, err = (wan.Config{Names: names, Addresses: paths, Seed: uint64(time.Now().UnixNano())}).New(ctx); err != nil {
+	if w.net, err = (wan.Config{Names: names, Addresses: paths + 1, Seed: uint64(time.Now().UnixNano())}).New(ctx); err != nil {
 		return nil, err
 	}
 	defer func() {
