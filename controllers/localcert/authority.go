@@ -6,6 +6,7 @@ package localcert
 import (
 	"cmp"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -245,7 +246,10 @@ func stateOf(c issued, now time.Time) leafState {
 		return s
 	}
 	chain := parse(c.secret.Data[corev1.TLSCertKey])
-	s.authorities = cabundle.Union(parse(c.secret.Data[caKey]))
+	// A bundle holds nothing else: the relay would refuse all of it.
+	s.authorities = cabundle.Union(slices.DeleteFunc(parse(c.secret.Data[caKey]), func(cert *x509.Certificate) bool {
+		return !cert.BasicConstraintsValid || !cert.IsCA
+	}))
 	s.serial, s.notBefore = chain[0].SerialNumber.Text(16), chain[0].NotBefore
 	if root := rootOf(chain, s.authorities, now); root != nil {
 		s.root = cabundle.Hash(root)

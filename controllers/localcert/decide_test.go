@@ -111,6 +111,15 @@ func TestDecide(t *testing.T) {
 			t.Errorf("the card has %v (%v)", c.Endpoints, err)
 		}
 	})
+	t.Run("what_is_no_CA_stays_out_of_the_bundle", func(t *testing.T) {
+		ca := testca.New(t, "alfa.example")
+		s := &seen{certificates: allIssued(t, ca)}
+		leaf := ca.Leaf(t, testca.Leaf{Path: "/relay"})
+		s.certificates[0].secret.Data["ca.crt"] = append([]byte(ca.Bundle()), testca.EncodeCertificates(leaf.Chain[0])...)
+		if p := decided(t, local(), s); p.config.Identity.Bundle != ca.Bundle() {
+			t.Errorf("the relay would refuse %q", p.config.Identity.Bundle)
+		}
+	})
 	t.Run("declared_addresses_win", func(t *testing.T) {
 		l := local()
 		l.Spec.Addresses = []v1alpha1.Endpoint{{Address: "relay.alfa.example:443"}}
