@@ -16,7 +16,7 @@ import (
 )
 
 // ErrBase: a learned bundle builds on another configured bundle than the one that
-// is live. The configured one counts.
+// is live, or the peer is Revoked. The configured one counts.
 var ErrBase = errors.New("the configured bundle is another one than that which was built on")
 
 // maxRetired is the largest number of roots that are remembered as retired, for
@@ -29,7 +29,8 @@ type Learned struct {
 	// TrustDomain of the peer.
 	TrustDomain string
 	// Base names the configured bundle that it builds on (cabundle.SetHash). It
-	// counts while that is configured, and never again after another one was.
+	// counts while that is configured, and never again after another one was, or after
+	// the peer was Revoked.
 	Base string
 	// Bundle holds the peer's CA certificates in PEM: at most 32, 32 KiB.
 	Bundle string
@@ -72,7 +73,7 @@ func (s *Source) Learn(l Learned) error {
 	}
 	now := s.Current()
 	before, known := now.PeerTrust(l.TrustDomain)
-	if !known || before.Base != l.Base {
+	if peer, _ := now.Peer(l.TrustDomain); !known || before.Base != l.Base || peer.State == config.Revoked {
 		return fmt.Errorf("learning a bundle of %q: %w", l.TrustDomain, ErrBase)
 	}
 	next := s.lessons.with(lesson{l, roots}, before.Roots)
@@ -104,9 +105,10 @@ func (l lessons) with(next lesson, before []*x509.Certificate) lessons {
 }
 
 // under returns the lessons that still count when a configuration replaces another
-// one (nil: none). What was learned counts under its own base only, and a root that
-// a person takes out of the configured bundle takes with it what the peer retired:
-// a person means at once.
+// one (nil: none). What was learned counts under its own base only, and not beyond a
+// revocation: who had the peer's keys may have taught it to us. A root that a person
+// takes out of the configured bundle takes with it what the peer retired: a person
+// means at once.
 func (l lessons) under(next, before *config.Config) (lessons, error) {
 	out := lessons{learned: map[string]lesson{}, retired: map[string][]RetiredRoot{}}
 	bases := map[string][]*x509.Certificate{}
@@ -121,7 +123,7 @@ func (l lessons) under(next, before *config.Config) (lessons, error) {
 			return lessons{}, fmt.Errorf("reading the bundle of peer %q: %w", p.Name, err)
 		}
 		inForce := base
-		if learned, ok := l.learned[p.TrustDomain]; ok && learned.Base == cabundle.SetHash(base) {
+		if learned, ok := l.learned[p.TrustDomain]; ok && learned.Base == cabundle.SetHash(base) && p.State != config.Revoked {
 			out.learned[p.TrustDomain], inForce = learned, learned.roots
 		}
 		if p.State != config.Revoked && subset(bases[p.TrustDomain], base) {

@@ -302,3 +302,21 @@ func handshake(t *testing.T, s *identity.Source, shows testca.Pair, dials bool) 
 		t.Fatal(err)
 	}
 }
+
+// Who had the peer's keys may have taught us a root of their own: after a revocation
+// only what a person put into the card speaks for the peer.
+func TestARevocationEndsWhatWasLearned(t *testing.T) {
+	cfg, _ := nation(t)
+	r := newRotating(t)
+	cfg.Peers = []config.Peer{peer("bravo", r.old.Bundle(), config.Active)}
+	s := source(t, cfg, nil)
+	mustLearn(t, s, learned(r.base, r.old, r.next))
+
+	apply(t, s, cfg, func(p *config.Peer) { p.State = config.Revoked })
+	if err := s.Learn(learned(r.base, r.old, r.next)); !errors.Is(err, identity.ErrBase) {
+		t.Errorf("learning of a peer that is Revoked: %v", err)
+	}
+	apply(t, s, cfg, func(p *config.Peer) { p.State = config.Active })
+	expectJudged(t, s, "a leaf of the learned root", r.leaf(t, r.next), "cut")
+	expectJudged(t, s, "a leaf of the configured root", r.leaf(t, r.old), "accepted")
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certlink/certlink/internal/cabundle"
+	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -133,7 +134,8 @@ func (k *Keeper) Learn(ctx context.Context, trustDomain, base string, roots []*x
 		return err
 	}
 	before, known := snapshot.PeerTrust(trustDomain)
-	if !known || before.Base != base {
+	// The bundle was judged under an earlier snapshot, perhaps.
+	if peer, _ := snapshot.Peer(trustDomain); !known || before.Base != base || peer.State == config.Revoked || peer.Rotation == config.Manual {
 		return fmt.Errorf("learning a bundle of %q: %w", trustDomain, identity.ErrBase)
 	}
 	now := k.cfg.Clock().UTC().Truncate(time.Microsecond)

@@ -143,7 +143,8 @@ func (s *state) peerDifferences(now *identity.Snapshot, p config.Peer, whole boo
 		r.From, r.To = before.rotation, rotation
 		all = append(all, r)
 	}
-	if before.base != trust.Base || whole && !slices.Equal(before.inForce, inForce) {
+	// What was learned ends with a revocation.
+	if before.base != trust.Base || (whole || p.State == config.Revoked) && !slices.Equal(before.inForce, inForce) {
 		r := about(BundleChanged)
 		r.Old, r.New = before.inForce, inForce
 		all = append(all, r)

@@ -329,3 +329,29 @@ func tamper(t *testing.T, path, statement string) {
 		}
 	}
 }
+
+func TestARevocationForgetsWhatWasLearned(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		w := newWorld(t)
+		w.recorded(0, first...)
+		w.mustLearn(7, w.old, w.next)
+		if down { // the relay is down while the peer is revoked
+			w.crash()
+			w.cfg.Peers[0].State = config.Revoked
+			w.start(nil)
+		} else {
+			w.apply(func(c *config.Config) { c.Peers[0].State = config.Revoked })
+		}
+		w.recorded(len(first)+1, "StateChanged bravo.example", "BundleChanged bravo.example")
+		if err := w.learn(8, w.old, w.next); !errors.Is(err, identity.ErrBase) {
+			t.Errorf("learning of a peer that is Revoked: %v", err)
+		}
+		w.restart()
+		w.apply(func(c *config.Config) { c.Peers[0].State = config.Active })
+		w.inForce("after the revocation", w.old)
+		w.recorded(len(first)+3, "StateChanged bravo.example")
+		if learned, err := w.store.LearnedBundles(t.Context()); err != nil || len(learned) != 0 {
+			t.Errorf("still stored: %v, %v", learned, err)
+		}
+	}
+}
