@@ -34,6 +34,7 @@ func (s *Server) frame(g *gate.Conn, class Class) {
 		g.Close()
 		return
 	}
+	c.watch(g)
 	framed, hello, err := stream.Server(g, c.config())
 	if err != nil {
 		p.metrics.refused.WithLabelValues(refusedHello).Inc()

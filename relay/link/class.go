@@ -34,8 +34,8 @@ const (
 	PathHeartbeat = "/certlink/v1/heartbeat"
 	// PathProbe takes a single beat.
 	PathProbe = "/certlink/v1/probe"
-	PathOffer     = "/certlink/v1/offer"
-	PathTAXII     = "/taxii2/"
+	PathOffer = "/certlink/v1/offer"
+	PathTAXII = "/taxii2/"
 )
 
 // maxHeaderBytes bounds the header of a request and of a response.

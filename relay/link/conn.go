@@ -69,6 +69,8 @@ type conn struct {
 	// ready is closed when the connection is in the pool, or was refused by it.
 	ready chan struct{}
 	once  sync.Once
+	// unheard is of tidy, once the connection is in the pool.
+	unheard unheard
 
 	// Guarded by Pool.mu.
 	framed  *stream.Conn // nil until it is in the pool

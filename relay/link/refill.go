@@ -198,11 +198,14 @@ func (p *Pool) closed(c *conn, err error) {
 // tidy looks at all connections: what is too much ends, what is missing is dialled.
 func (p *Pool) tidy() {
 	now := p.cfg.Clock()
-	var free []*conn
+	var free, tunnels []*conn
 	p.mu.Lock()
 	for _, pr := range p.peers {
 		for _, pt := range pr.paths {
 			for c := range pt.conns {
+				if c.class == Tunnel {
+					tunnels = append(tunnels, c)
+				}
 				if !c.listed && !c.private && !c.leaving {
 					free = append(free, c)
 				}
@@ -218,6 +221,11 @@ func (p *Pool) tidy() {
 		}
 	}
 	p.mu.Unlock()
+	for _, c := range tunnels {
+		if c.unheard.over(now) {
+			c.Cut()
+		}
+	}
 	for _, c := range free {
 		// A callback that came in the wrong order must not lose a connection.
 		if !c.framed.Busy() {
