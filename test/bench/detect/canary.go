@@ -19,7 +19,7 @@ import (
 // stalled, this machine has not carried any packet for so long, of relays neither: then a path was cut indeed.
 const (
 	canaryEvery = 10 * time.Millisecond
-	stalled     = 150 * time.Millisecond
+	stalled     = 300 * time.Millisecond
 	// aftermath is how long a stall explains that a path is said to be down.
 	aftermath = 2 * time.Second
 	// canaryPath is the address that the canary has for itself.
@@ -101,15 +101,24 @@ func (c *canary) explains(at time.Time) bool {
 	return false
 }
 
-// longest returns how many stalls there were since a time, and the longest of them.
-func (c *canary) longest(since time.Time) (n int, longest time.Duration) {
+// sum returns how many stalls there were since a time, the longest of them, and for how long, all in all, an alarm
+// would have been explained.
+func (c *canary) sum(since time.Time) (n int, longest, explained time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.stalls {
-		if s.to.After(since) {
-			n++
-			longest = max(longest, s.to.Sub(s.from))
+	end := since
+	for _, s := range c.stalls { // by their end
+		if s.to.Before(since) {
+			continue
 		}
+		n++
+		longest = max(longest, s.to.Sub(s.from))
+		from := s.from
+		if from.Before(end) {
+			from = end
+		}
+		end = s.to.Add(aftermath)
+		explained += end.Sub(from)
 	}
-	return n, longest
+	return n, longest, explained
 }
