@@ -102,3 +102,14 @@ func (s *Stream) Abort() {
 		c.Cut()
 	}
 }
+
+// AfterFail lets f be called, on a goroutine of its own, when the stream fails; at
+// once if it has. It is not called for a stream that ends well. It replaces an
+// earlier f.
+func (s *Stream) AfterFail(f func()) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.onFail = f; s.failed != nil {
+		go f()
+	}
+}
