@@ -150,7 +150,7 @@ func (p *Prober) compose(l *line, goodbye bool) (Beat, time.Duration, bool) {
 	}
 	now := time.Now()
 	b := l.path.beat(now)
-	b.SentAt, b.Instance, b.View, b.Offer, b.End = p.cfg.Clock(), p.instance, l.peer.view(), l.peer.offer, end
+	b.SentAt, b.Instance, b.View, b.Offer, b.End = p.cfg.Clock(), p.instance+l.path.suffix, l.peer.view(), l.peer.offer, end
 	every := l.path.every()
 	phase := now.Sub(l.path.began) - every*time.Duration(l.slot%connections)/connections
 	return b, every - (phase%every+every)%every, true

@@ -4,6 +4,8 @@
 package probe
 
 import (
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
@@ -23,6 +25,9 @@ type path struct {
 	id    link.Path
 	ours  config.Detection // budget, as configured
 	began time.Time
+	// suffix tells our beats from those of an earlier path of this name, which counted
+	// up from 1, too: a peer that we revoked and took back has not forgotten them.
+	suffix string
 
 	lines   map[*line]struct{} // open heartbeat connections
 	fault   fault              // of the last try to open one, none after it succeeded
@@ -67,10 +72,13 @@ type path struct {
 	cancel   func() // ends the dialling; nil while there is none
 }
 
+// begun counts the paths of this process.
+var begun atomic.Uint64
+
 func newPath(id link.Path, ours config.Detection, late *lateness, now time.Time) *path {
 	return &path{
 		id: id, ours: ours, late: late, began: now, heard: now, state: report.Unknown, shown: report.Unknown,
-		lines: map[*line]struct{}{}, renew: make(chan struct{}),
+		lines: map[*line]struct{}{}, renew: make(chan struct{}), suffix: "." + strconv.FormatUint(begun.Add(1), 36),
 	}
 }
 

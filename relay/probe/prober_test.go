@@ -340,6 +340,24 @@ func TestARevokedPeerGetsNoHeartbeat(t *testing.T) {
 	})
 }
 
+// The side that did not forget a path has counted its beats for long: what the
+// other counts anew is news all the same.
+func TestAPathThatBeginsAnewIsHeardAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alfa, bravo, _ := two(t)
+		sleep(time.Minute)
+		for _, state := range []config.PeerState{config.Revoked, config.Active} {
+			alfa.cfg.Peers[0].State = state
+			alfa.Apply(&alfa.cfg)
+			sleep(2 * time.Second)
+		}
+		alfa.expect(report.Up, report.Up)
+		if p := bravo.peer(); p.Outbound.State != report.Up && p.Outbound.State != report.Recovering {
+			t.Errorf("bravo: %+v", p)
+		}
+	})
+}
+
 func TestAPathThatIsTakenOutIsForgottenByThePeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alfa, bravo, _ := two(t, func(a, b *side) { a.dials(b, "bravo:2") })

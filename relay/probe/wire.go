@@ -27,7 +27,8 @@ type Beat struct {
 	Seq uint64 `json:"seq"`
 	// SentAt is the sender's clock. It serves to compare clocks, for nothing else.
 	SentAt time.Time `json:"sentAt"`
-	// Instance is another one after each start of the sender's process.
+	// Instance is another one after each start of the sender's process, and when it
+	// begins to count anew on this path.
 	Instance string `json:"instance"`
 	// Seen is the largest Seq of the other side that has arrived on this path, 0
 	// before the first, and HeldMicroseconds the time since then.
