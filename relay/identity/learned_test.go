@@ -159,7 +159,7 @@ func TestOnlyWhatThePeerRetiredItselfEndsInPeace(t *testing.T) {
 			expectJudged(t, s, "the old leaf", oldLeaf, c.want)
 		})
 	}
-	t.Run("a_revoked_peer_that_comes_back_starts_anew", func(t *testing.T) {
+	t.Run("a_revoked_peer_that_comes_back_starts_anew_from_its_configured_bundle", func(t *testing.T) {
 		cfg, _ := nation(t)
 		r := newRotating(t)
 		cfg.Peers = []config.Peer{peer("bravo", r.old.Bundle(), config.Active)}
@@ -168,8 +168,8 @@ func TestOnlyWhatThePeerRetiredItselfEndsInPeace(t *testing.T) {
 		mustLearn(t, s, learned(r.base, r.next))
 		apply(t, s, cfg, func(p *config.Peer) { p.State = config.Revoked })
 		apply(t, s, cfg, func(*config.Peer) {})
-		expectJudged(t, s, "the old leaf", r.leaf(t, r.old), "cut")
-		expectJudged(t, s, "the new leaf", r.leaf(t, r.next), "accepted")
+		expectJudged(t, s, "the leaf of the configured root", r.leaf(t, r.old), "accepted")
+		expectJudged(t, s, "a leaf of the root that was learned before", r.leaf(t, r.next), "cut")
 	})
 	t.Run("an_expired_leaf_under_a_retired_root_is_cut", func(t *testing.T) {
 		cfg, _ := nation(t)
