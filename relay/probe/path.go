@@ -47,7 +47,8 @@ type path struct {
 	segment  time.Time // last segment that the kernel took
 	acked    time.Time // last acknowledgement that the kernel took
 	felt     time.Time // when the kernel was asked
-	mark     time.Time // of the link, as last seen: it only tells that something came
+	mark     time.Time // what the link said of its last byte, by a clock that may jump
+	looked   time.Time // when
 	theirs   config.Detection
 	hurried  time.Time // when its interval last took effect at once
 

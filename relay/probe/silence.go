@@ -55,11 +55,14 @@ func (p *path) unheardNow() time.Duration {
 	return p.unheard - p.late.since(p.told.Add(-p.unheard-p.roundTrip))
 }
 
-// stir takes what the link has heard on other connections of the path. Its clock
-// may jump, so only that it differs counts.
+// stir takes what the link has heard on all connections of the path, ours among
+// them. Its clock may jump: the first look of a silence compares it with the clock at
+// our last beat, later ones only whether it has moved.
 func (p *path) stir(mark, now time.Time) {
-	if !mark.Equal(p.mark) {
-		p.mark = mark
+	again := p.looked.After(p.heard)
+	moved := !mark.Equal(p.mark)
+	p.looked, p.mark = now, mark
+	if moved && (again || mark.Round(0).After(p.heard.Round(0))) {
 		p.heard = now
 	}
 }

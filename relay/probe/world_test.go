@@ -36,6 +36,7 @@ type cable struct {
 	wakes  []chan struct{}
 	ends   []*end
 	dials  int
+	heard  [2]time.Time // when a byte last arrived there and back
 }
 
 const (
@@ -134,6 +135,7 @@ func (q *queue) take(p []byte) (int, time.Duration, error) {
 	switch {
 	case len(q.queued) > 0 && !q.cable.cut[q.way] && !q.queued[0].due.After(now):
 		n := copy(p, q.queued[0].data)
+		q.cable.heard[q.way] = now
 		if q.queued[0].data = q.queued[0].data[n:]; len(q.queued[0].data) == 0 {
 			q.queued = q.queued[1:]
 		}
@@ -161,6 +163,8 @@ type side struct {
 	cfg    config.Config
 	cables map[string]*cable // by address that we dial
 	others map[string]*side  // who listens there
+	// by address of ours that others dial; guarded by mu
+	dialled map[string]*cable
 
 	mu      sync.Mutex
 	jump    time.Duration // of the clock
@@ -194,10 +198,21 @@ func (s *side) Heartbeat(ctx context.Context, path link.Path) (net.Conn, report.
 	return mine, report.TLS{Version: "TLS 1.3"}, nil
 }
 
-func (s *side) Heard(link.Path) time.Time {
+// Heard is what the cable says, by the clock of the side, or else what the test has put.
+func (s *side) Heard(path link.Path) time.Time {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.mark
+	mark, jump := s.mark, s.jump
+	c, way := s.cables[path.Address], back
+	if path.Accepted {
+		c, way = s.dialled[path.Address], there
+	}
+	s.mu.Unlock()
+	if !mark.IsZero() || c == nil {
+		return mark
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard[way].Round(0).Add(jump)
 }
 
 func (s *side) SetPath(path link.Path, state report.State, _ time.Duration) {
@@ -214,7 +229,7 @@ func (s *side) now() time.Time {
 
 // newSide makes a side that knows the others of these names.
 func newSide(t *testing.T, name string, peers ...string) *side {
-	s := &side{t: t, name: name, cables: map[string]*cable{}, others: map[string]*side{}, told: map[link.Path]report.State{}}
+	s := &side{t: t, name: name, cables: map[string]*cable{}, others: map[string]*side{}, dialled: map[string]*cable{}, told: map[link.Path]report.State{}}
 	for _, p := range peers {
 		s.cfg.Peers = append(s.cfg.Peers, config.Peer{
 			Name: p, TrustDomain: p + ".example", State: config.Active,
@@ -258,6 +273,7 @@ func (s *side) build() {
 func (s *side) dials(other *side, address string) *cable {
 	c := &cable{}
 	s.cables[address], s.others[address] = c, other
+	other.with(func(o *side) { o.dialled[address] = c })
 	for i := range s.cfg.Peers {
 		if s.cfg.Peers[i].Name == other.name {
 			s.cfg.Peers[i].Endpoints = append(s.cfg.Peers[i].Endpoints, config.Endpoint{Address: address})
