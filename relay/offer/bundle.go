@@ -38,6 +38,8 @@ type offered struct {
 	trust    identity.PeerTrust
 	rotation config.Rotation
 	learned  int64
+	// withdrawn are the hashes of keys that a person does not want.
+	withdrawn []string
 	// signing is the chain that signed the offer, seen the one that the peer's relay
 	// showed in its last handshake; nil when there was none.
 	signing, seen []*x509.Certificate
@@ -49,6 +51,8 @@ type verdict struct {
 	action action
 	roots  []*x509.Certificate
 	err    error
+	// note says what of the bundle stays out, if anything does.
+	note error
 }
 
 // judge decides what becomes of an offered bundle.
@@ -61,12 +65,25 @@ func judge(o offered) verdict {
 		return verdict{action: refuse, err: fmt.Errorf("the bundle that the peer offers cannot be used: %w; its operators must correct their CA", err)}
 	}
 	roots = cabundle.Union(roots)
+	// As it is stored it must be a bundle, too: lines make it longer.
+	if _, err := cabundle.Parse(cabundle.Encode(roots)); err != nil {
+		return verdict{action: refuse, err: fmt.Errorf("the bundle that the peer offers cannot be used: in lines of 64 characters %w; its operators must shorten it", err)}
+	}
 	set := cabundle.SetHash(roots)
+	if o.hash != "" && o.hash != set {
+		return verdict{action: refuse, roots: roots, err: fmt.Errorf(
+			"the bundle that the peer offers has the hash %s, but the peer says %s: it was damaged before it was signed", set, o.hash)}
+	}
+	note := error(nil)
+	if o.rotation != config.Manual { // with Manual a person sees all of it
+		roots, note = o.wanted(roots)
+		set = cabundle.SetHash(roots)
+	}
 	switch {
-	case o.hash != "" && o.hash != set:
-		err = fmt.Errorf("the bundle that the peer offers has the hash %s, but the peer says %s: it was damaged before it was signed", set, o.hash)
+	case len(roots) == 0:
+		return verdict{action: refuse, err: note}
 	case set == cabundle.SetHash(o.trust.Roots), o.serial < o.learned:
-		return verdict{action: keep, roots: roots}
+		return verdict{action: keep, roots: roots, note: note}
 	case !slices.ContainsFunc(roots, func(c *x509.Certificate) bool { return !o.now.Before(c.NotBefore) && !o.now.After(c.NotAfter) }):
 		err = errors.New("no CA certificate in the bundle that the peer offers is valid now: the peer must renew its CA, or one of the two clocks is wrong")
 	case o.rotation == config.Manual:
@@ -80,7 +97,25 @@ func judge(o offered) verdict {
 	if err != nil {
 		return verdict{action: refuse, roots: roots, err: err}
 	}
-	return verdict{action: learn, roots: roots}
+	return verdict{action: learn, roots: roots, note: note}
+}
+
+// wanted leaves out what a person took out of the configured bundle: the rest may be
+// taken all the same, so that the peer can go on to another CA.
+func (o offered) wanted(roots []*x509.Certificate) ([]*x509.Certificate, error) {
+	var in, out []*x509.Certificate
+	for _, c := range roots {
+		if slices.Contains(o.withdrawn, cabundle.KeyHash(c)) {
+			out = append(out, c)
+		} else {
+			in = append(in, c)
+		}
+	}
+	if len(out) == 0 {
+		return roots, nil
+	}
+	return in, fmt.Errorf("the peer still offers the CA certificate %s, which was taken out of our PeerCERT; it stays out: "+
+		"the peer must take it out of its bundle, or put it back into our PeerCERT with the peer's new card", cabundle.Hash(out[0]))
 }
 
 // lockedOut says that the bundle would refuse what the peer uses now.

@@ -4,7 +4,15 @@
 package offer
 
 import (
+	"cmp"
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +44,7 @@ func TestJudge(t *testing.T) {
 		}
 		return identity.PeerTrust{Roots: roots}
 	}
+	keys := func(ca *testca.CA) []string { return []string{cabundle.KeyHash(ca.Root)} }
 	for _, c := range []struct {
 		name string
 		in   offered
@@ -61,6 +70,10 @@ func TestJudge(t *testing.T) {
 		{"refuses_a_bundle_of_the_past", offered{bundle: pem(past), trust: inForce(past, old), signing: oldSigning}, refuse, "is valid now"},
 		{"takes_a_bundle_that_still_holds_a_root_of_the_past", offered{bundle: pem(past, old), trust: inForce(old), signing: oldSigning, seen: oldLink}, learn, ""},
 		{"refuses_a_bundle_that_is_not_what_its_hash_says", offered{bundle: pem(old, next), hash: cabundle.SetHash([]*x509.Certificate{old.Root}), trust: inForce(old)}, refuse, "hash"},
+		{"leaves_out_what_a_person_took_out", offered{bundle: pem(old, next, other), trust: inForce(old), signing: oldSigning, seen: oldLink, withdrawn: keys(other)}, learn, "was taken out of our PeerCERT"},
+		{"keeps_what_a_person_left", offered{bundle: pem(old, next), trust: inForce(next), signing: newSigning, seen: newLink, withdrawn: keys(old)}, keep, "was taken out of our PeerCERT"},
+		{"refuses_only_what_a_person_took_out", offered{bundle: pem(old), trust: inForce(next), signing: newSigning, withdrawn: keys(old)}, refuse, "was taken out of our PeerCERT"},
+		{"shows_a_person_all", offered{bundle: pem(old, next), trust: inForce(old), signing: oldSigning, rotation: config.Manual, withdrawn: keys(next)}, wait, ""},
 		{"refuses_other_roots_that_the_peer_does_not_use", offered{bundle: pem(old, other), trust: inForce(old, next), signing: newSigning, seen: newLink}, refuse, "signing certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -72,8 +85,11 @@ func TestJudge(t *testing.T) {
 			if got.action != c.want || (got.err != nil) != (c.want == refuse) {
 				t.Fatalf("%d, %v; want %d", got.action, got.err, c.want)
 			}
-			if c.says != "" && !strings.Contains(got.err.Error(), c.says) {
-				t.Errorf("it says %q, want %q", got.err, c.says)
+			if said := cmp.Or(got.err, got.note); (said != nil) != (c.says != "") || said != nil && !strings.Contains(said.Error(), c.says) {
+				t.Errorf("it says %v, want %q", said, c.says)
+			}
+			if got.action == learn && slices.ContainsFunc(got.roots, func(r *x509.Certificate) bool { return slices.Contains(c.in.withdrawn, cabundle.KeyHash(r)) }) {
+				t.Error("it learns what a person took out")
 			}
 			if got.err != nil && strings.Contains(got.err.Error(), "\n") {
 				t.Errorf("several lines: %q", got.err)
@@ -100,5 +116,29 @@ func TestPace(t *testing.T) {
 				t.Errorf("%s to %s, want %s to %s", least, most, c.least, c.most)
 			}
 		})
+	}
+}
+
+// A bundle that is short enough without line breaks must not be stored in a form that
+// cannot be read back.
+func TestABundleThatIsTooLongInLinesIsRefused(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: make([]byte, 24_000)}},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := "-----BEGIN CERTIFICATE-----\n" + base64.StdEncoding.EncodeToString(der) + "\n-----END CERTIFICATE-----\n"
+	if _, err := cabundle.Parse(bundle); err != nil {
+		t.Fatalf("the test needs a bundle that is one: %v", err)
+	}
+	if got := judge(offered{trustDomain: "bravo.example", bundle: bundle, rotation: config.Manual, now: time.Now()}); got.action != refuse || !strings.Contains(got.err.Error(), "in lines of 64") {
+		t.Errorf("%d, %v", got.action, got.err)
 	}
 }

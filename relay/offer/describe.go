@@ -88,6 +88,9 @@ func (e *Engine) Complete(r *report.Peer) {
 	for _, p := range now.Peers() {
 		if p.Name == r.Name {
 			r.Offer, r.Trust = e.Describe(p.TrustDomain), e.Trust(p.TrustDomain)
+			if p := e.peer(p.TrustDomain); p != nil {
+				p.calm(r, e.cfg.Clock())
+			}
 			return
 		}
 	}

@@ -16,6 +16,7 @@
 //     a root with the one in force and vouches for the certificates that the peer
 //     uses now, so that neither side locks the other out; it is stored before it
 //     counts, and acknowledged after that.
+//   - What a person took out of the configured bundle does not come back by an offer.
 //   - With no protocol version in common nothing but offers flows (Allowed, Gate).
 //   - Offers older than the last one are ignored. A sender whose clock was set back
 //     learns from the answer how to go on.

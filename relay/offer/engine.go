@@ -25,6 +25,9 @@ type Keeper interface {
 	Learn(ctx context.Context, trustDomain, base string, roots []*x509.Certificate, serial int64) error
 	// Offered records a bundle that waits for a person.
 	Offered(ctx context.Context, trustDomain string, roots []*x509.Certificate, serial int64) error
+	// Withdrawn are the hashes of the keys (cabundle.KeyHash) of CA certificates that a
+	// person took out of the configured bundle: no offer brings them back.
+	Withdrawn(trustDomain string) []string
 	// Serial is that of the offer which the stored bundle came in; zero when none is.
 	Serial(trustDomain string) int64
 }

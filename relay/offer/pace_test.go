@@ -51,6 +51,7 @@ type noKeeper struct{}
 func (noKeeper) Learn(context.Context, string, string, []*x509.Certificate, int64) error { return nil }
 func (noKeeper) Offered(context.Context, string, []*x509.Certificate, int64) error       { return nil }
 func (noKeeper) Serial(string) int64                                                     { return 0 }
+func (noKeeper) Withdrawn(string) []string                                               { return nil }
 
 // lonely runs alfa, whose peer bravo is never reached, in virtual time.
 func lonely(t *testing.T, test func(t *testing.T, source *identity.Source, engine *offer.Engine, cfg *config.Config, bravo *silence)) {

@@ -36,6 +36,7 @@ type peer struct {
 	takeErr  error               // of the peer's last offer
 	tokens   float64             // how many offers the peer may send now
 	filled   time.Time           // when tokens was counted
+	shown    shown
 }
 
 // The largest number of offers that a peer may send at once, and in a second.

@@ -4,6 +4,7 @@
 package offer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,13 +158,13 @@ func (p *peer) takeBundle(ctx context.Context, now *identity.Snapshot, opened re
 	seen, _ := p.engine.cfg.Identity.Seen(p.trustDomain)
 	v := judge(offered{
 		trustDomain: p.trustDomain, bundle: d.Bundle, hash: d.BundleHash, serial: d.Serial,
-		trust: trust, rotation: cfg.Rotation, learned: p.engine.cfg.Keeper.Serial(p.trustDomain),
+		trust: trust, rotation: cfg.Rotation, learned: p.engine.cfg.Keeper.Serial(p.trustDomain), withdrawn: p.engine.cfg.Keeper.Withdrawn(p.trustDomain),
 		signing: opened.Chain, seen: seen.Chain, now: p.engine.cfg.Clock(),
 	})
 	err, result := v.err, "refused"
 	switch v.action {
 	case keep:
-		p.setBundle(verdict{}, nil)
+		p.setBundle(verdict{}, v.note)
 		return
 	case learn:
 		result = "learned"
@@ -179,7 +180,7 @@ func (p *peer) takeBundle(ctx context.Context, now *identity.Snapshot, opened re
 		result = "failed"
 		err = fmt.Errorf("the bundle that the peer offers could not be put into force, the one before stays: %w", err)
 	}
-	if p.setBundle(v, err) {
+	if p.setBundle(v, cmp.Or(err, v.note)) {
 		p.engine.metrics.bundles.WithLabelValues(p.trustDomain, result).Inc()
 	}
 }
@@ -188,7 +189,7 @@ func (p *peer) takeBundle(ctx context.Context, now *identity.Snapshot, opened re
 func (p *peer) setBundle(v verdict, err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	news := v.action == learn && err == nil
+	news := v.action == learn && (err == nil || errors.Is(err, v.note))
 	if p.trustErr == nil != (err == nil) || err != nil && p.trustErr.Error() != err.Error() {
 		news = true
 	}
@@ -201,7 +202,7 @@ func (p *peer) setBundle(v verdict, err error) bool {
 		news, p.waiting = true, waiting
 	}
 	if err != nil && news {
-		p.engine.cfg.Log.Warn("a peer's bundle is not in force", "peer", p.trustDomain, "error", err)
+		p.engine.cfg.Log.Warn("a peer's bundle is not in force, or not all of it", "peer", p.trustDomain, "error", err)
 	}
 	return news
 }

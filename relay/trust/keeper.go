@@ -27,12 +27,19 @@ const (
 	maxOffersIn = 24 * time.Hour
 	// maxWaiting is how many snapshots may wait to be recorded; beyond, the oldest go.
 	maxWaiting = 256
+	// maxWithdrawn is how many roots are remembered, for each peer, that a person took
+	// out of the configured bundle; the oldest goes first.
+	maxWithdrawn = 64
 	// retryEvery is how long after a failure the storage is tried again.
 	retryEvery = 5 * time.Second
 )
 
 // ErrTooMany: the peer caused as many records within a day as it may.
 var ErrTooMany = fmt.Errorf("the peer's bundle changed %d times within a day", maxOffers)
+
+// ErrWithdrawn: a person took a root of the bundle out of the configured one, and an
+// offer does not bring it back.
+var ErrWithdrawn = errors.New("a person took a CA certificate of the bundle out of the configured one")
 
 // Config is what a Keeper needs.
 type Config struct {
@@ -63,7 +70,10 @@ type Keeper struct {
 	mu      sync.Mutex // guards what follows
 	waiting []*identity.Snapshot
 	serials map[string]int64 // of the offers that learned bundles came in
-	failure error
+	// withdrawn are the hashes of the keys (cabundle.KeyHash) of roots that a person
+	// took out of the configured bundle, by peer. They are replaced, never changed.
+	withdrawn map[string][]string
+	failure   error
 }
 
 // New reads the record, verifies it, and teaches the identity what was learned
@@ -77,11 +87,14 @@ func New(ctx context.Context, cfg Config) (*Keeper, error) {
 	}
 	k := &Keeper{
 		cfg: cfg, metrics: newMetrics(cfg.Registry), poke: make(chan struct{}, 1),
-		state: newState(), fresh: true, serials: map[string]int64{},
+		state: newState(), fresh: true, serials: map[string]int64{}, withdrawn: map[string][]string{},
 	}
 	damage, err := k.walk(ctx, func(r Record) { k.state.add(r) })
 	if err != nil {
 		return nil, err
+	}
+	for td := range k.state.peers {
+		k.setWithdrawn(td)
 	}
 	if damage != nil {
 		k.metrics.damaged.Set(1)
@@ -109,6 +122,15 @@ func (k *Keeper) Serial(trustDomain string) int64 {
 	return k.serials[trustDomain]
 }
 
+// Withdrawn returns the hashes of the keys (cabundle.KeyHash) of CA certificates that
+// a person took out of the configured bundle of a peer and did not put back. Learn
+// refuses a bundle that holds one. The caller does not change them.
+func (k *Keeper) Withdrawn(trustDomain string) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.withdrawn[trustDomain]
+}
+
 // Err says why the last change could not be recorded; nil when it was.
 func (k *Keeper) Err() error {
 	k.mu.Lock()
@@ -124,8 +146,8 @@ func (k *Keeper) Err() error {
 //  2. The identity takes it. A crash before that leaves it stored: the next start
 //     takes it.
 //
-// An error means that the old one stays: identity.ErrBase, ErrTooMany, or one of
-// package store.
+// An error means that the old one stays: identity.ErrBase, ErrWithdrawn, ErrTooMany, or
+// one of package store.
 func (k *Keeper) Learn(ctx context.Context, trustDomain, base string, roots []*x509.Certificate, serial int64) error {
 	k.writing.Lock()
 	defer k.writing.Unlock()
@@ -139,6 +161,9 @@ func (k *Keeper) Learn(ctx context.Context, trustDomain, base string, roots []*x
 		return fmt.Errorf("learning a bundle of %q: %w", trustDomain, identity.ErrBase)
 	}
 	now := k.cfg.Clock().UTC().Truncate(time.Microsecond)
+	if slices.ContainsFunc(roots, func(c *x509.Certificate) bool { return slices.Contains(k.Withdrawn(trustDomain), cabundle.KeyHash(c)) }) {
+		return fmt.Errorf("learning a bundle of %q: %w", trustDomain, ErrWithdrawn)
+	}
 	if k.tooMany(trustDomain, now) {
 		return fmt.Errorf("learning a bundle of %q: %w", trustDomain, ErrTooMany)
 	}
@@ -209,6 +234,7 @@ func (k *Keeper) append(ctx context.Context, records []Record, learn *store.Lear
 	}
 	for _, r := range records {
 		k.state.add(r)
+		k.setWithdrawn(r.Subject)
 		k.metrics.changes.WithLabelValues(string(r.What)).Inc()
 		k.cfg.Log.Info("trust changed", "subject", r.Subject, "what", r.What, "cause", r.Cause, "item", r.Item, "from", r.From, "to", r.To)
 	}
@@ -223,5 +249,18 @@ func (k *Keeper) setSerial(trustDomain string, serial int64) {
 	defer k.mu.Unlock()
 	if k.serials[trustDomain] = serial; serial == 0 {
 		delete(k.serials, trustDomain)
+	}
+}
+
+// setWithdrawn takes over what the state says of a peer.
+func (k *Keeper) setWithdrawn(trustDomain string) {
+	var keys []string
+	for _, h := range k.state.peers[trustDomain].withdrawn {
+		keys = append(keys, h.Key)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.withdrawn[trustDomain] = keys; keys == nil {
+		delete(k.withdrawn, trustDomain)
 	}
 }

@@ -22,6 +22,8 @@ type state struct {
 type peerState struct {
 	state, rotation string
 	base            string // names the configured bundle
+	baseRoots       []Hash // those in it
+	withdrawn       []Hash // taken out of it by a person, and not put back
 	inForce         []Hash
 	offered         []Hash      // of the last BundleOffered
 	offers          []time.Time // of the newest records that the peer caused
@@ -50,12 +52,15 @@ func (s *state) add(r Record) {
 		delete(s.peers, r.Subject)
 		return
 	case PeerAdded:
-		p = peerState{state: r.To, rotation: string(config.Automatic), base: r.Base, inForce: r.New}
+		p = peerState{state: r.To, rotation: string(config.Automatic), base: r.Base, baseRoots: r.New, inForce: r.New}
 	case StateChanged:
 		p.state = r.To
 	case RotationChanged:
 		p.rotation = r.To
 	case BundleChanged:
+		if r.Base != p.base { // nothing that was learned counts under it
+			p = p.rebase(r.New)
+		}
 		p.base, p.inForce = r.Base, r.New
 	case BundleLearned:
 		p.inForce = r.New
@@ -69,6 +74,19 @@ func (s *state) add(r Record) {
 		p.offers = p.offers[max(0, len(p.offers)-maxOffers):]
 	}
 	s.peers[r.Subject] = p
+}
+
+// rebase takes another configured bundle. What the one before had beyond it was
+// withdrawn by a person, but for what has a key that is still in it.
+func (p peerState) rebase(base []Hash) peerState {
+	var out []Hash
+	for _, h := range slices.Concat(p.withdrawn, p.baseRoots) {
+		if !slices.Contains(out, h) && !slices.ContainsFunc(base, func(b Hash) bool { return b.Key == h.Key }) {
+			out = append(out, h)
+		}
+	}
+	p.baseRoots, p.withdrawn = base, out[max(0, len(out)-maxWithdrawn):]
+	return p
 }
 
 // differences are the records that lead from the state to a snapshot. With whole, a

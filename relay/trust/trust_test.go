@@ -355,3 +355,33 @@ func TestARevocationForgetsWhatWasLearned(t *testing.T) {
 		}
 	}
 }
+
+// A person means at once, and for good: a root that was taken out of the configured
+// bundle comes back by a person only, also after a restart.
+func TestWhatAPersonTookOutIsNotLearnedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.apply(func(c *config.Config) { c.Peers[0].Bundle = w.old.Bundle() + w.next.Bundle() })
+	w.apply(func(c *config.Config) { c.Peers[0].Bundle = w.old.Bundle() })
+	for _, when := range []string{"at once", "after a restart"} {
+		if err := w.learn(7, w.old, w.next); !errors.Is(err, trust.ErrWithdrawn) {
+			t.Errorf("%s: learning it again: %v", when, err)
+		}
+		w.inForce(when, w.old)
+		if got := w.keeper.Withdrawn("bravo.example"); len(got) != 1 || got[0] != cabundle.KeyHash(w.next.Root) {
+			t.Errorf("%s: withdrawn are %v", when, got)
+		}
+		w.restart()
+	}
+	w.mustLearn(7, w.old, testca.New(t, "bravo.example"))
+	w.apply(func(c *config.Config) { c.Peers[0].Bundle = w.next.Bundle() })
+	w.mustLearn(8, w.next)
+	if got := w.keeper.Withdrawn("bravo.example"); len(got) != 1 || got[0] != cabundle.KeyHash(w.old.Root) {
+		t.Errorf("after it was put back: withdrawn are %v", got)
+	}
+	w.apply(func(c *config.Config) { c.Peers = nil })
+	w.recorded(len(first), "BundleChanged bravo.example", "BundleChanged bravo.example", "BundleLearned bravo.example",
+		"BundleChanged bravo.example", "BundleLearned bravo.example", "PeerRemoved bravo.example")
+	if got := w.keeper.Withdrawn("bravo.example"); len(got) != 0 {
+		t.Errorf("of a peer that is gone: %v", got)
+	}
+}
