@@ -111,6 +111,15 @@ func TestSteadyStateWritesNothing(t *testing.T) {
 	push(t, alfa, "steady.own", scenario.Indicators("steady", "GREEN", 1)...)
 	stored(t, bravo, "steady-from-alfa", 1)
 	counts(t, alfa, "steady", 1, map[string]int64{})
+	// A path that was down counts as up again only after a while.
+	watch(t, 90*time.Second, "every path up", func(_ *scenario.Party, peer v1alpha1.PeerCERT) error {
+		for _, path := range peer.Status.Paths {
+			if path.State != v1alpha1.PathUp {
+				return errors.New(describePaths(peer))
+			}
+		}
+		return nil
+	})
 	for _, p := range []*scenario.Party{alfa, bravo} {
 		quiet(t, p)
 	}
@@ -185,6 +194,7 @@ func versions(ctx context.Context, p *scenario.Party) (map[string]string, error)
 	all := map[string]string{}
 	for kind, list := range map[string]client.ObjectList{
 		"LocalCERT": &v1alpha1.LocalCERTList{}, "PeerCERT": &v1alpha1.PeerCERTList{}, "SharedFeed": &v1alpha1.SharedFeedList{}, "Hotline": &v1alpha1.HotlineList{},
+		"SharedService": &v1alpha1.SharedServiceList{},
 		"ConfigMap": &corev1.ConfigMapList{}, "Service": &corev1.ServiceList{}, "Secret": &corev1.SecretList{}, "Pod": &corev1.PodList{},
 	} {
 		if err := p.Client.List(ctx, list, client.InNamespace(p.Namespace)); err != nil {
