@@ -195,7 +195,7 @@ func versions(ctx context.Context, p *scenario.Party) (map[string]string, error)
 	for kind, list := range map[string]client.ObjectList{
 		"LocalCERT": &v1alpha1.LocalCERTList{}, "PeerCERT": &v1alpha1.PeerCERTList{}, "SharedFeed": &v1alpha1.SharedFeedList{}, "Hotline": &v1alpha1.HotlineList{},
 		"SharedService": &v1alpha1.SharedServiceList{},
-		"ConfigMap": &corev1.ConfigMapList{}, "Service": &corev1.ServiceList{}, "Secret": &corev1.SecretList{}, "Pod": &corev1.PodList{},
+		"ConfigMap":     &corev1.ConfigMapList{}, "Service": &corev1.ServiceList{}, "Secret": &corev1.SecretList{}, "Pod": &corev1.PodList{},
 	} {
 		if err := p.Client.List(ctx, list, client.InNamespace(p.Namespace)); err != nil {
 			return nil, err
