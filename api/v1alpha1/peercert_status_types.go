@@ -138,11 +138,11 @@ type PeerReport struct {
 	// +kubebuilder:validation:Enum=Active;Suspended;Drained;Revoked;Unknown
 	State string `json:"state,omitempty"`
 
-	// outbound: whether the peer's heartbeats to us are answered, as the peer sees it.
+	// outbound tells whether the peer's heartbeats to us are answered, as the peer sees it.
 	// +required
 	Outbound PathState `json:"outbound,omitempty"`
 
-	// inbound: whether our heartbeats reach the peer, as the peer sees it.
+	// inbound tells whether our heartbeats reach the peer, as the peer sees it.
 	// +required
 	Inbound PathState `json:"inbound,omitempty"`
 
@@ -167,7 +167,7 @@ type PeerReport struct {
 	// every half minute and write nothing while they say the same; once they stay
 	// away, PeerAccepted says so and this is when the last one came.
 	// +required
-	ObservedTime metav1.Time `json:"observedTime,omitzero"`
+	ObservedTime *metav1.Time `json:"observedTime,omitempty"`
 }
 
 // PathState is the state of a path, or of one direction of it or of the link.
@@ -203,7 +203,7 @@ type PeerPath struct {
 	// +kubebuilder:validation:MaxLength=261
 	Address string `json:"address,omitempty"`
 
-	// direction: Dialed by us (default), or Accepted from the peer.
+	// direction is Dialed by us (default), or Accepted from the peer.
 	// +optional
 	// +default="Dialed"
 	Direction PathDirection `json:"direction,omitempty"`
@@ -214,11 +214,11 @@ type PeerPath struct {
 	// +required
 	State PathState `json:"state,omitempty"`
 
-	// outbound: whether the peer hears us over this path.
+	// outbound tells whether the peer hears us over this path.
 	// +optional
 	Outbound PathState `json:"outbound,omitempty"`
 
-	// inbound: whether we hear the peer over this path.
+	// inbound tells whether we hear the peer over this path.
 	// +optional
 	Inbound PathState `json:"inbound,omitempty"`
 

@@ -117,7 +117,7 @@ func trust(trustDomain string, t *relayreport.Trust) *v1alpha1.PeerTrustStatus {
 // said is the peer's own view. Its time moves with its content, and when offers
 // begin or cease to stay away.
 func said(o *relayreport.Offer, was *v1alpha1.PeerReport, moved bool) *v1alpha1.PeerReport {
-	ups := max(o.PathsUp, 0)
+	ups, at := max(o.PathsUp, 0), metav1.NewTime(o.ReceivedAt.Truncate(time.Second))
 	is := &v1alpha1.PeerReport{
 		State:           peerState(o.State),
 		Outbound:        pathState(o.Outbound),
@@ -125,7 +125,7 @@ func said(o *relayreport.Offer, was *v1alpha1.PeerReport, moved bool) *v1alpha1.
 		PathsUp:         &ups,
 		Release:         text(o.Release, maxText),
 		CardFingerprint: text(o.Card, maxPrint),
-		ObservedTime:    metav1.NewTime(o.ReceivedAt.Truncate(time.Second)),
+		ObservedTime:    &at,
 	}
 	if was != nil && !moved {
 		same := *is

@@ -27,7 +27,7 @@ func TestStatusShowsBothViews(t *testing.T) {
 	p := bravo()
 	s := world(p, ca.Bundle(), noon)
 	run(t, p, s, noon)
-	hour, two := metav1.NewTime(noon.Add(-time.Hour)), int32(2)
+	hour, minute, two := metav1.NewTime(noon.Add(-time.Hour)), metav1.NewTime(noon.Add(-time.Minute)), int32(2)
 	end := metav1.NewTime(noon.Add(time.Hour))
 	want := v1alpha1.PeerCERTStatus{
 		ObservedGeneration:    1,
@@ -39,7 +39,7 @@ func TestStatusShowsBothViews(t *testing.T) {
 		Trust:                 &v1alpha1.PeerTrustStatus{Fingerprint: "bbbb", Source: "Spec"},
 		PeerReport: &v1alpha1.PeerReport{
 			State: "Active", Outbound: "Up", Inbound: "Up", PathsUp: &two, Release: "v0.2.0",
-			CardFingerprint: ourCard, ObservedTime: metav1.NewTime(noon.Add(-time.Minute)),
+			CardFingerprint: ourCard, ObservedTime: &minute,
 		},
 		Paths: []v1alpha1.PeerPath{
 			{Address: "relay.bravo.example:8443", Direction: "Dialed", State: "Up", Outbound: "Up", Inbound: "Up", SinceTime: &hour},

@@ -17,15 +17,15 @@ import (
 type PeerPathApplyConfiguration struct {
 	// address that is dialled: the peer's endpoint, or ours.
 	Address *string `json:"address,omitempty"`
-	// direction: Dialed by us (default), or Accepted from the peer.
+	// direction is Dialed by us (default), or Accepted from the peer.
 	Direction *apiv1alpha1.PathDirection `json:"direction,omitempty"`
 	// state of the path: Up; Suspect when it has been silent for a while; Down;
 	// Recovering when heartbeats are back, but not for long enough; Unknown before
 	// the first was decided.
 	State *apiv1alpha1.PathState `json:"state,omitempty"`
-	// outbound: whether the peer hears us over this path.
+	// outbound tells whether the peer hears us over this path.
 	Outbound *apiv1alpha1.PathState `json:"outbound,omitempty"`
-	// inbound: whether we hear the peer over this path.
+	// inbound tells whether we hear the peer over this path.
 	Inbound *apiv1alpha1.PathState `json:"inbound,omitempty"`
 	// sinceTime is when the state was entered.
 	SinceTime *v1.Time `json:"sinceTime,omitempty"`

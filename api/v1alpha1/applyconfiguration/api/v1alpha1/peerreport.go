@@ -18,9 +18,9 @@ type PeerReportApplyConfiguration struct {
 	// state is what the peer allows us, as in spec.state of its PeerCERT about us;
 	// Unknown when its release has one that ours does not know.
 	State *string `json:"state,omitempty"`
-	// outbound: whether the peer's heartbeats to us are answered, as the peer sees it.
+	// outbound tells whether the peer's heartbeats to us are answered, as the peer sees it.
 	Outbound *apiv1alpha1.PathState `json:"outbound,omitempty"`
-	// inbound: whether our heartbeats reach the peer, as the peer sees it.
+	// inbound tells whether our heartbeats reach the peer, as the peer sees it.
 	Inbound *apiv1alpha1.PathState `json:"inbound,omitempty"`
 	// pathsUp is the number of paths to us that the peer counts as up.
 	PathsUp *int32 `json:"pathsUp,omitempty"`
