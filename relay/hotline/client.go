@@ -41,7 +41,7 @@ const (
 // post sends a signed message and returns the body of the peer's success.
 func (l *line) post(ctx context.Context, id string, signed []byte) ([]byte, error) {
 	target := url.URL{Scheme: "https", Host: l.trustDomain, Path: Path}
-	req, err := retryablehttp.NewRequestWithContext(link.WithHedge(ctx), http.MethodPost, target.String(), signed)
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, target.String(), signed)
 	if err != nil {
 		return nil, fmt.Errorf("addressing message %s: %w", id, err)
 	}
@@ -63,6 +63,15 @@ func (l *line) post(ctx context.Context, id string, signed []byte) ([]byte, erro
 		return nil, &receiptError{err: fmt.Errorf("it has more than %d bytes", maxReceiptBytes)}
 	}
 	return body, nil
+}
+
+// over says over which paths a message goes: FLASH over all at once, any other over
+// the next when the first is slow. The peer stores it once, by its id.
+func over(ctx context.Context, precedence string) context.Context {
+	if precedence == "FLASH" {
+		return link.WithAllPaths(ctx)
+	}
+	return link.WithHedge(ctx)
 }
 
 // newClient is the one place that knows go-retryablehttp.

@@ -32,7 +32,7 @@ func (l *line) deliver(ctx context.Context, m store.Message) error {
 	if err != nil {
 		return &localError{doing: "signing a message", err: err}
 	}
-	answer, err := l.post(ctx, m.ID, signed)
+	answer, err := l.post(over(ctx, m.Precedence), m.ID, signed)
 	if err != nil {
 		return err
 	}

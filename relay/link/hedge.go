@@ -43,6 +43,9 @@ func WithAllPaths(ctx context.Context) context.Context {
 	return context.WithValue(ctx, hedgeKey{}, allPaths)
 }
 
+// OverAllPaths tells whether requests with the context go over all paths at once.
+func OverAllPaths(ctx context.Context) bool { return ctx.Value(hedgeKey{}) == allPaths }
+
 // attempt is one try of a request that goes over several paths.
 type attempt struct {
 	at    Path
@@ -197,7 +200,7 @@ func (r *race) note(ctx context.Context, o outcome) {
 	address := r.attempts[o.index].at.Address
 	switch {
 	case o.err == nil && r.have:
-		r.discard(o)
+		r.discardLater(o)
 		return
 	case o.err == nil:
 		r.best, r.have = o, true
@@ -217,7 +220,7 @@ func (r *race) won(o outcome) (*http.Response, error) {
 		r.rt.pool.metrics.hedges.WithLabelValues("won").Inc()
 	}
 	if r.have {
-		r.discard(r.best)
+		r.discardLater(r.best)
 	}
 	r.abandon(o.index)
 	o.resp.Body = &closing{ReadCloser: o.resp.Body, then: r.cancels[o.index]}
@@ -256,7 +259,7 @@ func (r *race) abandon(winner int) {
 		defer timer.Stop()
 		for range r.running {
 			if o := <-r.outcomes; o.err == nil {
-				r.discard(o)
+				discard(o, r.cancels[o.index])
 			} else {
 				r.cancels[o.index]()
 			}
@@ -272,12 +275,19 @@ func (r *race) cancelBut(winner int) {
 	}
 }
 
+// discardLater is discard for who does not wait: what is not wanted may be slow.
+func (r *race) discardLater(o outcome) {
+	cancel := r.cancels[o.index]
+	time.AfterFunc(loserTime, cancel)
+	r.rt.pool.spawn(func() { discard(o, cancel) })
+}
+
 // discard reads a short response that nobody wants, so that its connection can be
 // used again.
-func (r *race) discard(o outcome) {
+func discard(o outcome, cancel context.CancelFunc) {
 	_, _ = io.CopyN(io.Discard, o.resp.Body, maxLoser) // an error ends the connection, which is all there is to do
 	o.resp.Body.Close()
-	r.cancels[o.index]()
+	cancel()
 }
 
 // closing does something when a body is closed.
