@@ -48,6 +48,9 @@ func trustOf(l *v1alpha1.LocalCERT, link issued) trust {
 		}
 	}
 	t.authority = v1alpha1.AuthorityStatus{IssuerRef: &ref, Generation: generation, RequestedGeneration: requested(l)}
+	if generation > 0 { // what was asked for and not done yet is still asked for
+		t.authority.RequestedGeneration = min(generation, requested(l))
+	}
 	t.rotation = nil
 	return t
 }

@@ -139,6 +139,22 @@ func (t *trust) redirect(s sight) bool {
 	return true
 }
 
+// giveUp is redirect for an issuer from which our certificates come in part already,
+// and which does not issue the others: it may never again. What peers were told stays
+// in the bundle until all is from one issuer, be it the one of before.
+func (t *trust) giveUp(s sight) bool {
+	if !t.redirect(s) {
+		return false
+	}
+	if t.rotation == nil {
+		t.rotation = &v1alpha1.RotationStatus{
+			Step: v1alpha1.StepDistribute, Cause: v1alpha1.CauseIssuerChanged, FromRoot: t.authority.Root,
+			IssuerRef: *t.authority.IssuerRef, Generation: t.authority.Generation, StartTime: status.Time(s.now), StepTime: status.Time(s.now),
+		}
+	}
+	return true
+}
+
 func (t trust) distribute(s sight) trust {
 	r := t.rotation
 	if s.canary.from(r.IssuerRef) && (r.Cause != v1alpha1.CauseRootChanged || s.canary.root != r.FromRoot) {
@@ -181,6 +197,9 @@ func (t trust) issue(s sight) trust {
 	}
 	for _, c := range s.leaves {
 		if !c.from(r.IssuerRef) || c.root != r.ToRoot {
+			if t.giveUp(s) {
+				return t
+			}
 			r.WaitingFor = notIssued(c, r.IssuerRef)
 			return t
 		}
