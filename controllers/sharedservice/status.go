@@ -37,7 +37,11 @@ type seen struct {
 func report(s *v1alpha1.SharedService, seen *seen, edit *status.Editor, now time.Time) loop.Outcome {
 	target, fault := relayconfig.Target{}, (*status.Verdict)(nil)
 	if s.Spec.Direction == v1alpha1.ServiceExport {
-		target, fault = relayconfig.TargetOf(s, seen.service)
+		localCERT := ""
+		if seen.local != nil {
+			localCERT = seen.local.Name
+		}
+		target, fault = relayconfig.TargetOf(localCERT, s, seen.service)
 	}
 	verdict, again := seen.verdict(s, target, fault, edit, now)
 	seen.describe(s, target)

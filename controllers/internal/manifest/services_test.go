@@ -36,3 +36,25 @@ func TestAServiceWithoutPodsOpensNothing(t *testing.T) {
 		t.Errorf("the relay would be let out by %d rules", len(rules))
 	}
 }
+
+// Peers must not reach our relay's own ports, or those of imports, through an export.
+func TestASelectorOfTheRelaysPodsIsKnown(t *testing.T) {
+	another := Selector("alfa")
+	another["app"] = "misp"
+	for name, tc := range map[string]struct {
+		selector map[string]string
+		want     bool
+	}{
+		"ours":              {Selector("alfa"), true},
+		"all_labels":        {Labels("alfa"), true},
+		"any_relay":         {map[string]string{LabelName: Name, LabelComponent: Relay}, true},
+		"of_another_CERT":   {Selector("bravo"), false},
+		"more_than_it_has":  {another, false},
+		"something_else":    {map[string]string{LabelName: "misp", LabelInstance: "misp"}, false},
+		"no_selector_names": {nil, false},
+	} {
+		if got := relayconfig.SelectsRelay("alfa", tc.selector); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}

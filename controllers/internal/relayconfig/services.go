@@ -38,8 +38,9 @@ type Target struct {
 }
 
 // TargetOf resolves the Service that an export names; service is nil when there
-// is none of that name. The verdict says why it cannot be shared.
-func TargetOf(s *v1alpha1.SharedService, service *corev1.Service) (Target, *status.Verdict) {
+// is none of that name. LocalCERT is the name of ours. The verdict says why it
+// cannot be shared.
+func TargetOf(localCERT string, s *v1alpha1.SharedService, service *corev1.Service) (Target, *status.Verdict) {
 	ref := s.Spec.Export.ServiceRef
 	if service == nil {
 		return Target{}, stalled(v1alpha1.ReasonServiceNotFound,
@@ -53,6 +54,10 @@ func TargetOf(s *v1alpha1.SharedService, service *corev1.Service) (Target, *stat
 		return Target{}, stalled(v1alpha1.ReasonServiceUnusable,
 			"Service %q leads to our own relay (%s %q); a relay, or what a peer shares with us, is not passed on", ref.Name, owner.Kind, owner.Name)
 	}
+	if SelectsRelay(localCERT, service.Spec.Selector) {
+		return Target{}, stalled(v1alpha1.ReasonServiceUnusable,
+			"Service %q selects the pods of our own relay; a relay, or what a peer shares with us, is not passed on: correct its selector", ref.Name)
+	}
 	for i := range service.Spec.Ports {
 		if p := &service.Spec.Ports[i]; p.Port == ref.Port && (p.Protocol == corev1.ProtocolTCP || p.Protocol == "") {
 			return target(s.Namespace, service, p)
@@ -60,6 +65,23 @@ func TargetOf(s *v1alpha1.SharedService, service *corev1.Service) (Target, *stat
 	}
 	return Target{}, stalled(v1alpha1.ReasonServicePortNotFound,
 		"Service %q has no TCP port %d; correct spec.export.serviceRef.port", ref.Name, ref.Port)
+}
+
+// SelectsRelay tells whether a selector matches the pods of the relay of a
+// LocalCERT: by the labels that we give them, and those that a StatefulSet does.
+func SelectsRelay(localCERT string, selector map[string]string) bool {
+	ours := map[string]string{
+		"app.kubernetes.io/name": "certlink", "app.kubernetes.io/component": "relay",
+		"app.kubernetes.io/instance": localCERT, "app.kubernetes.io/managed-by": "certlink-operator",
+		"statefulset.kubernetes.io/pod-name": localCERT + "-relay-0", "apps.kubernetes.io/pod-index": "0",
+	}
+	for key, value := range selector {
+		is, known := ours[key]
+		if (!known || is != value) && key != "controller-revision-hash" {
+			return false
+		}
+	}
+	return len(selector) > 0
 }
 
 // target of a port. A Service without an address of its own (headless) is not
@@ -179,7 +201,7 @@ func (in Input) services(c *config.Config, usable func(peer string) bool) {
 	taken := map[string]bool{}
 	for _, s := range in.servicesByAge() {
 		if s.Spec.Direction == v1alpha1.ServiceExport {
-			t, fault := TargetOf(s, in.Targets[s.Spec.Export.ServiceRef.Name])
+			t, fault := TargetOf(in.Local.Name, s, in.Targets[s.Spec.Export.ServiceRef.Name])
 			if !barsService(s, ServiceFault(s, t, fault, usable, usable)) {
 				c.ServiceExports = append(c.ServiceExports, ServiceExport(s, t, usable))
 			}
@@ -225,7 +247,7 @@ func NetworkOf(in Input, c *config.Config) Network {
 	}
 	for _, e := range c.ServiceExports {
 		if s := declared[e.Name]; s != nil {
-			if t, fault := TargetOf(s, in.Targets[s.Spec.Export.ServiceRef.Name]); fault == nil {
+			if t, fault := TargetOf(in.Local.Name, s, in.Targets[s.Spec.Export.ServiceRef.Name]); fault == nil {
 				n.Exports = append(n.Exports, t)
 			}
 		}

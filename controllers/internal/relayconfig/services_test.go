@@ -71,6 +71,9 @@ func TestTheTargetOfAnExport(t *testing.T) {
 	headless := func(port intstr.IntOrString) func(*corev1.Service) {
 		return func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone; s.Spec.Ports[1].TargetPort = port }
 	}
+	selects := func(key, value string) func(*corev1.Service) {
+		return func(s *corev1.Service) { s.Spec.Selector = map[string]string{key: value} }
+	}
 	misp := map[string]string{"app": "misp"}
 	for name, tc := range map[string]struct {
 		service *corev1.Service
@@ -89,11 +92,13 @@ func TestTheTargetOfAnExport(t *testing.T) {
 		"only_UDP":                               {service(func(s *corev1.Service) { s.Spec.Ports = s.Spec.Ports[:1] }), Target{}, v1alpha1.ReasonServicePortNotFound},
 		"another_port":                           {service(func(s *corev1.Service) { s.Spec.Ports[1].Port = 80 }), Target{}, v1alpha1.ReasonServicePortNotFound},
 		"a_name_outside":                         {service(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }), Target{}, v1alpha1.ReasonServiceUnusable},
+		"our_own_relay_by_a_label":               {service(selects("app.kubernetes.io/instance", "alfa")), Target{}, v1alpha1.ReasonServiceUnusable},
+		"our_own_relay_by_its_pod":               {service(selects("statefulset.kubernetes.io/pod-name", "alfa-relay-0")), Target{}, v1alpha1.ReasonServiceUnusable},
 		"our_own_relay":                          {service(owned("certlink.dev/v1alpha1")), Target{}, v1alpha1.ReasonServiceUnusable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := exportedService("misp", "misp", 443, "bravo")
-			got, fault := TargetOf(&s, tc.service)
+			got, fault := TargetOf("alfa", &s, tc.service)
 			if reason, message := reasonOf(fault)(); reason != tc.reason || reason != "" && !strings.Contains(message, `"misp"`) {
 				t.Errorf("the fault is %q: %s; want %q", reason, message, tc.reason)
 			}
