@@ -79,27 +79,36 @@ func TestARotationInAnyOrderOfStepsIsWithoutAnOutage(t *testing.T) {
 // after each write of a status and each deletion, and at the write that follows; the
 // one that comes after it remembers nothing.
 func TestAnOperatorKilledAtAPhaseEdgeGoesOnWhereItWas(t *testing.T) {
-	rotate := func(t *testing.T, w *world) {
-		t.Helper()
-		w.edit(generation(2))
-		w.until("the root is replaced", inOrder, func() bool { return w.done("alfa-ca-2")() && !w.there("Issuer", "alfa-ca") })
+	finish := func(w *world, also func()) {
+		w.until("the root is replaced", inOrder, func() bool {
+			also()
+			return w.done("alfa-ca-2")() && !w.there("Issuer", "alfa-ca")
+		})
 		if w.there("Secret", "alfa-ca") || w.there("Certificate", "alfa-ca") {
 			t.Error("the old CA is still there")
 		}
 	}
-	begin := settled(t, anything, "alfa-ca", "bravo")
-	w, before := begin.copy(), len(begin.writes)
-	rotate(t, w)
+	w := settled(t, anything, "alfa-ca", "bravo")
+	before := len(w.writes)
+	w.edit(generation(2))
+	var rounds []*world // as they begin
+	finish(w, func() { rounds = append(rounds, w.copy()) })
 	edges := 0
 	for i, what := range w.writes[before:] {
 		if what == "apply" && (i == 0 || w.writes[before+i-1] == "apply") {
 			continue
 		}
 		edges++
+		for len(rounds) > 1 && len(rounds[1].writes) <= before+i {
+			rounds = rounds[1:]
+		}
 		for _, afterwards := range []bool{false, true} {
-			w := begin.copy()
-			w.crash, w.afterwards = len(w.writes)+i+1, afterwards
-			rotate(t, w)
+			killed := rounds[0].copy()
+			killed.crash, killed.afterwards = before+i+1, afterwards
+			finish(killed, func() {})
+			if killed.kills != 1 {
+				t.Errorf("the operator was killed %d times at write %d, %q", killed.kills, i, what)
+			}
 		}
 	}
 	if edges < 7 { // four statuses, three deletions
@@ -183,6 +192,23 @@ func TestWhoeverIsLeftBehindRevokedOrGoneIsNotWaitedFor(t *testing.T) {
 				return w.local().Status.Rotation == nil && a.Generation == 2
 			})
 		})
+	}
+}
+
+// A PeerCERT that is no part of the relay's configuration can never answer: the
+// message must not send people to look for a peer that is away.
+func TestAPeerThatOurRelayDoesNotHaveIsNamedAsSuch(t *testing.T) {
+	w := settled(t, anything, "alfa-ca", "bravo")
+	w.create(&v1alpha1.PeerCERT{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "charlie"},
+		Spec: v1alpha1.PeerCERTSpec{
+			Identity: v1alpha1.Identity{DisplayName: "charlie", TrustDomain: "charlie.example"}, Trust: v1alpha1.PeerTrust{Bundle: "none"},
+		},
+	})
+	w.edit(generation(2))
+	w.quiet()
+	if r := w.local().Status.Rotation; r == nil || !strings.Contains(r.WaitingFor, "our relay does not have peer charlie, see the condition Ready") {
+		t.Errorf("unexpected: %s", describeStatus(w.local()))
 	}
 }
 

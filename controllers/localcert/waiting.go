@@ -35,7 +35,7 @@ func acceptance(r *v1alpha1.RotationStatus, s sight) string {
 		return ""
 	}
 	waiting := people(away) + " must accept our new root " + short(r.ToRoot) + ": a peer that is away takes it when it is back, " +
-		"one with rotation Manual when a person there accepts it; or name it in spec.authority.leaveBehind"
+		"one with rotation Manual when a person there accepts it; or name it in spec.authority.leaveBehind" + barred(s, away)
 	if r.Cause == v1alpha1.CauseRootChanged {
 		for _, c := range s.leaves {
 			if c.root == r.ToRoot {
@@ -73,7 +73,7 @@ func sighting(r *v1alpha1.RotationStatus, s sight) string {
 		return ""
 	}
 	return status.OneLine(people(away) + " must see our certificate from the new root " + short(r.ToRoot) +
-		": a peer that is away sees it when it is back; or name it in spec.authority.leaveBehind")
+		": a peer that is away sees it when it is back, one that was given only our old card needs status.card; or name it in spec.authority.leaveBehind" + barred(s, away))
 }
 
 // farewell: the relay still advertises the old root, or peers have not heard that it is gone.
@@ -105,6 +105,20 @@ func lacking(s sight, says func(*relayreport.Offer) bool) []string {
 		}
 	}
 	return out
+}
+
+// barred says of peers that are no part of our relay's configuration that they cannot
+// answer. The relay is live.
+func barred(s sight, names []string) string {
+	known := map[string]bool{}
+	for i := range s.report.Peers {
+		known[s.report.Peers[i].Name] = true
+	}
+	out := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return known[name] })
+	if len(out) == 0 {
+		return ""
+	}
+	return "; our relay does not have " + people(out) + ", see the condition Ready of the PeerCERT"
 }
 
 // people names peers; a message has room for some only.
