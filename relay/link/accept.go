@@ -68,17 +68,28 @@ func (p *Pool) accept(c *conn, at Path) (refused string) {
 		return refusedHeld
 	}
 	pr.held[c.class]++
-	for _, own := range pr.paths {
-		if own.wanted && own.failures > 0 {
-			p.encourage(own) // the peer is there
-		}
-	}
+	p.isThere(pr)
 	p.mu.Unlock()
 	if err := p.admit(c, pt); err != nil {
 		return refusedTrust
 	}
 	p.parked(c)
 	return ""
+}
+
+// isThere lets addresses of a peer that failed be dialled at once, because it has
+// come to us; once a second, for it comes as often as it likes. The caller holds p.mu.
+func (p *Pool) isThere(pr *peer) {
+	now := p.cfg.Clock()
+	if now.Sub(pr.came) < tidyEvery {
+		return
+	}
+	pr.came = now
+	for _, own := range pr.paths {
+		if own.wanted && own.failures > 0 {
+			p.encourage(own)
+		}
+	}
 }
 
 // isAddress tells whether a text looks like HOST:PORT. What it leads to is of no

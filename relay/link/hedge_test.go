@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,6 +154,29 @@ func TestARequestMayGoOverAllPathsAtOnce(t *testing.T) {
 	eventually(t, "the connection of the slower one is used again", func() bool {
 		return alfa.connections(t, "class=hotline", "state=busy") == 0 && alfa.connections(t, "class=hotline", "state=parked") >= 2
 	})
+}
+
+func TestABadAnswerThatDoesNotEndHoldsUpNoGoodOne(t *testing.T) {
+	alfa, bravo, _, _, _ := twoPaths(t)
+	var asked atomic.Int64
+	bad := make(chan struct{})
+	special := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > 1 {
+			<-bad
+			return
+		}
+		w.Header().Set("Content-Length", "100")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = http.NewResponseController(w).Flush()
+		time.AfterFunc(100*time.Millisecond, func() { close(bad) }) // when that has arrived
+		<-r.Context().Done()
+	})
+	bravo.special.Store(&special)
+	ctx, cancel := context.WithTimeout(link.WithAllPaths(t.Context()), 3*time.Second)
+	defer cancel()
+	if resp, err := hotlineOver(t, ctx, alfa); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%v, %v", resp, err)
+	}
 }
 
 func TestAQuietLineIsNotHedged(t *testing.T) {

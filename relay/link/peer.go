@@ -26,6 +26,8 @@ type peer struct {
 	held map[Class]int
 	// waiting are those who want a connection, the longest first.
 	waiting map[Class][]*waiter
+	// came is when a connection that it dialled last let us try its addresses again.
+	came time.Time
 }
 
 // id names the path for the ranking.
@@ -74,6 +76,8 @@ type lane struct {
 	// lacked is when one was last missing.
 	demand int
 	lacked time.Time
+	// tried is when a connection was last dialled for one who waits.
+	tried time.Time
 }
 
 func newPeer(cfg config.Peer) *peer {

@@ -202,6 +202,9 @@ func (p *Pool) handOver(c *conn) bool {
 const (
 	maxSeeks  = 8
 	seekPause = 5 * time.Millisecond
+	// tryEvery is the shortest time between two dials of a path that fails for those
+	// who wait, so that many of them are no storm.
+	tryEvery = 50 * time.Millisecond
 )
 
 // seek looks for a connection for a waiter, path by path, until it waits no more.
@@ -210,9 +213,9 @@ func (p *Pool) seek(w *waiter, pr *peer) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for try := range maxSeeks {
-		var opened bool
-		failures, opened = p.seekOnce(w, pr)
-		if !opened {
+		var again bool
+		failures, again = p.seekOnce(w, pr)
+		if !again {
 			break
 		}
 		// Another who has waited longer may have got what we opened.
@@ -243,8 +246,9 @@ func (p *Pool) waits(pr *peer, w *waiter) bool {
 }
 
 // seekOnce tries each path once, the next when one fails or takes its time. It
-// tells whether a connection was found for whoever waits longest.
-func (p *Pool) seekOnce(w *waiter, pr *peer) (failures []*Error, opened bool) {
+// tells whether to look again, if still nobody has come: a connection was found for
+// whoever waits longest, or it is too early to dial a path that fails.
+func (p *Pool) seekOnce(w *waiter, pr *peer) (failures []*Error, again bool) {
 	p.mu.Lock()
 	ranked := slices.DeleteFunc(pr.ranked(), func(pt *path) bool { return !w.fits(pt) })
 	p.mu.Unlock()
@@ -271,7 +275,10 @@ func (p *Pool) seekOnce(w *waiter, pr *peer) (failures []*Error, opened bool) {
 		if found {
 			return nil, true
 		}
-		if start == 0 {
+		if start < 0 {
+			again = true
+		}
+		if start <= 0 {
 			continue
 		}
 		dialling++
@@ -285,12 +292,12 @@ func (p *Pool) seekOnce(w *waiter, pr *peer) (failures []*Error, opened bool) {
 			return nil, true
 		}
 	}
-	return failures, false
+	return failures, again
 }
 
 // tryPath gives a parked connection of the path to whoever waits longest, or else
 // reserves a place for one to dial, and says how long that may take before
-// the next path is tried; zero if none may be dialled.
+// the next path is tried; zero if none may be dialled, less if it is too early.
 func (p *Pool) tryPath(pt *path, class Class) (found bool, start time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -305,9 +312,14 @@ func (p *Pool) tryPath(pt *path, class Class) (found bool, start time.Duration) 
 		}
 		return true, 0
 	}
+	now := p.cfg.Clock()
+	if pt.wanted && pt.failures > 0 && now.Sub(l.tried) < tryEvery {
+		return false, -1
+	}
 	if !p.reserve(pt, class) {
 		return false, 0
 	}
+	l.tried = now
 	return false, max(headStart, 4*pt.roundTrip)
 }
 

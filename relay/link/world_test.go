@@ -46,6 +46,8 @@ type side struct {
 	// beating counts the heartbeat connections of peers, beaten is the path of the last one.
 	beating atomic.Int64
 	beaten  atomic.Pointer[link.Path]
+	// special, if set, answers in the place of the ordinary handler.
+	special atomic.Pointer[http.HandlerFunc]
 	// refused holds what the link port told of refused handshakes.
 	refused chan string
 }
@@ -89,6 +91,10 @@ func (s *side) serve(t *testing.T) {
 		s.asked.Add(1)
 		if peer, ok := access.PeerFrom(r.Context()); ok {
 			s.last.Store(&peer)
+		}
+		if special := s.special.Load(); special != nil {
+			(*special)(w, r)
+			return
 		}
 		if strings.HasSuffix(r.URL.Path, "/wait") {
 			<-r.Context().Done() // as long as the connection lasts
