@@ -10,8 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"runtime/debug"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,15 +24,13 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/apply"
@@ -44,6 +43,12 @@ import (
 	relayreport "github.com/certlink/certlink/relay/report"
 )
 
+// TestMain has less garbage collected: worlds are small, and make a lot of it.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
+
 var errCrash = errors.New("the operator was killed")
 
 // world is alfa with its operator, cert-manager, relay and peers, all of which take
@@ -53,7 +58,7 @@ var errCrash = errors.New("the operator was killed")
 // does not accept.
 type world struct {
 	t     *testing.T
-	raw   client.WithWatch
+	raw   *server
 	op    *Reconciler
 	key   types.NamespacedName
 	clock time.Time
@@ -64,6 +69,7 @@ type world struct {
 	afterwards bool
 	always     bool // at every write: each second attempt succeeds, or all do and are the last
 	writes     []string
+	kills      int
 
 	external map[string]*testca.CA // by name of the Issuer
 	own      map[string]*testca.CA // by name of the Secret
@@ -82,7 +88,9 @@ type world struct {
 type relayState struct {
 	up      bool
 	config  *config.Config
+	roots   []string // that it says peers should accept
 	sum     string
+	mounted map[string]string // by volume: resource version of what it shows
 	link    issuedAs
 	local   issuedAs
 	signing issuedAs
@@ -119,7 +127,7 @@ func newWorld(t *testing.T, change func(*v1alpha1.LocalCERT), peers ...string) *
 	l.CreationTimestamp = metav1.NewTime(w.clock.Truncate(time.Second))
 	l.Spec.Addresses = []v1alpha1.Endpoint{{Address: "relay.alfa.example:8443"}}
 	change(l)
-	w.raw = server(scheme, l)
+	w.raw = newServer(t, scheme, l)
 	for _, name := range peers {
 		w.peers[name] = &peerState{online: true}
 		ca := testca.New(t, name+".example")
@@ -135,34 +143,12 @@ func newWorld(t *testing.T, change func(*v1alpha1.LocalCERT), peers ...string) *
 	return w
 }
 
-// server is a fake API server that holds some objects.
-func server(scheme *runtime.Scheme, objects ...client.Object) client.WithWatch {
-	mapper := meta.NewDefaultRESTMapper(nil)
-	for gvk := range scheme.AllKnownTypes() {
-		mapper.Add(gvk, meta.RESTScopeNamespace)
-	}
-	return fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithStatusSubresource(&v1alpha1.LocalCERT{}).WithObjects(objects...).Build()
-}
-
-// copy returns a world that goes its own way from here.
+// copy returns a world that goes its own way from here. What its operator knows of the
+// relay it knows there, too.
 func (w *world) copy() *world {
 	w.t.Helper()
-	var objects []client.Object
-	for gvk := range w.raw.Scheme().AllKnownTypes() {
-		if !strings.HasSuffix(gvk.Kind, "List") || gvk.Version == "__internal" {
-			continue
-		}
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(gvk)
-		if err := w.raw.List(w.t.Context(), list, client.InNamespace("cert")); err != nil {
-			continue // a list of options, not of objects
-		}
-		for i := range list.Items {
-			objects = append(objects, w.typed(&list.Items[i]))
-		}
-	}
 	c := *w
-	c.raw = server(w.raw.Scheme(), objects...)
+	c.raw, c.relay.written = w.raw.copy(), maps.Clone(w.relay.written)
 	c.own, c.issuedAs, c.seen = maps.Clone(w.own), maps.Clone(w.issuedAs), maps.Clone(w.seen)
 	c.writes = slices.Clone(w.writes)
 	c.peers = map[string]*peerState{}
@@ -171,7 +157,7 @@ func (w *world) copy() *world {
 		held.accepted = slices.Clone(p.accepted)
 		c.peers[name] = &held
 	}
-	c.restart()
+	c.start()
 	return &c
 }
 
@@ -185,28 +171,22 @@ func (w *world) create(o client.Object) {
 // restart starts an operator that remembers nothing.
 func (w *world) restart() {
 	w.t.Helper()
+	w.start()
+	w.relay.fresh, w.relay.written, w.relay.wanted = true, map[string]*config.Config{}, ""
+}
+
+func (w *world) start() {
+	w.t.Helper()
 	metrics, err := NewMetrics(prometheus.NewRegistry())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c := interceptor.NewClient(w.raw, interceptor.Funcs{
-		Apply: func(ctx context.Context, _ client.WithWatch, o runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
-			return w.write("apply", func() error { return w.apply(ctx, o, false) })
-		},
-		SubResourceApply: func(ctx context.Context, _ client.Client, _ string, o runtime.ApplyConfiguration, _ ...client.SubResourceApplyOption) error {
-			return w.write("status", func() error { return w.apply(ctx, o, true) })
-		},
-		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
-			return w.write("delete "+o.GetObjectKind().GroupVersionKind().Kind+" "+o.GetName(), func() error { return c.Delete(ctx, o, opts...) })
-		},
-		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error { return nil }, // events
-	})
+	c := operatorClient{w.raw, w}
 	w.op = &Reconciler{
 		Base:    loop.Base{Client: c, Direct: c, Instance: "operator", Now: func() time.Time { return w.clock }},
 		Options: options, Metrics: metrics, relays: w, watches: installed{},
 		apply: apply.Applier{Client: c, Direct: c, Owner: fieldOwner},
 	}
-	w.relay.fresh, w.relay.written, w.relay.wanted = true, map[string]*config.Config{}, ""
 }
 
 type installed struct{}
@@ -346,7 +326,7 @@ func (w *world) remake(l *v1alpha1.LocalCERT) {
 	for _, o := range []client.Object{
 		&appsv1.StatefulSet{}, &corev1.Service{}, &corev1.ConfigMap{}, &networkingv1.NetworkPolicy{}, &policyv1.PodDisruptionBudget{},
 	} {
-		if err := w.raw.DeleteAllOf(ctx, o, client.InNamespace("cert")); err != nil {
+		if err := w.raw.deleteAll(o); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -371,6 +351,7 @@ func (w *world) visit() {
 	w.relay.fresh = false
 	switch {
 	case errors.Is(err, errCrash):
+		w.kills++
 		w.restart()
 	case err != nil:
 		w.t.Fatalf("the operator failed: %v", err)
@@ -447,12 +428,11 @@ func (w *world) content(c *unstructured.Unstructured, name, issuer string) map[s
 }
 
 func (w *world) there(kind, name string) bool {
-	o := &unstructured.Unstructured{}
-	o.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+	group := ""
 	if kind == "Issuer" || kind == "Certificate" {
-		o.SetGroupVersionKind(manifest.CertificateKind.GroupVersion().WithKind(kind))
+		group = manifest.CertificateKind.Group
 	}
-	return w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: name}, o) == nil
+	return w.raw.objects[item{schema.GroupKind{Group: group, Kind: kind}, client.ObjectKey{Namespace: "cert", Name: name}}] != nil
 }
 
 func (w *world) marked(c *unstructured.Unstructured, state string) bool {
@@ -480,39 +460,46 @@ func (w *world) renew(name string) { delete(w.issuedAs, name) }
 func (w *world) mount(volume string) {
 	w.t.Helper()
 	w.clock = w.clock.Add(time.Second)
+	var from client.Object = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "alfa-" + volume}}
 	if volume == "config" {
-		from := &corev1.ConfigMap{}
-		if err := w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: "alfa-relay"}, from); err == nil {
-			file := []byte(from.Data["relay.yaml"])
-			c, err := config.Decode(file)
-			if err != nil {
-				w.t.Fatalf("the relay refuses its configuration: %v", err)
-			}
-			w.relay.config, w.relay.sum = c, config.Checksum(file)
-		}
+		from = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "alfa-relay"}}
+	}
+	err := w.raw.Get(w.t.Context(), client.ObjectKeyFromObject(from), from)
+	if err != nil || w.relay.mounted[volume] == from.GetResourceVersion() {
 		return
 	}
-	secret := &corev1.Secret{}
-	if err := w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: "alfa-" + volume}, secret); err != nil {
-		return
+	w.relay.mounted = maps.Clone(w.relay.mounted) // a copy of the world may have this one
+	if w.relay.mounted == nil {
+		w.relay.mounted = map[string]string{}
 	}
-	chain, ca := parse(secret.Data["tls.crt"]), parse(secret.Data["ca.crt"])
-	state := issuedAs{root: cabundle.Hash(rootOf(chain, ca, chain[0].NotBefore)), serial: chain[0].SerialNumber.Text(16)}
-	*map[string]*issuedAs{"link": &w.relay.link, "local": &w.relay.local, "signing": &w.relay.signing}[volume] = state
-	w.relay.up = w.relay.link.root != "" && w.relay.local.root != "" && w.relay.signing.root != ""
+	w.relay.mounted[volume] = from.GetResourceVersion()
+	switch from := from.(type) {
+	case *corev1.ConfigMap:
+		w.load([]byte(from.Data["relay.yaml"]))
+	case *corev1.Secret:
+		chain, ca := parse(from.Data["tls.crt"]), parse(from.Data["ca.crt"])
+		state := issuedAs{root: cabundle.Hash(rootOf(chain, ca, chain[0].NotBefore)), serial: chain[0].SerialNumber.Text(16)}
+		*map[string]*issuedAs{"link": &w.relay.link, "local": &w.relay.local, "signing": &w.relay.signing}[volume] = state
+		w.relay.up = w.relay.link.root != "" && w.relay.local.root != "" && w.relay.signing.root != ""
+	}
 }
 
-// advertised are the roots that the relay says peers should accept.
-func (w *world) advertised() []string {
+// load is what the relay does about a new configuration file.
+func (w *world) load(file []byte) {
 	w.t.Helper()
-	if w.relay.config == nil || w.relay.config.Identity.Bundle == "" {
-		return nil
+	c, err := config.Decode(file)
+	if err != nil {
+		w.t.Fatalf("the relay refuses its configuration: %v", err)
 	}
-	bundle, err := cabundle.Parse(w.relay.config.Identity.Bundle)
+	w.relay.config, w.relay.sum, w.relay.roots = c, config.Checksum(file), nil
+	if c.Identity.Bundle == "" {
+		return
+	}
+	bundle, err := cabundle.Parse(c.Identity.Bundle)
 	if err != nil {
 		w.t.Fatalf("the relay refuses its own bundle: %v", err)
 	}
-	return cabundle.Hashes(bundle)
+	w.relay.roots = cabundle.Hashes(bundle)
 }
 
 // meet is one exchange of offers with a peer, or the connection that is refused.
@@ -520,11 +507,11 @@ func (w *world) meet(name string) {
 	w.t.Helper()
 	w.clock = w.clock.Add(time.Second)
 	p := w.peers[name]
-	if !p.online || !w.relay.up || w.advertised() == nil {
+	if !p.online || !w.relay.up || w.relay.roots == nil {
 		return
 	}
 	if p.accepted == nil {
-		p.accepted = w.advertised() // the card, by hand
+		p.accepted = slices.Clone(w.relay.roots) // the card, by hand
 	}
 	for what, root := range map[string]string{"link": w.relay.link.root, "signing": w.relay.signing.root} {
 		if !slices.Contains(p.accepted, root) {
@@ -532,7 +519,7 @@ func (w *world) meet(name string) {
 		}
 	}
 	if !p.manual {
-		p.accepted = w.advertised()
+		p.accepted = slices.Clone(w.relay.roots)
 	}
 	p.offer = &relayreport.Offer{ReceivedAt: w.clock.Truncate(time.Minute), AcceptedRoots: slices.Clone(p.accepted), SeenRoot: w.relay.link.root}
 }
