@@ -93,14 +93,10 @@ func (s *Stream) linger() {
 
 // Abort ends the stream as failed, on both sides, and with it the connection.
 func (s *Stream) Abort() {
-	c := s.c
-	c.mu.Lock()
-	current := c.stream == s
+	s.c.mu.Lock()
 	s.closed.Store(true)
-	c.mu.Unlock()
-	if current {
-		c.Cut()
-	}
+	s.c.mu.Unlock()
+	s.c.failUnder(s, ErrClosed, false)
 }
 
 // AfterFail lets f be called, on a goroutine of its own, when the stream fails; at

@@ -276,9 +276,12 @@ func (c *Conn) emit(b []byte) error {
 }
 
 // fail ends the connection and its stream, once.
-func (c *Conn) fail(err error, polite bool) {
+func (c *Conn) fail(err error, polite bool) { c.failUnder(nil, err, polite) }
+
+// failUnder is fail if the connection still carries the stream; nil is any or none.
+func (c *Conn) failUnder(only *Stream, err error, polite bool) {
 	c.mu.Lock()
-	if c.err != nil {
+	if c.err != nil || only != nil && c.stream != only {
 		c.mu.Unlock()
 		return
 	}

@@ -93,14 +93,20 @@ func (e *Engine) export(ctx context.Context, peer, name string, s *stream.Stream
 	return c, nil
 }
 
-// answer tells the peer that it is connected; false if the stream has failed.
+// answer tells the peer that it is connected; false if the stream has failed. A
+// peer that takes no bytes is not waited for: nobody else looks after the
+// connection yet.
 func (c *connection) answer() bool {
-	if _, err := c.stream.Write(response(http.StatusOK, "")); err != nil {
+	_ = c.stream.SetWriteDeadline(time.Now().Add(farewell))
+	_, err := c.stream.Write(response(http.StatusOK, ""))
+	if err == nil {
+		err = c.stream.SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
 		c.cut()
 		c.release()
-		return false
 	}
-	return true
+	return err == nil
 }
 
 func (e *Engine) dial(ctx context.Context, target string) (net.Conn, error) {

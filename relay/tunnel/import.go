@@ -20,6 +20,9 @@ const (
 	answerTimeout = patience
 	firstPause    = 20 * time.Millisecond
 	longestPause  = 500 * time.Millisecond
+	// manyRefused is how many connections may take no stream before there is a pause
+	// after each: more than are ever parked.
+	manyRefused = 100
 )
 
 // accept serves a listener until it is closed.
@@ -102,7 +105,7 @@ func (e *Engine) reach(ctx context.Context, trustDomain, service string) (*strea
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	pause := firstPause
-	for {
+	for refused := 0; ; {
 		s, err := e.cfg.Open(ctx, trustDomain)
 		if err == nil {
 			var rest []byte
@@ -117,7 +120,7 @@ func (e *Engine) reach(ctx context.Context, trustDomain, service string) (*strea
 			if errors.Is(err, errHead) {
 				return nil, nil, err // it speaks something else, and will again
 			}
-			if errors.Is(err, stream.ErrGlare) || errors.Is(err, stream.ErrRefused) {
+			if refused++; refused < manyRefused && (errors.Is(err, stream.ErrGlare) || errors.Is(err, stream.ErrRefused)) {
 				continue // another connection is likely to be free
 			}
 		}
@@ -147,10 +150,13 @@ func ask(ctx context.Context, s *stream.Stream, service string) (rest []byte, er
 	case err != nil:
 		return nil, err
 	case status != 200:
-		return nil, &answerError{status: status, reason: reason}
+		return nil, &answerError{status: status, reason: reason[:min(len(reason), maxReason)]}
 	}
 	return rest, s.SetDeadline(time.Time{})
 }
+
+// maxReason is how much of a peer's reason is told to people, in bytes.
+const maxReason = 200
 
 // answerError is an answer other than 200.
 type answerError struct {
