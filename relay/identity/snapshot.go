@@ -25,6 +25,7 @@ type Snapshot struct {
 	own       own
 	peers     map[string]config.Peer // by trust domain, revoked ones too
 	trust     map[string]PeerTrust   // by trust domain, revoked ones too
+	domains   map[string]string      // trust domains by name of the peer
 	bundles   *x509bundle.Set        // in force, of the peers and our own
 	localOnly *x509bundle.Bundle     // the CA of the local port's clients
 	sights    *sights
@@ -52,6 +53,7 @@ func newSnapshot(o own, peers []config.Peer, l lessons, now func() time.Time) (*
 		own:       o,
 		peers:     make(map[string]config.Peer, len(peers)),
 		trust:     make(map[string]PeerTrust, len(peers)),
+		domains:   make(map[string]string, len(peers)),
 		bundles:   x509bundle.NewSet(),
 		localOnly: x509bundle.FromX509Authorities(o.trustDomain, localClients(o)),
 		sights:    newSights(),
@@ -76,7 +78,7 @@ func newSnapshot(o own, peers []config.Peer, l lessons, now func() time.Time) (*
 			trust.Roots, trust.Learned, trust.LearnedAt = cabundle.Union(learned.roots), true, learned.At
 		}
 		s.bundles.Add(x509bundle.FromX509Authorities(td, trust.Roots))
-		s.peers[td.Name()], s.trust[td.Name()] = p, trust
+		s.peers[td.Name()], s.trust[td.Name()], s.domains[p.Name] = p, trust, td.Name()
 	}
 	return s, nil
 }
@@ -101,6 +103,9 @@ func (s *Snapshot) Peer(trustDomain string) (config.Peer, bool) {
 	p, ok := s.peers[trustDomain]
 	return p, ok
 }
+
+// PeerNamed returns a configured peer by its name, revoked ones too.
+func (s *Snapshot) PeerNamed(name string) (config.Peer, bool) { return s.Peer(s.domains[name]) }
 
 // Peers returns all configured peers, revoked ones too, by name.
 func (s *Snapshot) Peers() []config.Peer {

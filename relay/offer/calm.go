@@ -15,7 +15,7 @@ import (
 // a peer must not set the pace of that.
 const (
 	maxShown  = 30
-	showEvery = 2 * time.Second
+	showEvery = 5 * time.Second
 )
 
 // shown is what the report has of what a peer says.

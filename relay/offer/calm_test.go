@@ -38,7 +38,7 @@ func TestAPeerDoesNotSetThePaceOfTheReport(t *testing.T) {
 	if most := maxShown + int(10*time.Minute/showEvery) + 1; changes > most || changes < maxShown {
 		t.Errorf("%d changes in ten minutes, at most %d may be", changes, most)
 	}
-	now = now.Add(3 * time.Second)
+	now = now.Add(showEvery)
 	if r := look("Drained", "the last word"); r.Offer.State != "Drained" || r.Trust.Error != "the last word" {
 		t.Errorf("the last word is %q, %q", r.Offer.State, r.Trust.Error)
 	}

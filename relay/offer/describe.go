@@ -85,14 +85,13 @@ func (e *Engine) Complete(r *report.Peer) {
 	if now == nil {
 		return
 	}
-	for _, p := range now.Peers() {
-		if p.Name == r.Name {
-			r.Offer, r.Trust = e.Describe(p.TrustDomain), e.Trust(p.TrustDomain)
-			if p := e.peer(p.TrustDomain); p != nil {
-				p.calm(r, e.cfg.Clock())
-			}
-			return
-		}
+	cfg, known := now.PeerNamed(r.Name)
+	if !known {
+		return
+	}
+	r.Offer, r.Trust = e.Describe(cfg.TrustDomain), e.Trust(cfg.TrustDomain)
+	if p := e.peer(cfg.TrustDomain); p != nil {
+		p.calm(r, e.cfg.Clock())
 	}
 }
 
