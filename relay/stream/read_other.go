@@ -22,3 +22,7 @@ func (w *wire) readUntil(uintptr) bool { return true }
 func readFD(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
 func readError(err error) error { return err }
+
+func writeFD(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func writeError(err error) error { return err }

@@ -72,10 +72,29 @@ func (w *wire) readUntil(fd uintptr) bool {
 // readFD reads once from a socket that does not block.
 func readFD(fd uintptr, p []byte) (int, error) {
 	for {
-		n, err := syscall.Read(int(fd), p) //nolint:gosec // a file descriptor
-		if err == syscall.EINTR {
-			continue
+		n, errno := readCall(fd, p)
+		switch errno {
+		case 0:
+			return n, nil
+		case syscall.EINTR:
+		default:
+			return 0, errno
 		}
-		return max(n, 0), err
 	}
 }
+
+// writeFD writes once to a socket that does not block.
+func writeFD(fd uintptr, p []byte) (int, error) {
+	for {
+		n, errno := writeCall(fd, p)
+		switch errno {
+		case 0:
+			return n, nil
+		case syscall.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+func writeError(err error) error { return os.NewSyscallError("write", err) }

@@ -148,6 +148,8 @@ func (r *source) drain(fd uintptr) bool {
 func (s *Stream) DeliverTo(dst io.Writer, meter Meter) (int64, error) {
 	s.rmu.Lock()
 	defer s.rmu.Unlock()
+	var to direct
+	to.init(dst)
 	var total int64
 	for {
 		err := s.waitData()
@@ -157,7 +159,7 @@ func (s *Stream) DeliverTo(dst io.Writer, meter Meter) (int64, error) {
 		if err != nil {
 			return total, err
 		}
-		n, end, err := s.deliver(dst, meter)
+		n, end, err := s.deliver(&to, meter)
 		total += int64(n)
 		if err != nil || end {
 			return total, err

@@ -40,9 +40,10 @@ type wire struct {
 	err   error
 
 	// unlocked by the reader: TLS answers a key update from the reading side.
-	mu   sync.Mutex
-	held bool
-	out  *wireBuffer
+	mu     sync.Mutex
+	held   bool
+	out    *wireBuffer
+	socket direct
 }
 
 // Under returns a connection to put under TLS. The TLS records of one frame leave
@@ -51,6 +52,7 @@ type wire struct {
 // will do; one without a socket gains nothing.
 func Under(raw net.Conn) net.Conn {
 	w := &wire{Conn: raw}
+	w.socket.init(raw)
 	if s, ok := raw.(syscall.Conn); ok {
 		if rc, err := s.SyscallConn(); err == nil {
 			w.raw = rc
@@ -87,7 +89,7 @@ func (w *wire) Write(p []byte) (int, error) {
 		w.out.b = append(w.out.b, p...)
 		return len(p), nil
 	}
-	return w.Conn.Write(p)
+	return w.socket.Write(p)
 }
 
 // Hold collects what is written from now on, until Flush.
@@ -106,7 +108,7 @@ func (w *wire) Flush() error {
 	if !w.held {
 		return nil
 	}
-	_, err := w.Conn.Write(w.out.b)
+	_, err := w.socket.Write(w.out.b)
 	putWire(w.out)
 	w.held, w.out = false, nil
 	return err
