@@ -126,7 +126,8 @@ func (p *Pool) parked(c *conn) {
 	if !p.closing && p.handOver(c) {
 		return
 	}
-	if c.path.state == report.Down || p.closing {
+	// What the peer has just dialled is kept even so: heartbeats on it bring the path back.
+	if c.path.state == report.Down && !c.path.Accepted || p.closing {
 		p.leave(c)
 		return
 	}

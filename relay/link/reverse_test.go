@@ -250,3 +250,17 @@ func TestConnectionsOfAClassAreBounded(t *testing.T) {
 		t.Errorf("full tunnels disturb the hotline: %v", err)
 	}
 }
+
+func TestAnAcceptedPathThatIsDownTakesHeartbeats(t *testing.T) {
+	alfa, bravo := oneWay(t)
+	alfa.rested(t)
+	bravo.pool.SetPath(link.Path{TrustDomain: "alfa.example", Address: bravo.address, Accepted: true}, report.Down, 0)
+	at := link.Path{TrustDomain: "bravo.example", Address: bravo.address}
+	for i := range 30 {
+		beats, _, err := alfa.pool.Heartbeat(t.Context(), at)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		beats.Close()
+	}
+}
