@@ -16,6 +16,7 @@ import (
 
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/stream"
 )
 
 // Error says why a peer could not be reached, in the words of the report.
@@ -59,6 +60,10 @@ func classify(address string, err error) *Error {
 	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return &Error{Cause: report.CauseProtocol, Err: err,
 			Message: at(address, fmt.Sprintf("something answers there that does not speak TLS (%s): correct the address or the port", header.Msg))}
+	}
+	if unaccepted(err) || errors.Is(err, stream.ErrBusy) || errors.Is(err, stream.ErrClosed) || errors.Is(err, stream.ErrAborted) {
+		return &Error{Cause: report.CauseUnreachable, Err: err,
+			Message: at(address, "the peer's relay used or closed the connection at the same moment: if this lasts, it is overloaded or stopping")}
 	}
 	if reason, ok := transport(err); ok {
 		return &Error{Cause: report.CauseUnreachable, Err: err,
