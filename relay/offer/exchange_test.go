@@ -224,6 +224,7 @@ func TestAHostileOfferChangesNothing(t *testing.T) {
 		{"an_offer_of_somebody_else", alfa.signed(t, func(d *offer.Document) { d.From = "charlie.example" }), 422, "not from"},
 		{"a_bent_signature", flip, 422, ""},
 		{"too_many_names", alfa.signed(t, func(d *offer.Document) { d.Exports = make([]string, 1025) }), 422, "exports"},
+		{"a_serial_after_which_none_would_count", alfa.signed(t, func(d *offer.Document) { d.Serial = 1<<53 - 1 }), 422, "ten years ahead"},
 		{"far_too_long", bytes.Repeat([]byte("x"), offer.MaxBytes+1), 413, "too long"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

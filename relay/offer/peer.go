@@ -129,7 +129,9 @@ func (p *peer) sign() (jws []byte, revision string, err error) {
 	p.mu.Lock()
 	p.serial = max(p.serial+1, now.UnixMicro())
 	if p.last != nil {
-		p.serial = max(p.serial, min(p.last.SeenSerial+1, maxSerial))
+		if seen := p.last.SeenSerial; seen < now.Add(farthest).UnixMicro() { // else we never had it
+			p.serial = max(p.serial, seen+1)
+		}
 		d.SeenSerial = p.last.Serial
 	}
 	d.SeenSerial = max(d.SeenSerial, p.engine.cfg.Keeper.Serial(p.trustDomain))
@@ -160,7 +162,7 @@ func (p *peer) misses(revision string) bool {
 func (p *peer) behind() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.last != nil && p.last.SeenSerial > p.serial
+	return p.last != nil && p.last.SeenSerial > p.serial && p.last.SeenSerial < p.engine.cfg.Clock().Add(farthest).UnixMicro()
 }
 
 func (p *peer) agreed() Agreement {

@@ -15,6 +15,10 @@ import (
 	"github.com/certlink/certlink/relay/receipt"
 )
 
+// farthest is how far a serial may be ahead of our clock. Without a bound, one offer
+// with the largest serial, signed with a stolen key, would be the peer's last for ever.
+const farthest = 10 * 365 * 24 * time.Hour
+
 // storeTimeout bounds the storing of a bundle.
 const storeTimeout = 15 * time.Second
 
@@ -117,6 +121,10 @@ func (p *peer) open(now *identity.Snapshot, jws []byte) (receipt.Opened, Documen
 	if d.From != p.trustDomain || d.To != now.TrustDomain() {
 		return opened, d, nil, &offerError{reason: reasonAddress, text: fmt.Sprintf(
 			"the peer's offer is from %q to %q, not from %q to us", printable(d.From, maxField), printable(d.To, maxField), p.trustDomain)}
+	}
+	if d.Serial > p.engine.cfg.Clock().Add(farthest).UnixMicro() {
+		return opened, d, nil, &offerError{reason: reasonMalformed, text: "the serial of the peer's offer is more than ten years ahead of our clock: " +
+			"one of the two clocks is wrong; after the peer has corrected its own, its relay must be restarted"}
 	}
 	return opened, d, unknown, nil
 }
