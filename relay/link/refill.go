@@ -199,14 +199,11 @@ func (p *Pool) closed(c *conn, err error) {
 // tidy looks at all connections: what is too much ends, what is missing is dialled.
 func (p *Pool) tidy() {
 	now := p.cfg.Clock()
-	var free, tunnels []*conn
+	var free []*conn
 	p.mu.Lock()
 	for _, pr := range p.peers {
 		for _, pt := range pr.paths {
 			for c := range pt.conns {
-				if c.class == Tunnel {
-					tunnels = append(tunnels, c)
-				}
 				if !c.listed && !c.private && !c.leaving {
 					free = append(free, c)
 				}
@@ -222,15 +219,20 @@ func (p *Pool) tidy() {
 		}
 	}
 	p.mu.Unlock()
-	for _, c := range tunnels {
-		if c.unheard.over(now) {
-			c.Cut()
-		}
-	}
+	p.cutUnheard(now)
 	for _, c := range free {
 		// A callback that came in the wrong order must not lose a connection.
 		if !c.framed.Busy() {
 			p.parked(c)
+		}
+	}
+}
+
+// cutUnheard cuts the tunnels whose sent bytes nobody acknowledges any more.
+func (p *Pool) cutUnheard(now time.Time) {
+	for _, c := range p.open.all() {
+		if c.unheard.over(now) {
+			c.Cut()
 		}
 	}
 }
