@@ -18,10 +18,25 @@ import (
 
 func readCall(fd uintptr, p []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))) //nolint:gosec // see above
-	return int(n), errno                                                                                                 //nolint:gosec // at most len(p)
+	return int(n), errno                                                                                                   //nolint:gosec // at most len(p)
 }
 
 func writeCall(fd uintptr, p []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))) //nolint:gosec // see above
-	return int(n), errno                                                                                                  //nolint:gosec // at most len(p)
+	return int(n), errno                                                                                                    //nolint:gosec // at most len(p)
+}
+
+// readable tells whether a read would return at once. It is for RawConn.Read.
+func readable(fd uintptr) bool {
+	var b [1]byte
+	for {
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, syscall.MSG_PEEK, 0, 0) //nolint:gosec // see above
+		switch errno {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			return true
+		}
+	}
 }

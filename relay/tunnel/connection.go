@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,10 +41,14 @@ type connection struct {
 
 	moved atomic.Int64 // bytes, both directions
 	once  sync.Once    // of the cut
+	left  atomic.Int32 // directions that have not ended
+	// unbind ends the connection's being cut with the context of its stream; may be nil.
+	unbind func() bool
 
 	// Of the sweep.
-	seen  int64
-	since time.Time
+	seen    int64
+	since   time.Time
+	resting bool
 }
 
 // connect makes ready to pass bytes between a socket and a stream.
@@ -60,21 +65,27 @@ func (e *Engine) connect(s *service, peer *account, local net.Conn, over *stream
 	return c
 }
 
-// run passes bytes until both directions have ended or one has failed, and gives
-// back what the connection occupies. first is what of the stream was read already.
+// run passes bytes between the two until both directions have ended or one has failed,
+// then gives back what the connection occupies. It does not wait for that, so that
+// idle connections stand on the small stacks of goroutines of their own. first is
+// what of the stream was read already.
 func (e *Engine) run(c *connection, first []byte) {
 	c.gauge.Inc()
-	if e.track(c) {
-		c.stream.AfterFail(c.cut)
-		delivered := make(chan struct{})
-		go c.deliver(first, delivered)
-		if _, err := c.stream.SendFrom(c.local, c.meterOut); err != nil {
-			c.cut()
-		}
-		<-delivered
-		e.untrack(c)
-	} else {
+	if !e.track(c) {
 		c.cut()
+		c.close()
+		return
+	}
+	c.stream.AfterFail(c.cut)
+	c.left.Store(2)
+	go e.deliver(c, first)
+	go e.send(c)
+}
+
+// close closes both sides and gives back what the connection occupies.
+func (c *connection) close() {
+	if c.unbind != nil {
+		c.unbind()
 	}
 	_ = c.stream.Close()
 	_ = c.local.Close()
@@ -88,21 +99,73 @@ func (c *connection) release() {
 	release(c.peer, c.service)
 }
 
+// finish notes that one direction has ended; the second closes the connection.
+func (e *Engine) finish(c *connection, err error) {
+	if err != nil {
+		c.cut()
+	}
+	if c.left.Add(-1) > 0 {
+		return
+	}
+	c.close()
+	e.untrack(c)
+}
+
+// send passes on what comes from the local side, and its end.
+func (e *Engine) send(c *connection) {
+	_, err := c.stream.SendFrom(c.local, c.meterOut)
+	if c.called(err) && c.local.SetReadDeadline(time.Time{}) == nil {
+		go e.restSend(c)
+		return
+	}
+	e.finish(c, err)
+}
+
 // deliver passes on what comes from the peer, and its end.
-func (c *connection) deliver(first []byte, done chan<- struct{}) {
-	defer close(done)
+func (e *Engine) deliver(c *connection, first []byte) {
 	err := c.deliverFirst(first)
 	if err == nil {
 		_, err = c.stream.DeliverTo(c.local, c.meterIn)
+	}
+	if c.called(err) && c.stream.SetReadDeadline(time.Time{}) == nil {
+		if c.stream.Drained() {
+			go e.restDeliver(c)
+		} else {
+			go e.deliver(c, nil)
+		}
+		return
 	}
 	if w, ok := c.local.(interface{ CloseWrite() error }); ok && err == nil {
 		if err = w.CloseWrite(); errors.Is(err, net.ErrClosed) {
 			err = nil
 		}
 	}
-	if err != nil {
-		c.cut()
-	}
+	e.finish(c, err)
+}
+
+// restSend and restDeliver wait, on a stack that stays small, until there is
+// something to do again.
+func (e *Engine) restSend(c *connection) {
+	stream.Await(c.local)
+	go e.send(c)
+}
+
+func (e *Engine) restDeliver(c *connection) {
+	c.stream.Await()
+	go e.deliver(c, nil)
+}
+
+// rest calls back both goroutines of a connection that has become idle: others take
+// over, whose stacks have not grown while bytes were passed.
+func (c *connection) rest() {
+	_ = c.local.SetReadDeadline(time.Unix(1, 0))
+	_ = c.stream.SetReadDeadline(time.Unix(1, 0))
+}
+
+// called tells whether a direction was called back by rest: while the stream lives,
+// no other deadline is set.
+func (c *connection) called(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && c.stream.Err() == nil
 }
 
 func (c *connection) deliverFirst(first []byte) error {

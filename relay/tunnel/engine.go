@@ -8,6 +8,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +25,10 @@ import (
 const (
 	sweepEvery    = time.Second
 	relistenEvery = 5 * time.Second
+	// restAfter is how long no byte moves on a connection before it is made small.
+	restAfter = 2 * time.Second
+	// manyOpened connections have needed memory that is worth giving back.
+	manyOpened = 250
 )
 
 // Config is what an Engine needs.
@@ -55,6 +61,10 @@ type Engine struct {
 	open      map[*connection]struct{}
 	ctx       context.Context // of Run; nil before and after
 	ended     bool            // Run has
+	opened    int             // connections, ever
+
+	// Of the sweep: opened as it was at the last sweep, and when memory was given back.
+	openedBefore, openedFreed int
 }
 
 // New checks the configuration. Nothing is shared before Apply, and no port of an
@@ -169,16 +179,41 @@ func (e *Engine) end() {
 	e.cut(cutEnd, func(*connection) bool { return true })
 }
 
-// sweep cuts connections on which no byte has moved for too long. That bytes move
-// is all it sees, so the way of the bytes needs no clock.
+// sweep cuts connections on which no byte has moved for too long, and makes those
+// small that rest. That bytes move is all it sees, so the way of the bytes needs no clock.
 func (e *Engine) sweep(now time.Time) {
+	var resting []*connection
 	e.cut(cutIdle, func(c *connection) bool {
 		if moved := c.moved.Load(); moved != c.seen || c.since.IsZero() {
-			c.seen, c.since = moved, now
+			c.seen, c.since, c.resting = moved, now, false
 			return false
 		}
-		return now.Sub(c.since) >= c.idle
+		idle := now.Sub(c.since)
+		if idle >= restAfter && !c.resting {
+			c.resting = true
+			resting = append(resting, c)
+		}
+		return idle >= c.idle
 	})
+	for _, c := range resting {
+		c.rest()
+	}
+	e.giveBack(len(resting) > 0)
+}
+
+// giveBack returns to the operating system what many connections have needed, once
+// it is calm. The runtime would keep it for the next ones for minutes.
+func (e *Engine) giveBack(busy bool) {
+	e.mu.Lock()
+	opened := e.opened
+	e.mu.Unlock()
+	calm := !busy && opened == e.openedBefore
+	e.openedBefore = opened
+	if calm && opened-e.openedFreed >= manyOpened {
+		e.openedFreed = opened
+		runtime.GC() // the first takes the buffers out of their pools
+		debug.FreeOSMemory()
+	}
 }
 
 // track adds a connection if it is allowed at this moment.
@@ -189,13 +224,16 @@ func (e *Engine) track(c *connection) bool {
 		return false
 	}
 	e.open[c] = struct{}{}
+	e.opened++
+	e.clients.Add(1)
 	return true
 }
 
 func (e *Engine) untrack(c *connection) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	delete(e.open, c)
+	e.mu.Unlock()
+	e.clients.Done()
 }
 
 // trouble notes what a person should know of a service; "" means that all is well.

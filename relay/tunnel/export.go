@@ -25,12 +25,10 @@ const (
 	farewell      = 5 * time.Second
 )
 
-// Serve answers one stream that a peer opened, and returns when it has ended. The
-// peer is authenticated. The stream is closed in every case, and cut when the
-// context ends.
+// Serve answers one stream that a peer opened. The peer is authenticated. The stream
+// is closed in every case, and cut when the context ends. Serve returns when the
+// stream was refused or carries the bytes of a connection; Run waits for its end.
 func (e *Engine) Serve(ctx context.Context, peer access.Peer, s *stream.Stream) {
-	// What waits for bytes does so at the end of few calls: ten thousand idle
-	// connections are as many stacks.
 	c, rest, no := e.admit(ctx, peer.Name, s)
 	if no != nil {
 		e.refuse(s, no)
@@ -39,9 +37,8 @@ func (e *Engine) Serve(ctx context.Context, peer access.Peer, s *stream.Stream) 
 		_ = s.Close()
 		return
 	}
-	stop := context.AfterFunc(ctx, c.cut)
+	c.unbind = context.AfterFunc(ctx, c.cut)
 	e.run(c, rest)
-	stop()
 }
 
 // admit reads what the peer asks for, and connects to the service or says why not.
