@@ -70,18 +70,18 @@ func stops(x *export, peer config.Peer) string {
 }
 
 // version judges what the store knows by the rule in force.
-func (x *export) version(inForce string, v store.Explained) desk.WhyVersion {
-	out := desk.WhyVersion{Version: v.Version, Source: x.sources[v.Collection], AddedAt: v.DateAdded, Reason: v.Reason}
+func (e *export) version(inForce string, v store.Explained) desk.WhyVersion {
+	out := desk.WhyVersion{Version: v.Version, Source: e.sources[v.Collection], AddedAt: v.DateAdded, Reason: v.Reason}
 	switch {
 	case v.Rule == "" || v.Rule != inForce:
 		out.Outcome, out.Reason = desk.Undecided, ""
 		out.Message = "the rule in force has not decided about this version yet"
 	case v.Share:
 		out.Outcome, out.SharedAt = desk.Shared, v.SharedAt
-		out.Message = rule.Explain(v.Reason, x.Rule)
+		out.Message = rule.Explain(v.Reason, e.Rule)
 	default:
 		out.Outcome = desk.Held
-		out.Message = rule.Explain(v.Reason, x.Rule)
+		out.Message = rule.Explain(v.Reason, e.Rule)
 	}
 	return out
 }

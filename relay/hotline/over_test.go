@@ -4,7 +4,6 @@
 package hotline
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -24,7 +23,7 @@ func TestFLASHGoesOverAllPathsAtOnce(t *testing.T) {
 	way := &noting{}
 	l := newLine(&Engine{cfg: Config{
 		Client: func(string) *http.Client { return &http.Client{Transport: way} },
-		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:    slog.New(slog.DiscardHandler),
 	}}, "bravo.example")
 	for _, precedence := range precedences {
 		if _, err := l.post(over(t.Context(), precedence), firstID, []byte("signed")); err != nil {

@@ -105,8 +105,8 @@ func (m *certManager) issue(ctx context.Context, c *certmanagerv1.Certificate) e
 		ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: c.Spec.SecretName, Labels: c.Spec.SecretTemplate.Labels, Annotations: map[string]string{
 			certmanagerv1.CertificateNameKey: c.Name, certmanagerv1.IssuerNameAnnotationKey: c.Spec.IssuerRef.Name, certmanagerv1.IssuerKindAnnotationKey: c.Spec.IssuerRef.Kind,
 		}},
-		Type:       corev1.SecretTypeTLS,
-		Data:       data,
+		Type: corev1.SecretTypeTLS,
+		Data: data,
 	}
 	err = m.client.Create(ctx, secret)
 	if apierrors.IsAlreadyExists(err) {

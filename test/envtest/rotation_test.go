@@ -62,7 +62,7 @@ func TestARootIsReplaced(t *testing.T) {
 		for _, o := range []client.Object{&corev1.Secret{}, &certmanagerv1.Issuer{}, &certmanagerv1.Certificate{}} {
 			err := n.Client.Get(t.Context(), client.ObjectKey{Namespace: n.Namespace, Name: "alfa-ca"}, o)
 			if !apierrors.IsNotFound(err) {
-				return fmt.Errorf("%T: %v", o, err)
+				return fmt.Errorf("%T: %w", o, err)
 			}
 		}
 		return nil

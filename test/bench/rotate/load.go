@@ -120,12 +120,14 @@ func (l *load) write(ctx context.Context, n *relays.Nation, hotline string) {
 func send(n *relays.Nation, request desk.SendRequest) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
 	for {
 		_, err := n.Desk().Send(ctx, request)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		time.Sleep(50 * time.Millisecond)
+		<-again.C
 	}
 }
 

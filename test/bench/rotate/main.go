@@ -17,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,11 +28,11 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {
-		log.Fatalln("bench-rotate:", err)
+		fmt.Fprintln(os.Stderr, "bench-rotate:", err)
+		os.Exit(1)
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -27,11 +26,11 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {
-		log.Fatalln("bench-tunnel:", err)
+		fmt.Fprintln(os.Stderr, "bench-tunnel:", err)
+		os.Exit(1)
 	}
 }
 

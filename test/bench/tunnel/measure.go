@@ -87,7 +87,10 @@ func (r results) memory(ctx context.Context, p pair) error {
 		return fmt.Errorf("measuring the memory of %s: %w", p.name, err)
 	}
 	defer release()
-	time.Sleep(5 * time.Second) // what is only needed for opening is given back
+	select { // what is only needed for opening is given back
+	case <-ctx.Done():
+	case <-time.After(5 * time.Second):
+	}
 	mb, err := p.memory()
 	if err != nil {
 		return err

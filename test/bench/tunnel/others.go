@@ -18,7 +18,7 @@ func others() []other {
 }
 
 func haproxy() other {
-	frame := func(f files, bind, server string) string {
+	frame := func(bind, server string) string {
 		return fmt.Sprintf(`global
   maxconn 8000
   ssl-server-verify required
@@ -38,10 +38,10 @@ backend out
 		name:    "haproxy",
 		command: func(file string) []string { return []string{"haproxy", "-db", "-f", file} },
 		first: func(f files, listen, next string) string {
-			return frame(f, listen, fmt.Sprintf("%s ssl crt %s ca-file %s verify required ciphersuites %s ssl-min-ver TLSv1.3", next, f.pem, f.ca, cipher))
+			return frame(listen, fmt.Sprintf("%s ssl crt %s ca-file %s verify required ciphersuites %s ssl-min-ver TLSv1.3", next, f.pem, f.ca, cipher))
 		},
 		second: func(f files, listen, next string) string {
-			return frame(f, fmt.Sprintf("%s ssl crt %s ca-file %s verify required ciphersuites %s ssl-min-ver TLSv1.3", listen, f.pem, f.ca, cipher), next)
+			return frame(fmt.Sprintf("%s ssl crt %s ca-file %s verify required ciphersuites %s ssl-min-ver TLSv1.3", listen, f.pem, f.ca, cipher), next)
 		},
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -217,10 +216,4 @@ func newFiles(dir string) (files, error) {
 		os.WriteFile(f.pem, append(cert, key...), 0o600),
 		os.WriteFile(f.ca, []byte(ca.Bundle()), 0o600),
 	)
-}
-
-// split returns host and port of an address that relays.FreePort gave.
-func split(address string) (host, port string) {
-	host, port, _ = net.SplitHostPort(address) //nolint:errcheck // it is one
-	return host, port
 }
