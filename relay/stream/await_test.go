@@ -79,15 +79,17 @@ func TestWhatTLSHoldsIsNotAwaited(t *testing.T) {
 	p := newPair(t, setup{listener: func(s *stream.Stream) { accepted <- s }})
 	s := p.dialer.open(t)
 	defer s.Close()
-	for _, text := range []string{"one", "two"} {
+	write := func(text string) {
 		if _, err := s.Write([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	write("one")
 	theirs := <-accepted
 	defer theirs.Close()
-	_ = theirs.SetReadDeadline(time.Now().Add(patience))
-	for _, text := range []string{"one", "two"} { // one read of the socket takes both
+	begun := time.Now()
+	_ = theirs.SetReadDeadline(begun.Add(patience))
+	for _, text := range []string{"one", "two", "six"} {
 		if theirs.Drained() {
 			theirs.Await()
 		}
@@ -95,6 +97,13 @@ func TestWhatTLSHoldsIsNotAwaited(t *testing.T) {
 		if _, err := io.ReadFull(theirs, got[:]); err != nil || string(got[:]) != text {
 			t.Fatalf("read %q, %v instead of %q", got, err, text)
 		}
+		if text == "one" { // nobody reads now, so that one read of the socket takes both
+			write("two")
+			write("six")
+		}
+	}
+	if time.Since(begun) >= patience {
+		t.Fatal("it was awaited")
 	}
 	if !theirs.Drained() {
 		t.Fatal("all was read, but Drained denies it")
