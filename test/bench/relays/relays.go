@@ -186,7 +186,7 @@ func (n *Nation) end(signal syscall.Signal) {
 		return
 	}
 	_ = n.process.Process.Signal(signal) // it may have ended already
-	<-n.ended //nolint:errcheck // a signal ended it, and that is what it says
+	<-n.ended                            //nolint:errcheck // a signal ended it, and that is what it says
 	n.process = nil
 	n.Desk().Close()
 	n.log.Close()
