@@ -26,18 +26,29 @@ func (b *bench) allFailovers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		name := "failover.hotline_ms"
-		if q != far {
-			name += "." + q.name
+		for _, precedence := range precedences {
+			name := "failover.hotline_ms"
+			if precedence == flash {
+				name = "failover.hotline_flash_ms"
+			}
+			if q != far {
+				name += "." + q.name
+			}
+			b.figures.Add(name, "ms", "", took[precedence])
+			b.figures.AddQuantile(name+"_p99", "ms", "", took[precedence], 0.99)
 		}
-		b.figures.Add(name, "ms", "", took)
-		b.figures.AddQuantile(name+"_p99", "ms", "", took, 0.99)
 	}
 	return nil
 }
 
+// The precedences in turn: IMMEDIATE goes over the next path when the first is slow,
+// FLASH over all at once.
+const flash = "FLASH"
+
+var precedences = []string{"IMMEDIATE", flash}
+
 // failOver cuts the preferred of two paths and sends a hotline message in the same moment, again and again.
-func (b *bench) failOver(ctx context.Context, q quality) (took []float64, err error) {
+func (b *bench) failOver(ctx context.Context, q quality) (map[string][]float64, error) {
 	w, err := b.found(ctx, q, 2, "alfa", "bravo")
 	if err != nil {
 		return nil, err
@@ -45,7 +56,9 @@ func (b *bench) failOver(ctx context.Context, q quality) (took []float64, err er
 	defer w.close()
 	say("failover on %s", q.name)
 	alfa, bravo := w.net.Host("alfa"), w.net.Host("bravo")
-	for range b.failovers {
+	took := map[string][]float64{}
+	for i := range b.failovers {
+		precedence := precedences[i%len(precedences)]
 		if err := errors.Join(w.calm(ctx, 0), w.calm(ctx, 1)); err != nil {
 			return nil, err
 		}
@@ -58,12 +71,12 @@ func (b *bench) failOver(ctx context.Context, q quality) (took []float64, err er
 		if err := w.net.Cut(w.between(alfa, bravo, preferred)...); err != nil {
 			return nil, err
 		}
-		arrived, err := w.deliver(ctx)
+		arrived, err := w.deliver(ctx, precedence)
 		if err != nil {
 			return nil, err
 		}
-		took = append(took, milliseconds(arrived.Sub(at)))
-		say("path %d cut, delivered after %s", preferred, arrived.Sub(at).Round(time.Millisecond))
+		took[precedence] = append(took[precedence], milliseconds(arrived.Sub(at)))
+		say("path %d cut, %s delivered after %s", preferred, precedence, arrived.Sub(at).Round(time.Millisecond))
 		pause(ctx, 2*time.Second) // so that both sides see the cut
 		if err := w.bend(alfa, bravo, preferred); err != nil {
 			return nil, err
@@ -84,11 +97,11 @@ func (w *world) preferred() (int, error) {
 }
 
 // deliver sends a message from alfa and returns when it lay at bravo's desk.
-func (w *world) deliver(ctx context.Context) (time.Time, error) {
+func (w *world) deliver(ctx context.Context, precedence string) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	id := ulid.Make().String()
-	request := desk.SendRequest{ID: id, Hotline: "bravo", Subject: "failover", Text: "failover", Officer: "bench", Precedence: "FLASH"}
+	request := desk.SendRequest{ID: id, Hotline: "bravo", Subject: "failover", Text: "failover", Officer: "bench", Precedence: precedence}
 	if _, err := w.nations[0].Desk().Send(ctx, request); err != nil {
 		return time.Time{}, err
 	}
