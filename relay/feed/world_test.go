@@ -172,6 +172,15 @@ func push(t *testing.T, n *nation, source string, envelope []byte) taxii.Status 
 	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil || resp.StatusCode != http.StatusAccepted {
 		t.Fatalf("pushing to %s: %d, %v", source, resp.StatusCode, err)
 	}
+	eventually(t, "what was pushed is stored", func() bool {
+		if s.Status == taxii.Pending {
+			resp := local(t, n, http.MethodGet, "/taxii2/local/status/"+s.ID+"/", http.NoBody)
+			if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s.Status == taxii.Complete
+	})
 	return s
 }
 

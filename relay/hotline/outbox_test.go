@@ -125,29 +125,6 @@ func TestOutbox(t *testing.T) {
 			t.Errorf("newest message is %+v", m)
 		}
 	})
-	bubble(t, "lets_other_conversations_pass_however_much_waits_behind_the_refused_one", func(t *testing.T, w *world) {
-		_, _, err := w.bravo.life().store.Accept(t.Context(), store.Message{
-			Peer: "alfa.example", ID: "x", Serial: 1, Payload: []byte("{}"), Receipt: []byte("r"),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range store.MaxMessages + 1 {
-			r := request(ulid.Make().String(), "behind")
-			r.Conversation = "a"
-			if i == store.MaxMessages {
-				r.Conversation = "b"
-			}
-			w.alfa.send(r)
-		}
-		<-time.After(time.Minute)
-		if r := w.alfa.report(); r.Queued != store.MaxMessages {
-			t.Errorf("%d are queued, want those of the refused conversation", r.Queued)
-		}
-		if m := w.alfa.list(store.Out)[0]; m.Conversation != "b" || m.State != "Stored" {
-			t.Errorf("newest message is %+v", m)
-		}
-	})
 	bubble(t, "lets_other_conversations_pass_however_many_are_refused", func(t *testing.T, w *world) {
 		const refused = 2 * maxHeld
 		for i := range refused {

