@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -146,9 +147,10 @@ func TestNoHelloNoConnection(t *testing.T) {
 }
 
 func TestFramesComeApartAndTogether(t *testing.T) {
+	begin := append(rawFrame(kindHello, `{}`), rawFrame(kindOpen, "")...)
 	var script bytes.Buffer
 	for _, f := range [][]byte{
-		rawFrame(kindHello, `{}`), rawFrame(kindOpen, ""), rawFrame(kindData, "one"), rawFrame(kindEnd, ""),
+		rawFrame(kindData, "one"), rawFrame(kindEnd, ""),
 		rawFrame(kindOpen, ""), rawFrame(kindData, "two"), rawFrame(kindData, "three"), rawFrame(kindEnd, ""),
 	} {
 		script.Write(f)
@@ -157,22 +159,39 @@ func TestFramesComeApartAndTogether(t *testing.T) {
 		a, b := tcp(t)
 		got := make(chan string, 2)
 		var heard atomic.Int64
-		go func() { _, _ = io.Copy(io.Discard, a) }()
 		go func() {
+			_, _ = a.Write(begin)
+			// ACCEPT and END of the first stream: from then on the next may be opened.
+			_, _ = io.CopyN(io.Discard, a, 2*headerSize)
+			go func() { _, _ = io.Copy(io.Discard, a) }()
 			for rest := script.Bytes(); len(rest) > 0; rest = rest[min(size, len(rest)):] {
 				_, _ = a.Write(rest[:min(size, len(rest))])
 			}
 		}()
-		conn, _, err := Server(Under(b), Config{Heard: &heard, Accept: func(s *Stream) {
-			data, _ := io.ReadAll(s)
+		ended := make(chan error, 1)
+		conn, _, err := Server(Under(b), Config{Heard: &heard, Closed: func(_ *Conn, err error) { ended <- err }, Accept: func(s *Stream) {
+			defer s.Close()
+			err := s.CloseWrite()
+			data, readErr := io.ReadAll(s)
+			if err := errors.Join(err, readErr); err != nil {
+				t.Errorf("in pieces of %d: %v", size, err)
+			}
 			got <- string(data)
-			s.Close()
 		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if one, two := <-got, <-got; one != "one" || two != "twothree" {
-			t.Fatalf("in pieces of %d: %q %q", size, one, two)
+		var texts []string // the two streams are read by goroutines of their own
+		for range 2 {
+			select {
+			case text := <-got:
+				texts = append(texts, text)
+			case err := <-ended:
+				t.Fatalf("in pieces of %d: the connection ended: %v", size, err)
+			}
+		}
+		if slices.Sort(texts); !slices.Equal(texts, []string{"one", "twothree"}) {
+			t.Fatalf("in pieces of %d: %q", size, texts)
 		}
 		if heard.Load() == 0 {
 			t.Error("nothing was heard")
