@@ -203,6 +203,13 @@ func (pt *path) keeps(class Class) int {
 	return min(maxSpare, max(spare(pt.peer.cfg, class), pt.lanes[class].demand))
 }
 
+// low is the number of parked connections below which others are dialled. It is half
+// of those that we keep: one that was taken comes back, and what was dialled in
+// its place would be one too many.
+func (pt *path) low(class Class) int {
+	return max(spare(pt.peer.cfg, class), pt.keeps(class)/2)
+}
+
 // remove takes a connection out of the list of parked ones.
 func (l *lane) remove(c *conn) {
 	if !c.listed {

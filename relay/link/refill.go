@@ -37,7 +37,7 @@ func (p *Pool) refill(pt *path) {
 	}
 	for _, class := range framed {
 		l := pt.lanes[class]
-		for p.ready(l)+l.opening < pt.keeps(class) {
+		for p.ready(l)+l.opening < pt.low(class) {
 			// While a path fails, one dial at a time finds out whether it works again.
 			if pt.failures > 0 && pt.opening() > 0 || !p.reserve(pt, class) {
 				break
