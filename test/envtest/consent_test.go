@@ -6,6 +6,7 @@
 package envtest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,9 +123,12 @@ func TestANewBundleWaitsForAPerson(t *testing.T) {
 	n.edit(t, n.peer, func() { n.peer.Spec.Trust.Bundle = n.peer.Status.Trust.OfferedBundle })
 	n.relay.change(linkUp)
 	n.expect(t, n.peer, "TrustInSync=True/InSync", "Ready=True")
-	if live := n.relay.live(); live.Peers[0].Bundle != next.Bundle() {
-		t.Error("the relay does not have what was offered and taken")
-	}
+	eventually(t, "the relay has what was offered and taken", func() error {
+		if live := n.relay.live(); live.Peers[0].Bundle != next.Bundle() {
+			return errors.New("it has another bundle")
+		}
+		return nil
+	})
 }
 
 // TestDraining follows the tunnels of a peer to their end.
