@@ -28,8 +28,8 @@ func (o outbox) Pending(_ context.Context, _ string, limit int, without ...strin
 	return found, nil
 }
 
-// TestWhatWaitsBehindARefusedMessageHidesNothing: more waits there than is looked at
-// at once.
+// TestWhatWaitsBehindARefusedMessageHidesNothing: more waits there than one look
+// finds.
 func TestWhatWaitsBehindARefusedMessageHidesNothing(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	var queued []store.Message
