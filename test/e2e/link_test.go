@@ -44,7 +44,7 @@ func TestLink(t *testing.T) {
 				}
 				for _, peer := range r.Peers {
 					for _, path := range peer.Paths {
-						if path.State == report.Up && path.RoundTripMilliseconds > 0 {
+						if path.State != report.Down && path.RoundTripMilliseconds > 0 { // a busy machine may leave paths in their hold
 							t.Logf("%s to %s: %.2f ms", p.Name, path.Address, path.RoundTripMilliseconds)
 							return nil
 						}
