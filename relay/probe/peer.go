@@ -28,6 +28,7 @@ type peer struct {
 	// as last told
 	out, inb report.Direction
 	usable   bool
+	woken    time.Time // when what waits for the peer was woken last
 }
 
 func newPeer(cfg config.Peer, late *lateness, now time.Time) *peer {
@@ -158,8 +159,16 @@ func (p *peer) judge(now, clock time.Time) (changed, cameUp bool) {
 			changed = true
 		}
 	}
-	return p.sum(now, clock) || changed, p.usable && !was
+	cameUp = p.usable && !was && now.Sub(p.woken) >= wakeEvery
+	if cameUp {
+		p.woken = now
+	}
+	return p.sum(now, clock) || changed, cameUp
 }
+
+// wakeEvery is the shortest time between two wakings of what waits for a peer: its
+// first beats after a cut may come with a gap.
+const wakeEvery = time.Second
 
 // sum brings the directions up to date from the paths.
 func (p *peer) sum(now, clock time.Time) (changed bool) {

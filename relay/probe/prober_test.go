@@ -118,8 +118,7 @@ func TestAPathThatFlapsIsUpAgainLaterEachTime(t *testing.T) {
 				t.Fatalf("flap %d: %+v", i, p)
 			}
 			alfa.with(func(s *side) {
-				// A second time is harmless: a beat may be late between the first two.
-				if n := s.ups - ups; n < 1 || n > 2 {
+				if s.ups != ups+1 {
 					t.Errorf("flap %d: who waits is woken %d times at the first sign of life", i, s.ups-ups)
 				}
 			})
