@@ -220,6 +220,35 @@ func TestANewExchangeCostsNoHandshake(t *testing.T) {
 	}
 }
 
+func TestATunnelThatComesBackIsNotDialledAnewMeanwhile(t *testing.T) {
+	alfa, _ := oneWay(t)
+	alfa.rested(t)
+	open := func(n int) {
+		var streams []*stream.Stream
+		for range n {
+			s, err := alfa.pool.Open(t.Context(), "bravo.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			streams = append(streams, s)
+		}
+		for _, s := range streams {
+			s.Close()
+		}
+	}
+	open(40) // from then on as many are kept as may be
+	eventually(t, "the tunnels are parked", func() bool {
+		return alfa.connections(t, "class=tunnel", "state=parked") >= 32 && alfa.connections(t, "class=tunnel", "state=busy") == 0
+	})
+	before := alfa.count(t, "certlink_relay_link_dials_total")
+	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+		open(1)
+	}
+	if n := alfa.count(t, "certlink_relay_link_dials_total") - before; n > 2 {
+		t.Errorf("%v connections were dialled for tunnels that were opened one at a time", n)
+	}
+}
+
 func TestConnectionsOfAClassAreBounded(t *testing.T) {
 	alfa, _ := oneWay(t)
 	alfa.change(t, func(p *config.Peer) { p.Limits.TunnelConnections = 1 })
