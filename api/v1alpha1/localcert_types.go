@@ -41,6 +41,10 @@ type LocalCERTSpec struct {
 	// relay says how our relay runs.
 	// +optional
 	Relay RelaySpec `json:"relay,omitzero"`
+
+	// territory names the data sets by which feeds tell where an address appears to be.
+	// +optional
+	Territory TerritorySpec `json:"territory,omitzero"`
 }
 
 // IssuerReference names a cert-manager Issuer of the same namespace, or a ClusterIssuer.

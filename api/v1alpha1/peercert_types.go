@@ -43,6 +43,21 @@ type PeerCERTSpec struct {
 	// limits of what the peer may use of us.
 	// +optional
 	Limits PeerLimits `json:"limits,omitzero"`
+
+	// territory is what counts as the peer's own in rules with emanatesFrom.
+	// +optional
+	Territory PeerTerritory `json:"territory,omitzero"`
+
+	// identities are the ids of STIX identities that this peer may speak for. What
+	// another peer sends as created by one of them is quarantined.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=46
+	// +kubebuilder:validation:items:MaxLength=46
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^identity--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="identities must be ids of STIX identities, such as identity--f431f809-377b-45e0-aa1c-6a4751cae5ff"
+	Identities []string `json:"identities,omitempty"`
 }
 
 // PeerState is what we allow a peer.

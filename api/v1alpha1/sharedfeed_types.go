@@ -55,8 +55,8 @@ type FeedExportSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	PeerRefs []PeerReference `json:"peerRefs,omitempty"`
 
-	// sources of the objects. Each is a collection on the relay's local port into
-	// which local tools push STIX objects (TAXII 2.1 section 5.5).
+	// sources of the objects. Each is a collection on the relay's local port, into
+	// which local tools push STIX objects (TAXII 2.1 section 5.5) or which the relay fills by pull.
 	// +required
 	// +listType=map
 	// +listMapKey=name
@@ -67,9 +67,14 @@ type FeedExportSpec struct {
 	// rule that allows an object to leave. Without a rule that allows it, nothing leaves.
 	// +required
 	Rule FeedRule `json:"rule,omitzero"`
+
+	// redaction of what leaves.
+	// +optional
+	Redaction FeedRedaction `json:"redaction,omitzero"`
 }
 
-// FeedSource is one source of an export: a collection for local tools to push into.
+// FeedSource is one source of an export: a collection that local tools push into, or
+// that our relay fetches.
 type FeedSource struct {
 	// name of the source, unique in the feed: lower-case letters, digits and '-'.
 	// +required
@@ -86,6 +91,10 @@ type FeedSource struct {
 	// +optional
 	// +default="AMBER+STRICT"
 	UnmarkedAs TLPLevel `json:"unmarkedAs,omitempty"`
+
+	// pull says where our relay fetches the objects. Without it local tools push.
+	// +optional
+	Pull *FeedPull `json:"pull,omitempty"`
 }
 
 // FeedRule allows objects to leave. All parts must allow an object.
@@ -115,6 +124,40 @@ type FeedRule struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	CEL string `json:"cel,omitempty"`
+
+	// minConfidence is the lowest confidence (STIX 2.1 section 3.2) that may leave; an
+	// object without confidence counts as 0. 0 (default, all) to 100.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	MinConfidence *int32 `json:"minConfidence,omitempty"`
+
+	// maxAgeDays since the object's last sign of life: the latest of modified, last_seen,
+	// last_observed and valid_from. 1 to 36500; without it, any age may leave.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=36500
+	MaxAgeDays *int32 `json:"maxAgeDays,omitempty"`
+
+	// emanatesFrom Peer lets only those objects leave that appear to emanate from the
+	// receiving peer's own territory (PeerCERT.spec.territory), by the data sets of
+	// LocalCERT.spec.territory. Without it, territory does not count.
+	// +optional
+	// +kubebuilder:validation:Enum=Peer
+	EmanatesFrom string `json:"emanatesFrom,omitempty"`
+
+	// minAgreement is the number of data sets that must agree on the territory.
+	// 1 (default) to 8.
+	// +optional
+	// +default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=8
+	MinAgreement *int32 `json:"minAgreement,omitempty"`
+
+	// warningLists is Hold (default) or Ignore: whether what stands on a warning list
+	// still counts as evidence of territory.
+	// +optional
+	WarningLists WarningListMode `json:"warningLists,omitempty"`
 }
 
 // FeedImportSpec declares an import: a collection of one peer that our relay
@@ -149,6 +192,15 @@ type FeedImportSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000000
 	MaxObjects *int64 `json:"maxObjects,omitempty"`
+
+	// deliveries hand the collected objects on to systems of ours. Without any, local
+	// tools read them from the relay's local port.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Deliveries []FeedDelivery `json:"deliveries,omitempty"`
 }
 
 // SharedFeedStatus is what our side saw of the feed.

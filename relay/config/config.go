@@ -35,6 +35,8 @@ type Config struct {
 	Listen Listen `json:"listen,omitzero"`
 	// Store says where messages and objects are kept.
 	Store Store `json:"store"`
+	// Territory holds the data sets that rules with emanatesFrom look things up in.
+	Territory Territory `json:"territory,omitzero"`
 	// Peers are the CERTs that we are linked with. At most 1024.
 	Peers []Peer `json:"peers,omitempty"`
 	// Exports are the feeds that we publish. At most 1024.
@@ -94,8 +96,10 @@ type Listen struct {
 
 // Store says where the relay keeps messages and objects.
 type Store struct {
-	// SQLite is the embedded store.
-	SQLite SQLite `json:"sqlite"`
+	// SQLite is the embedded store. Exactly one of SQLite and Postgres is set.
+	SQLite SQLite `json:"sqlite,omitzero"`
+	// Postgres is a database server, shared by all replicas of the relay.
+	Postgres *Postgres `json:"postgres,omitempty"`
 }
 
 // SQLite is the embedded store: one file and its write-ahead log.
@@ -147,6 +151,11 @@ type Peer struct {
 	Detection Detection `json:"detection,omitzero"`
 	// Limits of what the peer may use of us.
 	Limits Limits `json:"limits,omitzero"`
+	// Territory is what counts as the peer's own.
+	Territory PeerTerritory `json:"territory,omitzero"`
+	// Identities are the ids of STIX identities that this peer may speak for: what
+	// another peer sends as created by one of them is refused. At most 256.
+	Identities []string `json:"identities,omitempty"`
 }
 
 // Limits of what one peer may use. Zero fields take the defaults.
@@ -220,10 +229,12 @@ type Export struct {
 	Title string `json:"title,omitempty"`
 	// Peers that may read the feed, by name.
 	Peers []string `json:"peers"`
-	// Sources that local tools push into.
+	// Sources of the objects: collections that local tools push into, or that the relay fetches.
 	Sources []Source `json:"sources"`
 	// Rule that allows objects to leave.
 	Rule Rule `json:"rule"`
+	// Redaction of what leaves.
+	Redaction Redaction `json:"redaction,omitzero"`
 }
 
 // Source is a collection on the local port that tools push into. Its alias
@@ -234,6 +245,8 @@ type Source struct {
 	// UnmarkedAs is the TLP level of objects without any TLP marking. Empty
 	// means AMBER+STRICT.
 	UnmarkedAs string `json:"unmarkedAs,omitempty"`
+	// Pull says where the relay fetches the objects; without it local tools push.
+	Pull *PulledSource `json:"pull,omitempty"`
 }
 
 // Rule allows objects to leave; all parts must allow an object.
@@ -245,6 +258,20 @@ type Rule struct {
 	// CEL is an expression over the variable object (package expression) that must be
 	// true; empty allows all. At most 4096 bytes.
 	CEL string `json:"cel,omitempty"`
+	// MinConfidence is the lowest confidence (STIX 2.1 section 3.2) that may leave: 0
+	// (default, all) to 100. An object without confidence counts as 0.
+	MinConfidence int32 `json:"minConfidence,omitempty"`
+	// MaxAgeDays since the object's last sign of life: the latest of modified, last_seen,
+	// last_observed and valid_from. 0 (default) means no limit; at most 36500.
+	MaxAgeDays int32 `json:"maxAgeDays,omitempty"`
+	// EmanatesFrom is Peer or empty.
+	EmanatesFrom EmanatesFrom `json:"emanatesFrom,omitempty"`
+	// MinAgreement is the number of data sets that must agree on the territory: 1
+	// (default) to 8.
+	MinAgreement int32 `json:"minAgreement,omitempty"`
+	// WarningLists is Hold (default) or Ignore: whether what stands on a warning list
+	// counts as evidence of territory.
+	WarningLists string `json:"warningLists,omitempty"`
 }
 
 // Import is a feed that we collect from a peer.
@@ -261,6 +288,8 @@ type Import struct {
 	IntervalSeconds int32 `json:"intervalSeconds,omitempty"`
 	// MaxObjects that are kept. Default 1000000.
 	MaxObjects int64 `json:"maxObjects,omitempty"`
+	// Deliveries hand the objects on to systems of ours. At most 8.
+	Deliveries []Delivery `json:"deliveries,omitempty"`
 }
 
 // Hotline is the durable channel to one peer.

@@ -19,6 +19,8 @@ func checkShape(f faults, t reflect.Type, value any) {
 		return // null is an absent field
 	}
 	switch t.Kind() {
+	case reflect.Pointer:
+		checkShape(f, t.Elem(), value)
 	case reflect.Struct:
 		checkStruct(f, t, value)
 	case reflect.Slice:

@@ -6,6 +6,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -63,7 +64,7 @@ func newImporter(e *Engine, conf config.Import, peer config.Peer, before *import
 
 // same tells whether an import need not be started anew.
 func (i *importer) same(conf config.Import, peer config.Peer) bool {
-	return i.conf == conf && i.peer.TrustDomain == peer.TrustDomain && i.peer.State == peer.State && i.peer.Name == peer.Name
+	return reflect.DeepEqual(i.conf, conf) && i.peer.TrustDomain == peer.TrustDomain && i.peer.State == peer.State && i.peer.Name == peer.Name
 }
 
 func (i *importer) begin(cancel context.CancelFunc) {
