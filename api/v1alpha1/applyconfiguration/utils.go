@@ -25,16 +25,26 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.AuthorityStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BundleReference"):
 		return &apiv1alpha1.BundleReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ConfigMapReference"):
+		return &apiv1alpha1.ConfigMapReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Contact"):
 		return &apiv1alpha1.ContactApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DatasetOrigin"):
+		return &apiv1alpha1.DatasetOriginApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DetectionBudget"):
 		return &apiv1alpha1.DetectionBudgetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Endpoint"):
 		return &apiv1alpha1.EndpointApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FeedDelivery"):
+		return &apiv1alpha1.FeedDeliveryApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FeedExportSpec"):
 		return &apiv1alpha1.FeedExportSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FeedImportSpec"):
 		return &apiv1alpha1.FeedImportSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FeedPull"):
+		return &apiv1alpha1.FeedPullApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FeedRedaction"):
+		return &apiv1alpha1.FeedRedactionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FeedRule"):
 		return &apiv1alpha1.FeedRuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FeedSource"):
@@ -61,6 +71,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.LocalCERTSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LocalCERTStatus"):
 		return &apiv1alpha1.LocalCERTStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("MISPDelivery"):
+		return &apiv1alpha1.MISPDeliveryApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerCERT"):
 		return &apiv1alpha1.PeerCERTApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerCERTSpec"):
@@ -75,6 +87,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PeerReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerReport"):
 		return &apiv1alpha1.PeerReportApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PeerTerritory"):
+		return &apiv1alpha1.PeerTerritoryApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerTLS"):
 		return &apiv1alpha1.PeerTLSApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerTrust"):
@@ -87,10 +101,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RelaySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelayStorage"):
 		return &apiv1alpha1.RelayStorageApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RemoteEndpoint"):
+		return &apiv1alpha1.RemoteEndpointApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RotationPeer"):
 		return &apiv1alpha1.RotationPeerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RotationStatus"):
 		return &apiv1alpha1.RotationStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SecretReference"):
+		return &apiv1alpha1.SecretReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ServiceExportSpec"):
 		return &apiv1alpha1.ServiceExportSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ServiceImportSpec"):
@@ -111,6 +129,16 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SharedServiceSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SharedServiceStatus"):
 		return &apiv1alpha1.SharedServiceStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TAXIICollection"):
+		return &apiv1alpha1.TAXIICollectionApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TerritoryDataset"):
+		return &apiv1alpha1.TerritoryDatasetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TerritorySpec"):
+		return &apiv1alpha1.TerritorySpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WarningList"):
+		return &apiv1alpha1.WarningListApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WebhookDelivery"):
+		return &apiv1alpha1.WebhookDeliveryApplyConfiguration{}
 
 	}
 	return nil

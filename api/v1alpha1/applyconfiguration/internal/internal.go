@@ -79,6 +79,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.ConfigMapReference
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.Contact
   map:
     fields:
@@ -88,6 +97,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: telephone
       type:
         scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.DatasetFormat
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.DatasetOrigin
+  map:
+    fields:
+    - name: configMapRef
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.ConfigMapReference
+    - name: http
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
+    - name: refreshHours
+      type:
+        scalar: numeric
+      default: 24
 - name: com.github.certlink.certlink.api.v1alpha1.DetectionBudget
   map:
     fields:
@@ -112,6 +136,21 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 0
+- name: com.github.certlink.certlink.api.v1alpha1.FeedDelivery
+  map:
+    fields:
+    - name: misp
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.MISPDelivery
+    - name: name
+      type:
+        scalar: string
+    - name: taxii
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.TAXIICollection
+    - name: webhook
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.WebhookDelivery
 - name: com.github.certlink.certlink.api.v1alpha1.FeedDirection
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.FeedExportSpec
@@ -125,6 +164,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: redaction
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.FeedRedaction
     - name: rule
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.FeedRule
@@ -142,6 +184,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: collection
       type:
         scalar: string
+    - name: deliveries
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.FeedDelivery
+          elementRelationship: associative
+          keys:
+          - name
     - name: intervalSeconds
       type:
         scalar: numeric
@@ -153,27 +203,81 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: peerRef
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PeerReference
+- name: com.github.certlink.certlink.api.v1alpha1.FeedPull
+  map:
+    fields:
+    - name: configMapRef
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.ConfigMapReference
+    - name: intervalSeconds
+      type:
+        scalar: numeric
+      default: 300
+    - name: maxObjects
+      type:
+        scalar: numeric
+      default: 1000000
+    - name: misp
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
+    - name: stix
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
+    - name: taxii
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.TAXIICollection
+- name: com.github.certlink.certlink.api.v1alpha1.FeedRedaction
+  map:
+    fields:
+    - name: properties
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: victimIdentities
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.VictimMode
 - name: com.github.certlink.certlink.api.v1alpha1.FeedRule
   map:
     fields:
     - name: cel
       type:
         scalar: string
+    - name: emanatesFrom
+      type:
+        scalar: string
+    - name: maxAgeDays
+      type:
+        scalar: numeric
     - name: maxTLP
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.TLPLevel
+    - name: minAgreement
+      type:
+        scalar: numeric
+      default: 1
+    - name: minConfidence
+      type:
+        scalar: numeric
     - name: types
       type:
         list:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: warningLists
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.WarningListMode
 - name: com.github.certlink.certlink.api.v1alpha1.FeedSource
   map:
     fields:
     - name: name
       type:
         scalar: string
+    - name: pull
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.FeedPull
     - name: unmarkedAs
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.TLPLevel
@@ -326,6 +430,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: relay
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.RelaySpec
+    - name: territory
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.TerritorySpec
 - name: com.github.certlink.certlink.api.v1alpha1.LocalCERTStatus
   map:
     fields:
@@ -364,6 +471,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: rotation
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.RotationStatus
+- name: com.github.certlink.certlink.api.v1alpha1.MISPDelivery
+  map:
+    fields:
+    - name: organisation
+      type:
+        scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.PathDirection
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.PathState
@@ -400,6 +513,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - address
+    - name: identities
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: identity
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.Identity
@@ -410,6 +529,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PeerState
       default: Active
+    - name: territory
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PeerTerritory
     - name: trust
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PeerTrust
@@ -533,6 +655,33 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.PeerTerritory
+  map:
+    fields:
+    - name: autonomousSystems
+      type:
+        list:
+          elementType:
+            scalar: numeric
+          elementRelationship: associative
+    - name: countries
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: domains
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: networks
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
 - name: com.github.certlink.certlink.api.v1alpha1.PeerTrust
   map:
     fields:
@@ -612,6 +761,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: storageClassName
       type:
         scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
+  map:
+    fields:
+    - name: secretRef
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.SecretReference
+    - name: url
+      type:
+        scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.RotationCause
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.RotationPeer
@@ -665,6 +823,12 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.RotationStep
   scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.SecretReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.ServiceAudience
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.ServiceDirection
@@ -845,12 +1009,75 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: relayPort
       type:
         scalar: numeric
+- name: com.github.certlink.certlink.api.v1alpha1.TAXIICollection
+  map:
+    fields:
+    - name: collection
+      type:
+        scalar: string
+    - name: server
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
 - name: com.github.certlink.certlink.api.v1alpha1.TLPLevel
   scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.TerritoryDataset
+  map:
+    fields:
+    - name: format
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.DatasetFormat
+    - name: name
+      type:
+        scalar: string
+    - name: origin
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.DatasetOrigin
+- name: com.github.certlink.certlink.api.v1alpha1.TerritorySpec
+  map:
+    fields:
+    - name: datasets
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.TerritoryDataset
+          elementRelationship: associative
+          keys:
+          - name
+    - name: warningLists
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.WarningList
+          elementRelationship: associative
+          keys:
+          - name
 - name: com.github.certlink.certlink.api.v1alpha1.TrustRotation
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.TrustSource
   scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.VictimMode
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.WarningList
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: origin
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.DatasetOrigin
+- name: com.github.certlink.certlink.api.v1alpha1.WarningListMode
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.WebhookDelivery
+  map:
+    fields:
+    - name: maxAttempts
+      type:
+        scalar: numeric
+      default: 20
+    - name: receiver
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
 - name: io.k8s.api.core.v1.ResourceClaim
   map:
     fields:

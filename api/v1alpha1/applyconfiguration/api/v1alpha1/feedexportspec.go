@@ -14,11 +14,13 @@ type FeedExportSpecApplyConfiguration struct {
 	// peerRefs name the PeerCERTs that may read this feed. Nobody else can see
 	// that it exists.
 	PeerRefs []PeerReferenceApplyConfiguration `json:"peerRefs,omitempty"`
-	// sources of the objects. Each is a collection on the relay's local port into
-	// which local tools push STIX objects (TAXII 2.1 section 5.5).
+	// sources of the objects. Each is a collection on the relay's local port, into
+	// which local tools push STIX objects (TAXII 2.1 section 5.5) or which the relay fills by pull.
 	Sources []FeedSourceApplyConfiguration `json:"sources,omitempty"`
 	// rule that allows an object to leave. Without a rule that allows it, nothing leaves.
 	Rule *FeedRuleApplyConfiguration `json:"rule,omitempty"`
+	// redaction of what leaves.
+	Redaction *FeedRedactionApplyConfiguration `json:"redaction,omitempty"`
 }
 
 // FeedExportSpecApplyConfiguration constructs a declarative configuration of the FeedExportSpec type for use with
@@ -58,5 +60,13 @@ func (b *FeedExportSpecApplyConfiguration) WithSources(values ...*FeedSourceAppl
 // If called multiple times, the Rule field is set to the value of the last call.
 func (b *FeedExportSpecApplyConfiguration) WithRule(value *FeedRuleApplyConfiguration) *FeedExportSpecApplyConfiguration {
 	b.Rule = value
+	return b
+}
+
+// WithRedaction sets the Redaction field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Redaction field is set to the value of the last call.
+func (b *FeedExportSpecApplyConfiguration) WithRedaction(value *FeedRedactionApplyConfiguration) *FeedExportSpecApplyConfiguration {
+	b.Redaction = value
 	return b
 }

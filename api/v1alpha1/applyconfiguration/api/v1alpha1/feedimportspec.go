@@ -22,6 +22,9 @@ type FeedImportSpecApplyConfiguration struct {
 	// maxObjects that are kept from this feed; the pull stops there and the
 	// condition Delivering says so. 1 to 100000000, default 1000000.
 	MaxObjects *int64 `json:"maxObjects,omitempty"`
+	// deliveries hand the collected objects on to systems of ours. Without any, local
+	// tools read them from the relay's local port.
+	Deliveries []FeedDeliveryApplyConfiguration `json:"deliveries,omitempty"`
 }
 
 // FeedImportSpecApplyConfiguration constructs a declarative configuration of the FeedImportSpec type for use with
@@ -59,5 +62,18 @@ func (b *FeedImportSpecApplyConfiguration) WithIntervalSeconds(value int32) *Fee
 // If called multiple times, the MaxObjects field is set to the value of the last call.
 func (b *FeedImportSpecApplyConfiguration) WithMaxObjects(value int64) *FeedImportSpecApplyConfiguration {
 	b.MaxObjects = &value
+	return b
+}
+
+// WithDeliveries adds the given value to the Deliveries field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Deliveries field.
+func (b *FeedImportSpecApplyConfiguration) WithDeliveries(values ...*FeedDeliveryApplyConfiguration) *FeedImportSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithDeliveries")
+		}
+		b.Deliveries = append(b.Deliveries, *values[i])
+	}
 	return b
 }

@@ -26,6 +26,22 @@ type FeedRuleApplyConfiguration struct {
 	// "has(object.confidence) && object.confidence >= 50". An object on which it
 	// fails stays. 1 to 4096 characters.
 	CEL *string `json:"cel,omitempty"`
+	// minConfidence is the lowest confidence (STIX 2.1 section 3.2) that may leave; an
+	// object without confidence counts as 0. 0 (default, all) to 100.
+	MinConfidence *int32 `json:"minConfidence,omitempty"`
+	// maxAgeDays since the object's last sign of life: the latest of modified, last_seen,
+	// last_observed and valid_from. 1 to 36500; without it, any age may leave.
+	MaxAgeDays *int32 `json:"maxAgeDays,omitempty"`
+	// emanatesFrom Peer lets only those objects leave that appear to emanate from the
+	// receiving peer's own territory (PeerCERT.spec.territory), by the data sets of
+	// LocalCERT.spec.territory. Without it, territory does not count.
+	EmanatesFrom *string `json:"emanatesFrom,omitempty"`
+	// minAgreement is the number of data sets that must agree on the territory.
+	// 1 (default) to 8.
+	MinAgreement *int32 `json:"minAgreement,omitempty"`
+	// warningLists is Hold (default) or Ignore: whether what stands on a warning list
+	// still counts as evidence of territory.
+	WarningLists *apiv1alpha1.WarningListMode `json:"warningLists,omitempty"`
 }
 
 // FeedRuleApplyConfiguration constructs a declarative configuration of the FeedRule type for use with
@@ -57,5 +73,45 @@ func (b *FeedRuleApplyConfiguration) WithTypes(values ...string) *FeedRuleApplyC
 // If called multiple times, the CEL field is set to the value of the last call.
 func (b *FeedRuleApplyConfiguration) WithCEL(value string) *FeedRuleApplyConfiguration {
 	b.CEL = &value
+	return b
+}
+
+// WithMinConfidence sets the MinConfidence field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MinConfidence field is set to the value of the last call.
+func (b *FeedRuleApplyConfiguration) WithMinConfidence(value int32) *FeedRuleApplyConfiguration {
+	b.MinConfidence = &value
+	return b
+}
+
+// WithMaxAgeDays sets the MaxAgeDays field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxAgeDays field is set to the value of the last call.
+func (b *FeedRuleApplyConfiguration) WithMaxAgeDays(value int32) *FeedRuleApplyConfiguration {
+	b.MaxAgeDays = &value
+	return b
+}
+
+// WithEmanatesFrom sets the EmanatesFrom field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the EmanatesFrom field is set to the value of the last call.
+func (b *FeedRuleApplyConfiguration) WithEmanatesFrom(value string) *FeedRuleApplyConfiguration {
+	b.EmanatesFrom = &value
+	return b
+}
+
+// WithMinAgreement sets the MinAgreement field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MinAgreement field is set to the value of the last call.
+func (b *FeedRuleApplyConfiguration) WithMinAgreement(value int32) *FeedRuleApplyConfiguration {
+	b.MinAgreement = &value
+	return b
+}
+
+// WithWarningLists sets the WarningLists field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the WarningLists field is set to the value of the last call.
+func (b *FeedRuleApplyConfiguration) WithWarningLists(value apiv1alpha1.WarningListMode) *FeedRuleApplyConfiguration {
+	b.WarningLists = &value
 	return b
 }

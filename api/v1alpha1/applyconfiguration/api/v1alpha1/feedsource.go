@@ -12,7 +12,8 @@ import (
 // FeedSourceApplyConfiguration represents a declarative configuration of the FeedSource type for use
 // with apply.
 //
-// FeedSource is one source of an export: a collection for local tools to push into.
+// FeedSource is one source of an export: a collection that local tools push into, or
+// that our relay fetches.
 type FeedSourceApplyConfiguration struct {
 	// name of the source, unique in the feed: lower-case letters, digits and '-'.
 	Name *string `json:"name,omitempty"`
@@ -22,6 +23,8 @@ type FeedSourceApplyConfiguration struct {
 	// Default AMBER+STRICT: unmarked objects stay here. It never changes what a
 	// TLP marking on an object says.
 	UnmarkedAs *apiv1alpha1.TLPLevel `json:"unmarkedAs,omitempty"`
+	// pull says where our relay fetches the objects. Without it local tools push.
+	Pull *FeedPullApplyConfiguration `json:"pull,omitempty"`
 }
 
 // FeedSourceApplyConfiguration constructs a declarative configuration of the FeedSource type for use with
@@ -43,5 +46,13 @@ func (b *FeedSourceApplyConfiguration) WithName(value string) *FeedSourceApplyCo
 // If called multiple times, the UnmarkedAs field is set to the value of the last call.
 func (b *FeedSourceApplyConfiguration) WithUnmarkedAs(value apiv1alpha1.TLPLevel) *FeedSourceApplyConfiguration {
 	b.UnmarkedAs = &value
+	return b
+}
+
+// WithPull sets the Pull field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Pull field is set to the value of the last call.
+func (b *FeedSourceApplyConfiguration) WithPull(value *FeedPullApplyConfiguration) *FeedSourceApplyConfiguration {
+	b.Pull = value
 	return b
 }

@@ -27,6 +27,8 @@ type LocalCERTSpecApplyConfiguration struct {
 	Addresses []EndpointApplyConfiguration `json:"addresses,omitempty"`
 	// relay says how our relay runs.
 	Relay *RelaySpecApplyConfiguration `json:"relay,omitempty"`
+	// territory names the data sets by which feeds tell where an address appears to be.
+	Territory *TerritorySpecApplyConfiguration `json:"territory,omitempty"`
 }
 
 // LocalCERTSpecApplyConfiguration constructs a declarative configuration of the LocalCERTSpec type for use with
@@ -77,5 +79,13 @@ func (b *LocalCERTSpecApplyConfiguration) WithAddresses(values ...*EndpointApply
 // If called multiple times, the Relay field is set to the value of the last call.
 func (b *LocalCERTSpecApplyConfiguration) WithRelay(value *RelaySpecApplyConfiguration) *LocalCERTSpecApplyConfiguration {
 	b.Relay = value
+	return b
+}
+
+// WithTerritory sets the Territory field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Territory field is set to the value of the last call.
+func (b *LocalCERTSpecApplyConfiguration) WithTerritory(value *TerritorySpecApplyConfiguration) *LocalCERTSpecApplyConfiguration {
+	b.Territory = value
 	return b
 }

@@ -32,6 +32,11 @@ type PeerCERTSpecApplyConfiguration struct {
 	Detection *DetectionBudgetApplyConfiguration `json:"detection,omitempty"`
 	// limits of what the peer may use of us.
 	Limits *PeerLimitsApplyConfiguration `json:"limits,omitempty"`
+	// territory is what counts as the peer's own in rules with emanatesFrom.
+	Territory *PeerTerritoryApplyConfiguration `json:"territory,omitempty"`
+	// identities are the ids of STIX identities that this peer may speak for. What
+	// another peer sends as created by one of them is quarantined.
+	Identities []string `json:"identities,omitempty"`
 }
 
 // PeerCERTSpecApplyConfiguration constructs a declarative configuration of the PeerCERTSpec type for use with
@@ -90,5 +95,23 @@ func (b *PeerCERTSpecApplyConfiguration) WithDetection(value *DetectionBudgetApp
 // If called multiple times, the Limits field is set to the value of the last call.
 func (b *PeerCERTSpecApplyConfiguration) WithLimits(value *PeerLimitsApplyConfiguration) *PeerCERTSpecApplyConfiguration {
 	b.Limits = value
+	return b
+}
+
+// WithTerritory sets the Territory field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Territory field is set to the value of the last call.
+func (b *PeerCERTSpecApplyConfiguration) WithTerritory(value *PeerTerritoryApplyConfiguration) *PeerCERTSpecApplyConfiguration {
+	b.Territory = value
+	return b
+}
+
+// WithIdentities adds the given value to the Identities field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Identities field.
+func (b *PeerCERTSpecApplyConfiguration) WithIdentities(values ...string) *PeerCERTSpecApplyConfiguration {
+	for i := range values {
+		b.Identities = append(b.Identities, values[i])
+	}
 	return b
 }
