@@ -123,7 +123,7 @@ e2e: ## Two nations, or the clusters of KUBECONFIGS=a,b
 ##@ Measure (JSON=1: one line for each figure; QUICK=1: within five minutes each)
 
 .PHONY: bench
-bench: bench-tunnel bench-detect bench-rotate ## All of them
+bench: bench-tunnel bench-detect bench-rotate bench-feed ## All of them
 
 .PHONY: bench-tunnel
 bench-tunnel: ## Tunnels beside haproxy, nginx and stunnel
@@ -138,6 +138,10 @@ bench-detect: ## How soon a cut is seen, on loopback and over a bad line; false 
 .PHONY: bench-rotate
 bench-rotate: ## Leaves and roots replaced under load
 	@go run ./test/bench/rotate
+
+.PHONY: bench-feed
+bench-feed: ## What it costs to bring a feed from one relay's store into another's; rules; the hotline meanwhile
+	@go run ./test/bench/feed
 
 ##@ Tidy up
 
