@@ -60,6 +60,7 @@ func (c *Config) SetDefaults() {
 		fill(&e.Title, e.Name)
 		for j := range e.Sources {
 			fill(&e.Sources[j].UnmarkedAs, DefaultUnmarkedAs)
+			e.Sources[j].Pull.setDefaults()
 		}
 	}
 	for i := range c.Imports {

@@ -3,6 +3,15 @@
 
 package config
 
+import (
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+// maxURLBytes is the longest URL.
+const maxURLBytes = 2048
+
 // Remote is an HTTP(S) server of ours, or of a partner without certlink, that the
 // relay calls. Secrets are files, read again when they change.
 type Remote struct {
@@ -22,4 +31,52 @@ type Remote struct {
 	// instead the whole value of the Authorization header, as MISP wants its key.
 	TokenFile  string `json:"tokenFile,omitempty"`
 	HeaderFile string `json:"headerFile,omitempty"`
+}
+
+func (r Remote) validate(f faults) {
+	checkURL(f.in("url"), r.URL)
+	for _, file := range []struct{ name, path string }{
+		{"caFile", r.CAFile},
+		{"certFile", r.CertFile},
+		{"keyFile", r.KeyFile},
+		{"usernameFile", r.UsernameFile},
+		{"passwordFile", r.PasswordFile},
+		{"tokenFile", r.TokenFile},
+		{"headerFile", r.HeaderFile},
+	} {
+		if file.path != "" {
+			checkFile(f.in(file.name), file.path)
+		}
+	}
+	if (r.CertFile == "") != (r.KeyFile == "") {
+		f.add("certFile and keyFile go together")
+	}
+	if (r.UsernameFile == "") != (r.PasswordFile == "") {
+		f.add("usernameFile and passwordFile go together")
+	}
+	ways := 0
+	for _, way := range []string{r.UsernameFile, r.TokenFile, r.HeaderFile} {
+		if way != "" {
+			ways++
+		}
+	}
+	if ways > 1 {
+		f.add("only one of usernameFile, tokenFile and headerFile can be used")
+	}
+}
+
+// checkURL accepts an absolute URL of http or https. It does not quote it: a person
+// may have put a password into it.
+func checkURL(f faults, text string) {
+	u, err := url.Parse(text)
+	switch {
+	case len(text) > maxURLBytes:
+		f.add("has %d bytes, more than %d", len(text), maxURLBytes)
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		f.add("must begin with https:// or http:// and name a host")
+	case u.User != nil:
+		f.add("must hold no credentials: they belong into files")
+	case strings.ContainsFunc(text, func(c rune) bool { return unicode.IsControl(c) || unicode.IsSpace(c) }):
+		f.add("must not hold spaces or control characters")
+	}
 }

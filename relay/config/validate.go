@@ -149,6 +149,7 @@ func (e Export) validateSources(f faults, aliases *set) {
 		names.add(at.in("name"), s.Name)
 		aliases.add(at.in("name"), e.Name+"."+s.Name)
 		checkOneOf(at.in("unmarkedAs"), s.UnmarkedAs, "CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED")
+		s.Pull.validate(at.in("pull"))
 	}
 }
 
