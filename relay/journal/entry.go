@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package journal
+
+import (
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Kind says what an entry states. It stands in front of the entry's body in what is
+// hashed, so that a statement of one kind cannot be taken for one of another.
+type Kind string
+
+// The kinds.
+const (
+	// Message is a hotline message: the body is its payload.
+	Message Kind = "message/1"
+	// Receipt says that a message of the peer is stored here.
+	Receipt Kind = "receipt/1"
+	// Act is what people or the relay did with a message: drafted, released, read,
+	// escalated. It is not sent to the peer.
+	Act Kind = "act/1"
+	// Note is a statement about the log or the line itself.
+	Note Kind = "note/1"
+)
+
+// LeafHash is the hash of an entry: RFC 6962 section 2.1 over KIND, a line feed and the body.
+func LeafHash(kind Kind, body []byte) tlog.Hash {
+	leaf := make([]byte, 0, len(kind)+1+len(body))
+	leaf = append(leaf, kind...)
+	leaf = append(leaf, '\n')
+	return tlog.RecordHash(append(leaf, body...))
+}
