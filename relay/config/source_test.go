@@ -19,7 +19,7 @@ func TestRemotesThatCannotBeMeantAreRefused(t *testing.T) {
 		"no_scheme":                     {Remote{URL: "misp.alfa.example"}, "url: must begin"},
 		"another_scheme":                {Remote{URL: "file:///etc/passwd"}, "url: must begin"},
 		"no_host":                       {Remote{URL: "https:///x"}, "url: must begin"},
-		"credentials_in_the_URL":        {Remote{URL: "https://alfa:word@misp.alfa.example"}, "belong into files"},
+		"credentials_in_the_URL":        {Remote{URL: "https://alfa:geheim@misp.alfa.example"}, "belong into files"},
 		"a_space":                       {Remote{URL: "https://misp.alfa.example/a b"}, "spaces"},
 		"an_endless_URL":                {Remote{URL: "https://alfa.example/" + strings.Repeat("x", maxURLBytes)}, "more than 2048"},
 		"a_certificate_without_its_key": {Remote{URL: "https://alfa.example", CertFile: "/c"}, "go together"},
@@ -37,7 +37,7 @@ func TestRemotesThatCannotBeMeantAreRefused(t *testing.T) {
 			if !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
-			if strings.Contains(got, "word") {
+			if strings.Contains(got, "geheim") {
 				t.Errorf("%q repeats a password", got)
 			}
 		})
