@@ -5,7 +5,10 @@ package rule
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -106,4 +109,12 @@ func isStandardDefinition(id string, raw []byte) bool {
 		}
 	}
 	return false
+}
+
+// TLPMarkings are the identifiers of all marking definitions of TLP 2.0 and 1.0, the
+// least strict first, of one level those of TLP 2.0 first.
+func TLPMarkings() []string {
+	return slices.SortedFunc(maps.Keys(definitions), func(a, b string) int {
+		return cmp.Or(cmp.Compare(definitions[a].level, definitions[b].level), -cmp.Compare(definitions[a].version, definitions[b].version))
+	})
 }
