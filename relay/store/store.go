@@ -32,6 +32,7 @@ var (
 type Store interface {
 	Objects
 	Views
+	Outgoing
 	Messages
 	Trust
 	// Close ends all use of the store.
@@ -51,6 +52,8 @@ type Object struct {
 	Version time.Time
 	// Raw is the object as received.
 	Raw []byte
+	// Revoked as the object says. It is stored with a new record and not returned.
+	Revoked bool
 }
 
 // Record is a stored object.
@@ -62,6 +65,8 @@ type Record struct {
 	Collection string
 	// DateAdded is unique in the store and grows with Seq; whole microseconds, UTC.
 	DateAdded time.Time
+	// Form is that of the decision, in records of a view; see Decision.
+	Form string
 }
 
 // Outcome says what became of one object of a Put.
@@ -174,6 +179,13 @@ type Decision struct {
 	// Reason why it is held, or which rule allows it. A word of ours, no data of
 	// the object.
 	Reason string
+	// Form says in a word of ours how the record leaves; "" means as it is stored. They
+	// are few. Held records have none.
+	Form string
+	// Until is when the decision lapses, see Outgoing.Lapsed; zero means never.
+	Until time.Time
+	// Evidence for people, at most MaxEvidence bytes.
+	Evidence string
 }
 
 // Counts sums up the decisions of a view.
@@ -191,9 +203,13 @@ type Explained struct {
 	Record
 	// Rule under which it was decided last; "" while it never was.
 	Rule string
-	// Share and Reason are that decision, as in Decision.
-	Share  bool
-	Reason string
+	// Share, Reason, Until and Evidence are that decision, as in Decision; Form is in Record.
+	Share    bool
+	Reason   string
+	Until    time.Time
+	Evidence string
+	// DecidedAt is when the decision was stored; zero if an older release stored it.
+	DecidedAt time.Time
 	// SharedAt is the record's DateAdded in the view; zero while it is held.
 	SharedAt time.Time
 }
@@ -209,8 +225,10 @@ type Views interface {
 	// more exist; none means that there are none.
 	Undecided(ctx context.Context, v View, collections []string, limit int) ([]Record, error)
 	// Decide stores decisions, at most MaxRecords at once. A record that was shared
-	// before and still is keeps its place; one newly shared gets a new, later
-	// DateAdded in the view. ErrNotFound if there is no such record.
+	// before and still is, in the same form, keeps its place; one newly shared gets a new,
+	// later DateAdded in the view. One that was handed out and is held now becomes a
+	// withdrawal. One that was handed out and is to leave in another form is held for the
+	// reason Replacing, becomes a withdrawal, and is Lapsed. ErrNotFound if there is no such record.
 	Decide(ctx context.Context, v View, decisions []Decision) error
 	// ListView returns a page of the records of collections that are shared under
 	// the view's rule; DateAdded is that of the view. While records that were

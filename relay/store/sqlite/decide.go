@@ -17,6 +17,11 @@ func (s *Store) Decide(ctx context.Context, v store.View, decisions []store.Deci
 	if len(decisions) > store.MaxRecords {
 		return fmt.Errorf("storing decisions: %d at once are more than %d", len(decisions), store.MaxRecords)
 	}
+	for _, d := range decisions {
+		if len(d.Evidence) > store.MaxEvidence {
+			return fmt.Errorf("storing decisions: evidence of %d bytes is longer than %d", len(d.Evidence), store.MaxEvidence)
+		}
+	}
 	if len(decisions) == 0 {
 		return nil
 	}
@@ -52,8 +57,19 @@ type deciding struct {
 	words  *vocabulary
 	ticker *ticker
 	before *sql.Stmt
-	write  *sql.Stmt
-	change map[group]int64
+	// write writes what all decisions have, special also what few have.
+	write, special *sql.Stmt
+	change         map[group]int64
+	// now is the time of the decisions, handed the position up to which records were handed out.
+	now, handed int64
+	takings     int64
+}
+
+// earlier is what was decided about a record before.
+type earlier struct {
+	group
+	typ, added, form int64
+	evidence         bool
 }
 
 func (s *Store) newDeciding(ctx context.Context, tx *sql.Tx, v store.View) (*deciding, error) {
@@ -65,59 +81,122 @@ func (s *Store) newDeciding(ctx context.Context, tx *sql.Tx, v store.View) (*dec
 	if d.rule, err = d.words.id(ctx, v.Rule); err != nil {
 		return nil, err
 	}
-	if _, err = tx.ExecContext(ctx, "INSERT INTO views (feed, peer) VALUES (?, ?) ON CONFLICT DO NOTHING", v.Feed, v.Peer); err != nil {
+	if d.view, err = viewID(ctx, tx, v.Feed, v.Peer); err != nil {
 		return nil, err
 	}
-	if err = tx.QueryRowContext(ctx, "SELECT id FROM views WHERE feed = ? AND peer = ?", v.Feed, v.Peer).Scan(&d.view); err != nil {
+	if err = tx.QueryRowContext(ctx, "SELECT handed_to FROM views WHERE id = ?", d.view).Scan(&d.handed); err != nil {
 		return nil, err
 	}
-	if d.before, err = tx.PrepareContext(ctx, `SELECT o.collection, o.type, coalesce(d.rule, 0), coalesce(d.share, 0),
-		coalesce(d.reason, 0), coalesce(d.added, 0)
-		FROM objects o LEFT JOIN decisions d ON d.view = ? AND d.seq = o.seq WHERE o.seq = ?`); err != nil {
-		return nil, err
-	}
-	d.write, err = tx.PrepareContext(ctx, `INSERT INTO decisions (view, seq, rule, share, reason, added, collection, type)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (view, seq) DO UPDATE
-		SET rule = excluded.rule, share = excluded.share, reason = excluded.reason, added = excluded.added`)
-	if err != nil {
-		return nil, errors.Join(err, d.before.Close())
+	d.now = s.now().UnixMicro()
+	for _, p := range []struct {
+		to   **sql.Stmt
+		text string
+	}{
+		{&d.before, `SELECT o.collection, o.type, coalesce(d.rule, 0), coalesce(d.share, 0), coalesce(d.reason, 0), coalesce(d.added, 0),
+			coalesce(d.form, 0), coalesce(d.evidence, 0) FROM objects o LEFT JOIN decisions d ON d.view = ? AND d.seq = o.seq WHERE o.seq = ?`},
+		{&d.write, `INSERT INTO decisions (view, seq, rule, share, reason, added, collection, type, decided)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (view, seq) DO UPDATE SET rule = excluded.rule, share = excluded.share,
+			reason = excluded.reason, added = excluded.added, decided = excluded.decided, until = 0, form = 0, evidence = 0`},
+		{&d.special, `INSERT INTO decisions (view, seq, rule, share, reason, added, collection, type, decided, until, form, evidence)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (view, seq) DO UPDATE SET rule = excluded.rule, share = excluded.share,
+			reason = excluded.reason, added = excluded.added, decided = excluded.decided, until = excluded.until, form = excluded.form,
+			evidence = excluded.evidence`},
+	} {
+		if *p.to, err = tx.PrepareContext(ctx, p.text); err != nil {
+			d.close()
+			return nil, err
+		}
 	}
 	return d, nil
 }
 
+// viewID returns the number of a view, and makes one for a new view.
+func viewID(ctx context.Context, tx *sql.Tx, feed, peer string) (id int64, err error) {
+	if _, err = tx.ExecContext(ctx, "INSERT INTO views (feed, peer) VALUES (?, ?) ON CONFLICT DO NOTHING", feed, peer); err != nil {
+		return 0, err
+	}
+	err = tx.QueryRowContext(ctx, "SELECT id FROM views WHERE feed = ? AND peer = ?", feed, peer).Scan(&id)
+	return id, err
+}
+
 func (d *deciding) close() {
-	_, _ = d.before.Close(), d.write.Close() // they end with the transaction in any case
+	for _, statement := range []*sql.Stmt{d.before, d.write, d.special} {
+		if statement != nil {
+			_ = statement.Close() // it ends with the transaction in any case
+		}
+	}
 }
 
 func (d *deciding) one(ctx context.Context, decision store.Decision) error {
-	var (
-		was        group
-		typ, added int64
-	)
+	var was earlier
 	err := d.before.QueryRowContext(ctx, d.view, decision.Seq).
-		Scan(&was.collection, &typ, &was.rule, &was.share, &was.reason, &added)
+		Scan(&was.collection, &was.typ, &was.rule, &was.share, &was.reason, &was.added, &was.form, &was.evidence)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("record %d: %w", decision.Seq, store.ErrNotFound)
 	}
 	if err != nil {
 		return err
 	}
+	var form int64
+	if decision.Form != "" {
+		if form, err = d.words.id(ctx, decision.Form); err != nil {
+			return err
+		}
+	}
+	handed := was.share && was.added <= d.handed
+	if decision.Share && handed && form != was.form {
+		decision = store.Decision{Seq: decision.Seq, Reason: store.Replacing, Until: lapsedAtOnce}
+		form = 0
+	}
+	if was.share && !decision.Share {
+		d.takings++
+		if handed {
+			if err := withdraw(ctx, d.tx, d.ticker, d.view, decision.Seq); err != nil {
+				return err
+			}
+		}
+	}
+	return d.store(ctx, decision, was, form)
+}
+
+// store writes the decision and what it changes in the sums.
+func (d *deciding) store(ctx context.Context, decision store.Decision, was earlier, form int64) error {
 	reason, err := d.words.id(ctx, decision.Reason)
 	if err != nil {
 		return err
 	}
 	is := group{collection: was.collection, rule: d.rule, share: decision.Share, reason: reason}
+	added := was.added
 	switch {
 	case !is.share:
-		added = 0
+		added, form = 0, 0
 	case !was.share:
 		added = d.ticker.next()
 	}
 	if was.rule != 0 {
-		d.change[was]--
+		d.change[was.group]--
 	}
 	d.change[is]++
-	_, err = d.write.ExecContext(ctx, d.view, decision.Seq, is.rule, is.share, is.reason, added, is.collection, typ)
+	if err := d.evidence(ctx, decision, was); err != nil {
+		return err
+	}
+	if form == 0 && decision.Until.IsZero() && decision.Evidence == "" {
+		_, err = d.write.ExecContext(ctx, d.view, decision.Seq, is.rule, is.share, is.reason, added, is.collection, was.typ, d.now)
+		return err
+	}
+	_, err = d.special.ExecContext(ctx, d.view, decision.Seq, is.rule, is.share, is.reason, added, is.collection, was.typ, d.now,
+		micros(decision.Until), form, decision.Evidence != "")
+	return err
+}
+
+func (d *deciding) evidence(ctx context.Context, decision store.Decision, was earlier) (err error) {
+	switch {
+	case decision.Evidence != "":
+		_, err = d.tx.ExecContext(ctx, `INSERT INTO decision_evidence (view, seq, evidence) VALUES (?, ?, ?)
+			ON CONFLICT (view, seq) DO UPDATE SET evidence = excluded.evidence`, d.view, decision.Seq, decision.Evidence)
+	case was.evidence:
+		_, err = d.tx.ExecContext(ctx, "DELETE FROM decision_evidence WHERE view = ? AND seq = ?", d.view, decision.Seq)
+	}
 	return err
 }
 
@@ -125,6 +204,11 @@ func (d *deciding) one(ctx context.Context, decision store.Decision) error {
 func (d *deciding) finish(ctx context.Context) error {
 	if err := d.ticker.save(ctx); err != nil {
 		return err
+	}
+	if d.takings > 0 {
+		if _, err := d.tx.ExecContext(ctx, "UPDATE views SET takings = takings + ? WHERE id = ?", d.takings, d.view); err != nil {
+			return err
+		}
 	}
 	collections := map[int64]bool{}
 	for g, n := range d.change {

@@ -33,7 +33,7 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 			return err
 		}
 		deleted = len(page.Records)
-		return deleteRecords(ctx, tx, collection, page.Records)
+		return s.deleteRecords(ctx, tx, collection, page.Records)
 	})
 	if err != nil {
 		return 0, err
@@ -42,13 +42,21 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 }
 
 // deleteRecords takes the records out of every sum that they are in, then away.
-// Progress stays true: what was passed is decided, or gone.
-func deleteRecords(ctx context.Context, tx *sql.Tx, collection string, records []store.Record) error {
+// Progress stays true: what was passed is decided, or gone. What was handed out becomes a withdrawal.
+func (s *Store) deleteRecords(ctx context.Context, tx *sql.Tx, collection string, records []store.Record) error {
+	ticker, err := s.newTicker(ctx, tx)
+	if err != nil {
+		return err
+	}
 	for _, r := range records {
+		if err := takeBack(ctx, tx, ticker, r.Seq); err != nil {
+			return err
+		}
 		for _, statement := range []string{
 			`UPDATE decision_counts SET records = records - 1 WHERE (view, collection, rule, share, reason) IN
 				(SELECT d.view, d.collection, d.rule, d.share, d.reason FROM views v CROSS JOIN decisions d ON d.view = v.id WHERE d.seq = ?)`,
 			"DELETE FROM decisions WHERE (view, seq) IN (SELECT v.id, ? FROM views v)",
+			"DELETE FROM decision_evidence WHERE (view, seq) IN (SELECT v.id, ? FROM views v)",
 			"DELETE FROM objects WHERE seq = ?",
 		} {
 			if _, err := tx.ExecContext(ctx, statement, r.Seq); err != nil {
@@ -59,10 +67,13 @@ func deleteRecords(ctx context.Context, tx *sql.Tx, collection string, records [
 	if len(records) == 0 {
 		return nil
 	}
+	if err := ticker.save(ctx); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM decision_counts WHERE records = 0"); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, "UPDATE collections SET objects = objects - ? WHERE collection = (SELECT id FROM words WHERE word = ?)",
+	_, err = tx.ExecContext(ctx, "UPDATE collections SET objects = objects - ? WHERE collection = (SELECT id FROM words WHERE word = ?)",
 		len(records), collection)
 	return err
 }

@@ -30,9 +30,11 @@ func (s *Store) Explain(ctx context.Context, v store.View, collections []string,
 
 func explained(ctx context.Context, tx *sql.Tx, l lens, id string, limit int) ([]store.Explained, error) {
 	var c clause
-	c.add(`SELECT o.seq, o.stix_id, o.version, t.word, o.spec, n.word, coalesce(r.word, ''), coalesce(d.share, 0), coalesce(w.word, ''), coalesce(d.added, 0)
+	c.add(`SELECT o.seq, o.stix_id, o.version, t.word, o.spec, n.word, coalesce(r.word, ''), coalesce(d.share, 0), coalesce(w.word, ''), coalesce(d.added, 0),
+		coalesce(d.decided, 0), coalesce(d.until, 0), coalesce(f.word, ''), coalesce(v.evidence, '')
 		FROM objects o INDEXED BY objects_by_version CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
 		LEFT JOIN decisions d ON d.view = ? AND d.seq = o.seq LEFT JOIN words r ON r.id = d.rule LEFT JOIN words w ON w.id = d.reason
+		LEFT JOIN words f ON f.id = d.form LEFT JOIN decision_evidence v ON v.view = d.view AND v.seq = d.seq
 		WHERE o.stix_id = ?`, l.view, id)
 	in(&c, "o.collection", l.collections)
 	c.add(" ORDER BY o.version, o.seq LIMIT ?", limit)
@@ -44,11 +46,13 @@ func explained(ctx context.Context, tx *sql.Tx, l lens, id string, limit int) ([
 	var found []store.Explained
 	for rows.Next() {
 		var e store.Explained
-		var version, added int64
-		if err := rows.Scan(&e.Seq, &e.ID, &version, &e.Type, &e.SpecVersion, &e.Collection, &e.Rule, &e.Share, &e.Reason, &added); err != nil {
+		var version, added, decided, until int64
+		if err := rows.Scan(&e.Seq, &e.ID, &version, &e.Type, &e.SpecVersion, &e.Collection, &e.Rule, &e.Share, &e.Reason, &added,
+			&decided, &until, &e.Form, &e.Evidence); err != nil {
 			return nil, err
 		}
 		e.DateAdded, e.Version, e.SharedAt = instant(e.Seq), versionTime(version), instant(added)
+		e.DecidedAt, e.Until = instant(decided), instant(until)
 		found = append(found, e)
 	}
 	return found, rows.Err()

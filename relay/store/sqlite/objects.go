@@ -56,8 +56,8 @@ func (s *Store) newPut(ctx context.Context, tx *sql.Tx, collection string) (*put
 	if p.ticker, err = s.newTicker(ctx, tx); err != nil {
 		return nil, err
 	}
-	if p.insert, err = tx.PrepareContext(ctx, `INSERT INTO objects (seq, collection, stix_id, version, type, spec, raw)
-		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (collection, stix_id, version) DO NOTHING`); err != nil {
+	if p.insert, err = tx.PrepareContext(ctx, `INSERT INTO objects (seq, collection, stix_id, version, type, spec, raw, revoked)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (collection, stix_id, version) DO NOTHING`); err != nil {
 		return nil, err
 	}
 	p.stored, err = tx.PrepareContext(ctx, "SELECT raw FROM objects WHERE collection = ? AND stix_id = ? AND version = ?")
@@ -104,7 +104,7 @@ func (p *put) one(ctx context.Context, o store.Object) (store.Outcome, error) {
 	version := versionMicros(o.Version)
 	// STRICT tables refuse NULL; no bytes are an empty blob.
 	raw := append([]byte{}, o.Raw...)
-	res, err := p.insert.ExecContext(ctx, p.ticker.next(), p.collection, o.ID, version, typ, o.SpecVersion, raw)
+	res, err := p.insert.ExecContext(ctx, p.ticker.next(), p.collection, o.ID, version, typ, o.SpecVersion, raw, o.Revoked)
 	if err != nil {
 		return 0, err
 	}
@@ -166,7 +166,7 @@ func selectObjects(ctx context.Context, tx *sql.Tx, collection string, q store.Q
 	}
 	s := &selection{end: end}
 	c := &s.clause
-	c.add("SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, "+content(q)+", ? FROM objects o INDEXED BY ", collection)
+	c.add("SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, "+content(q)+", ?, '' FROM objects o INDEXED BY ", collection)
 	if len(q.IDs) > 0 {
 		c.add("objects_by_version")
 	} else {
@@ -227,7 +227,7 @@ func countStored(ctx context.Context, tx *sql.Tx, collections []int64) (int64, e
 }
 
 // readPage runs a query for one row more than limit, with the columns seq,
-// position, id, version, type, spec, raw, collection.
+// position, id, version, type, spec, raw, collection, form.
 func readPage(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store.Page, err error) {
 	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
 	if err != nil {
@@ -244,7 +244,7 @@ func readPage(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store
 			r              store.Record
 			added, version int64
 		)
-		if err := rows.Scan(&r.Seq, &added, &r.ID, &version, &r.Type, &r.SpecVersion, &r.Raw, &r.Collection); err != nil {
+		if err := rows.Scan(&r.Seq, &added, &r.ID, &version, &r.Type, &r.SpecVersion, &r.Raw, &r.Collection, &r.Form); err != nil {
 			return store.Page{}, err
 		}
 		r.DateAdded, r.Version = instant(added), versionTime(version)

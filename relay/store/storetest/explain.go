@@ -16,6 +16,12 @@ func mustExplain(t *testing.T, s store.Store, v store.View, id string, limit int
 	if err != nil {
 		t.Fatalf("Explain: %v", err)
 	}
+	for i := range found {
+		if at := found[i].DecidedAt; at.IsZero() && found[i].Rule != "" || !at.IsZero() && time.Since(at).Abs() > time.Minute {
+			t.Errorf("version %d was decided at %v", i, at)
+		}
+		found[i].DecidedAt = time.Time{}
+	}
 	return found
 }
 

@@ -34,6 +34,7 @@ func Run(t *testing.T, open Opener) {
 	}{
 		{"objects", objectTests},
 		{"views", viewTests},
+		{"outgoing", outgoingTests},
 		{"versions", versionTests},
 		{"deletion", deletionTests},
 		{"messages", messageTests},
