@@ -1,0 +1,282 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package misp
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/certlink/certlink/relay/remote"
+)
+
+const (
+	maxManifestBytes = 256 << 20
+	maxEntryBytes    = 1 << 20
+	maxEvents        = 1_000_000
+)
+
+// Feed reads a MISP feed: the directory with manifest.json.
+type Feed struct {
+	// Get opens a file of the directory, of maxBytes at most. Required.
+	Get func(ctx context.Context, name string, maxBytes int64) (io.ReadCloser, error)
+}
+
+// NewFeed reads the feed at the client's URL, which is that of the directory or of its
+// manifest.json.
+func NewFeed(c *remote.Client) Feed {
+	dir := strings.TrimSuffix(c.Path(), "manifest.json")
+	if dir == "" || dir[len(dir)-1] != '/' {
+		dir += "/"
+	}
+	return Feed{Get: func(ctx context.Context, name string, maxBytes int64) (io.ReadCloser, error) {
+		resp, err := c.Get(ctx, dir+name, maxBytes, remote.Validators{})
+		if err != nil {
+			return nil, err
+		}
+		return resp.Body, nil
+	}}
+}
+
+// EventError refuses one event of a feed. Those after it can still be read.
+type EventError struct {
+	// UUID of the event.
+	UUID string
+	Err  error
+}
+
+// Error implements error.
+func (e *EventError) Error() string { return fmt.Sprintf("event %s: %v", e.UUID, e.Err) }
+
+// Unwrap gives the cause.
+func (e *EventError) Unwrap() error { return e.Err }
+
+// entry is an event of a manifest.
+type entry struct {
+	uuid      uuid.UUID
+	timestamp uint32
+	sum       [sha256.Size]byte // zero means that there is none
+}
+
+// Changes are the events of a feed that have changed, the oldest change first.
+type Changes struct {
+	feed  Feed
+	todo  []entry
+	total int
+	known marks
+	seen  marks
+	now   *entry
+	event *Event
+	tally Tally
+	// owed is how many bytes of objects were given since the last cursor.
+	owed int64
+}
+
+// Changed reads the manifest and finds what is new since the cursor: "" for a first
+// time. A cursor that this package did not make counts as none.
+func (f Feed) Changed(ctx context.Context, cursor string) (*Changes, error) {
+	entries, err := f.manifest(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading manifest: %w", err)
+	}
+	c := &Changes{feed: f, known: parseMarks(cursor), seen: marks{}}
+	for _, e := range entries {
+		if m, ok := c.known[keyOf(e.uuid)]; ok {
+			c.seen[keyOf(e.uuid)] = m
+			if m.timestamp == e.timestamp {
+				continue
+			}
+		}
+		c.todo = append(c.todo, e)
+	}
+	slices.SortFunc(c.todo, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), bytes.Compare(a.uuid[:], b.uuid[:]))
+	})
+	c.total = len(c.todo)
+	return c, nil
+}
+
+// Total is how many events have changed, and Left how many of them are still to be read.
+func (c *Changes) Total() int { return c.total }
+
+// Left see Total.
+func (c *Changes) Left() int { return len(c.todo) }
+
+// Tally sums up the events that were converted.
+func (c *Changes) Tally() Tally { return c.tally }
+
+// Next opens the next event. io.EOF is the good end; an *EventError refuses one event,
+// and Next can be called again; any other error is final, and another time may go better.
+func (c *Changes) Next(ctx context.Context) (*Event, error) {
+	c.settle()
+	if len(c.todo) == 0 {
+		return nil, io.EOF
+	}
+	e := c.todo[0]
+	event, err := c.feed.open(ctx, e)
+	if err == nil {
+		c.todo, c.now, c.event = c.todo[1:], &e, event
+		c.inherit(event, e)
+		return event, nil
+	}
+	var told *remote.StatusError
+	switch {
+	case errors.Is(err, ErrFormat), errors.Is(err, ErrTooLarge), errors.Is(err, remote.ErrTooLong), errors.Is(err, remote.ErrBomb):
+		// It is looked at again when it has changed.
+		c.mark(e, mark{timestamp: e.timestamp})
+	case errors.As(err, &told) && (told.Status == http.StatusNotFound || told.Status == http.StatusGone):
+		// The manifest may be ahead of its files: it is looked at again the next time.
+	default:
+		return nil, fmt.Errorf("event %s: %w", e.uuid, err)
+	}
+	c.todo = c.todo[1:]
+	return nil, &EventError{UUID: e.uuid.String(), Err: err}
+}
+
+// open reads an event, and compares it with its checksum in the manifest.
+func (f Feed) open(ctx context.Context, e entry) (*Event, error) {
+	body, err := f.Get(ctx, e.uuid.String()+".json", MaxEventBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	sum := sha256.New()
+	event, err := OpenEvent(io.TeeReader(body, sum))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case event.UUID != e.uuid.String():
+		return nil, fmt.Errorf("%w: the file holds the event %s", ErrFormat, event.UUID)
+	case e.sum != [sha256.Size]byte{} && !bytes.Equal(sum.Sum(nil), e.sum[:]):
+		return nil, fmt.Errorf("%w: its SHA-256 is not that of the manifest", ErrFormat)
+	}
+	return event, nil
+}
+
+// inherit finds out since when what all parts of an event share is as it is: a marking
+// that changed makes new versions of them all, one that did not makes none.
+func (c *Changes) inherit(event *Event, e entry) {
+	m := mark{timestamp: e.timestamp, context: event.context()}
+	if before, ok := c.known[keyOf(e.uuid)]; ok && before.context != "" {
+		m.since = before.since
+		if before.context != m.context {
+			m.since = uint32(min(event.Timestamp.Unix(), 1<<32-1))
+		}
+	}
+	event.since = m.sinceTime()
+	c.mark(e, m)
+}
+
+func (c *Changes) mark(e entry, m mark) { c.seen[keyOf(e.uuid)] = m }
+
+// settle adds up the event that was read last.
+func (c *Changes) settle() {
+	if c.event == nil {
+		return
+	}
+	t := c.event.Tally()
+	c.tally.Add(t)
+	c.event = nil
+}
+
+// averageObject is what an object has in bytes, more or less.
+const averageObject = 500
+
+// Cursor is the cursor behind the event that Next returned last, for the caller to store
+// with the last of its objects. It is "" while it is longer than what would be saved by
+// it: without it a restart reads a few events again, whose objects are there already.
+func (c *Changes) Cursor() string {
+	if c.event != nil {
+		c.owed += max(1, c.event.tally.Objects) * averageObject
+	}
+	if len(c.todo) > 0 && int64(len(c.seen)*markBytes) > max(c.owed, 32<<10) {
+		return ""
+	}
+	c.owed = 0
+	return c.seen.text()
+}
+
+// manifest reads the list of events.
+func (f Feed) manifest(ctx context.Context) ([]entry, error) {
+	body, err := f.Get(ctx, "manifest.json", maxManifestBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return readManifest(body)
+}
+
+func readManifest(r io.Reader) ([]entry, error) {
+	s := newScanner(r)
+	c, err := s.peek()
+	if err != nil {
+		return nil, err
+	}
+	if c == '[' { // PHP writes an empty list so
+		if raw, err := s.value(16); err != nil || len(bytes.Fields(bytes.Trim(raw, "[]"))) > 0 {
+			return nil, fmt.Errorf("%w: the manifest is a list", ErrFormat)
+		}
+		return nil, nil
+	}
+	if err := s.expect('{'); err != nil {
+		return nil, err
+	}
+	var list []entry
+	for first := true; ; first = false {
+		done, err := s.next('}', first)
+		if err != nil || done {
+			return list, err
+		}
+		name, err := s.name()
+		if err != nil {
+			return nil, err
+		}
+		raw, err := s.value(maxEntryBytes)
+		if err != nil {
+			return nil, err
+		}
+		e, err := readEntry(name, raw)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) == maxEvents {
+			return nil, fmt.Errorf("%w: more than %d events", ErrTooLarge, maxEvents)
+		}
+		list = append(list, e)
+	}
+}
+
+func readEntry(name string, raw []byte) (entry, error) {
+	id, err := uuid.Parse(name)
+	if err != nil || len(name) != len(id.String()) {
+		return entry{}, fmt.Errorf("%w: %q is no uuid", ErrFormat, brief(name))
+	}
+	var told struct {
+		Timestamp loose `json:"timestamp"`
+		Sum       loose `json:"integrity:sha256"`
+	}
+	if err := unmarshal(raw, &told); err != nil {
+		return entry{}, fmt.Errorf("event %s: %w", id, err)
+	}
+	e := entry{uuid: id, timestamp: uint32(min(max(0, told.Timestamp.number()), 1<<32-1))}
+	if told.Sum != "" {
+		sum, err := hex.DecodeString(string(told.Sum))
+		if err != nil || len(sum) != len(e.sum) {
+			return entry{}, fmt.Errorf("event %s: %w: its integrity:sha256 is no SHA-256", id, ErrFormat)
+		}
+		copy(e.sum[:], sum)
+	}
+	return e, nil
+}
