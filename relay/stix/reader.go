@@ -122,23 +122,38 @@ func (r *Reader) member() error {
 
 func (r *Reader) memberValue(name string) error {
 	if name == "objects" {
-		r.stage, r.first = inObjects, true
-		return r.expect('[')
+		c, err := r.in.peek()
+		if err != nil {
+			return err
+		}
+		if c != 'n' {
+			r.stage, r.first = inObjects, true
+			return r.expect('[')
+		}
 	}
 	v, err := r.plainValue(maxOtherBytes)
 	if err != nil {
 		return err
 	}
+	// Some servers write null for what they do not have.
+	if v.Kind() == 'n' {
+		return nil
+	}
 	switch name {
+	case "objects":
+		return fmt.Errorf("%w: \"objects\" is no array", ErrContainer)
 	case "more":
 		if k := v.Kind(); k != 't' && k != 'f' {
 			return fmt.Errorf("%w: \"more\" is neither true nor false", ErrContainer)
 		}
 		r.more = v.Kind() == 't'
 	case "next":
-		next, err := unquote(v, "\"next\"")
-		if err != nil {
-			return err
+		// Some servers count, and forget the quotes.
+		next := string(v)
+		if v.Kind() != '0' {
+			if next, err = unquote(v, "\"next\""); err != nil {
+				return err
+			}
 		}
 		if len(next) > maxNextBytes {
 			return fmt.Errorf("%w: \"next\" is longer than %d bytes", ErrContainer, maxNextBytes)

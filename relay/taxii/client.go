@@ -5,7 +5,6 @@ package taxii
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +38,8 @@ var (
 type ClientConfig struct {
 	// HTTP makes the requests. Required. It authenticates both sides.
 	HTTP *http.Client
-	// Server is scheme and host, for example "https://bravo.example". Required.
+	// Server is scheme and host, for example "https://bravo.example"; with a path, it
+	// is the URL of a discovery or of one API root. Required.
 	Server string
 	// Stall; zero means DefaultStall.
 	Stall time.Duration
@@ -47,18 +47,26 @@ type ClientConfig struct {
 	Logger *slog.Logger
 }
 
-// Client reads from one TAXII 2.1 server. It may be used concurrently.
+// Client reads from one TAXII 2.1 server, and adds to it. It may be used
+// concurrently. What it learns of a server's mistakes it remembers: one serves a
+// whole pull, a new one looks again.
 type Client struct {
 	server *url.URL
+	// start is the path of the discovery, or of the only API root.
+	start  string
 	stall  time.Duration
 	retry  *retryablehttp.Client
+	quirks quirks
 }
 
 // NewClient checks the configuration. It makes no request.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	server, err := url.Parse(cfg.Server)
-	if err != nil || server.Host == "" {
-		return nil, fmt.Errorf("reading server URL %q: it needs a scheme and a host", cfg.Server)
+	switch {
+	case err != nil || server.Host == "":
+		return nil, fmt.Errorf("reading server URL %q: it needs a scheme and a host", brief(cfg.Server))
+	case server.User != nil || server.RawQuery != "" || server.Fragment != "":
+		return nil, fmt.Errorf("reading server URL of %q: it may have a path and nothing more, credentials least of all", server.Host)
 	}
 	if cfg.HTTP == nil {
 		return nil, errors.New("making TAXII client: no HTTP client")
@@ -66,64 +74,13 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.Stall == 0 {
 		cfg.Stall = DefaultStall
 	}
+	start := "/taxii2/"
+	if path := strings.Trim(server.EscapedPath(), "/"); path != "" {
+		start = "/" + path + "/"
+	}
 	plain := *cfg.HTTP
-	// A redirect could lead to a place that this connection does not authenticate.
-	plain.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{server: server, stall: cfg.Stall, retry: newRetry(&plain, cfg.Logger)}, nil
-}
-
-// Location is a collection and where it is.
-type Location struct {
-	Collection
-	// Objects is the path of its objects, with a slash at the end.
-	Objects string
-}
-
-// Find looks for a collection by id or alias in all API roots. ErrNoCollection
-// if there is none.
-func (c *Client) Find(ctx context.Context, idOrAlias string) (Location, error) {
-	var d Discovery
-	if err := c.small(ctx, "/taxii2/", &d); err != nil {
-		return Location{}, fmt.Errorf("reading discovery: %w", err)
-	}
-	roots := d.APIRoots[:min(len(d.APIRoots), maxRoots)]
-	var refused error
-	for _, root := range roots {
-		path, err := c.ownPath(root)
-		if err != nil {
-			refused = err
-			continue
-		}
-		var list Collections
-		if err := c.small(ctx, path+"collections/", &list); err != nil {
-			// The other roots are looked into all the same.
-			refused = fmt.Errorf("reading collections: %w", err)
-			continue
-		}
-		for _, col := range list.Collections {
-			if idOrAlias == "" || col.ID != idOrAlias && col.Alias != idOrAlias {
-				continue
-			}
-			return Location{Collection: col, Objects: path + "collections/" + url.PathEscape(col.ID) + "/objects/"}, nil
-		}
-	}
-	if refused != nil {
-		return Location{}, refused
-	}
-	return Location{}, ErrNoCollection
-}
-
-// ownPath is the path of an API root on the server that we are connected with;
-// the URL may be relative (TAXII 2.1 section 4.1.1).
-func (c *Client) ownPath(root string) (string, error) {
-	u, err := c.server.Parse(root)
-	if err != nil {
-		return "", fmt.Errorf("%w: API root %q is no URL", ErrNotTAXII, brief(root))
-	}
-	if !strings.EqualFold(u.Host, c.server.Host) {
-		return "", fmt.Errorf("%w: API root %q is on another server, and is not followed", ErrNotTAXII, brief(root))
-	}
-	return strings.TrimSuffix(u.EscapedPath(), "/") + "/", nil
+	plain.CheckRedirect = overTheSlash
+	return &Client{server: server, start: start, stall: cfg.Stall, retry: newRetry(&plain, cfg.Logger)}, nil
 }
 
 // small reads an answer that is not a page.
@@ -144,23 +101,56 @@ type answer struct {
 	header http.Header
 	body   io.Reader
 	stop   func()
+	// empty: it has no body at all.
+	empty bool
+}
+
+// request is one to a server: a GET, or a POST of a body that may be repeated.
+type request struct {
+	method, path string
+	query        url.Values
+	body         []byte
 }
 
 // get makes a request whose answer is TAXII with status 200. Each piece of the
 // body must come within the stall time.
 func (c *Client) get(ctx context.Context, path string, query url.Values) (*answer, error) {
-	target, err := c.server.Parse(path)
+	return c.do(ctx, request{method: http.MethodGet, path: path, query: query})
+}
+
+// do makes a request, with the slash at the end or without, as the server wants it.
+func (c *Client) do(ctx context.Context, r request) (*answer, error) {
+	bare := strings.TrimSuffix(r.path, "/")
+	if c.quirks.slashless.Load() && bare != "" {
+		r.path = bare
+	}
+	a, err := c.once(ctx, r)
+	// Only the small resources tell that a server knows no slashes: of a collection that
+	// is gone a 404 is the truth, and need not be asked twice.
+	if !isStatus(err, http.StatusNotFound) || r.query != nil || r.path == bare || bare == "" {
+		return a, err
+	}
+	r.path = bare
+	if b, again := c.once(ctx, r); again == nil {
+		c.quirks.slashless.Store(true)
+		return b, nil
+	}
+	return nil, err
+}
+
+// once makes a request, and again only what passes in moments.
+func (c *Client) once(ctx context.Context, r request) (*answer, error) {
+	target, err := c.server.Parse(r.path)
 	if err != nil {
 		return nil, fmt.Errorf("making URL: %w", err)
 	}
-	target.RawQuery = query.Encode()
+	target.RawQuery = r.query.Encode()
 	ctx, w := watch(ctx, c.stall)
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	req, err := newRequest(ctx, r, target.String())
 	if err != nil {
 		w.stop()
 		return nil, fmt.Errorf("making request: %w", err)
 	}
-	req.Header.Set("Accept", MediaType)
 	resp, err := c.retry.Do(req)
 	if err != nil {
 		if resp != nil {
@@ -178,28 +168,22 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (*answe
 		stop()
 		return nil, err
 	}
-	return &answer{header: resp.Header, body: body, stop: stop}, nil
+	return &answer{header: resp.Header, body: body, stop: stop, empty: resp.StatusCode == http.StatusNoContent || resp.ContentLength == 0}, nil
 }
 
-// checkAnswer makes an error of every answer that is not 200 with TAXII in it.
-func checkAnswer(resp *http.Response, body io.Reader) error {
-	contentType := resp.Header.Get("Content-Type")
-	isTAXII := strings.HasPrefix(contentType, bareType)
-	if resp.StatusCode == http.StatusOK {
-		if !isTAXII {
-			return fmt.Errorf("%w: its content type is %q", ErrNotTAXII, brief(contentType))
-		}
-		return nil
+func newRequest(ctx context.Context, r request, target string) (*retryablehttp.Request, error) {
+	var body any
+	if r.body != nil {
+		body = r.body
 	}
-	e := &ProtocolError{Title: http.StatusText(resp.StatusCode)}
-	if isTAXII {
-		var told ProtocolError
-		text, err := io.ReadAll(io.LimitReader(body, 64<<10))
-		if err == nil && json.Unmarshal(text, &told) == nil && told.Title != "" {
-			e.Title, e.Description = brief(told.Title), brief(told.Description)
-		}
+	req, err := retryablehttp.NewRequestWithContext(ctx, r.method, target, body)
+	if err != nil {
+		return nil, err
 	}
-	e.Status = resp.StatusCode
-	e.RetryAfter = retryAfter(resp, time.Now())
-	return e
+	req.Header.Set("Accept", MediaType)
+	req.Header.Set("User-Agent", userAgent)
+	if body != nil {
+		req.Header.Set("Content-Type", MediaType)
+	}
+	return req, nil
 }

@@ -18,7 +18,7 @@ import (
 // as a success is on stable storage; those that are pending are not, and a crash
 // forgets them with their status.
 func (h *handler) add(w http.ResponseWriter, c *call) error {
-	col, err := h.Backend.Collection(c.Context(), c.collection)
+	col, err := h.visible(c)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (h *handler) add(w http.ResponseWriter, c *call) error {
 	if err := checkBody(c.Request); err != nil {
 		return err
 	}
-	release, err := h.slots.take(c.caller)
+	release, err := h.slots.take(c.Context(), c.caller)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (h *handler) sendObjects(w http.ResponseWriter, p page) error {
 
 // list answers a GET that has pages: it collects the page and gives it to write.
 func (h *handler) list(w http.ResponseWriter, c *call, s scope, write func(http.ResponseWriter, page) error) error {
-	col, err := h.Backend.Collection(c.Context(), c.collection)
+	col, err := h.visible(c)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (h *handler) list(w http.ResponseWriter, c *call, s scope, write func(http.
 	if err != nil {
 		return err
 	}
-	release, err := h.slots.take(c.caller)
+	release, err := h.slots.take(c.Context(), c.caller)
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,8 @@ func (h *handler) list(w http.ResponseWriter, c *call, s scope, write func(http.
 	if err != nil {
 		return err
 	}
-	if c.object != "" && len(p.records) == 0 {
-		if err := h.exists(c.Context(), col.ID, c.object); err != nil {
+	if c.object != "" && len(p.records) == 0 && p.next == "" {
+		if err := h.exists(c.Context(), col.ID, c.object, q); err != nil {
 			return err
 		}
 	}
@@ -106,8 +106,13 @@ func readQuery(c *call, s scope, collectionID string) (store.Query, error) {
 	return parseQuery(values, s, collectionID, []string{c.object})
 }
 
-// exists is NotFound for an object of which the caller may see no version at all.
-func (h *handler) exists(ctx context.Context, collection, object string) error {
+// exists is NotFound for an object of which the caller may see no version at all, and
+// for versions by their time alone, none of which is there: after a DELETE that is what
+// the standard wants (TAXII 2.1 section 5.7).
+func (h *handler) exists(ctx context.Context, collection, object string, q store.Query) error {
+	if v := q.Versions; len(v.At) > 0 && !v.First && !v.Last && q.AddedAfter.IsZero() && q.After == 0 {
+		return NotFound()
+	}
 	got, err := h.Backend.Objects(ctx, collection, store.Query{IDs: []string{object}, NoContent: true, Limit: 1})
 	if err == nil && len(got.Records) == 0 {
 		return NotFound()
@@ -157,7 +162,7 @@ func (h *handler) page(ctx context.Context, collection string, q store.Query) (p
 }
 
 // dates sets the headers that say when the first and the last record of the page
-// were added (TAXII 2.1 section 3.4).
+// were added (TAXII 2.1 section 3.2). A page without records has neither.
 func (p page) dates(w http.ResponseWriter) {
 	if len(p.records) > 0 {
 		w.Header().Set("X-TAXII-Date-Added-First", FormatTime(p.records[0].DateAdded))

@@ -87,14 +87,24 @@ func parseFilter(q *store.Query, name, value string) (err error) {
 // specVersion is a version of STIX, one that we do not know, too.
 var specVersion = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
 
-// parseVersions reads a list of "first", "last", "all" and times.
+// parseVersions reads a list of "first", "last" and times, or "all", which stands
+// alone. None of them stands there twice (TAXII 2.1 section 3.4.1).
 func parseVersions(name, value string) (store.Versions, error) {
 	list, err := parseList(name, value, func(one string) bool {
 		_, err := parseTime(one)
 		return err == nil || one == "first" || one == "last" || one == "all"
 	})
-	if err != nil || slices.Contains(list, "all") {
+	if err != nil {
 		return store.Versions{}, err
+	}
+	if len(list) < 1+strings.Count(value, ",") {
+		return store.Versions{}, badParameter(name, "%q has one value twice", name)
+	}
+	if slices.Contains(list, "all") {
+		if len(list) > 1 {
+			return store.Versions{}, badParameter(name, "\"all\" stands alone in %q", name)
+		}
+		return store.Versions{}, nil
 	}
 	v := store.Versions{First: slices.Contains(list, "first"), Last: slices.Contains(list, "last")}
 	for _, one := range list {
@@ -103,6 +113,7 @@ func parseVersions(name, value string) (store.Versions, error) {
 		}
 	}
 	slices.SortFunc(v.At, time.Time.Compare)
+	v.At = slices.CompactFunc(v.At, time.Time.Equal)
 	return v, nil
 }
 

@@ -8,7 +8,7 @@ import "net/http"
 // remove deletes the versions of an object that the filters select (TAXII 2.1
 // section 5.7). When it answers 200 they are gone from stable storage.
 func (h *handler) remove(w http.ResponseWriter, c *call) error {
-	col, err := h.Backend.Collection(c.Context(), c.collection)
+	col, err := h.visible(c)
 	if err != nil {
 		return err
 	}
@@ -19,7 +19,7 @@ func (h *handler) remove(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	release, err := h.slots.take(c.caller)
+	release, err := h.slots.take(c.Context(), c.caller)
 	if err != nil {
 		return err
 	}

@@ -42,8 +42,9 @@ func newRetry(plain *http.Client, logger *slog.Logger) *retryablehttp.Client {
 	return r
 }
 
-// worthRepeating is asked after each attempt. Every request of a Client is a GET,
-// so it can be repeated whatever became of it.
+// worthRepeating is asked after each attempt. Every request of a Client is a GET, or a
+// POST of objects, of which each version is stored once: it can be repeated whatever
+// became of it.
 func worthRepeating(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)

@@ -4,7 +4,9 @@
 package taxii
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -31,9 +33,12 @@ type endpoint struct {
 	get, post, remove action
 }
 
+// methods are those of the resource. What has a GET has a HEAD (RFC 7231 section 4.3.2).
 func (e endpoint) methods() map[string]action {
-	all := map[string]action{}
-	for method, act := range map[string]action{http.MethodGet: e.get, http.MethodPost: e.post, http.MethodDelete: e.remove} {
+	all := map[string]action{http.MethodOptions: e.options}
+	for method, act := range map[string]action{
+		http.MethodGet: e.get, http.MethodHead: e.get, http.MethodPost: e.post, http.MethodDelete: e.remove,
+	} {
 		if act != nil {
 			all[method] = act
 		}
@@ -41,8 +46,18 @@ func (e endpoint) methods() map[string]action {
 	return all
 }
 
+// allow lists the methods, as the header Allow has them.
+func (e endpoint) allow() string { return strings.Join(slices.Sorted(maps.Keys(e.methods())), ", ") }
+
+// options says which methods there are.
+func (e endpoint) options(w http.ResponseWriter, _ *call) error {
+	w.Header().Set("Allow", e.allow())
+	send(w, http.StatusOK, nil)
+	return nil
+}
+
 // route finds the endpoint of a path. Every TAXII path ends with a slash (TAXII
-// 2.1 section 1.6.3).
+// 2.1 section 3.1).
 func (h *handler) route(path string) (endpoint, place) {
 	rest, ok := strings.CutPrefix(path, "/taxii2/")
 	if !ok || rest != "" && !strings.HasSuffix(rest, "/") {
@@ -74,6 +89,8 @@ func (h *handler) inCollection(collection string, parts []string) (endpoint, pla
 	switch {
 	case len(parts) == 1 && parts[0] == "manifest":
 		return endpoint{name: "manifest", get: h.manifest}, at
+	case len(parts) == 1 && parts[0] == "markings" && h.marked() != nil:
+		return endpoint{name: "markings", get: h.markings}, at
 	case parts[0] != "objects":
 		return endpoint{}, place{}
 	case len(parts) == 1:

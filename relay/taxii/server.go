@@ -8,12 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,9 +33,12 @@ const (
 	// reaches this size.
 	MaxPageBytes = 8 << 20
 	// MaxRequests and MaxRequestsPerCaller are numbers of requests at once that
-	// carry objects. Beyond them the answer is 503, come again.
+	// carry objects. Beyond them MaxWaiting of each caller wait, at most MaxWait; the
+	// caller with the fewest under way is next. All others are told 503, come again.
 	MaxRequests          = 16
 	MaxRequestsPerCaller = 4
+	MaxWaiting           = 16
+	MaxWait              = 5 * time.Second
 )
 
 // Backend is what a Handler serves. Its methods judge by the context who asks;
@@ -117,7 +117,7 @@ func NewHandler(o Options) http.Handler {
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e, at := h.route(r.URL.Path)
-	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK, bare: r.Method == http.MethodHead}
 	err := h.serve(seen, r, e, at)
 	if err != nil {
 		h.answer(seen, r, e, err)
@@ -141,10 +141,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, e endpoint, at p
 	act := e.methods()[r.Method]
 	if act == nil {
 		wrong := problem(http.StatusMethodNotAllowed, "Method not allowed", "this resource has no %s", brief(r.Method))
-		wrong.allow = strings.Join(slices.Sorted(maps.Keys(e.methods())), ", ")
+		wrong.allow = e.allow()
 		return wrong
 	}
-	if !accepts(r.Header) {
+	if r.Method != http.MethodOptions && !accepts(r.Header) {
 		return problem(http.StatusNotAcceptable, "Media type not available", "send the header Accept: %s", MediaType)
 	}
 	return act(w, &call{Request: r, caller: caller, place: at})
@@ -173,6 +173,16 @@ func isProtocolError(err error) bool {
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	// bare: the answer is to a HEAD, and has no body.
+	bare bool
+}
+
+// Write implements http.ResponseWriter.
+func (w *statusWriter) Write(body []byte) (int, error) {
+	if w.bare {
+		return len(body), nil
+	}
+	return w.ResponseWriter.Write(body)
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -228,15 +238,31 @@ func (h *handler) collections(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(w, http.StatusOK, Collections{Collections: list})
+	var shown []Collection
+	for _, one := range list {
+		if one.CanRead || one.CanWrite {
+			shown = append(shown, h.linked(one))
+		}
+	}
+	return sendJSON(w, http.StatusOK, Collections{Collections: shown})
 }
 
 func (h *handler) collection(w http.ResponseWriter, c *call) error {
-	one, err := h.Backend.Collection(c.Context(), c.collection)
+	one, err := h.visible(c)
 	if err != nil {
 		return err
 	}
-	return sendJSON(w, http.StatusOK, one)
+	return sendJSON(w, http.StatusOK, h.linked(one))
+}
+
+// visible finds the collection of a request. One that the caller can neither read nor
+// write is not there (TAXII 2.1 section 5.7 has it so).
+func (h *handler) visible(c *call) (Collection, error) {
+	one, err := h.Backend.Collection(c.Context(), c.collection)
+	if err == nil && !one.CanRead && !one.CanWrite {
+		err = NotFound()
+	}
+	return one, err
 }
 
 func (h *handler) status(w http.ResponseWriter, c *call) error {

@@ -4,7 +4,6 @@
 package taxii
 
 import (
-	"net/http"
 	"sync"
 	"time"
 )
@@ -99,34 +98,4 @@ func (s *statuses) get(owner, id string) (Status, bool) {
 		return Status{}, false
 	}
 	return o.Status, true
-}
-
-// slots bounds requests at once, in all and for each caller.
-type slots struct {
-	mu     sync.Mutex
-	all    int
-	caller map[string]int
-}
-
-func newSlots() *slots { return &slots{caller: map[string]int{}} }
-
-// take returns a function that gives the slot back, once.
-func (s *slots) take(caller string) (release func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all >= MaxRequests || s.caller[caller] >= MaxRequestsPerCaller {
-		busy := problem(http.StatusServiceUnavailable, "Too many requests at once", "come again when those under way have ended")
-		busy.RetryAfter = time.Second
-		return nil, busy
-	}
-	s.all++
-	s.caller[caller]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.all--
-		if s.caller[caller]--; s.caller[caller] == 0 {
-			delete(s.caller, caller)
-		}
-	}, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // TimeFormat is that of every TAXII timestamp: RFC 3339, UTC, microseconds
-// (TAXII 2.1 section 3.1).
+// (TAXII 2.1 section 2).
 const TimeFormat = "2006-01-02T15:04:05.000000Z"
 
 // FormatTime writes a time as TAXII has it.
@@ -44,6 +44,9 @@ type Collection struct {
 	CanRead     bool     `json:"can_read"`
 	CanWrite    bool     `json:"can_write"`
 	MediaTypes  []string `json:"media_types,omitempty"`
+	// Markings is the path of what the caller may see here by marking: a custom
+	// property (TAXII 2.1 section 7.1). The Handler sets it.
+	Markings string `json:"x_certlink_markings,omitempty"`
 }
 
 // Collections is a list of them (TAXII 2.1 section 5.1).
@@ -86,7 +89,7 @@ func versionOf(r store.Record) time.Time {
 
 func mediaTypeOf(r store.Record) string {
 	if r.SpecVersion == stix.Spec20 {
-		return "application/stix+json;version=2.0"
+		return mediaTypeSTIX20
 	}
 	return MediaTypeSTIX
 }
