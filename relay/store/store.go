@@ -33,6 +33,7 @@ type Store interface {
 	Objects
 	Views
 	Outgoing
+	Deliveries
 	Messages
 	Trust
 	// Close ends all use of the store.

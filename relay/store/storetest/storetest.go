@@ -37,6 +37,7 @@ func Run(t *testing.T, open Opener) {
 		{"outgoing", outgoingTests},
 		{"versions", versionTests},
 		{"deletion", deletionTests},
+		{"deliveries", deliveryTests},
 		{"messages", messageTests},
 		{"trust", trustTests},
 		{"concurrency", concurrencyTests},
