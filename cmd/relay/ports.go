@@ -55,7 +55,7 @@ func (r *relay) buildPorts() (err error) {
 		Listener: r.ports.local,
 		Identity: r.identity,
 		Handler: desk.NewHandler(desk.Parts{
-			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Trust: r.trust, Log: r.log,
+			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Puller: r.feeds, Trust: r.trust, Log: r.log,
 		}),
 		Log:     r.log,
 		Metrics: r.metrics,

@@ -32,6 +32,7 @@ func (r *relay) buildTraffic() (err error) {
 	r.feeds, err = feed.New(feed.Config{
 		Store:    r.store,
 		Client:   r.offers.Guard(r.client(link.Feed)),
+		Version:  release(),
 		Log:      r.log,
 		Changed:  r.changed,
 		Registry: r.metrics,

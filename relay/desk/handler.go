@@ -54,6 +54,8 @@ type Parts struct {
 	Checker Checker
 	// Explainer says what was decided about objects. Required.
 	Explainer Explainer
+	// Puller says how far pulls have come; nil means that there is nothing to pull.
+	Puller Puller
 	// Trust has the record of trust changes; nil means that there is none to be had.
 	Trust TrustLog
 	// Log is told of errors that the client is not. Required.
@@ -63,7 +65,7 @@ type Parts struct {
 // NewHandler returns the handler of the local port. It judges by access.RoleFrom:
 // a request without a role gets nothing.
 func NewHandler(p Parts) http.Handler {
-	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, trust: p.Trust, log: p.Log}
+	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, puller: p.Puller, trust: p.Trust, log: p.Log}
 	mux := http.NewServeMux()
 	desk := []access.Role{access.RoleDesk}
 	all := []access.Role{access.RoleOperator, access.RoleDesk}
@@ -74,6 +76,9 @@ func NewHandler(p Parts) http.Handler {
 	mux.Handle("POST "+PathAcknowledge, only(desk, h.reply(h.acknowledge)))
 	mux.Handle("POST "+PathCheck, only(all, h.reply(h.check)))
 	mux.Handle("GET "+PathWhy, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.why)))
+	if p.Puller != nil {
+		mux.Handle("GET "+PathPulls, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.pulls)))
+	}
 	if p.Trust != nil {
 		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))
 	}
@@ -103,6 +108,7 @@ type handler struct {
 	hotline   Hotline
 	checker   Checker
 	explainer Explainer
+	puller    Puller
 	trust     TrustLog
 	log       *slog.Logger
 }

@@ -181,15 +181,20 @@ func (b localBackend) Delete(ctx context.Context, id string, q store.Query) (int
 	if !ok || !s.CanWrite {
 		return 0, taxii.NotFound()
 	}
-	defer b.exporter.wake()
+	return b.deleteFrom(ctx, s.stored, q)
+}
+
+// deleteFrom deletes records of a source that q selects by their ids; see Delete.
+func (e *Engine) deleteFrom(ctx context.Context, stored string, q store.Query) (int, error) {
+	defer e.exporter.wake()
 	if slices.ContainsFunc(q.IDs, isDefinition) {
 		// Before, for those who read now, and after, for a rule that was read meanwhile.
-		b.live.Load().forget(s.stored)
-		defer func() { b.live.Load().forget(s.stored) }()
+		e.live.Load().forget(stored)
+		defer func() { e.live.Load().forget(stored) }()
 	}
 	q.Limit = store.MaxRecords
 	for total := 0; ; {
-		n, err := b.cfg.Store.DeleteObjects(ctx, s.stored, q)
+		n, err := e.cfg.Store.DeleteObjects(ctx, stored, q)
 		if total += n; err != nil || n < q.Limit {
 			return total, err
 		}

@@ -84,6 +84,7 @@ func (e *Engine) ReportExports(context.Context) ([]report.Export, error) {
 	var list []report.Export
 	for _, one := range p.exports {
 		if counted, ok := x.counts[one]; ok {
+			counted.Sources = e.reportSources(one.Name)
 			list = append(list, counted)
 		}
 	}

@@ -33,6 +33,8 @@ type Config struct {
 	// Client returns the client whose requests go to a trust domain over the
 	// link's TAXII connections.
 	Client func(trustDomain string) *http.Client
+	// Version of the relay, for servers that are no peers. Empty means that of the build.
+	Version string
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 	// Log gets events, no errors that are returned. Nil means none.
@@ -55,8 +57,10 @@ type Engine struct {
 
 	mu      sync.Mutex // guards what follows
 	imports []*importer
-	// start runs an import; nil while Run does not run.
-	start func(*importer)
+	// fetchers fill the sources that we fetch.
+	fetchers []*fetcher
+	// start runs a puller; nil while Run does not run.
+	start func(*puller)
 }
 
 // New checks the configuration and starts nothing. Before the first Apply
@@ -92,7 +96,8 @@ func New(cfg Config) (*Engine, error) {
 }
 
 // Apply takes a new live configuration. What it withdraws is not served from
-// this moment on. Every import is pulled at once, and every back-off is reset.
+// this moment on. Every import is pulled at once, of sources those that are new or
+// fail, and every back-off is reset.
 func (e *Engine) Apply(c *config.Config) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -101,6 +106,7 @@ func (e *Engine) Apply(c *config.Config) {
 	e.live.Store(now)
 	e.metrics.forgetExports(before, now)
 	e.applyImports(c)
+	e.applySources(c)
 	e.exporter.wake()
 	e.cfg.Changed()
 }
@@ -130,7 +136,7 @@ func (e *Engine) applyImports(c *config.Config) {
 		}
 		i := newImporter(e, conf, peer, old)
 		if e.start != nil {
-			e.start(i)
+			e.start(i.puller)
 		}
 		e.imports = append(e.imports, i)
 	}
@@ -145,18 +151,22 @@ func (e *Engine) applyImports(c *config.Config) {
 func (e *Engine) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	e.mu.Lock()
-	e.start = func(i *importer) {
+	e.start = func(p *puller) {
 		own, cancel := context.WithCancel(ctx)
-		i.begin(cancel)
+		p.begin(cancel)
 		running.Go(func() {
 			defer cancel()
-			i.run(own)
+			p.run(own)
 		})
 	}
 	for _, i := range e.imports {
-		e.start(i)
+		e.start(i.puller)
+	}
+	for _, f := range e.fetchers {
+		e.start(f.puller)
 	}
 	e.mu.Unlock()
+	running.Go(func() { e.watchFiles(ctx) })
 	e.exporter.run(ctx)
 	e.mu.Lock()
 	e.start = nil

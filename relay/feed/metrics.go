@@ -15,6 +15,26 @@ type metrics struct {
 	pulled    *prometheus.CounterVec
 	pulls     *prometheus.CounterVec
 	succeeded *prometheus.GaugeVec
+	// The same for sources of exports that we fetch.
+	fetched        *prometheus.CounterVec
+	fetches        *prometheus.CounterVec
+	fetchSucceeded *prometheus.GaugeVec
+}
+
+// pullCounts are the metrics of one import or source.
+type pullCounts struct {
+	objects, pulls *prometheus.CounterVec // by outcome, by result
+	succeeded      prometheus.Gauge
+}
+
+func (m *metrics) ofImport(name string) pullCounts {
+	label := prometheus.Labels{"import": name}
+	return pullCounts{objects: m.pulled.MustCurryWith(label), pulls: m.pulls.MustCurryWith(label), succeeded: m.succeeded.With(label)}
+}
+
+func (m *metrics) ofSource(export, source string) pullCounts {
+	labels := prometheus.Labels{"export": export, "source": source}
+	return pullCounts{objects: m.fetched.MustCurryWith(labels), pulls: m.fetches.MustCurryWith(labels), succeeded: m.fetchSucceeded.With(labels)}
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -31,11 +51,21 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		succeeded: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "certlink_relay_feed_import_last_success_timestamp_seconds", Help: "When a pull of the import last ended without error.",
 		}, []string{"import"}),
+		fetched: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "certlink_relay_feed_source_objects_total", Help: "Objects received by fetched sources of exports, by outcome (added, duplicate, forked, refused, deleted).",
+		}, []string{"export", "source", "outcome"}),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "certlink_relay_feed_source_pulls_total", Help: "Pulls of sources of exports, by result (success, failure).",
+		}, []string{"export", "source", "result"}),
+		fetchSucceeded: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "certlink_relay_feed_source_last_success_timestamp_seconds", Help: "When a pull of the source last ended without error; zero if none has.",
+		}, []string{"export", "source"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.pulled), reg.Register(m.pulls), reg.Register(m.succeeded))
+	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.pulled), reg.Register(m.pulls), reg.Register(m.succeeded),
+		reg.Register(m.fetched), reg.Register(m.fetches), reg.Register(m.fetchSucceeded))
 }
 
 func (m *metrics) forgetExports(before, now *plan) {
@@ -55,4 +85,11 @@ func (m *metrics) forgetImport(name string) {
 	m.pulled.DeletePartialMatch(label)
 	m.pulls.DeletePartialMatch(label)
 	m.succeeded.DeletePartialMatch(label)
+}
+
+func (m *metrics) forgetSource(export, source string) {
+	labels := prometheus.Labels{"export": export, "source": source}
+	m.fetched.DeletePartialMatch(labels)
+	m.fetches.DeletePartialMatch(labels)
+	m.fetchSucceeded.DeletePartialMatch(labels)
 }

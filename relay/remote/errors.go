@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -136,4 +137,38 @@ func Advice(err error) string {
 		return "see whether the URL is right, the server runs and the network lets the relay through"
 	}
 	return ""
+}
+
+// Explain says in one line what is wrong and what a person can do, in the same words
+// for the same fault: ports and counts that differ from attempt to attempt are left out.
+func Explain(err error) string {
+	text := reason(err)
+	if advice := Advice(err); advice != "" {
+		text += ": " + advice
+	}
+	return text
+}
+
+func reason(err error) string {
+	host := "the server"
+	if e, ok := errors.AsType[*Error](err); ok {
+		host = e.Host
+	}
+	if told, ok := errors.AsType[*StatusError](err); ok {
+		return fmt.Sprintf("%s answers %d %s", told.Host, told.Status, http.StatusText(told.Status))
+	}
+	for _, known := range []error{ErrStalled, ErrTooLong, ErrBomb, ErrRedirect} {
+		if errors.Is(err, known) {
+			return fmt.Sprintf("%s: %v", host, known)
+		}
+	}
+	if name, ok := errors.AsType[*net.DNSError](err); ok {
+		return fmt.Sprintf("%s: the name is not found", name.Name)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err // without the ports of this attempt
+	} else if e, ok := errors.AsType[*Error](err); ok {
+		err = e.Err
+	}
+	return fmt.Sprintf("%s: %v", host, Clean(err))
 }

@@ -268,7 +268,14 @@ type Export struct {
 	Peers []ExportPeer `json:"peers,omitempty"`
 	// Error of the last decision run.
 	Error string `json:"error,omitempty"`
+	// Sources that our relay fetches, in the order of the configuration. Those that
+	// tools push into are not here.
+	Sources []Source `json:"sources,omitempty"`
 }
+
+// Source is the state of a source of an export that our relay fetches: the same as of
+// an import, by the name of the source.
+type Source Import
 
 // ExportPeer counts the decisions of an export for one peer.
 type ExportPeer struct {
@@ -305,6 +312,18 @@ type Import struct {
 	// Refused is the number of received objects that were not valid STIX and
 	// were not kept.
 	Refused int64 `json:"refused,omitempty"`
+	// Progress of a pull that has taken a while and still goes on.
+	Progress Progress `json:"progress,omitzero"`
+}
+
+// Progress is how far a long pull has come. It moves in steps.
+type Progress struct {
+	// Started is when the pull began.
+	Started time.Time `json:"started"`
+	// Objects received so far, rounded down to 1, 2 or 5 times a power of ten.
+	Objects int64 `json:"objects"`
+	// Percent of the whole, in steps of 10; zero also while the whole is not known.
+	Percent int32 `json:"percent,omitempty"`
 }
 
 // Hotline is the state of a hotline.

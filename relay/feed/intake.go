@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// chunkObjects and chunkBytes bound what is in memory of what comes in, however many
+// objects a server sends.
+const (
+	chunkObjects = 1000
+	chunkBytes   = 4 << 20
+)
+
+// errQuota ends a pull at the quota. It is no failure.
+var errQuota = errors.New("the quota is reached")
+
+// intake stores what one pull brings, in transactions of a bounded size. What was
+// given is durable once finish has returned; a crash before leaves a part of it, and
+// what is given once more is a duplicate.
+type intake struct {
+	*puller
+	chunk []stix.Object
+	size  int
+}
+
+// readAll takes everything that next returns until io.EOF, and returns how many
+// objects these were, refused ones too. An object that is refused is counted.
+func (in *intake) readAll(ctx context.Context, next func() (stix.Object, error)) (got int, err error) {
+	for ; ; got++ {
+		o, err := next()
+		var bad *stix.ObjectError
+		switch {
+		case errors.Is(err, io.EOF):
+			return got, nil
+		case errors.As(err, &bad):
+			in.refuse(ctx, "refused", err)
+			continue
+		case err != nil:
+			return got, err
+		}
+		if err := in.take(ctx, o); err != nil {
+			return got, err
+		}
+	}
+}
+
+// take keeps one object for the next transaction.
+func (in *intake) take(ctx context.Context, o stix.Object) error {
+	if len(in.chunk) == chunkObjects || in.size+len(o.Raw) > chunkBytes {
+		if err := in.put(ctx, in.chunk, ""); err != nil {
+			return err
+		}
+		in.chunk, in.size = in.chunk[:0], 0
+	}
+	in.chunk = append(in.chunk, o)
+	in.size += len(o.Raw)
+	return nil
+}
+
+// finish stores what is left, and the cursor behind it in the same transaction. An
+// empty cursor leaves the stored one; without objects and cursor nothing is written.
+func (in *intake) finish(ctx context.Context, cursor string) error {
+	if len(in.chunk) == 0 && cursor == "" {
+		return nil
+	}
+	err := in.put(ctx, in.chunk, cursor)
+	in.chunk, in.size = in.chunk[:0], 0
+	return err
+}
+
+// put stores objects, as many as the quota has room for. The cursor is stored
+// with the last of them only if all are.
+func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string) error {
+	for {
+		part, text := objects, cursor
+		if room := max(0, in.quota-in.holds()); int64(len(part)) > room {
+			part, text = part[:room], ""
+		}
+		if len(part) == 0 && len(objects) > 0 {
+			return errQuota
+		}
+		outcomes, err := in.cfg.Store.PutObjects(ctx, in.stored, records(part), text)
+		if err != nil {
+			return fmt.Errorf("storing objects: %w", err)
+		}
+		in.tally(ctx, part, outcomes)
+		if objects = objects[len(part):]; len(objects) == 0 {
+			return nil
+		}
+	}
+}
+
+// holds is how many object versions are stored.
+func (in *intake) holds() int64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.now.Stored
+}
+
+// tally counts what became of objects.
+func (in *intake) tally(ctx context.Context, objects []stix.Object, outcomes []store.Outcome) {
+	var added, duplicate int64
+	for n, outcome := range outcomes {
+		switch outcome {
+		case store.Added:
+			added++
+		case store.Duplicate:
+			duplicate++
+		case store.Forked:
+			in.refuse(ctx, "forked", fmt.Errorf("%q: this version is stored with other content", objects[n].ID))
+		}
+	}
+	in.mu.Lock()
+	in.now.Stored += added
+	in.progress.objects += added + duplicate
+	in.mu.Unlock()
+	in.counts.objects.WithLabelValues("added").Add(float64(added))
+	in.counts.objects.WithLabelValues("duplicate").Add(float64(duplicate))
+	if added > 0 && in.fetched {
+		in.exporter.wake()
+	}
+	in.show(false)
+}
+
+// refuse counts an object that is not kept.
+func (in *intake) refuse(ctx context.Context, outcome string, reason error) {
+	in.mu.Lock()
+	in.now.Refused++
+	in.progress.objects++
+	in.mu.Unlock()
+	in.counts.objects.WithLabelValues(outcome).Inc()
+	in.cfg.Log.DebugContext(ctx, "object of a pull not kept", "collection", in.stored, "outcome", outcome, "reason", reason)
+}
+
+// reached says how much of the whole has come; a total of zero is not known.
+func (in *intake) reached(done, total int64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.progress.done, in.progress.total = done, max(0, total)
+}
