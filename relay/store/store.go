@@ -34,6 +34,8 @@ type Store interface {
 	Views
 	Outgoing
 	Deliveries
+	Quarantine
+	Revocations
 	Messages
 	Trust
 	// Close ends all use of the store.
