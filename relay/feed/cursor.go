@@ -4,6 +4,7 @@
 package feed
 
 import (
+	"context"
 	"encoding/json"
 
 	"github.com/certlink/certlink/relay/taxii"
@@ -19,6 +20,17 @@ type cursor struct {
 	// end; Next continues the walk that did not. Both are the server's words.
 	After string `json:"after,omitempty"`
 	Next  string `json:"next,omitempty"`
+	// Limit is that of the next page, if it is not the usual one.
+	Limit int `json:"limit,omitempty"`
+}
+
+// query asks for the page at the cursor.
+func (c cursor) query() taxii.PageQuery {
+	limit := c.Limit
+	if limit == 0 {
+		limit = pageObjects
+	}
+	return taxii.PageQuery{AddedAfter: c.After, Next: c.Next, Limit: limit}
 }
 
 // startAt reads a stored cursor. One that is not of this collection is a new one.
@@ -31,20 +43,18 @@ func startAt(stored, peer, collection string) cursor {
 }
 
 // behind is the cursor behind a page that was read to its end, and whether the
-// server has more. It moves, or the walk ends: TAXII 2.1 section 3.5 has a
-// server give "next" or sort by date added.
-func (c cursor) behind(p *taxii.Page) (next cursor, more bool) {
-	next = c
-	switch {
-	case p.More() && p.Next() != "":
-		next.Next = p.Next()
-	default:
-		next.Next = ""
-		if last := p.LastAdded(); last != "" {
-			next.After = last
-		}
+// server has more.
+func (c cursor) behind(ctx context.Context, p *taxii.Page) (next cursor, more bool, err error) {
+	q, more, err := p.Behind(ctx, c.query())
+	if err != nil {
+		return c, false, err
 	}
-	return next, p.More()
+	next = c
+	next.After, next.Next, next.Limit = q.AddedAfter, q.Next, 0
+	if more && q.Limit != pageObjects {
+		next.Limit = q.Limit
+	}
+	return next, more, nil
 }
 
 func (c cursor) text() string {

@@ -33,7 +33,7 @@ func explain(peer config.Peer, collection string, err error) string {
 		return explainAnswer(peer, collection, told)
 	case errors.Is(err, taxii.ErrStalled):
 		return fmt.Sprintf("%s has begun an answer and fallen silent: ask %s to look at its relay, or look at the path between", peer.Name, peer.Name)
-	case errors.Is(err, taxii.ErrNotTAXII), errors.Is(err, taxii.ErrTooLong), errors.Is(err, errNoProgress), errors.Is(err, stix.ErrContainer) && !errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, taxii.ErrNotTAXII), errors.Is(err, taxii.ErrTooLong), errors.Is(err, taxii.ErrNoProgress), errors.Is(err, stix.ErrContainer) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Sprintf("what %s answers is not TAXII 2.1 as it must be (%v): ask %s to mend its server", peer.Name, faultOf(err), peer.Name)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Sprintf("a page of %s was cut before its end: it is read again", peer.Name)
@@ -45,7 +45,7 @@ func explain(peer config.Peer, collection string, err error) string {
 
 // faultOf drops what differs from one attempt to the next, such as positions.
 func faultOf(err error) error {
-	for _, kind := range []error{taxii.ErrTooLong, errNoProgress, stix.ErrContainer} {
+	for _, kind := range []error{taxii.ErrTooLong, stix.ErrContainer} {
 		if errors.Is(err, kind) {
 			return kind
 		}

@@ -4,6 +4,7 @@
 package feed
 
 import (
+	"crypto/sha256"
 	"reflect"
 	"slices"
 	"sync/atomic"
@@ -73,9 +74,13 @@ func newPlan(c *config.Config, before *plan) *plan {
 	for _, e := range c.Exports {
 		p.exports = append(p.exports, newExport(td, e, before))
 		for _, s := range e.Sources {
+			about := "objects pushed here are shared as its rule allows."
+			if s.Pull != nil {
+				about = "fetched by this relay, and shared as its rule allows."
+			}
 			p.add(&shelf{stored: sourceName(e.Name, s.Name), Collection: taxii.Collection{
 				ID: collectionID(td, "source", e.Name+"/"+s.Name), Alias: e.Name + "." + s.Name, Title: titleOf(e.Title, e.Name) + ": " + s.Name,
-				Description: "Source of the export " + e.Name + ": objects pushed here are shared as its rule allows.", CanRead: true, CanWrite: true,
+				Description: "Source of the export " + e.Name + ": " + about, CanRead: true, CanWrite: s.Pull == nil,
 			}})
 		}
 	}
@@ -93,7 +98,7 @@ func newExport(trustDomain string, conf config.Export, before *plan) *export {
 		Export: conf, sources: map[string]string{}, definitions: map[int64]bool{},
 		collection: taxii.Collection{
 			ID: collectionID(trustDomain, "export", conf.Name), Alias: conf.Name, Title: titleOf(conf.Title, conf.Name),
-			CanRead: true, MediaTypes: []string{taxii.MediaTypeSTIX},
+			CanRead: true, MediaTypes: taxii.MediaTypes(),
 		},
 	}
 	if before != nil {
@@ -114,7 +119,7 @@ func newExport(trustDomain string, conf config.Export, before *plan) *export {
 // add lists a collection. The alias of the first keeps its meaning, should two
 // be alike; ids never are.
 func (p *plan) add(s *shelf) {
-	s.MediaTypes = []string{taxii.MediaTypeSTIX}
+	s.MediaTypes = taxii.MediaTypes()
 	p.listed = append(p.listed, s)
 	p.shelves[s.ID] = s
 	if p.shelves[s.Alias] == nil {
@@ -160,10 +165,11 @@ func sourceName(export, source string) string { return "source/" + export + "/" 
 
 func importName(name string) string { return "import/" + name }
 
-// collectionID is the same for the same collection after every start.
+// collectionID is the same for the same collection after every start. It says of itself
+// that it is a random UUID, as TAXII wants of ids (TAXII 2.1 section 2): a hash is as good.
 func collectionID(trustDomain, kind, name string) string {
 	ours := uuid.NewSHA1(uuid.NameSpaceDNS, []byte(trustDomain))
-	return uuid.NewSHA1(ours, []byte(kind+"/"+name)).String()
+	return uuid.NewHash(sha256.New(), ours, []byte(kind+"/"+name), 4).String()
 }
 
 func titleOf(title, name string) string {

@@ -192,11 +192,11 @@ func TestImportFromOtherServers(t *testing.T) {
 		check func(stored, refused int64, err string) bool
 	}{
 		"more_without_next_goes_on_by_date": {func(w http.ResponseWriter, r *http.Request) {
-			switch r.URL.Query().Get("added_after") {
-			case "":
+			switch after := r.URL.Query().Get("added_after"); {
+			case after == "":
 				page(w, first, `{"more":true,"objects":[`+indicator(1)+`]}`)
-			case first:
-				page(w, second, `{"objects":[`+indicator(2)+`]}`)
+			case after < second:
+				page(w, second, `{"objects":[`+indicator(1)+`,`+indicator(2)+`]}`)
 			default:
 				page(w, "", `{}`)
 			}
