@@ -68,6 +68,7 @@ func (c *Config) SetDefaults() {
 		fill(&m.Title, m.Name)
 		fill(&m.IntervalSeconds, DefaultIntervalSeconds)
 		fill(&m.MaxObjects, DefaultMaxObjects)
+		m.setDeliveryDefaults()
 	}
 	for i := range c.Hotlines {
 		c.Hotlines[i].setDefaults()

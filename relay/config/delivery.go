@@ -32,3 +32,51 @@ type Webhook struct {
 	// MaxAttempts for a batch before it counts as dead: 1 to 1000, default 20.
 	MaxAttempts int32 `json:"maxAttempts,omitempty"`
 }
+
+// DefaultMaxAttempts of a webhook's batch.
+const DefaultMaxAttempts = 20
+
+// maxDeliveries of one import.
+const maxDeliveries = 8
+
+func (m *Import) setDeliveryDefaults() {
+	for _, d := range m.Deliveries {
+		if d.Webhook != nil {
+			fill(&d.Webhook.MaxAttempts, DefaultMaxAttempts)
+		}
+	}
+}
+
+func (m Import) validateDeliveries(f faults) {
+	checkCount(f, len(m.Deliveries), maxDeliveries)
+	names := newSet("delivery name")
+	for i, d := range m.Deliveries {
+		at := f.at(i)
+		checkName(at.in("name"), d.Name)
+		names.add(at.in("name"), d.Name)
+		d.validate(at)
+	}
+}
+
+func (d Delivery) validate(f faults) {
+	parts := 0
+	if d.TAXII != nil {
+		parts++
+		d.TAXII.validate(f.in("taxii"))
+	}
+	if d.MISP != nil {
+		parts++
+		checkText(f.in("misp").in("organisation"), d.MISP.Organisation, 255)
+	}
+	if d.Webhook != nil {
+		parts++
+		d.Webhook.Remote.validate(f.in("webhook").in("remote"))
+		if d.Webhook.SecretFile != "" {
+			checkFile(f.in("webhook").in("secretFile"), d.Webhook.SecretFile)
+		}
+		checkRange(f.in("webhook").in("maxAttempts"), d.Webhook.MaxAttempts, 1, 1000)
+	}
+	if parts != 1 {
+		f.add("must set exactly one of taxii, misp and webhook")
+	}
+}

@@ -31,6 +31,16 @@ type Remote struct {
 	// instead the whole value of the Authorization header, as MISP wants its key.
 	TokenFile  string `json:"tokenFile,omitempty"`
 	HeaderFile string `json:"headerFile,omitempty"`
+	// Directory holds these files under the names that RemoteKeys lists, as a mounted
+	// Secret does: each may be missing, not all of them. Instead of the fields above.
+	Directory string `json:"directory,omitempty"`
+}
+
+// RemoteKeys are the names of the files in Remote.Directory, in the order of the
+// fields of Remote: CA certificates, client certificate, its key, user name, password,
+// bearer token, value of the Authorization header.
+func RemoteKeys() []string {
+	return []string{"ca.crt", "tls.crt", "tls.key", "username", "password", "token", "authorization"}
 }
 
 func (r Remote) validate(f faults) {
@@ -44,9 +54,16 @@ func (r Remote) validate(f faults) {
 		{"tokenFile", r.TokenFile},
 		{"headerFile", r.HeaderFile},
 	} {
-		if file.path != "" {
-			checkFile(f.in(file.name), file.path)
+		if file.path == "" {
+			continue
 		}
+		checkFile(f.in(file.name), file.path)
+		if r.Directory != "" {
+			f.in(file.name).add("cannot stand beside directory")
+		}
+	}
+	if r.Directory != "" {
+		checkFile(f.in("directory"), r.Directory)
 	}
 	if (r.CertFile == "") != (r.KeyFile == "") {
 		f.add("certFile and keyFile go together")

@@ -25,6 +25,8 @@ func TestRemotesThatCannotBeMeantAreRefused(t *testing.T) {
 		"a_certificate_without_its_key": {Remote{URL: "https://alfa.example", CertFile: "/c"}, "go together"},
 		"a_password_without_a_name":     {Remote{URL: "https://alfa.example", PasswordFile: "/p"}, "go together"},
 		"two_ways_to_say_who_we_are":    {Remote{URL: "https://alfa.example", TokenFile: "/t", HeaderFile: "/h"}, "only one"},
+		"a_directory":                   {Remote{URL: "https://alfa.example", Directory: "/etc/x"}, ""},
+		"a_directory_and_a_file":        {Remote{URL: "https://alfa.example", Directory: "/etc/x", TokenFile: "/t"}, "beside directory"},
 		"no_path":                       {Remote{URL: "https://alfa.example", TokenFile: "/t\x00"}, "tokenFile: is no path"},
 	} {
 		t.Run(name, func(t *testing.T) {

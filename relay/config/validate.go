@@ -73,7 +73,7 @@ func (s SQLite) validate(f faults) {
 // validatePeers returns the names of the peers.
 func (c *Config) validatePeers(f faults) *set {
 	checkCount(f, len(c.Peers), maxList)
-	names, domains := newSet("peer name"), newSet("trust domain")
+	names, domains, identities := newSet("peer name"), newSet("trust domain"), newSet("identity")
 	for i, p := range c.Peers {
 		at := f.at(i)
 		checkName(at.in("name"), p.Name)
@@ -90,6 +90,7 @@ func (c *Config) validatePeers(f faults) *set {
 		checkRange(at.in("detection").in("intervalMilliseconds"), p.Detection.IntervalMilliseconds, 50, 60_000)
 		checkRange(at.in("detection").in("misses"), p.Detection.Misses, 2, 100)
 		p.Limits.validate(at.in("limits"))
+		p.validateIdentities(at.in("identities"), identities)
 		validateEndpoints(at.in("endpoints"), p.Endpoints)
 	}
 	return names
@@ -121,6 +122,7 @@ func (c *Config) validateFeeds(f faults, peers *set) {
 		validatePeerList(at.in("peers"), e.Peers, peers)
 		e.validateSources(at.in("sources"), aliases)
 		e.Rule.validate(at.in("rule"))
+		e.Redaction.validate(at.in("redaction"))
 	}
 	imports := f.in("imports")
 	checkCount(imports, len(c.Imports), maxList)
@@ -134,6 +136,7 @@ func (c *Config) validateFeeds(f faults, peers *set) {
 		checkAlias(at.in("collection"), m.Collection)
 		checkRange(at.in("intervalSeconds"), m.IntervalSeconds, 1, 86_400)
 		checkRange(at.in("maxObjects"), m.MaxObjects, 1, 100_000_000)
+		m.validateDeliveries(at.in("deliveries"))
 	}
 }
 
@@ -166,6 +169,7 @@ func (r Rule) validate(f faults) {
 			at.add("%q is no STIX type: lower-case letters, digits and '-', 3 to 250 characters", clip(t))
 		}
 	}
+	r.validateMore(f)
 	if r.CEL != "" {
 		if _, err := expression.Compile(r.CEL); err != nil {
 			f.in("cel").add("%s", clip256(err.Error()))

@@ -22,8 +22,9 @@ import (
 // maxFileBytes is the largest file with credentials, certificates or CAs.
 const maxFileBytes = 256 << 10
 
-// Files are the files of a configuration, for those who watch them.
+// Files are the files of a configuration, for those who watch them. They need not exist.
 func Files(cfg config.Remote) []string {
+	cfg = expand(cfg)
 	var list []string
 	for _, path := range named(&cfg) {
 		if *path != "" {
@@ -33,6 +34,17 @@ func Files(cfg config.Remote) []string {
 	return list
 }
 
+// expand writes the files of Directory into the fields.
+func expand(cfg config.Remote) config.Remote {
+	if cfg.Directory != "" {
+		for i, path := range named(&cfg) {
+			*path = filepath.Join(cfg.Directory, config.RemoteKeys()[i])
+		}
+	}
+	return cfg
+}
+
+// named are the fields, in the order of config.RemoteKeys.
 func named(cfg *config.Remote) []*string {
 	return []*string{&cfg.CAFile, &cfg.CertFile, &cfg.KeyFile, &cfg.UsernameFile, &cfg.PasswordFile, &cfg.TokenFile, &cfg.HeaderFile}
 }
@@ -46,27 +58,58 @@ func (s *secrets) fields() []*[]byte {
 	return []*[]byte{&s.ca, &s.cert, &s.key, &s.username, &s.password, &s.token, &s.header}
 }
 
-// readSecrets reads all files. An error names the file, never its content.
+var errMissing = errors.New("is missing")
+
+// readSecrets reads all files; those of a directory as far as they are there. An
+// error names the file, never its content.
 func readSecrets(cfg config.Remote) (*secrets, error) {
+	optional := cfg.Directory != ""
+	cfg = expand(cfg)
 	s := &secrets{}
-	fields := s.fields()
+	fields, found := s.fields(), 0
 	for i, path := range named(&cfg) {
 		if *path == "" {
 			continue
 		}
 		text, err := readFile(*path)
+		if optional && errors.Is(err, errMissing) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrCredentials, err)
 		}
 		*fields[i] = text
+		found++
 	}
-	return s, nil
+	if optional && found == 0 {
+		return nil, fmt.Errorf("%w: %s holds none of %s", ErrCredentials, filepath.Base(cfg.Directory), strings.Join(config.RemoteKeys(), ", "))
+	}
+	return s, s.complete()
+}
+
+// complete tells whether what is there makes sense together.
+func (s *secrets) complete() error {
+	ways := 0
+	for _, way := range [][]byte{s.username, s.token, s.header} {
+		if way != nil {
+			ways++
+		}
+	}
+	switch {
+	case (s.username == nil) != (s.password == nil):
+		return fmt.Errorf("%w: username and password go together", ErrCredentials)
+	case (s.cert == nil) != (s.key == nil):
+		return fmt.Errorf("%w: certificate and key go together", ErrCredentials)
+	case ways > 1:
+		return fmt.Errorf("%w: only one of username, token and authorization can be used", ErrCredentials)
+	}
+	return nil
 }
 
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing", shortPath(path))
+		return nil, fmt.Errorf("%s %w", shortPath(path), errMissing)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read", shortPath(path))

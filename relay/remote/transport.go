@@ -28,6 +28,7 @@ const (
 // transport is an http.RoundTripper to one server.
 type transport struct {
 	cfg   config.Remote
+	files config.Remote // the same with the files of the directory, for errors
 	base  *url.URL
 	stall time.Duration
 	agent string
@@ -39,7 +40,7 @@ type transport struct {
 }
 
 func newTransport(cfg config.Remote, base *url.URL, opts Options) *transport {
-	return &transport{cfg: cfg, base: base, stall: opts.Stall, agent: "certlink/" + opts.Version}
+	return &transport{cfg: cfg, files: expand(cfg), base: base, stall: opts.Stall, agent: "certlink/" + opts.Version}
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -110,7 +111,7 @@ func (t *transport) now() (*http.Transport, string, error) {
 		t.close()
 		return nil, "", err
 	}
-	authorization, err := s.authorization(t.cfg)
+	authorization, err := s.authorization(t.files)
 	if err != nil {
 		return nil, "", err
 	}
@@ -120,7 +121,7 @@ func (t *transport) now() (*http.Transport, string, error) {
 	if t.current != nil && t.sum == sum {
 		return t.current, authorization, nil
 	}
-	conf, err := s.tls(t.cfg)
+	conf, err := s.tls(t.files)
 	if err != nil {
 		return nil, "", err
 	}
