@@ -56,7 +56,7 @@ func (e Evidence) Emanates(area *Area, t Terms) (bool, string) {
 
 // judge says what one value tells about an area.
 func (e Evidence) judge(f *finding, area *Area, t Terms) string {
-	if f.warned != nil && !t.IgnoreWarnings {
+	if f.warned != "" && !t.IgnoreWarnings {
 		return OnWarningList
 	}
 	if area.names(f) {
@@ -68,6 +68,8 @@ func (e Evidence) judge(f *finding, area *Area, t Terms) string {
 	}
 	agree, sources := f.agreement(area)
 	switch {
+	case f.wide:
+		return TerritoryUndecidable
 	case agree >= max(t.MinAgreement, 1):
 		return EmanatesFromPeer
 	case agree > 0:

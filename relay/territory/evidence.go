@@ -32,8 +32,10 @@ type finding struct {
 	clue.Clue
 	// reserved: a special-purpose address, which belongs to nobody.
 	reserved bool
-	// warned is the warning list that it stands on; nil for none.
-	warned *list
+	// wide: a network too wide to be looked up.
+	wide bool
+	// warned is the warning list that it stands on; "" for none.
+	warned string
 	// record is what the registries say; recorder is their snapshot, nil for nothing.
 	record   delegation.Record
 	recorder *snapshot

@@ -3,7 +3,12 @@
 
 package territory
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/certlink/certlink/relay/territory/span"
+)
 
 // MaxStatement is the largest JSON form of a Statement in bytes. Values that do not
 // fit are counted in Omitted.
@@ -35,7 +40,7 @@ type Value struct {
 	Geo []Location `json:"geo,omitempty"`
 	// ASN is the autonomous system.
 	ASN *System `json:"asn,omitempty"`
-	// Flags are "reserved" and "warned:LIST".
+	// Flags are "reserved", "wide" (a network too wide to be looked up) and "warned:LIST".
 	Flags []string `json:"flags,omitempty"`
 	// Agreement is the number of sources that name each country.
 	Agreement map[string]int `json:"agreement,omitempty"`
@@ -70,5 +75,59 @@ type System struct {
 }
 
 func (e Evidence) statement() Statement {
-	return Statement{Observed: e.observed, AsOf: e.atlas.AsOf(), Undecidable: e.undecidable}
+	out := Statement{Observed: e.observed, AsOf: e.atlas.AsOf(), Undecidable: e.undecidable}
+	// Braces, times and counts take less than room does.
+	const room = 160
+	size := room
+	for i := range e.findings {
+		v := e.findings[i].value()
+		text, err := json.Marshal(v)
+		if err != nil || size+len(text)+1 > MaxStatement {
+			out.Omitted++
+			continue
+		}
+		size += len(text) + 1
+		out.Values = append(out.Values, v)
+	}
+	return out
+}
+
+// value writes a finding in words.
+func (f *finding) value() Value {
+	v := Value{Value: f.Text(), Kind: f.Kind.String()}
+	if f.recorder != nil {
+		set := f.recorder.registry
+		v.RIR = &Registration{
+			Registry: set.Registry(f.record), CC: f.record.Country.String(), Date: set.DateOf(f.record), Status: set.Status(f.record),
+			Dataset: f.recorder.cite,
+		}
+	}
+	for _, p := range f.places[:f.placed] {
+		v.Geo = append(v.Geo, Location{CC: p.Country.String(), Registered: p.Registered.String(), Dataset: p.by.cite})
+	}
+	if f.system != 0 {
+		v.ASN = &System{Number: f.system, CC: f.home.String()}
+		if f.announcer != nil {
+			v.ASN.Dataset, v.ASN.Name = f.announcer.cite, f.announcer.systems.Names[f.system]
+		}
+	}
+	if f.reserved {
+		v.Flags = append(v.Flags, "reserved")
+	}
+	if f.wide {
+		v.Flags = append(v.Flags, "wide")
+	}
+	if f.warned != "" {
+		v.Flags = append(v.Flags, "warned:"+f.warned)
+	}
+	var room [maxPlaces + 2]span.Country
+	for _, c := range f.opinions(&room) {
+		if c.Names() {
+			if v.Agreement == nil {
+				v.Agreement = map[string]int{}
+			}
+			v.Agreement[c.String()]++
+		}
+	}
+	return v
 }

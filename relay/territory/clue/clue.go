@@ -5,9 +5,8 @@ package clue
 
 import (
 	"net/netip"
+	"strconv"
 	"time"
-
-	"github.com/certlink/certlink/relay/stix"
 )
 
 // Max is the largest number of clues that are taken from one object; beyond it the
@@ -42,6 +41,19 @@ type Clue struct {
 	Name string
 }
 
+// Text is the value as a person writes it.
+func (c Clue) Text() string {
+	switch c.Kind {
+	case Address:
+		return c.Prefix.Addr().String()
+	case Network:
+		return c.Prefix.String()
+	case Number:
+		return "AS" + strconv.FormatUint(uint64(c.Number), 10)
+	}
+	return c.Name
+}
+
 // Clues are what one object names.
 type Clues struct {
 	// List has no value twice.
@@ -53,6 +65,3 @@ type Clues struct {
 	// zero when it has none.
 	Observed time.Time
 }
-
-// Find takes the clues from an object.
-func Find(o stix.Object) Clues { return Clues{Observed: o.Version} }

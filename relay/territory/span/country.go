@@ -3,6 +3,11 @@
 
 package span
 
+import (
+	"strconv"
+	"strings"
+)
+
 // Country is a code of two capital letters as in ISO 3166-1 alpha-2; the zero value
 // is none.
 type Country uint16
@@ -30,4 +35,14 @@ func (c Country) String() string {
 // registry, ZZ is nobody's, and none is none.
 func (c Country) Names() bool {
 	return c != 0 && c != 'A'<<8|'P' && c != 'E'<<8|'U' && c != 'Z'<<8|'Z'
+}
+
+// ParseNumber reads the number of an autonomous system, with or without "AS" before
+// it. Zero is none.
+func ParseNumber(text string) (uint32, bool) {
+	if len(text) > 2 && strings.EqualFold(text[:2], "AS") {
+		text = text[2:]
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	return uint32(n), err == nil && n != 0
 }

@@ -77,21 +77,20 @@ func (s *series[K, V]) add(lo, hi K, v V) {
 	s.lo, s.hi, s.value = append(s.lo, lo), append(s.hi, hi), append(s.value, v)
 }
 
-// within returns the value at the beginning of lo to hi, or of what is known first in
-// it, and the one country of all of it; Mixed if there is more than one, or a gap.
-func within[K key[K], V comparable](s *series[K, V], lo, hi K, of func(V) Country) (v V, c Country, ok bool) {
+// within returns the value of the first part of lo to hi that has one. Whole tells
+// that all of it has a value that is the same.
+func within[K key[K], V comparable](s *series[K, V], lo, hi K, same func(a, b V) bool) (v V, ok, whole bool) {
 	first := sort.Search(len(s.lo), func(i int) bool { return s.hi[i].compare(lo) >= 0 })
 	if first == len(s.lo) || s.lo[first].compare(hi) > 0 {
-		return v, 0, false
+		return v, false, false
 	}
 	v = s.value[first]
-	c = of(v)
 	at := lo
-	for i := first; i < len(s.lo) && s.lo[i].compare(at) <= 0 && of(s.value[i]) == c; i++ {
+	for i := first; i < len(s.lo) && s.lo[i].compare(at) <= 0 && same(s.value[i], v); i++ {
 		if s.hi[i].compare(hi) >= 0 {
-			return v, c, true
+			return v, true, true
 		}
 		at, _ = s.hi[i].next()
 	}
-	return v, Mixed, true
+	return v, true, false
 }
