@@ -84,9 +84,10 @@ func (r Rule) validateMore(f faults) {
 	}
 }
 
-// validateIdentities checks for whom a peer may speak. Two peers never speak for one.
-func (p Peer) validateIdentities(f faults, all *set) {
+// validateIdentities checks for whom a peer may speak.
+func (p Peer) validateIdentities(f faults) {
 	checkCount(f, len(p.Identities), maxIdentities)
+	all := newSet("identity")
 	for i, id := range p.Identities {
 		at := f.at(i)
 		all.add(at, id)

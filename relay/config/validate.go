@@ -73,7 +73,7 @@ func (s SQLite) validate(f faults) {
 // validatePeers returns the names of the peers.
 func (c *Config) validatePeers(f faults) *set {
 	checkCount(f, len(c.Peers), maxList)
-	names, domains, identities := newSet("peer name"), newSet("trust domain"), newSet("identity")
+	names, domains := newSet("peer name"), newSet("trust domain")
 	for i, p := range c.Peers {
 		at := f.at(i)
 		checkName(at.in("name"), p.Name)
@@ -90,7 +90,7 @@ func (c *Config) validatePeers(f faults) *set {
 		checkRange(at.in("detection").in("intervalMilliseconds"), p.Detection.IntervalMilliseconds, 50, 60_000)
 		checkRange(at.in("detection").in("misses"), p.Detection.Misses, 2, 100)
 		p.Limits.validate(at.in("limits"))
-		p.validateIdentities(at.in("identities"), identities)
+		p.validateIdentities(at.in("identities"))
 		validateEndpoints(at.in("endpoints"), p.Endpoints)
 	}
 	return names

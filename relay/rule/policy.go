@@ -10,10 +10,12 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/rule/expression"
 	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/territory"
 )
 
 // The reasons of a verdict. They are words of ours, few and stable: status and
@@ -33,14 +35,25 @@ const (
 	ExpressionFailed = "ExpressionFailed"
 	// UnknownSource: the object lies in no source of the export.
 	UnknownSource = "UnknownSource"
-	// aboveCeiling and within are followed by the level that decided.
-	aboveCeiling = "TLPAboveCeiling: "
-	within       = "TLPWithinCeiling: "
+	// LowConfidence: the object's confidence is below the rule's.
+	LowConfidence = "LowConfidence"
+	// TooOld: the object's last sign of life is longer ago than the rule allows.
+	TooOld = "TooOld"
+	// NoDate: the rule has a largest age, and the object has no date.
+	NoDate = "NoDate"
+	// Unreadable: the stored bytes are no STIX object.
+	Unreadable = "Unreadable"
+	// Those that follow end with the level that decided. The reasons of territory are
+	// those of package territory.
+	aboveCeiling   = "TLPAboveCeiling: "
+	containerAbove = "ContainerAboveCeiling: "
+	contentAbove   = "ContentAboveCeiling: "
+	within         = "TLPWithinCeiling: "
 )
 
 // revision is part of the hash. It changes with the code of Decide, so that a
 // release that decides otherwise decides again.
-const revision = "certlink-rule/1"
+const revision = "certlink-rule/2"
 
 // Verdict is what was decided about one object.
 type Verdict struct {
@@ -58,7 +71,18 @@ type Policy struct {
 	expression *expression.Expression // nil allows all
 	unmarked   map[string]Level
 	statements map[string]bool
-	hash       string
+
+	minConfidence int64
+	maxAge        time.Duration // 0 allows all
+
+	// emanates asks for territory, by terms. Until Toward names a peer, area is nil,
+	// and nothing leaves.
+	emanates bool
+	terms    territory.Terms
+	atlas    *territory.Atlas
+	area     *territory.Area
+
+	hash string
 }
 
 // NewPolicy makes the policy of an export. Statements are the identifiers of the
@@ -96,9 +120,41 @@ func NewPolicy(r config.Rule, sources []config.Source, statements []string) (*Po
 	for _, id := range statements {
 		p.statements[id] = true
 	}
+	p.minConfidence, p.maxAge = int64(r.MinConfidence), time.Duration(r.MaxAgeDays)*24*time.Hour
+	if p.emanates = r.EmanatesFrom == config.FromPeer; p.emanates {
+		p.terms = territory.Terms{MinAgreement: int(r.MinAgreement), IgnoreWarnings: r.WarningLists == config.WarningListsIgnore}
+	}
 	p.hash = p.digest()
 	return p, nil
 }
+
+// Territorial tells whether the policy asks for territory, and so is another one
+// toward each peer.
+func (p *Policy) Territorial() bool { return p.emanates }
+
+// Ages tells whether verdicts of the policy end with time.
+func (p *Policy) Ages() bool { return p.maxAge > 0 }
+
+// Toward is the policy toward a peer: with its territory, and the data of the moment.
+func (p *Policy) Toward(area *territory.Area, atlas *territory.Atlas) *Policy {
+	if !p.emanates {
+		return p
+	}
+	own := *p
+	own.area, own.atlas = area, atlas
+	own.hash = own.digest()
+	return &own
+}
+
+// Level is how strict an object of a source is by its own markings; a marking that is
+// not understood counts as AMBER+STRICT.
+func (p *Policy) Level(source string, o stix.Object) Level {
+	level, _ := p.level(p.unmarked[source], o)
+	return level
+}
+
+// Above tells whether a level is above the ceiling.
+func (p *Policy) Above(l Level) bool { return l > p.ceiling }
 
 // Hash stands for the policy: two with the same hash decide alike.
 func (p *Policy) Hash() string { return p.hash }
@@ -117,6 +173,16 @@ func (p *Policy) digest() string {
 	if p.expression != nil {
 		line("expression", p.expression)
 	}
+	line("confidence", p.minConfidence)
+	line("age", p.maxAge)
+	if p.emanates {
+		line("agreement", p.terms.MinAgreement)
+		line("ignore-warnings", p.terms.IgnoreWarnings)
+		line("atlas", p.atlas.Digest())
+		if p.area != nil {
+			line("area", p.area.Digest())
+		}
+	}
 	for _, s := range slices.Sorted(maps.Keys(p.unmarked)) {
 		line("source", s)
 		line("unmarked", p.unmarked[s])
@@ -125,31 +191,6 @@ func (p *Policy) digest() string {
 		line("statement", id)
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// Decide says whether an object of a source may leave. It allows nothing by
-// default: the one place where Share is set comes after every reason to hold.
-func (p *Policy) Decide(source string, o stix.Object) Verdict {
-	unmarked, ok := p.unmarked[source]
-	if !ok {
-		return Verdict{Reason: UnknownSource}
-	}
-	level, reason := p.level(unmarked, o)
-	switch {
-	case level < Clear || level > p.ceiling:
-		return Verdict{Reason: reason}
-	case p.types != nil && !p.types[o.Type]:
-		return Verdict{Reason: TypeNotAllowed}
-	}
-	if p.expression != nil {
-		switch ok, err := p.expression.Allows(o.Raw); {
-		case err != nil:
-			return Verdict{Reason: ExpressionFailed}
-		case !ok:
-			return Verdict{Reason: ExpressionFalse}
-		}
-	}
-	return Verdict{Share: true, Reason: within + level.String()}
 }
 
 // level is the strictest of what applies to the object, and why it holds the

@@ -5,15 +5,14 @@ package expression
 
 import (
 	"bytes"
-	"errors"
 	"math"
 	"strconv"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
-)
 
-var errShape = errors.New("the object is not as it was stored")
+	"github.com/certlink/certlink/relay/stix"
+)
 
 // reader is a decoder that is used again: most of its cost is its making.
 type reader struct {
@@ -24,7 +23,37 @@ type reader struct {
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
 // decode reads the wanted members of an object; nil wants all.
-func decode(raw []byte, wanted map[string]bool) (map[string]any, error) {
+func decode(raw []byte, wanted map[string]bool) (object map[string]any, err error) {
+	object = make(map[string]any, len(wanted))
+	stix.Members(raw, func(name, text []byte) bool {
+		if wanted != nil && !wanted[string(name)] {
+			return true
+		}
+		var v any
+		if v, err = whole(text); err == nil {
+			object[string(name)] = v
+		}
+		return err == nil
+	})
+	return object, err
+}
+
+// whole reads a value. Those that hold no others are read without a decoder.
+func whole(text []byte) (any, error) {
+	switch text[0] {
+	case '"':
+		return string(stix.Unquote(text)), nil
+	case '{', '[':
+		return nested(text)
+	case 't', 'f':
+		return text[0] == 't', nil
+	case 'n':
+		return nil, nil
+	}
+	return number(string(text)), nil
+}
+
+func nested(text []byte) (any, error) {
 	r, ok := readers.Get().(*reader)
 	if !ok {
 		r = new(reader)
@@ -33,30 +62,9 @@ func decode(raw []byte, wanted map[string]bool) (map[string]any, error) {
 		r.buffer = bytes.Buffer{}
 		readers.Put(r)
 	}()
-	r.buffer = *bytes.NewBuffer(raw) // read in place
+	r.buffer = *bytes.NewBuffer(text) // read in place
 	r.decoder.Reset(&r.buffer)
-	d := &r.decoder
-	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
-		return nil, errors.Join(errShape, err)
-	}
-	object := make(map[string]any, len(wanted))
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		key := name.String()
-		if wanted != nil && !wanted[key] {
-			if err := d.SkipValue(); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if object[key], err = value(d); err != nil {
-			return nil, err
-		}
-	}
-	return object, nil
+	return value(&r.decoder)
 }
 
 // value reads one value as CEL knows it: whole numbers are integers.
@@ -69,7 +77,7 @@ func value(d *jsontext.Decoder) (any, error) {
 	case '"':
 		return token.String(), nil
 	case '0':
-		return number(token), nil
+		return number(token.String()), nil
 	case 't', 'f':
 		return token.Bool(), nil
 	case '[':
@@ -81,11 +89,11 @@ func value(d *jsontext.Decoder) (any, error) {
 	}
 }
 
-func number(token jsontext.Token) any {
-	if n, err := strconv.ParseInt(token.String(), 10, 64); err == nil {
+func number(text string) any {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n
 	}
-	f, err := strconv.ParseFloat(token.String(), 64)
+	f, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		return math.NaN() // beyond what a double holds: compares with nothing
 	}
