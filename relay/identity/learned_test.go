@@ -281,8 +281,9 @@ func TestTheLastHandshakeTellsWhichRootAPeerUses(t *testing.T) {
 	}
 }
 
-// handshake lets bravo show a certificate, dialling us or dialled by us.
-func handshake(t *testing.T, s *identity.Source, shows testca.Pair, dials bool) {
+// handshake lets bravo show a certificate, dialling us or dialled by us, and returns what
+// our side has seen.
+func handshake(t *testing.T, s *identity.Source, shows testca.Pair, dials bool) tls.ConnectionState {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	defer ours.Close()
@@ -301,6 +302,7 @@ func handshake(t *testing.T, s *identity.Source, shows testca.Pair, dials bool) 
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+	return us.ConnectionState()
 }
 
 // Who had the peer's keys may have taught us a root of their own: after a revocation

@@ -35,10 +35,17 @@ type sights struct {
 
 func newSights() *sights { return &sights{seen: map[string]Seen{}} }
 
+// note takes a chain that is shown just now. When it is the one that was seen before, its
+// certificates are replaced, in the caller's slice too, by those that are kept
+// already: connections hold on to them, and each one takes 4 KiB.
 func (s *sights) note(td string, chain []*x509.Certificate, root *x509.Certificate, at time.Time) {
 	next := Seen{Chain: chain, Root: cabundle.Hash(root), At: at}
 	s.mu.Lock()
 	before, known := s.seen[td]
+	if known && equalCerts(before.Chain, chain) {
+		copy(chain, before.Chain)
+		next.Chain = before.Chain
+	}
 	if known && before.Chain[0].NotBefore.After(chain[0].NotBefore) && at.Sub(before.At) < settling {
 		s.mu.Unlock()
 		return

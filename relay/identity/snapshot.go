@@ -5,6 +5,7 @@ package identity
 
 import (
 	"crypto"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"maps"
@@ -29,6 +30,7 @@ type Snapshot struct {
 	bundles   *x509bundle.Set        // in force, of the peers and our own
 	localOnly *x509bundle.Bundle     // the CA of the local port's clients
 	sights    *sights
+	configs   configs
 	now       func() time.Time
 }
 
@@ -57,6 +59,7 @@ func newSnapshot(o own, peers []config.Peer, l lessons, now func() time.Time) (*
 		bundles:   x509bundle.NewSet(),
 		localOnly: x509bundle.FromX509Authorities(o.trustDomain, localClients(o)),
 		sights:    newSights(),
+		configs:   configs{all: map[configKey]*tls.Config{}},
 		now:       now,
 	}
 	s.bundles.Add(x509bundle.FromX509Authorities(o.trustDomain, cabundle.Union(o.link.ca, o.signing.ca, o.bundle)))

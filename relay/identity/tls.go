@@ -5,6 +5,8 @@ package identity
 
 import (
 	"crypto/tls"
+	"strings"
+	"sync"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
@@ -23,9 +25,41 @@ func base(cert *tls.Certificate) *tls.Config {
 	}
 }
 
-// LinkServer is the configuration of one handshake with a peer that dials us, who
-// may ask for one of the protocols.
+// sharedConfigs bounds the configurations that a snapshot keeps: some for each
+// endpoint of each peer.
+const sharedConfigs = 1 << 12
+
+// configKey names a configuration of the link: the server's has no trust domain.
+type configKey struct{ trustDomain, host, protocols string }
+
+// configs are those in use. Every connection holds on to its configuration, so a
+// thousand of them share one.
+type configs struct {
+	mu  sync.Mutex
+	all map[configKey]*tls.Config
+}
+
+// get returns the configuration of a key, made when it is first asked for.
+func (s *configs) get(key configKey, make func() *tls.Config) *tls.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.all[key]
+	if c == nil {
+		c = make()
+		if len(s.all) < sharedConfigs {
+			s.all[key] = c
+		}
+	}
+	return c
+}
+
+// LinkServer is the configuration of handshakes with peers that dial us, who
+// may ask for one of the protocols. It is shared: the caller does not change it.
 func (s *Snapshot) LinkServer(protocols []string) *tls.Config {
+	return s.configs.get(configKey{protocols: strings.Join(protocols, ",")}, func() *tls.Config { return s.linkServer(protocols) })
+}
+
+func (s *Snapshot) linkServer(protocols []string) *tls.Config {
 	c := base(&s.own.link.pair)
 	c.NextProtos = protocols
 	// Whether to trust is decided below, against the bundle of the one trust
@@ -38,9 +72,13 @@ func (s *Snapshot) LinkServer(protocols []string) *tls.Config {
 	return c
 }
 
-// LinkClient is the configuration of a connection to the relay of the trust
-// domain at a host, for one protocol.
+// LinkClient is the configuration of connections to the relay of the trust
+// domain at a host, for one protocol. It is shared: the caller does not change it.
 func (s *Snapshot) LinkClient(trustDomain, host, protocol string) *tls.Config {
+	return s.configs.get(configKey{trustDomain, host, protocol}, func() *tls.Config { return s.linkClient(trustDomain, host, protocol) })
+}
+
+func (s *Snapshot) linkClient(trustDomain, host, protocol string) *tls.Config {
 	c := base(&s.own.link.pair)
 	c.NextProtos = []string{protocol}
 	// The host name only serves those who route by it on the way (SNI); it proves

@@ -4,6 +4,7 @@
 package link
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"strconv"
@@ -27,7 +28,7 @@ const (
 func (s *Server) frame(g *gate.Conn, class Class) {
 	serial := s.cfg.Identity.Current().LinkSerial()
 	p := s.cfg.Pool
-	c := newConn(p, class, g.State, serial, p.cfg.Clock())
+	c := newConn(p, class, &g.State, serial, p.cfg.Clock())
 	defer c.isReady()
 	if !isRelay(c.chain()) {
 		p.metrics.refused.WithLabelValues(refusedLeaf).Inc()
@@ -35,7 +36,7 @@ func (s *Server) frame(g *gate.Conn, class Class) {
 		return
 	}
 	c.watch(g)
-	framed, hello, err := stream.Server(g, c.config())
+	framed, hello, err := stream.Server(authenticated{g}, c.config())
 	if err != nil {
 		p.metrics.refused.WithLabelValues(refusedHello).Inc()
 		s.cfg.Log.Debug("a connection did not begin", "client", g.Client, "class", string(class), "error", err)
@@ -47,6 +48,12 @@ func (s *Server) frame(g *gate.Conn, class Class) {
 		framed.Cut()
 	}
 }
+
+// authenticated shows what lies under a connection of the gate.
+type authenticated struct{ *gate.Conn }
+
+// TLS is for package stream.
+func (a authenticated) TLS() *tls.Conn { return a.Conn.Conn }
 
 // accept takes a connection into the pool that a peer dialled, or says why not.
 func (p *Pool) accept(c *conn, at Path) (refused string) {

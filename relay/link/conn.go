@@ -30,7 +30,7 @@ type carrier interface {
 
 // proven is the authenticated side of a connection.
 type proven struct {
-	state tls.ConnectionState
+	state *tls.ConnectionState
 	// serial of the certificate that we showed.
 	serial string
 	// key is the hash of the chain.
@@ -39,7 +39,7 @@ type proven struct {
 	verified atomic.Pointer[identity.Snapshot]
 }
 
-func newProven(state tls.ConnectionState, serial string) *proven {
+func newProven(state *tls.ConnectionState, serial string) *proven {
 	hash := sha256.New()
 	for _, c := range state.PeerCertificates {
 		hash.Write(c.Raw)
@@ -83,7 +83,7 @@ type conn struct {
 	since   time.Time // parked since
 }
 
-func newConn(p *Pool, class Class, state tls.ConnectionState, serial string, begun time.Time) *conn {
+func newConn(p *Pool, class Class, state *tls.ConnectionState, serial string, begun time.Time) *conn {
 	return &conn{proven: newProven(state, serial), pool: p, class: class, begun: begun, ready: make(chan struct{})}
 }
 

@@ -28,7 +28,7 @@ const (
 // fill dials a connection for which there is a reservation and parks it. It
 // returns nil when there is one.
 func (p *Pool) fill(pt *path, class Class) *Error {
-	c, err := p.dial(p.life, pt.Path, class, &Sighting{}, false)
+	c, err := p.dial(p.life, pt.Path, class, nil, false)
 	p.mu.Lock()
 	pt.lanes[class].opening--
 	if err != nil {
@@ -49,19 +49,24 @@ func (p *Pool) fill(pt *path, class Class) *Error {
 	return nil
 }
 
-// dial opens a framed connection to an address. It is not in the pool yet: admit
-// takes it in.
+// dial opens a framed connection to an address, and notes in saw, if there is one, what
+// it saw on the way. It is not in the pool yet: admit takes it in.
 func (p *Pool) dial(ctx context.Context, to Path, class Class, saw *Sighting, private bool) (*conn, error) {
 	now := p.cfg.Identity.Current()
 	if now == nil {
 		return nil, errNobody
 	}
 	begun := p.cfg.Clock()
-	tlsConn, err := p.connect(ctx, to, class, now.LinkClient, saw)
+	host, _, err := net.SplitHostPort(to.Address)
+	if err != nil {
+		return nil, fmt.Errorf("reading the address %q: %w", to.Address, err)
+	}
+	tlsConn, err := p.connect(ctx, to, class, now.LinkClient(to.TrustDomain, host, string(class)), saw)
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(p, class, tlsConn.ConnectionState(), now.LinkSerial(), begun)
+	state := tlsConn.ConnectionState()
+	c := newConn(p, class, &state, now.LinkSerial(), begun)
 	c.private = private
 	c.watch(tlsConn)
 	c.framed, err = stream.Client(tlsConn, stream.Hello{Address: to.Address, Instance: p.instance}, c.config())
@@ -71,14 +76,8 @@ func (p *Pool) dial(ctx context.Context, to Path, class Class, saw *Sighting, pr
 	return c, nil
 }
 
-// connect opens an authenticated connection, and notes what it saw on the way.
-func (p *Pool) connect(
-	ctx context.Context, to Path, class Class, config func(trustDomain, host, protocol string) *tls.Config, saw *Sighting,
-) (*tls.Conn, error) {
-	host, _, err := net.SplitHostPort(to.Address)
-	if err != nil {
-		return nil, fmt.Errorf("reading the address %q: %w", to.Address, err)
-	}
+// connect opens an authenticated connection.
+func (p *Pool) connect(ctx context.Context, to Path, class Class, config *tls.Config, saw *Sighting) (*tls.Conn, error) {
 	dialer := net.Dialer{
 		Timeout:         connectTimeout,
 		KeepAliveConfig: gate.KeepAlive,
@@ -90,8 +89,11 @@ func (p *Pool) connect(
 	if err != nil {
 		return nil, err
 	}
-	saw.Remote = raw.RemoteAddr().String()
-	conn := tls.Client(stream.Under(raw), saw.noting(config(to.TrustDomain, host, string(class))))
+	if saw != nil {
+		saw.Remote = raw.RemoteAddr().String()
+		config = saw.noting(config)
+	}
+	conn := tls.Client(stream.Under(raw), config)
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {

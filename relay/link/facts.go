@@ -22,7 +22,7 @@ var errNobody = errors.New("no peer of ours, or not any more")
 var errClosedAtOnce = fmt.Errorf("the connection was closed at once: %w", io.EOF)
 
 // facts describes a TLS session for the report.
-func facts(state tls.ConnectionState) report.TLS {
+func facts(state *tls.ConnectionState) report.TLS {
 	f := report.TLS{Version: tls.VersionName(state.Version), Group: state.CurveID.String()}
 	for _, c := range state.PeerCertificates {
 		if f.PeerNotAfter.IsZero() || c.NotAfter.Before(f.PeerNotAfter) {

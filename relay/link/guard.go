@@ -33,7 +33,7 @@ func (s *Server) connected(ctx context.Context, conn net.Conn) context.Context {
 	case *carried:
 		return context.WithValue(ctx, carrierKey{}, carrier(c))
 	case *gate.Conn:
-		plain := &inbound{Conn: c, proven: newProven(c.State, s.cfg.Identity.Current().LinkSerial())}
+		plain := &inbound{Conn: c, proven: newProven(&c.State, s.cfg.Identity.Current().LinkSerial())}
 		s.plain.add(plain)
 		s.byConn.Store(c, plain)
 		return context.WithValue(ctx, carrierKey{}, carrier(plain))

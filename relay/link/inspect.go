@@ -36,12 +36,13 @@ func (s *Sighting) Facts() report.TLS {
 	if s.TLS == nil {
 		return report.TLS{}
 	}
-	return facts(*s.TLS)
+	return facts(s.TLS)
 }
 
 // noting returns the configuration of a handshake that is noted. Who is at the
 // other end is decided as before.
 func (s *Sighting) noting(c *tls.Config) *tls.Config {
+	c = c.Clone()
 	verify := c.VerifyConnection
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
 		s.TLS = &cs
@@ -111,7 +112,7 @@ func (p *Pool) inspectAccepted(ctx context.Context, at Path, class Class) (saw S
 		saw.Err = classify(at.Address, err)
 		return saw, nil, func() {}
 	}
-	saw.Remote, saw.TLS = one.framed.NetConn().RemoteAddr().String(), &one.state
+	saw.Remote, saw.TLS = one.framed.NetConn().RemoteAddr().String(), one.state
 	p.parked(one)
 	return saw, p.PathClient(at, class), func() {}
 }

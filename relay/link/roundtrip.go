@@ -148,7 +148,7 @@ func (rt *roundTripper) try(ctx context.Context, c *conn, req *http.Request) (re
 		}
 		return nil, !x.began && p.lost(c, err), p.reason(c, err)
 	}
-	resp.TLS = &c.state
+	resp.TLS = c.state
 	p.proved(c)
 	return resp, false, nil
 }
@@ -222,5 +222,5 @@ func TLSFacts(resp *http.Response) report.TLS {
 	if resp.TLS == nil {
 		return report.TLS{}
 	}
-	return facts(*resp.TLS)
+	return facts(resp.TLS)
 }

@@ -38,5 +38,9 @@ func (s *Stream) Drained() bool {
 		return false
 	}
 	w.empty = false // only the kernel knows
-	return errors.Is(s.next(true), wouldBlockError{})
+	if !errors.Is(s.next(true), wouldBlockError{}) {
+		return false
+	}
+	shed(s.c.tls)
+	return true
 }

@@ -4,6 +4,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +50,8 @@ type Config struct {
 // Conn is a framed connection. All methods may be called concurrently.
 type Conn struct {
 	conn   net.Conn
-	wire   *wire // nil if there is none under conn
+	wire   *wire     // nil if there is none under conn
+	tls    *tls.Conn // nil if conn is none that we know
 	cfg    Config
 	hello  Hello
 	dialed bool
@@ -118,7 +120,7 @@ func newConn(conn net.Conn, cfg Config, dialed bool) *Conn {
 	if cfg.HelloTimeout == 0 {
 		cfg.HelloTimeout = DefaultHelloTimeout
 	}
-	c := &Conn{conn: conn, wire: wireOf(conn), cfg: cfg, dialed: dialed, done: make(chan struct{})}
+	c := &Conn{conn: conn, wire: wireOf(conn), tls: tlsOf(conn), cfg: cfg, dialed: dialed, done: make(chan struct{})}
 	c.try = c.tryHeader
 	if c.wire != nil {
 		c.wire.heard = cfg.Heard

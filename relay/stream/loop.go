@@ -19,6 +19,7 @@ import (
 // loop reads until it hands the reading over or the connection ends.
 func (c *Conn) loop() {
 	c.settle()
+	shed(c.tls)
 	for {
 		act, s, err := c.step(false)
 		if isTimeout(err) {

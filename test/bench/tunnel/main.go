@@ -10,16 +10,21 @@
 //	JSON=1 make bench-tunnel     one line of JSON for each figure
 //	QUICK=1 make bench-tunnel    within five minutes
 //
+//	go run ./test/bench/tunnel -only idle,roundtrip -pairs certlink,haproxy    a part of it
+//
 // The processor time is that of both proxies of a pair, not of the load.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/certlink/certlink/test/bench/figures"
@@ -28,14 +33,35 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	var o options
+	flag.Var(&o.only, "only", "`parts` to measure: "+strings.Join(parts, ", ")+"; all if it is not given")
+	flag.Var(&o.pairs, "pairs", "`names` of the pairs to measure, certlink among them; all if it is not given")
+	flag.Parse()
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench-tunnel:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
-	for _, o := range others() {
+// options are the command line.
+type options struct{ only, pairs list }
+
+// list is a flag: words between commas. The empty list has them all.
+type list []string
+
+func (l list) String() string { return strings.Join(l, ",") }
+
+// Set is flag.Value.
+func (l *list) Set(text string) error {
+	*l = strings.Split(text, ",")
+	return nil
+}
+
+func (l list) has(word string) bool { return len(l) == 0 || slices.Contains(l, word) }
+
+func run(ctx context.Context, options options) error {
+	rivals := slices.DeleteFunc(others(), func(o other) bool { return !options.pairs.has(o.name) })
+	for _, o := range rivals {
 		if _, err := exec.LookPath(o.command("")[0]); err != nil {
 			return fmt.Errorf("finding %s: %w; apt-get install haproxy nginx-light libnginx-mod-stream stunnel4", o.name, err)
 		}
@@ -49,7 +75,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pairs, err := start(ctx, dir, server)
+	pairs, err := start(ctx, dir, server, rivals)
 	defer func() {
 		for _, p := range pairs {
 			p.stop()
@@ -58,7 +84,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	results, err := measure(ctx, pairs, scaleOf(figures.Quick()))
+	results, err := measure(ctx, pairs, scaleOf(figures.Quick()), options.only)
 	if err != nil {
 		return err
 	}
@@ -71,7 +97,7 @@ func run(ctx context.Context) error {
 }
 
 // start starts all pairs. Those that run are returned with an error too.
-func start(ctx context.Context, dir, server string) ([]pair, error) {
+func start(ctx context.Context, dir, server string, rivals []other) ([]pair, error) {
 	ours, err := certlinkPair(ctx, dir, server)
 	if err != nil {
 		return nil, err
@@ -80,7 +106,7 @@ func start(ctx context.Context, dir, server string) ([]pair, error) {
 	if err := ours.await(ctx); err != nil {
 		return nil, err
 	}
-	for _, o := range others() {
+	for _, o := range rivals {
 		p, err := o.pair(ctx, dir, server)
 		if err != nil {
 			return pairs, errors.Join(err)

@@ -60,19 +60,36 @@ func (r results) add(measure string, p pair, value float64) {
 	r[measure][p.name] = append(r[measure][p.name], value)
 }
 
+// The parts of the measurement.
+const (
+	partIdle      = "idle"
+	partBulk1     = "bulk1"
+	partBulk16    = "bulk16"
+	partOpening   = "opening"
+	partRoundTrip = "roundtrip"
+)
+
+var parts = []string{partIdle, partBulk1, partBulk16, partOpening, partRoundTrip}
+
 // measure runs all rounds; in each, every pair has its turn.
-func measure(ctx context.Context, pairs []pair, s scale) (results, error) {
+func measure(ctx context.Context, pairs []pair, s scale, only list) (results, error) {
 	r := results{}
 	for _, p := range pairs {
+		if !only.has(partIdle) {
+			break
+		}
 		if err := r.memory(ctx, p); err != nil {
 			return nil, err
 		}
+	}
+	if len(only) == 1 && only.has(partIdle) {
+		return r, nil
 	}
 	for n := range s.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", n+1, s.rounds)
 		for i := range pairs {
 			p := pairs[(i+n)%len(pairs)] // nobody is always the first
-			if err := r.round(ctx, p, s); err != nil {
+			if err := r.round(ctx, p, s, only); err != nil {
 				return nil, fmt.Errorf("measuring %s: %w", p.name, err)
 			}
 		}
@@ -99,26 +116,43 @@ func (r results) memory(ctx context.Context, p pair) error {
 	return nil
 }
 
-func (r results) round(ctx context.Context, p pair, s scale) error {
-	gb := float64(s.bytes) / 1e9
-	for streams, names := range map[int][2]string{1: {perGB1, speed1}, 16: {perGB16, speed16}} {
-		cpu, took, err := p.spend(func() error { return bulk(ctx, p.address, streams, s.bytes) })
+func (r results) round(ctx context.Context, p pair, s scale, only list) error {
+	if only.has(partBulk1) {
+		if err := r.bulk(ctx, p, 1, s.bytes, perGB1, speed1); err != nil {
+			return err
+		}
+	}
+	if only.has(partBulk16) {
+		if err := r.bulk(ctx, p, 16, s.bytes, perGB16, speed16); err != nil {
+			return err
+		}
+	}
+	if only.has(partOpening) {
+		cpu, _, err := p.spend(func() error { return connections(ctx, p.address, s.connections, parallelConnections) })
 		if err != nil {
 			return err
 		}
-		r.add(names[0], p, cpu.Seconds()/gb)
-		r.add(names[1], p, gb/took.Seconds())
+		r.add(opening, p, float64(cpu.Microseconds())/1000/float64(s.connections))
 	}
-	cpu, _, err := p.spend(func() error { return connections(ctx, p.address, s.connections, parallelConnections) })
+	if only.has(partRoundTrip) {
+		samples, err := pings(ctx, p.address, s.pings)
+		if err != nil {
+			return err
+		}
+		r.add(round, p, figures.Quantile(samples, 0.5))
+	}
+	return nil
+}
+
+// bulk measures a transfer over so many streams.
+func (r results) bulk(ctx context.Context, p pair, streams int, bytes uint64, perGB, speed string) error {
+	cpu, took, err := p.spend(func() error { return bulk(ctx, p.address, streams, bytes) })
 	if err != nil {
 		return err
 	}
-	r.add(opening, p, float64(cpu.Microseconds())/1000/float64(s.connections))
-	samples, err := pings(ctx, p.address, s.pings)
-	if err != nil {
-		return err
-	}
-	r.add(round, p, figures.Quantile(samples, 0.5))
+	gb := float64(bytes) / 1e9
+	r.add(perGB, p, cpu.Seconds()/gb)
+	r.add(speed, p, gb/took.Seconds())
 	return nil
 }
 
@@ -167,6 +201,9 @@ func (r results) compare(w io.Writer, pairs []pair) error {
 	}
 	fmt.Fprintln(table)
 	for _, m := range measures {
+		if r[m] == nil {
+			continue
+		}
 		fmt.Fprintf(table, "%s\t", m)
 		for _, p := range pairs {
 			fmt.Fprintf(table, "%.3g\t", figures.Quantile(r[m][p.name], 0.5))
