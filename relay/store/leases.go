@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrFenced: the call was made under a lease that another holder has now.
+// Nothing of the call was stored.
+var ErrFenced = errors.New("the lease is no longer held")
+
+// Lease is the right to do a piece of work that one replica does at a time.
+type Lease struct {
+	// Name of the work.
+	Name string
+	// Token grows whenever a lease of that name goes to another holder, or to the
+	// same one after a time without holder.
+	Token int64
+}
+
+// Leases share work among the replicas of one relay.
+type Leases interface {
+	// Acquire gives the lease to holder for ttl, or renews it, and tells whether
+	// holder has it now. A lease that has expired, or was released, goes to whoever
+	// asks first. Time is that of the store, not of the replicas.
+	Acquire(ctx context.Context, name, holder string, ttl time.Duration) (l Lease, held bool, err error)
+	// Release gives a lease back before it expires. It does nothing if holder does
+	// not have it.
+	Release(ctx context.Context, name, holder string) error
+}
+
+// MaxLeaseName is the largest size of the names of a lease and of its holder, in bytes.
+const MaxLeaseName = 512
+
+type leaseKey struct{}
+
+// Under returns a context under a lease: a change of the store that is made with
+// it is refused with ErrFenced once the lease has another holder. A replica that
+// was away for a while, and does not know yet, thus changes nothing.
+func Under(ctx context.Context, l Lease) context.Context {
+	return context.WithValue(ctx, leaseKey{}, l)
+}
+
+// LeaseOf returns the lease that the context is under.
+func LeaseOf(ctx context.Context) (Lease, bool) {
+	l, ok := ctx.Value(leaseKey{}).(Lease)
+	return l, ok
+}
+
+// HotlineTopic names the hotline to a peer in leases and news.
+func HotlineTopic(peer string) string { return "hotline/" + peer }

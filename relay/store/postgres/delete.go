@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// DeleteObjects implements store.Objects.
+func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Query) (int, error) {
+	err := checkQuery(q, 1)
+	if err == nil && len(q.IDs) == 0 {
+		err = errors.New("no ids are given")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("deleting objects: %w", err)
+	}
+	q.NoContent = true
+	deleted := 0
+	err = s.changeFeeds(ctx, "deleting objects", func(ctx context.Context, tx pgx.Tx) error {
+		// No position is needed yet, but the clock's row: every change of what feeds keep holds it.
+		if _, err := s.tick(ctx, tx, 0); err != nil {
+			return err
+		}
+		c, err := s.selectObjects(ctx, tx, collection, q)
+		if err != nil || c == nil {
+			return err
+		}
+		page, err := c.page(ctx, tx, q.Limit)
+		if err != nil {
+			return err
+		}
+		deleted = len(page.Records)
+		return s.deleteRecords(ctx, tx, collection, page.Records)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return deleted, nil
+}
+
+// deleteRecords takes the records out of every sum that they are in, then away.
+// Progress stays true: what was passed is decided, or gone. What was handed out becomes a withdrawal.
+func (s *Store) deleteRecords(ctx context.Context, tx pgx.Tx, collection string, records []store.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	seqs := make([]int64, len(records))
+	for i, r := range records {
+		seqs[i] = r.Seq
+	}
+	if err := s.takeBack(ctx, tx, seqs); err != nil {
+		return err
+	}
+	for _, statement := range []string{
+		`UPDATE decision_counts c SET records = c.records - s.n FROM (SELECT d.view, d.collection, d.rule, d.share, d.reason, count(*) AS n
+			FROM views v CROSS JOIN decisions d WHERE d.view = v.id AND d.seq = ANY ($1) GROUP BY 1, 2, 3, 4, 5) s
+			WHERE (c.view, c.collection, c.rule, c.share, c.reason) = (s.view, s.collection, s.rule, s.share, s.reason)`,
+		"DELETE FROM decisions d USING views v WHERE d.view = v.id AND d.seq = ANY ($1)",
+		"DELETE FROM decision_evidence d USING views v WHERE d.view = v.id AND d.seq = ANY ($1)",
+		"DELETE FROM objects WHERE seq = ANY ($1)",
+	} {
+		if _, err := tx.Exec(ctx, statement, seqs); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, "DELETE FROM decision_counts WHERE records = 0"); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "UPDATE collections SET objects = objects - $1 WHERE collection = (SELECT id FROM words WHERE word = $2)",
+		int64(len(records)), collection)
+	return err
+}

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// SQLSTATE codes that mean something to us.
+const (
+	diskFull         = "53100"
+	tooMany          = "53300"
+	shutdown         = "57P01"
+	crashed          = "57P02"
+	startingUp       = "57P03"
+	badPassword      = "28P01"
+	badAuthorization = "28000"
+)
+
+// classify turns the errors of the driver that callers act on into those of
+// package store, and takes out what would tell of the connection URI.
+func classify(err error) error {
+	if failed, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return explainConnect(failed)
+	}
+	if code(err) == diskFull {
+		return fmt.Errorf("%w: %w", store.ErrFull, err)
+	}
+	return err
+}
+
+// explainConnect says why there is no connection, without the user, the database
+// and the list of hosts that the driver's text begins with.
+func explainConnect(err error) error {
+	if errors.Is(err, store.ErrNewerSchema) {
+		return err
+	}
+	reason := "it does not answer as a PostgreSQL server that takes writes"
+	var network *net.OpError
+	var server *pgconn.PgError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("connecting to PostgreSQL: %w", context.Canceled)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("connecting to PostgreSQL: %w", context.DeadlineExceeded)
+	case errors.As(err, &server):
+		switch server.Code {
+		case badPassword, badAuthorization:
+			reason = "the server refuses the user or the password"
+		case diskFull:
+			return fmt.Errorf("connecting to PostgreSQL: %w", store.ErrFull)
+		default:
+			reason = fmt.Sprintf("the server refuses the connection (SQLSTATE %s)", server.Code)
+		}
+	case errors.As(err, &network):
+		reason = network.Err.Error()
+	}
+	return &unreachableError{reason}
+}
+
+// unreachableError says why there is no connection.
+type unreachableError struct{ reason string }
+
+func (e *unreachableError) Error() string { return "connecting to PostgreSQL: " + e.reason }
+
+func code(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// away tells whether a transaction could not begin because the server is not
+// there, or not ready: what a restart or a failover looks like.
+func away(err error) bool {
+	switch code(err) {
+	case tooMany, shutdown, crashed, startingUp:
+		return true
+	case "":
+	default:
+		return false
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errURL) {
+		return false
+	}
+	_, network := errors.AsType[net.Error](err)
+	_, connect := errors.AsType[*pgconn.ConnectError](err)
+	return network || connect || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
+}

@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// Acquire implements store.Leases.
+func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Duration) (store.Lease, bool, error) {
+	const doing = "taking a lease"
+	if err := checkLease(name, holder, ttl); err != nil {
+		return store.Lease{}, false, fmt.Errorf("%s: %w", doing, err)
+	}
+	var token int64
+	held := true
+	err := s.change(ctx, s.urgent, doing, func(ctx context.Context, tx pgx.Tx) error {
+		// One statement: two that ask at once do so one after the other, and the second is refused.
+		err := tx.QueryRow(ctx, `WITH clock AS (SELECT coalesce($4::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS now)
+			INSERT INTO leases AS l (name, holder, token, expires) SELECT $1, $2, 1, now + $3 FROM clock
+			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires,
+				token = l.token + CASE WHEN l.holder = excluded.holder AND l.expires > excluded.expires - $3 THEN 0 ELSE 1 END
+			WHERE l.holder = excluded.holder OR l.expires <= excluded.expires - $3
+			RETURNING token`, name, holder, ttl.Microseconds(), s.ownNow()).Scan(&token)
+		if errors.Is(err, pgx.ErrNoRows) {
+			held, err = false, nil
+		}
+		return err
+	})
+	if err != nil {
+		return store.Lease{}, false, err
+	}
+	return store.Lease{Name: name, Token: token}, held, nil
+}
+
+func checkLease(name, holder string, ttl time.Duration) error {
+	if name == "" || holder == "" || len(name) > store.MaxLeaseName || len(holder) > store.MaxLeaseName || ttl < time.Microsecond {
+		return errors.New("its name, its holder or its time is not within bounds")
+	}
+	return nil
+}
+
+// ownNow is the time of a clock that was given; nil lets the server use its own.
+func (s *Store) ownNow() *int64 {
+	if !s.own {
+		return nil
+	}
+	us := s.now().UnixMicro()
+	return &us
+}
+
+// Release implements store.Leases.
+func (s *Store) Release(ctx context.Context, name, holder string) error {
+	return s.change(ctx, s.urgent, "giving back a lease", func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE leases SET expires = 0 WHERE name = $1 AND holder = $2", name, holder)
+		return err
+	})
+}
+
+// fenced refuses a change under a lease that went to another holder. The row
+// stays locked until the change is committed, so it goes to nobody meanwhile.
+func fenced(ctx context.Context, tx pgx.Tx) error {
+	l, ok := store.LeaseOf(ctx)
+	if !ok {
+		return nil
+	}
+	var one int
+	err := tx.QueryRow(ctx, "SELECT 1 FROM leases WHERE name = $1 AND token = $2 FOR SHARE", l.Name, l.Token).Scan(&one)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return store.ErrFenced
+	}
+	return err
+}
