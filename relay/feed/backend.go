@@ -209,7 +209,11 @@ func isDefinition(id string) bool {
 func records(objects []stix.Object) []store.Object {
 	list := make([]store.Object, len(objects))
 	for i, o := range objects {
-		list[i] = store.Object{ID: o.ID, Type: o.Type, SpecVersion: o.SpecVersion, Version: o.Version, Raw: o.Raw}
+		list[i] = record(o)
 	}
 	return list
+}
+
+func record(o stix.Object) store.Object {
+	return store.Object{ID: o.ID, Type: o.Type, SpecVersion: o.SpecVersion, Version: o.Version, Raw: o.Raw}
 }

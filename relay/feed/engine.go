@@ -24,6 +24,8 @@ import (
 type Store interface {
 	store.Objects
 	store.Views
+	store.Quarantine
+	store.Revocations
 }
 
 // Config of an Engine. Store and Client are required.

@@ -38,6 +38,7 @@ func newImporter(e *Engine, conf config.Import, peer config.Peer, old *importer)
 		walk: walk{server: peer.TrustDomain, collection: conf.Collection},
 	}
 	i.errand, i.counts = i, e.metrics.ofImport(conf.Name)
+	i.puller.peer = peer.Name
 	i.interval = secondsOr(conf.IntervalSeconds, defaultInterval)
 	i.quota = orDefault(conf.MaxObjects, defaultMaxObjects)
 	return i

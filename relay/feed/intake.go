@@ -80,6 +80,10 @@ func (in *intake) finish(ctx context.Context, cursor string) error {
 // put stores objects, as many as the quota has room for. The cursor is stored
 // with the last of them only if all are.
 func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string) error {
+	objects, err := in.accept(ctx, objects)
+	if err != nil {
+		return err
+	}
 	for {
 		part, text := objects, cursor
 		if room := max(0, in.quota-in.holds()); int64(len(part)) > room {
@@ -88,7 +92,7 @@ func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string)
 		if len(part) == 0 && len(objects) > 0 {
 			return errQuota
 		}
-		outcomes, err := in.cfg.Store.PutObjects(ctx, in.stored, records(part), text)
+		outcomes, err := in.keep(ctx, part, text)
 		if err != nil {
 			return fmt.Errorf("storing objects: %w", err)
 		}
@@ -116,6 +120,9 @@ func (in *intake) tally(ctx context.Context, objects []stix.Object, outcomes []s
 		case store.Duplicate:
 			duplicate++
 		case store.Forked:
+			if in.peer != "" {
+				continue // it is in quarantine
+			}
 			in.refuse(ctx, "forked", fmt.Errorf("%q: this version is stored with other content", objects[n].ID))
 		}
 	}

@@ -15,6 +15,8 @@ type metrics struct {
 	pulled    *prometheus.CounterVec
 	pulls     *prometheus.CounterVec
 	succeeded *prometheus.GaugeVec
+	// quarantined is what imports hold back.
+	quarantined *prometheus.GaugeVec
 	// The same for sources of exports that we fetch.
 	fetched        *prometheus.CounterVec
 	fetches        *prometheus.CounterVec
@@ -25,16 +27,19 @@ type metrics struct {
 type pullCounts struct {
 	objects, pulls *prometheus.CounterVec // by outcome, by result
 	succeeded      prometheus.Gauge
+	quarantined    prometheus.Gauge
 }
 
 func (m *metrics) ofImport(name string) pullCounts {
 	label := prometheus.Labels{"import": name}
-	return pullCounts{objects: m.pulled.MustCurryWith(label), pulls: m.pulls.MustCurryWith(label), succeeded: m.succeeded.With(label)}
+	return pullCounts{objects: m.pulled.MustCurryWith(label), pulls: m.pulls.MustCurryWith(label), succeeded: m.succeeded.With(label),
+		quarantined: m.quarantined.With(label)}
 }
 
 func (m *metrics) ofSource(export, source string) pullCounts {
 	labels := prometheus.Labels{"export": export, "source": source}
-	return pullCounts{objects: m.fetched.MustCurryWith(labels), pulls: m.fetches.MustCurryWith(labels), succeeded: m.fetchSucceeded.With(labels)}
+	return pullCounts{objects: m.fetched.MustCurryWith(labels), pulls: m.fetches.MustCurryWith(labels), succeeded: m.fetchSucceeded.With(labels),
+		quarantined: prometheus.NewGauge(prometheus.GaugeOpts{})} // what our own tools bring is not quarantined
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -43,13 +48,16 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "certlink_relay_feed_decisions_total", Help: "Decisions about objects of exports, by verdict (shared, held).",
 		}, []string{"export", "verdict"}),
 		pulled: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "certlink_relay_feed_import_objects_total", Help: "Objects received by imports, by outcome (added, duplicate, forked, refused).",
+			Name: "certlink_relay_feed_import_objects_total", Help: "Objects received by imports, by outcome (added, duplicate, refused, and in quarantine: forked, creator_not_allowed, after_revocation).",
 		}, []string{"import", "outcome"}),
 		pulls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "certlink_relay_feed_import_pulls_total", Help: "Pulls of imports, by result (success, failure).",
 		}, []string{"import", "result"}),
 		succeeded: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "certlink_relay_feed_import_last_success_timestamp_seconds", Help: "When a pull of the import last ended without error.",
+		}, []string{"import"}),
+		quarantined: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "certlink_relay_feed_import_quarantined", Help: "Objects of the import that are held in quarantine.",
 		}, []string{"import"}),
 		fetched: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "certlink_relay_feed_source_objects_total", Help: "Objects received by fetched sources of exports, by outcome (added, duplicate, forked, refused, deleted).",
@@ -64,7 +72,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.pulled), reg.Register(m.pulls), reg.Register(m.succeeded),
+	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.pulled), reg.Register(m.pulls), reg.Register(m.succeeded), reg.Register(m.quarantined),
 		reg.Register(m.fetched), reg.Register(m.fetches), reg.Register(m.fetchSucceeded))
 }
 
@@ -85,6 +93,7 @@ func (m *metrics) forgetImport(name string) {
 	m.pulled.DeletePartialMatch(label)
 	m.pulls.DeletePartialMatch(label)
 	m.succeeded.DeletePartialMatch(label)
+	m.quarantined.DeletePartialMatch(label)
 }
 
 func (m *metrics) forgetSource(export, source string) {

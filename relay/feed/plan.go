@@ -19,9 +19,11 @@ import (
 // plan is what a configuration asks of this package. It does not change, but for
 // the policies of its exports, which the exporter sets.
 type plan struct {
-	peers   map[string]config.Peer // by name; a revoked one is not here
-	known   map[string]config.Peer // by name, all
-	exports []*export
+	peers map[string]config.Peer // by name; a revoked one is not here
+	known map[string]config.Peer // by name, all
+	// creators are the identities that peers are bound to, revoked ones too.
+	creators creators
+	exports  []*export
 	// shelves are the collections of the local port, by id and by alias.
 	shelves map[string]*shelf
 	listed  []*shelf
@@ -63,7 +65,7 @@ type shelf struct {
 // newPlan makes the plan of a configuration. Exports that are as they were are
 // taken over with their policies.
 func newPlan(c *config.Config, before *plan) *plan {
-	p := &plan{peers: map[string]config.Peer{}, known: map[string]config.Peer{}, shelves: map[string]*shelf{}}
+	p := &plan{creators: creatorsOf(c.Peers), peers: map[string]config.Peer{}, known: map[string]config.Peer{}, shelves: map[string]*shelf{}}
 	for _, peer := range c.Peers {
 		p.known[peer.Name] = peer
 		if peer.State != config.Revoked {

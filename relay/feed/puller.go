@@ -42,7 +42,9 @@ type puller struct {
 	// name is that of the import, or of the source in its export.
 	name string
 	// stored is the name of the collection in the store.
-	stored   string
+	stored string
+	// peer sends the objects, by name; empty if they are ours.
+	peer     string
 	interval time.Duration
 	quota    int64
 	// fetched: it is a source of an export, so what comes in must be decided about.
@@ -182,6 +184,9 @@ func (p *puller) look(ctx context.Context) error {
 	}
 	text, err := p.cfg.Store.Cursor(ctx, p.stored)
 	if err != nil {
+		return err
+	}
+	if err := p.countQuarantine(ctx); err != nil {
 		return err
 	}
 	p.errand.resume(text)

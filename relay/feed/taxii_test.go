@@ -91,7 +91,8 @@ func TestHeldIsNowhere(t *testing.T) {
 		"deleting_what_is_held":      {"objects/" + indicatorID(2) + "/", 403},
 		"deleting_what_never_was":    {"objects/" + indicatorID(3) + "/", 403},
 		"the_held_version_by_time":   {"objects/?match[version]=2026-01-02T00:00:00Z", 200},
-		"the_held_version_of_object": {"objects/" + indicatorID(1) + "/?match[version]=2026-01-02T00:00:00Z", 200},
+		"the_held_version_of_object": {"objects/" + indicatorID(1) + "/?match[version]=2026-01-02T00:00:00Z", 404},
+		"a_version_that_never_was":   {"objects/" + indicatorID(1) + "/?match[version]=2026-01-09T00:00:00Z", 404},
 	} {
 		t.Run(name, func(t *testing.T) {
 			method := http.MethodGet

@@ -40,6 +40,8 @@ type Report struct {
 	Exports []Export `json:"exports,omitempty"`
 	// Imports by name.
 	Imports []Import `json:"imports,omitempty"`
+	// Deliveries by import and name.
+	Deliveries []Delivery `json:"deliveries,omitempty"`
 	// Hotlines by name.
 	Hotlines []Hotline `json:"hotlines,omitempty"`
 	// Services: exports, then imports, each by name.
@@ -312,6 +314,10 @@ type Import struct {
 	// Refused is the number of received objects that were not valid STIX and
 	// were not kept.
 	Refused int64 `json:"refused,omitempty"`
+	// Quarantined is the number of received objects that are held until somebody
+	// accepts or drops them; QuarantineOverflow counts what found no room there.
+	Quarantined        int64 `json:"quarantined,omitempty"`
+	QuarantineOverflow int64 `json:"quarantineOverflow,omitempty"`
 	// Progress of a pull that has taken a while and still goes on.
 	Progress Progress `json:"progress,omitzero"`
 }
@@ -324,6 +330,25 @@ type Progress struct {
 	Objects int64 `json:"objects"`
 	// Percent of the whole, in steps of 10; zero also while the whole is not known.
 	Percent int32 `json:"percent,omitempty"`
+}
+
+// Delivery is the state of a delivery of an import; those that are read, as MISP feeds
+// are, have none.
+type Delivery struct {
+	// Import whose objects are delivered, by name.
+	Import string `json:"import"`
+	// Name of the delivery.
+	Name string `json:"name"`
+	// Delivered is the number of objects that the other side took.
+	Delivered int64 `json:"delivered"`
+	// Waiting is the number of objects that wait, counted up to 100000.
+	Waiting int64 `json:"waiting"`
+	// Dead is the number of objects that the other side did not take: dead letters.
+	Dead int64 `json:"dead"`
+	// Failing is when the present row of failures began; zero when the last attempt succeeded.
+	Failing time.Time `json:"failing,omitzero"`
+	// Error of the last attempt, with what to do; empty when it succeeded.
+	Error string `json:"error,omitempty"`
 }
 
 // Hotline is the state of a hotline.

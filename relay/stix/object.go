@@ -46,6 +46,8 @@ type Object struct {
 	Version time.Time
 	// Revoked as the object says.
 	Revoked bool
+	// CreatedBy is created_by_ref as it stands there; empty if there is none.
+	CreatedBy string
 	// Markings are the distinct references of object_marking_refs and
 	// granular_markings, as they stand there.
 	Markings []string
@@ -156,6 +158,8 @@ func (p *parser) member(quoted jsontext.Value) error {
 		return p.time("modified", &s.modified)
 	case `"revoked"`:
 		return p.truth("revoked", &o.Revoked)
+	case `"created_by_ref"`:
+		return p.text("created_by_ref", MaxIDLength, &o.CreatedBy)
 	case `"object_marking_refs"`:
 		return p.markingRefs()
 	case `"granular_markings"`:
