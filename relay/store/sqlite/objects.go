@@ -4,7 +4,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -12,114 +11,6 @@ import (
 
 	"github.com/certlink/certlink/relay/store"
 )
-
-// PutObjects implements store.Objects.
-func (s *Store) PutObjects(ctx context.Context, collection string, objects []store.Object, cursor string) ([]store.Outcome, error) {
-	if len(objects) > store.MaxRecords {
-		return nil, fmt.Errorf("storing objects: %d at once are more than %d", len(objects), store.MaxRecords)
-	}
-	if err := s.keepReserve(1); err != nil {
-		return nil, fmt.Errorf("storing objects: %w", err)
-	}
-	var outcomes []store.Outcome
-	err := s.change(ctx, feed, "storing objects", func(tx *sql.Tx) error {
-		p, err := s.newPut(ctx, tx, collection)
-		if err != nil {
-			return err
-		}
-		defer p.close()
-		outcomes, err = p.run(ctx, objects, cursor)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return outcomes, nil
-}
-
-// put is one PutObjects: its statements are prepared once.
-type put struct {
-	tx         *sql.Tx
-	words      *vocabulary
-	ticker     *ticker
-	collection int64
-	insert     *sql.Stmt
-	stored     *sql.Stmt
-}
-
-func (s *Store) newPut(ctx context.Context, tx *sql.Tx, collection string) (*put, error) {
-	p := &put{tx: tx, words: newVocabulary(tx)}
-	var err error
-	if p.collection, err = p.words.id(ctx, collection); err != nil {
-		return nil, err
-	}
-	if p.ticker, err = s.newTicker(ctx, tx); err != nil {
-		return nil, err
-	}
-	if p.insert, err = tx.PrepareContext(ctx, `INSERT INTO objects (seq, collection, stix_id, version, type, spec, raw, revoked)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (collection, stix_id, version) DO NOTHING`); err != nil {
-		return nil, err
-	}
-	p.stored, err = tx.PrepareContext(ctx, "SELECT raw FROM objects WHERE collection = ? AND stix_id = ? AND version = ?")
-	if err != nil {
-		return nil, errors.Join(err, p.insert.Close())
-	}
-	return p, nil
-}
-
-func (p *put) close() {
-	_, _ = p.insert.Close(), p.stored.Close() // they end with the transaction in any case
-}
-
-func (p *put) run(ctx context.Context, objects []store.Object, cursor string) ([]store.Outcome, error) {
-	outcomes := make([]store.Outcome, 0, len(objects))
-	var added int64
-	for _, o := range objects {
-		outcome, err := p.one(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		if outcome == store.Added {
-			added++
-		}
-		outcomes = append(outcomes, outcome)
-	}
-	if err := p.ticker.save(ctx); err != nil {
-		return nil, err
-	}
-	if added == 0 && cursor == "" {
-		return outcomes, nil
-	}
-	_, err := p.tx.ExecContext(ctx, `INSERT INTO collections (collection, objects, cursor) VALUES (?1, ?2, ?3)
-		ON CONFLICT (collection) DO UPDATE SET objects = objects + ?2, cursor = iif(?3 = '', cursor, ?3)`,
-		p.collection, added, cursor)
-	return outcomes, err
-}
-
-func (p *put) one(ctx context.Context, o store.Object) (store.Outcome, error) {
-	typ, err := p.words.id(ctx, o.Type)
-	if err != nil {
-		return 0, err
-	}
-	version := versionMicros(o.Version)
-	// STRICT tables refuse NULL; no bytes are an empty blob.
-	raw := append([]byte{}, o.Raw...)
-	res, err := p.insert.ExecContext(ctx, p.ticker.next(), p.collection, o.ID, version, typ, o.SpecVersion, raw, o.Revoked)
-	if err != nil {
-		return 0, err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 1 {
-		return store.Added, err
-	}
-	var stored []byte
-	if err := p.stored.QueryRowContext(ctx, p.collection, o.ID, version).Scan(&stored); err != nil {
-		return 0, err
-	}
-	if bytes.Equal(stored, o.Raw) {
-		return store.Duplicate, nil
-	}
-	return store.Forked, nil
-}
 
 // Cursor implements store.Objects.
 func (s *Store) Cursor(ctx context.Context, collection string) (string, error) {
@@ -224,32 +115,4 @@ func countStored(ctx context.Context, tx *sql.Tx, collections []int64) (int64, e
 	var total int64
 	err := tx.QueryRowContext(ctx, c.text.String(), c.args...).Scan(&total)
 	return total, err
-}
-
-// readPage runs a query for one row more than limit, with the columns seq,
-// position, id, version, type, spec, raw, collection, form.
-func readPage(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store.Page, err error) {
-	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
-	if err != nil {
-		return store.Page{}, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	size := 0
-	for rows.Next() {
-		if len(page.Records) == limit || size >= store.MaxPageBytes {
-			page.Next = page.Records[len(page.Records)-1].DateAdded.UnixMicro()
-			return page, nil
-		}
-		var (
-			r              store.Record
-			added, version int64
-		)
-		if err := rows.Scan(&r.Seq, &added, &r.ID, &version, &r.Type, &r.SpecVersion, &r.Raw, &r.Collection, &r.Form); err != nil {
-			return store.Page{}, err
-		}
-		r.DateAdded, r.Version = instant(added), versionTime(version)
-		size += len(r.Raw)
-		page.Records = append(page.Records, r)
-	}
-	return page, rows.Err()
 }
