@@ -27,6 +27,7 @@ func (c *Config) Validate() error {
 	c.Identity.validate(f.in("identity"))
 	c.Listen.validate(f.in("listen"))
 	c.Store.SQLite.validate(f.in("store").in("sqlite"))
+	c.Territory.validate(f.in("territory"))
 	peers := c.validatePeers(f.in("peers"))
 	c.validateFeeds(f, peers)
 	c.validateHotlines(f.in("hotlines"), peers)
@@ -90,6 +91,7 @@ func (c *Config) validatePeers(f faults) *set {
 		checkRange(at.in("detection").in("intervalMilliseconds"), p.Detection.IntervalMilliseconds, 50, 60_000)
 		checkRange(at.in("detection").in("misses"), p.Detection.Misses, 2, 100)
 		p.Limits.validate(at.in("limits"))
+		p.Territory.validate(at.in("territory"))
 		p.validateIdentities(at.in("identities"))
 		validateEndpoints(at.in("endpoints"), p.Endpoints)
 	}

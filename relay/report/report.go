@@ -46,6 +46,8 @@ type Report struct {
 	Hotlines []Hotline `json:"hotlines,omitempty"`
 	// Services: exports, then imports, each by name.
 	Services []Service `json:"services,omitempty"`
+	// Territory: data sets, then warning lists, in the order of the configuration.
+	Territory []Dataset `json:"territory,omitempty"`
 }
 
 // ConfigState says which configuration the relay runs.
@@ -369,5 +371,25 @@ type Hotline struct {
 	// Unacknowledged is the number of received messages that our desk has not acknowledged.
 	Unacknowledged int64 `json:"unacknowledged"`
 	// Error of the last delivery attempt, with what to do.
+	Error string `json:"error,omitempty"`
+}
+
+// Dataset is the state of a data set of territory, or of a warning list.
+type Dataset struct {
+	// Name and Format as configured.
+	Name   string `json:"name"`
+	Format string `json:"format"`
+	// Date of the newest snapshot, as its publisher says; zero for a warning list, and
+	// while there is none.
+	Date time.Time `json:"date,omitzero"`
+	// Entries are the ranges of the newest snapshot, or the entries of the list. Zero
+	// means that there is nothing yet.
+	Entries int `json:"entries,omitempty"`
+	// Snapshots of different dates that are used.
+	Snapshots int `json:"snapshots,omitempty"`
+	// Stale: it could not be fetched for three refresh intervals.
+	Stale bool `json:"stale,omitempty"`
+	// Error says why the last reading failed; the last good one is used. It holds no
+	// secrets.
 	Error string `json:"error,omitempty"`
 }

@@ -50,12 +50,13 @@ type Config struct {
 	// Both are required.
 	Live     func() report.ConfigState
 	Identity func() report.IdentityState
-	// Peers, Exports, Imports, Hotlines and Services are asked at each look.
-	Peers    func(context.Context) ([]report.Peer, error)
-	Exports  func(context.Context) ([]report.Export, error)
-	Imports  func(context.Context) ([]report.Import, error)
-	Hotlines func(context.Context) ([]report.Hotline, error)
-	Services func(context.Context) ([]report.Service, error)
+	// Peers, Exports, Imports, Deliveries, Hotlines and Services are asked at each look.
+	Peers      func(context.Context) ([]report.Peer, error)
+	Exports    func(context.Context) ([]report.Export, error)
+	Imports    func(context.Context) ([]report.Import, error)
+	Deliveries func(context.Context) ([]report.Delivery, error)
+	Hotlines   func(context.Context) ([]report.Hotline, error)
+	Services   func(context.Context) ([]report.Service, error)
 	// Complete are called in their order for each of Peers, to fill in what other parts
 	// know: Offer, Trust, Tunnels.
 	Complete []func(*report.Peer)
@@ -153,15 +154,16 @@ func (r *Reporter) look(ctx context.Context) {
 
 func (r *Reporter) assemble(ctx context.Context) report.Report {
 	return report.Report{
-		StartedAt: r.started,
-		Version:   r.cfg.Version,
-		Config:    r.cfg.Live(),
-		Identity:  r.cfg.Identity(),
-		Peers:     r.peers(ctx),
-		Exports:   ask(ctx, r.cfg.Log, "exports", r.cfg.Exports),
-		Imports:   ask(ctx, r.cfg.Log, "imports", r.cfg.Imports),
-		Hotlines:  ask(ctx, r.cfg.Log, "hotlines", r.cfg.Hotlines),
-		Services:  ask(ctx, r.cfg.Log, "services", r.cfg.Services),
+		StartedAt:  r.started,
+		Version:    r.cfg.Version,
+		Config:     r.cfg.Live(),
+		Identity:   r.cfg.Identity(),
+		Peers:      r.peers(ctx),
+		Exports:    ask(ctx, r.cfg.Log, "exports", r.cfg.Exports),
+		Imports:    ask(ctx, r.cfg.Log, "imports", r.cfg.Imports),
+		Deliveries: ask(ctx, r.cfg.Log, "deliveries", r.cfg.Deliveries),
+		Hotlines:   ask(ctx, r.cfg.Log, "hotlines", r.cfg.Hotlines),
+		Services:   ask(ctx, r.cfg.Log, "services", r.cfg.Services),
 	}
 }
 

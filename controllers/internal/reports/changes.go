@@ -62,6 +62,7 @@ func compare(before, after *report.Report) changes {
 	comparePeers(c, before.Peers, after.Peers)
 	compareNamed(c, SharedFeeds, before.Exports, after.Exports, func(e report.Export) string { return e.Name })
 	compareNamed(c, SharedFeeds, before.Imports, after.Imports, func(i report.Import) string { return i.Name })
+	compareNamed(c, SharedFeeds, byImport(before.Deliveries), byImport(after.Deliveries), func(d deliveries) string { return d.feed })
 	compareNamed(c, SharedServices, before.Services, after.Services, func(s report.Service) string { return s.Name })
 	compareNamed(c, Hotlines, before.Hotlines, after.Hotlines, func(l report.Hotline) string { return l.Name })
 	return c

@@ -1,0 +1,182 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/certlink/certlink/relay/remote"
+	"github.com/certlink/certlink/relay/taxii"
+)
+
+const (
+	// maxContent is what is posted at once to a server that sets no bound of its own.
+	maxContent = batchBytes + 1<<20
+	// pendingPatience is how long a server may work on what was posted, and
+	// firstLook and longestLook how often it is asked.
+	pendingPatience = 10 * time.Minute
+	firstLook       = 500 * time.Millisecond
+	longestLook     = 15 * time.Second
+)
+
+var (
+	// errServer marks what a server of ours is to mend.
+	errServer = errors.New("the server does not take objects")
+	// errTooMuch: more than the server takes at once.
+	errTooMuch = errors.New("more than the server takes at once")
+	// errUnnamed: some were refused, and the server does not say which.
+	errUnnamed = errors.New("the server refuses objects and does not say which")
+)
+
+// collection posts to a collection of a TAXII 2.1 server.
+type collection struct {
+	remote *remote.Client
+	client *taxii.Client
+	name   string
+
+	location *taxii.Location
+	// most is the server's max_content_length.
+	most int64
+}
+
+func newCollection(w *worker) (target, error) {
+	conf := w.conf.TAXII
+	r, err := remote.New(conf.Remote, remote.Options{Log: w.cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	c, err := taxii.NewClient(taxii.ClientConfig{HTTP: r.HTTP(), Server: r.Server() + r.Path(), Logger: w.cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	return &collection{remote: r, client: c, name: conf.Collection}, nil
+}
+
+func (c *collection) close() { c.remote.Close() }
+
+// find looks the collection up, and what its server takes.
+func (c *collection) find(ctx context.Context) error {
+	if c.location != nil {
+		return nil
+	}
+	l, err := c.client.Find(ctx, c.name)
+	if err != nil {
+		return fmt.Errorf("looking for the collection: %w", err)
+	}
+	if !l.CanWrite {
+		return fmt.Errorf("%w: the collection is not writable for us", errServer)
+	}
+	root, err := c.client.Root(ctx, l)
+	if err != nil {
+		return fmt.Errorf("reading the API root: %w", err)
+	}
+	c.location, c.most = &l, maxContent
+	if root.MaxContentLength > 0 {
+		c.most = min(c.most, root.MaxContentLength)
+	}
+	return nil
+}
+
+// envelopeBytes is what an envelope has besides its objects.
+const envelopeBytes = 64
+
+// send implements target.
+func (c *collection) send(ctx context.Context, b batch, _ time.Time) (map[int]string, error) {
+	if err := c.find(ctx); err != nil {
+		return nil, err
+	}
+	size := int64(envelopeBytes)
+	for _, r := range b {
+		size += int64(len(r.Raw)) + 1
+	}
+	if size > c.most {
+		return nil, errTooMuch
+	}
+	s, err := c.client.Add(ctx, *c.location, b.raws())
+	if err == nil {
+		s, err = c.wait(ctx, s)
+	}
+	if err != nil {
+		if told, ok := errors.AsType[*taxii.ProtocolError](err); ok && told.Status == http.StatusNotFound {
+			c.location = nil // it may have moved
+		}
+		return nil, fmt.Errorf("posting objects: %w", err)
+	}
+	return refusals(b, s)
+}
+
+// wait asks for the end of what is pending. A server that has forgotten it gets the
+// objects again.
+func (c *collection) wait(ctx context.Context, s taxii.Status) (taxii.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, pendingPatience)
+	defer cancel()
+	for look := firstLook; s.Status == taxii.Pending; look = min(2*look, longestLook) {
+		timer := time.NewTimer(look)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return s, fmt.Errorf("%w: what was posted is pending for too long", errServer)
+		case <-timer.C:
+		}
+		next, err := c.client.Status(ctx, *c.location, s.ID)
+		if err != nil {
+			return s, fmt.Errorf("reading status: %w", err)
+		}
+		s = next
+	}
+	return s, nil
+}
+
+// refusals finds the objects that a status says have failed.
+func refusals(b batch, s taxii.Status) (map[int]string, error) {
+	if s.FailureCount == 0 && len(s.Failures) == 0 {
+		return nil, nil
+	}
+	refused := map[int]string{}
+	for _, f := range s.Failures {
+		for i, r := range b {
+			if r.ID == f.ID && (f.Version == "" || r.Version.IsZero() || f.Version == taxii.FormatTime(r.Version) || !repeated(b, r.ID)) {
+				refused[i] = "the server refuses it: " + quoted(f.Message)
+			}
+		}
+	}
+	if len(refused) < s.FailureCount {
+		if len(b) == 1 {
+			return map[int]string{0: "the server refuses it"}, nil
+		}
+		return nil, errUnnamed
+	}
+	return refused, nil
+}
+
+// repeated tells whether a batch holds more than one version of an object.
+func repeated(b batch, id string) bool {
+	n := 0
+	for _, r := range b {
+		if r.ID == id {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// verdict implements target: a server that is away is waited for, whatever it takes.
+func (c *collection) verdict(err error, _ int) verdict {
+	if errors.Is(err, errTooMuch) || errors.Is(err, errUnnamed) {
+		return smaller
+	}
+	told, ok := errors.AsType[*taxii.ProtocolError](err)
+	if !ok {
+		return again
+	}
+	switch told.Status {
+	case http.StatusRequestEntityTooLarge, http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return smaller
+	}
+	return again
+}

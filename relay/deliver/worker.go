@@ -1,0 +1,291 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package deliver
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// errAgain has what was refused tried once more.
+var errAgain = errors.New("the other side refuses objects")
+
+// target is the other side of a delivery. One goroutine uses it.
+type target interface {
+	// send hands a batch over. Without an error it was taken, but for the records of
+	// refused, by index, with the reason. An error says that some of it may not have been.
+	send(ctx context.Context, b batch, now time.Time) (refused map[int]string, err error)
+	// verdict judges an error after a number of failures in a row.
+	verdict(err error, failures int) verdict
+	// close gives back connections.
+	close()
+}
+
+// verdict is what to do after an error.
+type verdict int
+
+const (
+	// again: the same batch once more, after a pause.
+	again verdict = iota
+	// smaller: in two halves; one object alone that is too much is a dead letter.
+	smaller
+	// hopeless: the batch is dead.
+	hopeless
+)
+
+// worker runs one delivery.
+type worker struct {
+	*Engine
+	feed       string
+	conf       config.Delivery
+	collection string
+	// before is the worker that this one replaces; it ends first.
+	before *worker
+	poke   chan struct{}
+	ended  chan struct{} // closed when run has returned
+
+	// The goroutine of run alone uses these.
+	to   target
+	most int
+
+	mu     sync.Mutex // guards what follows
+	cancel context.CancelFunc
+	began  bool
+	looked bool
+	state  store.Delivery
+	fault  string
+	since  time.Time
+	shown  report.Delivery
+	at     time.Time // of shown
+}
+
+func newWorker(e *Engine, feed string, conf config.Delivery) *worker {
+	return &worker{
+		Engine: e, feed: feed, conf: conf, collection: e.cfg.Collection(feed), most: batchObjects,
+		poke: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+}
+
+func (w *worker) key() string { return w.feed + "/" + w.conf.Name }
+
+// follow has this worker begin when the old one has ended: two never run at once.
+func (w *worker) follow(old *worker) {
+	old.stop()
+	w.before = old
+}
+
+func (w *worker) begin(cancel context.CancelFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cancel, w.began = cancel, true
+}
+
+func (w *worker) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cancel != nil {
+		w.cancel()
+	}
+}
+
+// wake ends a pause.
+func (w *worker) wake() {
+	select {
+	case w.poke <- struct{}{}:
+	default:
+	}
+}
+
+func (w *worker) hasBegun() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.began
+}
+
+// run delivers until ctx ends.
+func (w *worker) run(ctx context.Context) {
+	defer close(w.ended)
+	if old := w.before; old != nil && old.hasBegun() {
+		select {
+		case <-old.ended:
+		case <-ctx.Done():
+			return
+		}
+	}
+	w.before = nil
+	to, err := w.newTarget()
+	if err != nil {
+		// The configuration was checked: what remains is for a person, who changes it.
+		w.note(ctx, err)
+		<-ctx.Done()
+		return
+	}
+	w.to = to
+	defer to.close()
+	for failures := 0; ctx.Err() == nil; {
+		worked, err := w.round(ctx)
+		w.note(ctx, err)
+		switch {
+		case err != nil:
+			failures++
+			w.rest(ctx, w.cfg.Pause(failures))
+		case !worked:
+			failures = 0
+			w.rest(ctx, w.cfg.Poll)
+		default:
+			failures = 0
+		}
+	}
+}
+
+// rest waits, or until somebody wakes the worker. It tells whether somebody did.
+func (w *worker) rest(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-w.poke:
+		return true
+	}
+	return false
+}
+
+// round delivers a batch of what is queued again, and one of what is new. It tells
+// whether there was anything. Its errors are those of the store.
+func (w *worker) round(ctx context.Context) (worked bool, err error) {
+	state, err := w.cfg.Store.Delivery(ctx, w.collection, w.conf.Name)
+	if err != nil {
+		return false, err
+	}
+	w.know(state)
+	if state.Queued > 0 {
+		if err := w.repeat(ctx); err != nil {
+			return false, err
+		}
+		worked = true
+	}
+	b, err := w.next(ctx, state.Position)
+	if err != nil || len(b) == 0 {
+		return worked, err
+	}
+	dead, ok := w.hand(ctx, b)
+	if !ok {
+		return false, ctx.Err()
+	}
+	step := store.Advance{From: state.Position, To: position(b[len(b)-1]), Delivered: int64(len(b) - len(dead)), Dead: dead}
+	if err := w.cfg.Store.AdvanceDelivery(ctx, w.collection, w.conf.Name, step); err != nil {
+		// Another relay made the step: look again where the delivery stands.
+		if errors.Is(err, store.ErrConflict) {
+			return true, nil
+		}
+		return false, err
+	}
+	w.count(len(b), dead)
+	state.Position, state.Delivered, state.Dead = step.To, state.Delivered+step.Delivered, state.Dead+int64(len(dead))
+	w.know(state)
+	return true, nil
+}
+
+// repeat delivers dead letters that are to be tried again.
+func (w *worker) repeat(ctx context.Context) error {
+	b, gone, err := w.queued(ctx)
+	if err != nil {
+		return err
+	}
+	var dead []store.DeadLetter
+	if len(b) > 0 {
+		var ok bool
+		if dead, ok = w.hand(ctx, b); !ok {
+			return ctx.Err()
+		}
+	}
+	failed := map[int64]bool{}
+	for _, l := range dead {
+		failed[l.Seq] = true
+	}
+	taken := gone
+	for _, seq := range b.seqs() {
+		if !failed[seq] {
+			taken = append(taken, seq)
+		}
+	}
+	if err := w.cfg.Store.SettleDeadLetters(ctx, w.collection, w.conf.Name, taken, dead); err != nil {
+		return err
+	}
+	w.count(len(b), dead)
+	return nil
+}
+
+// hand gives a batch to the other side until it has taken it, or what it has not is
+// dead. ok is false when ctx ended before.
+func (w *worker) hand(ctx context.Context, b batch) (dead []store.DeadLetter, ok bool) {
+	for failures, refusals := 0, 0; ; {
+		refused, err := w.to.send(ctx, b, w.cfg.Now())
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		if err == nil && len(refused) > 0 && refusals < maxRefusals {
+			// A server may refuse what it could not store just now: once more, that alone.
+			refusals++
+			b, err = b.of(refused), errAgain
+		}
+		if err == nil {
+			for i, reason := range refused {
+				dead = append(dead, deadLetter(b[i], reason, w.cfg.Now()))
+			}
+			return dead, true
+		}
+		what := again
+		if !errors.Is(err, errAgain) {
+			failures++
+			what = w.to.verdict(err, failures)
+			w.note(ctx, err)
+		}
+		switch {
+		case what == smaller && len(b) > 1:
+			return w.halves(ctx, b)
+		case what == smaller || what == hopeless:
+			return b.dead(explain(err), w.cfg.Now()), true
+		}
+		if w.rest(ctx, max(w.cfg.Pause(max(failures, refusals)), askedFor(err))) {
+			failures = min(failures, 1)
+		}
+		if ctx.Err() != nil {
+			return nil, false
+		}
+	}
+}
+
+// maxRefusals is how often refused objects are tried again at once.
+const maxRefusals = 2
+
+// of picks records by index, in order.
+func (b batch) of(refused map[int]string) batch {
+	var list batch
+	for i, r := range b {
+		if _, ok := refused[i]; ok {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// halves hands over a batch that is too much at once, and remembers what is not.
+func (w *worker) halves(ctx context.Context, b batch) (dead []store.DeadLetter, ok bool) {
+	half := len(b) / 2
+	w.most = max(1, min(w.most, half))
+	first, ok := w.hand(ctx, b[:half])
+	if !ok {
+		return nil, false
+	}
+	second, ok := w.hand(ctx, b[half:])
+	return append(first, second...), ok
+}
