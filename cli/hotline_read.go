@@ -167,6 +167,7 @@ func printMessage(out io.Writer, m desk.Message) error {
 	if m.InReplyTo != "" {
 		rows = append(rows, []string{"In reply to:", m.InReplyTo})
 	}
+	rows = append(rows, contentRows(m)...)
 	rows = append(rows,
 		[]string{"Written:", clock(m.CreatedAt)},
 		[]string{"Stored:", clock(m.StoredAt)},
@@ -182,6 +183,9 @@ func printMessage(out io.Writer, m desk.Message) error {
 	}
 	if m.Text != "" {
 		fmt.Fprintf(out, "\n%s\n", paragraph(m.Text))
+	}
+	for _, t := range m.Translations {
+		fmt.Fprintf(out, "\nTranslation (%s), not authoritative:\n%s\n", oneLine(t.Language), paragraph(t.Text))
 	}
 	return nil
 }

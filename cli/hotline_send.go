@@ -26,7 +26,7 @@ const (
 )
 
 var (
-	messageKinds = []string{"INQUIRY", "ANSWER", "NOTIFICATION"}
+	messageKinds = []string{"INQUIRY", "ANSWER", "NOTIFICATION", "PRESERVE", "PRESERVE_ACK", "EXTEND", "RELEASE", "DOCUMENT", "CORRECT", "CANCEL"}
 	precedences  = []string{"FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE"}
 	tlpLevels    = []string{"CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"}
 )
@@ -34,6 +34,7 @@ var (
 // sendFlags are those of hotline send.
 type sendFlags struct {
 	request desk.SendRequest
+	content contentFlags
 	file    string
 	replyTo string
 	wait    string
@@ -71,13 +72,14 @@ acknowledgement until a duty officer there has signed that it was read.`,
 	flags.StringVar(&f.request.Text, "text", "", "the text")
 	flags.StringVarP(&f.file, "file", "f", "", "file with the text; - is standard input")
 	flags.StringVar(&f.request.Precedence, "precedence", "ROUTINE", "FLASH, IMMEDIATE, PRIORITY or ROUTINE")
-	flags.StringVar(&f.request.Kind, "kind", "", "INQUIRY, ANSWER or NOTIFICATION (default: ANSWER with --reply-to, else NOTIFICATION)")
+	flags.StringVar(&f.request.Kind, "kind", "", "kind of message: "+strings.Join(messageKinds, ", ")+" (default: ANSWER with --reply-to, else NOTIFICATION)")
 	flags.StringVar(&f.request.TLP, "tlp", "AMBER+STRICT", "CLEAR, GREEN, AMBER, AMBER+STRICT or RED")
 	flags.StringVar(&f.request.Language, "language", "en", "language of subject and text (BCP 47)")
 	flags.StringVar(&f.replyTo, "reply-to", "", "id of the received message that this one answers")
 	flags.StringVar(&f.request.Officer, "officer", "", "who sends (default: your user name at the API server)")
 	flags.StringVar(&f.request.ID, "id", "", "ULID of the message, so that repeating the command is safe")
 	flags.StringVar(&f.wait, "wait", "", "wait for the receipt or for the acknowledgement")
+	f.content.addTo(cmd, &f.request)
 	f.output.addTo(cmd)
 	cmd.MarkFlagsMutuallyExclusive("text", "file")
 	words(cmd, "precedence", precedences...)
@@ -138,6 +140,9 @@ func (o *options) readText(f *sendFlags) error {
 
 func (o *options) send(ctx context.Context, f *sendFlags) error {
 	if err := f.check(); err != nil {
+		return err
+	}
+	if err := f.content.fill(&f.request, o.now()); err != nil {
 		return err
 	}
 	if err := o.readText(f); err != nil {

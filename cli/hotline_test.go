@@ -7,15 +7,19 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 
 	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/internal/relayclient/relaytest"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/message"
 )
 
 func received() desk.Message {
@@ -115,6 +119,48 @@ func TestSendChecksItsFlagsAtOnce(t *testing.T) {
 			}
 			for _, want := range test.want {
 				expect(t, err, want)
+			}
+		})
+	}
+}
+
+func TestTheContentOfAMessageIsReadFromItsFlags(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "fr.txt")
+	if err := os.WriteFile(file, []byte("texte"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		args string
+		want desk.SendRequest
+		err  string
+	}{
+		"nothing": {},
+		"all": {
+			args: "--rsit test:test --about 01J --translation fr=" + file + " --answer-within 2h --preserve logs --case A-1 --until 2026-07-04",
+			want: desk.SendRequest{
+				RSIT: "test:test", References: []message.Reference{{ID: "01J"}}, AnswerBy: noon.Add(2 * time.Hour),
+				Translations: []message.Translation{{Language: "fr", Text: "texte"}},
+				Preserve:     &message.Preserved{Items: []string{"logs"}, Case: "A-1", Until: time.Date(2026, 7, 4, 0, 0, 0, 0, time.UTC)},
+			},
+		},
+		"a code that nobody knows":         {args: "--rsit cake", err: `--rsit "cake" is no class`},
+		"a translation without a language": {args: "--translation " + file, err: "must be LANGUAGE=FILE"},
+		"a translation that is not there":  {args: "--translation fr=/nowhere", err: "reading a translation"},
+		"a day of no calendar":             {args: "--preserve x --until 4.7.", err: "must be a day, YYYY-MM-DD"},
+		"a case without what is preserved": {args: "--case A-1", err: "--preserve is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f contentFlags
+			var got desk.SendRequest
+			cmd := &cobra.Command{}
+			f.addTo(cmd, &got)
+			if err := cmd.ParseFlags(strings.Fields(test.args)); err != nil {
+				t.Fatal(err)
+			}
+			err := f.fill(&got, noon)
+			expect(t, err, test.err)
+			if diff := cmp.Diff(test.want, got); test.err == "" && diff != "" {
+				t.Error(diff)
 			}
 		})
 	}

@@ -17,7 +17,11 @@
 // errors.
 package desk
 
-import "time"
+import (
+	"time"
+
+	"github.com/certlink/certlink/relay/message"
+)
 
 // Paths on the local port. Report is report.Path; TAXII is /taxii2/.
 const (
@@ -54,12 +58,15 @@ type SendRequest struct {
 	Conversation string `json:"conversation,omitempty"`
 	// InReplyTo is the id of a received message.
 	InReplyTo string `json:"inReplyTo,omitempty"`
-	// Kind is INQUIRY, ANSWER or NOTIFICATION. Default NOTIFICATION.
+	// Kind is INQUIRY, ANSWER, NOTIFICATION, PRESERVE, PRESERVE_ACK, EXTEND, RELEASE,
+	// DOCUMENT, CORRECT or CANCEL. Default NOTIFICATION.
 	Kind string `json:"kind,omitempty"`
 	// Precedence is FLASH, IMMEDIATE, PRIORITY or ROUTINE. Default ROUTINE.
 	Precedence string `json:"precedence,omitempty"`
 	// TLP of the message. Default AMBER+STRICT.
 	TLP string `json:"tlp,omitempty"`
+	// RSIT is a class, or class:type, of the Reference Security Incident Taxonomy.
+	RSIT string `json:"rsit,omitempty"`
 	// Subject, one line. Required.
 	Subject string `json:"subject"`
 	// Text in the author's language. Required.
@@ -68,6 +75,15 @@ type SendRequest struct {
 	Language string `json:"language,omitempty"`
 	// Officer is the duty officer who sends.
 	Officer string `json:"officer"`
+	// Translations of subject and text, at most 8; the text itself stays authoritative.
+	Translations []message.Translation `json:"translations,omitempty"`
+	// References to earlier messages, at most 16: those that a CORRECT, CANCEL, EXTEND
+	// or RELEASE is about.
+	References []message.Reference `json:"references,omitempty"`
+	// AnswerBy is when we hope for an answer.
+	AnswerBy time.Time `json:"answerBy,omitzero"`
+	// Preserve says what is to be preserved, for PRESERVE and EXTEND.
+	Preserve *message.Preserved `json:"preserve,omitempty"`
 }
 
 // AckRequest acknowledges a received message.
@@ -91,12 +107,18 @@ type Message struct {
 	Kind         string    `json:"kind"`
 	Precedence   string    `json:"precedence"`
 	TLP          string    `json:"tlp"`
+	RSIT         string    `json:"rsit,omitempty"`
 	Subject      string    `json:"subject,omitempty"`
 	Text         string    `json:"text,omitempty"`
 	Language     string    `json:"language,omitempty"`
 	Officer      string    `json:"officer,omitempty"`
 	CreatedAt    time.Time `json:"createdAt"`
 	StoredAt     time.Time `json:"storedAt"`
+	// Translations, References, AnswerBy and Preserve as in SendRequest.
+	Translations []message.Translation `json:"translations,omitempty"`
+	References   []message.Reference   `json:"references,omitempty"`
+	AnswerBy     time.Time             `json:"answerBy,omitzero"`
+	Preserve     *message.Preserved    `json:"preserve,omitempty"`
 	// State is Queued, Stored (the receipt is verified) or Acknowledged for
 	// messages of ours; Received or Acknowledged for those of the peer.
 	State string `json:"state"`

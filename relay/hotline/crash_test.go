@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -246,7 +247,7 @@ func chaos(t *testing.T, random *rand.Rand) {
 		for talk := range talks {
 			r := request("", fmt.Sprintf("%d", i))
 			r.Conversation = fmt.Sprint("talk-", talk)
-			r.Precedence = precedences[(i*7+talk*3)%len(precedences)]
+			r.Precedence = message.Precedences[(i*7+talk*3)%len(message.Precedences)]
 			r.ID = ulidFor(talk, i)
 			for w.trySend(r) != nil {
 				<-time.After(time.Second)

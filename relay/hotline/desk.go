@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -53,14 +55,18 @@ func (e *Engine) Send(ctx context.Context, r desk.SendRequest) (m desk.Message, 
 func (e *Engine) draft(ctx context.Context, r desk.SendRequest) (*line, Payload, error) {
 	p := Payload{
 		Version: Version, ID: r.ID, Serial: 1, From: e.cfg.Identity().TrustDomain(),
-		Conversation: r.Conversation, InReplyTo: r.InReplyTo, Kind: r.Kind, Precedence: r.Precedence, TLP: r.TLP,
+		Conversation: r.Conversation, InReplyTo: r.InReplyTo, Kind: message.Kind(r.Kind), Precedence: r.Precedence, TLP: r.TLP, RSIT: r.RSIT,
 		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond),
 		Officer:   r.Officer, Subject: r.Subject, Text: r.Text, Language: r.Language,
+		Translations: r.Translations, References: r.References, AnswerBy: r.AnswerBy.UTC(), Preserve: r.Preserve,
+	}
+	if p.Kind == "" {
+		p.Kind = message.Notification
 	}
 	for _, d := range []struct {
 		field *string
 		value string
-	}{{&p.Kind, "NOTIFICATION"}, {&p.Precedence, "ROUTINE"}, {&p.TLP, "AMBER+STRICT"}, {&p.Language, "en"}, {&p.ID, ulid.Make().String()}} {
+	}{{&p.Precedence, "ROUTINE"}, {&p.TLP, "AMBER+STRICT"}, {&p.Language, "en"}, {&p.ID, ulid.Make().String()}} {
 		if *d.field == "" {
 			*d.field = d.value
 		}
@@ -68,21 +74,20 @@ func (e *Engine) draft(ctx context.Context, r desk.SendRequest) (*line, Payload,
 	var f faults
 	l := e.lineNamed(r.Hotline)
 	f.require(l != nil, "hotline", "there is no hotline %q, or its peer is revoked", oneLine(r.Hotline))
-	f.require(slices.Contains(deskKinds, p.Kind), "kind", "must be one of %s", strings.Join(deskKinds, ", "))
+	f.require(slices.Contains(deskKinds, p.Kind), "kind", "must be one of %v", deskKinds)
 	f.require(strings.TrimSpace(r.Subject) != "", "subject", "is required")
 	f.require(strings.TrimSpace(r.Text) != "", "text", "is required")
 	f.require(strings.TrimSpace(r.Officer) != "", "officer", "is required")
 	if l != nil {
 		p.To = l.trustDomain
-		if err := e.joinConversation(ctx, &p, &f); err != nil {
+		if err := errors.Join(e.joinConversation(ctx, &p, &f), e.checkReferences(ctx, &p, &f)); err != nil {
 			return nil, Payload{}, err
 		}
 	}
 	if p.Conversation == "" {
 		p.Conversation = p.ID
 	}
-	for _, fault := range p.check() {
-		fault.Field = deskField(fault.Field)
+	for _, fault := range check(&p) {
 		if !slices.ContainsFunc(f, func(known desk.Fault) bool { return known.Field == fault.Field }) {
 			f = append(f, fault)
 		}
@@ -111,10 +116,41 @@ func (e *Engine) joinConversation(ctx context.Context, p *Payload, f *faults) er
 	return nil
 }
 
+// checkReferences completes references with the serials of what they name. What is
+// corrected or cancelled must be a message of ours to this peer.
+func (e *Engine) checkReferences(ctx context.Context, p *Payload, f *faults) error {
+	p.References = slices.Clone(p.References)
+	for i := range p.References {
+		r, at := &p.References[i], fmt.Sprintf("references/%d", i)
+		direction, whose := store.Out, "to"
+		if r.By == message.ByReceiver {
+			direction, whose = store.In, "from"
+		}
+		named, err := e.cfg.Store.GetMessage(ctx, direction, p.To, r.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			f.require(false, at, "there is no such message %s %s", whose, p.To)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		own := p.Kind == message.Correct || p.Kind == message.Cancel
+		f.require(!own || direction == store.Out, at, "only a message of our own can be corrected or cancelled")
+		r.Serial = named.Serial
+		if p.Conversation == "" {
+			p.Conversation = named.Conversation
+		}
+	}
+	return nil
+}
+
 // deskField is the name of a payload's member in a request.
 func deskField(member string) string {
-	if member == "in_reply_to" {
+	switch member {
+	case "in_reply_to":
 		return "inReplyTo"
+	case "answer_by":
+		return "answerBy"
 	}
 	return member
 }
@@ -123,9 +159,9 @@ func deskField(member string) string {
 func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message, error) {
 	stored, err := e.cfg.Store.Enqueue(ctx, l.trustDomain, func(serial int64) (store.Message, error) {
 		p.Serial = serial
-		raw, err := p.encode()
+		raw, err := encode(&p)
 		return store.Message{
-			ID: p.ID, Conversation: p.Conversation, Kind: p.Kind, Precedence: p.Precedence, InReplyTo: p.InReplyTo,
+			ID: p.ID, Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
 			Payload: raw, CreatedAt: p.CreatedAt,
 		}, err
 	})
@@ -153,7 +189,7 @@ func (e *Engine) repeated(ctx context.Context, stored store.Message, asked Paylo
 	if r.Conversation == "" {
 		asked.Conversation = p.Conversation
 	}
-	if asked != p {
+	if !reflect.DeepEqual(asked, p) {
 		return desk.Message{}, false, fmt.Errorf("sending message: the id %s is that of another message: %w", p.ID, store.ErrConflict)
 	}
 	m, err := e.show(ctx, stored, whole)
@@ -180,10 +216,10 @@ func (e *Engine) Acknowledge(ctx context.Context, peer, id string, r desk.AckReq
 	}
 	p := Payload{
 		Version: Version, ID: ulid.Make().String(), Serial: 1, From: e.cfg.Identity().TrustDomain(), To: l.trustDomain,
-		Conversation: read.Conversation, InReplyTo: id, Kind: KindACK, Precedence: read.Precedence, TLP: received.TLP,
+		Conversation: read.Conversation, InReplyTo: id, Kind: message.ACK, Precedence: read.Precedence, TLP: received.TLP,
 		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond), Officer: r.Officer, Text: r.Text,
 	}
-	f := p.check()
+	f := check(&p)
 	f.require(r.Officer == "" || strings.TrimSpace(r.Officer) != "", "officer", "must name who acknowledges")
 	f.require(read.Kind != KindACK, "id", "an acknowledgement is not acknowledged")
 	if len(f) > 0 {

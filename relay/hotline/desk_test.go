@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -127,6 +128,55 @@ func TestSend(t *testing.T) {
 		r.InReplyTo, r.Conversation = firstID, "other"
 		if _, _, err := w.bravo.engine().Send(t.Context(), r); err == nil || !strings.Contains(err.Error(), "conversation: must be that of inReplyTo") {
 			t.Errorf("error is %v", err)
+		}
+	})
+	bubble(t, "carries_its_code_its_translations_and_what_is_to_be_preserved", func(t *testing.T, w *world) {
+		r := request(firstID, "logs")
+		r.Kind, r.RSIT, r.AnswerBy = "PRESERVE", "malicious-code:c2-server", time.Now().Add(time.Hour)
+		r.Translations = []message.Translation{{Language: "fr", Subject: "journaux", Text: "texte", Translator: "T."}}
+		r.Preserve = &message.Preserved{Items: []string{"connection logs of 192.0.2.7"}, LegalBasis: "article 29", Case: "A-1"}
+		w.alfa.send(r)
+		w.quiet()
+		got, err := w.bravo.engine().Get(t.Context(), store.In, "alfa.example", firstID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Kind != r.Kind || got.RSIT != r.RSIT || !got.AnswerBy.Equal(r.AnswerBy) || cmp.Diff(got.Translations, r.Translations) != "" || cmp.Diff(got.Preserve, r.Preserve) != "" {
+			t.Errorf("bravo reads %+v", got)
+		}
+		again := r
+		again.Hotline, again.Translations = "to-bravo", nil
+		if _, _, err := w.alfa.engine().Send(t.Context(), again); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("without its translation under the same id: %v", err)
+		}
+		r.ID, r.RSIT, r.Hotline = "", "malicious-code:cake", "to-bravo"
+		if _, _, err := w.alfa.engine().Send(t.Context(), r); err == nil || !strings.Contains(err.Error(), "rsit: must be a class") {
+			t.Errorf("a code that nobody knows: %v", err)
+		}
+	})
+	bubble(t, "cancels_only_a_message_of_our_own", func(t *testing.T, w *world) {
+		wrong := w.alfa.send(request(firstID, "wrong"))
+		w.quiet()
+		r := request("", "please disregard")
+		r.Kind, r.References = "CANCEL", []message.Reference{{ID: firstID}}
+		m := w.alfa.send(r)
+		want := []message.Reference{{ID: firstID, Serial: wrong.Serial}}
+		if m.Conversation != wrong.Conversation || cmp.Diff(want, m.References) != "" {
+			t.Errorf("cancellation is %+v", m)
+		}
+		w.quiet()
+		for name, c := range map[string]struct {
+			references []message.Reference
+			want       string
+		}{
+			"nothing":         {nil, "references: is required"},
+			"what is unknown": {[]message.Reference{{ID: "01J0000000000000000000000Z"}}, "there is no such message to alfa.example"},
+			"the peer's":      {[]message.Reference{{ID: firstID, By: message.ByReceiver}}, "only a message of our own"},
+		} {
+			r.Hotline, r.References = "to-alfa", c.references
+			if _, _, err := w.bravo.engine().Send(t.Context(), r); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("cancelling %s: %v, want %s", name, err, c.want)
+			}
 		}
 	})
 	bubble(t, "says_that_our_storage_is_full_and_stores_nothing", func(t *testing.T, w *world) {

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/certlink/certlink/relay/access"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/store"
@@ -119,7 +120,7 @@ func (e *Engine) open(identity Identity, peer string, signed []byte) (store.Mess
 	case opened.TrustDomain != peer:
 		return store.Message{}, Payload{}, refuse(http.StatusForbidden, "a message signed by %s cannot come from %s", opened.TrustDomain, peer)
 	}
-	p, err := decodePayload(opened.Payload)
+	p, err := message.Decode(opened.Payload)
 	switch {
 	case err != nil:
 		return store.Message{}, Payload{}, refuse(http.StatusUnprocessableEntity, "%v", err)
@@ -130,7 +131,7 @@ func (e *Engine) open(identity Identity, peer string, signed []byte) (store.Mess
 	}
 	return store.Message{
 		Direction: store.In, Peer: peer, ID: p.ID, Serial: p.Serial,
-		Conversation: p.Conversation, Kind: p.Kind, Precedence: p.Precedence, InReplyTo: p.InReplyTo,
+		Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
 		Payload: opened.Payload, Signed: signed, CreatedAt: p.CreatedAt,
 	}, p, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/store"
@@ -103,7 +104,7 @@ func TestInbox(t *testing.T) {
 	})
 	bubble(t, "keeps_what_it_does_not_know", func(t *testing.T, w *world) {
 		raw := []byte(strings.Replace(string(mustJSON(t, payload("alfa.example", "bravo.example"))),
-			`"kind":"INQUIRY"`, `"kind":"LINE_CHECK","rsit":{"class":"Test"}`, 1))
+			`"kind":"INQUIRY"`, `"kind":"OF_THE_FUTURE","clearance":{"class":"Test"}`, 1))
 		if answer := post(t, w, alfaRelay, ContentType, signed(t, w.alfa.who(), raw)); answer.Code != http.StatusCreated {
 			t.Fatalf("answer is %d %s", answer.Code, answer.Body)
 		}
@@ -111,7 +112,7 @@ func TestInbox(t *testing.T) {
 		if err != nil || !bytes.Equal(m.Payload, raw) {
 			t.Errorf("stored payload is %s, %v", m.Payload, err)
 		}
-		if shown := w.bravo.list(store.In)[0]; shown.Kind != "LINE_CHECK" || shown.State != "Received" {
+		if shown := w.bravo.list(store.In)[0]; shown.Kind != "OF_THE_FUTURE" || shown.State != "Received" {
 			t.Errorf("shown is %+v", shown)
 		}
 	})
@@ -168,12 +169,12 @@ func TestInboxRefuses(t *testing.T) {
 			"a changed signature":        {alfaRelay, ContentType, append(good[:len(good)-4:len(good)-4], "AAAA"...), 403, "wrong signature"},
 			"another sender":             {alfaRelay, ContentType, with(func(p *Payload) { p.From = "charlie.example" }), 422, "from: must be alfa.example"},
 			"another receiver":           {alfaRelay, ContentType, with(func(p *Payload) { p.To = "charlie.example" }), 422, "to: this is bravo.example"},
-			"a newer version":            {alfaRelay, ContentType, with(func(p *Payload) { p.Version = 2 }), 422, "version 2 of the format is not known here"},
+			"a newer version":            {alfaRelay, ContentType, with(func(p *Payload) { p.Version = 2 }), 422, "version: must be 1"},
 			"a bad id":                   {alfaRelay, ContentType, with(func(p *Payload) { p.ID = strings.ToLower(firstID) }), 422, "id: must be a ULID"},
 			"no serial":                  {alfaRelay, ContentType, with(func(p *Payload) { p.Serial = 0 }), 422, "serial: must be"},
-			"a huge serial":              {alfaRelay, ContentType, with(func(p *Payload) { p.Serial = largestSerial + 1 }), 422, "serial: must be"},
-			"an ACK of nothing":          {alfaRelay, ContentType, with(func(p *Payload) { p.Kind = KindACK }), 422, "in_reply_to: must name"},
-			"an ACK by nobody":           {alfaRelay, ContentType, with(func(p *Payload) { p.Kind, p.InReplyTo, p.Officer = KindACK, firstID, "" }), 422, "officer: must name"},
+			"a huge serial":              {alfaRelay, ContentType, with(func(p *Payload) { p.Serial = 1<<53 + 1 }), 422, "serial: must be"},
+			"an ACK of nothing":          {alfaRelay, ContentType, with(func(p *Payload) { p.Kind = message.ACK }), 422, "in_reply_to: is required"},
+			"an ACK by nobody":           {alfaRelay, ContentType, with(func(p *Payload) { p.Kind, p.InReplyTo, p.Officer = message.ACK, firstID, "" }), 422, "officer: is required"},
 			"control characters":         {alfaRelay, ContentType, with(func(p *Payload) { p.Text = "\x1b[2J" }), 422, "text: must be text"},
 			"lines in the subject":       {alfaRelay, ContentType, with(func(p *Payload) { p.Subject = "a\nb" }), 422, "subject: must be one line"},
 			"a member twice":             {alfaRelay, ContentType, signed(t, alfa, []byte(strings.Replace(string(own), `{`, `{"serial":9,`, 1))), 422, "reading message"},
@@ -207,26 +208,5 @@ func TestInboxRefuses(t *testing.T) {
 			t.Errorf("a fault of ours: %d %s", answer.Code, answer.Body)
 		}
 		w.faults(nil)
-	})
-}
-
-func FuzzDecodePayload(f *testing.F) {
-	p := payload("alfa.example", "bravo.example")
-	raw, err := p.encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(raw)
-	f.Add([]byte(`{"version":1}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		p, err := decodePayload(raw)
-		if err != nil {
-			return
-		}
-		if again, err := p.encode(); err == nil {
-			if q, err := decodePayload(again); err != nil || q.check() != nil {
-				t.Errorf("%s is accepted, but %s is not: %v", raw, again, err)
-			}
-		}
 	})
 }

@@ -264,7 +264,7 @@ func TestWrongReceipt(t *testing.T) {
 
 func TestDecodeReceipt(t *testing.T) {
 	message := payload("alfa.example", "bravo.example")
-	raw, err := message.encode()
+	raw, err := encode(&message)
 	if err != nil {
 		t.Fatal(err)
 	}

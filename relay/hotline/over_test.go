@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/certlink/certlink/relay/message"
+
 	"github.com/certlink/certlink/relay/link"
 )
 
@@ -25,7 +27,7 @@ func TestFLASHGoesOverAllPathsAtOnce(t *testing.T) {
 		Client: func(string) *http.Client { return &http.Client{Transport: way} },
 		Log:    slog.New(slog.DiscardHandler),
 	}}, "bravo.example")
-	for _, precedence := range precedences {
+	for _, precedence := range message.Precedences {
 		if _, err := l.post(over(t.Context(), precedence), firstID, []byte("signed")); err != nil {
 			t.Fatal(err)
 		}

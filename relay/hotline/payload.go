@@ -6,12 +6,14 @@ package hotline
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/receipt"
 )
 
@@ -22,44 +24,14 @@ const (
 )
 
 // Version of the payloads that this release writes and reads.
-const Version = 1
+const Version = message.Version
 
 // KindACK is the kind of an acknowledgement.
-const KindACK = "ACK"
+const KindACK = string(message.ACK)
 
 // Payload is the signed content of a message. Members that it does not name are
 // kept, because the signed bytes are stored as they are.
-type Payload struct {
-	// Version of this format.
-	Version int `json:"version"`
-	// ID is a ULID, unique for each sender and receiver.
-	ID string `json:"id"`
-	// Serial counts the sender's messages to this receiver from 1, without gaps.
-	Serial int64 `json:"serial"`
-	// From and To are trust domains.
-	From string `json:"from"`
-	To   string `json:"to"`
-	// Conversation groups messages; by habit it is the id of the first one.
-	Conversation string `json:"conversation"`
-	// InReplyTo is the id of a message of the receiver.
-	InReplyTo string `json:"in_reply_to,omitempty"`
-	// Kind of message. Kinds that a receiver does not know are stored and shown.
-	Kind string `json:"kind"`
-	// Precedence is FLASH, IMMEDIATE, PRIORITY or ROUTINE.
-	Precedence string `json:"precedence"`
-	// TLP of the message.
-	TLP string `json:"tlp"`
-	// CreatedAt is the time of the sender, UTC, in microseconds.
-	CreatedAt time.Time `json:"created_at"`
-	// Officer who sends; of an ACK, who read the message.
-	Officer string `json:"officer,omitempty"`
-	// Subject, one line.
-	Subject string `json:"subject,omitempty"`
-	// Text in the author's language.
-	Text string `json:"text,omitempty"`
-	// Language of subject and text, BCP 47.
-	Language string `json:"language,omitempty"`
-}
+type Payload = message.Message
 
 // ReceiptPayload is the signed content of a receipt: this very message is on the
 // stable storage of the receiver.
@@ -78,8 +50,11 @@ type ReceiptPayload struct {
 }
 
 // encode writes a payload and bounds it, so that it fits with any chain.
-func (p *Payload) encode() ([]byte, error) {
-	raw, err := json.Marshal(p)
+func encode(p *Payload) ([]byte, error) {
+	raw, err := message.Encode(p)
+	if invalid, ok := errors.AsType[*message.InvalidError](err); ok {
+		return nil, &desk.InvalidError{Faults: forDesk(invalid)}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("encoding message: %w", err)
 	}
@@ -88,22 +63,6 @@ func (p *Payload) encode() ([]byte, error) {
 			"the message has %d bytes once encoded, %d are allowed: split it", len(raw), receipt.MaxPayloadBytes)}}}
 	}
 	return raw, nil
-}
-
-// decodePayload reads the payload of a received message and checks every member.
-// Names that occur twice and text that is not UTF-8 are errors.
-func decodePayload(raw []byte) (Payload, error) {
-	var p Payload
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return Payload{}, fmt.Errorf("reading message: %w", err)
-	}
-	if p.Version != Version {
-		return Payload{}, fmt.Errorf("reading message: version %d of the format is not known here, only %d", p.Version, Version)
-	}
-	if faults := p.check(); len(faults) > 0 {
-		return Payload{}, fmt.Errorf("reading message: %w", &desk.InvalidError{Faults: faults})
-	}
-	return p, nil
 }
 
 // decodeStored reads a payload from our own store, where it was checked once.

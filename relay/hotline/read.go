@@ -72,7 +72,8 @@ func (e *Engine) show(ctx context.Context, s store.Message, d detail) (desk.Mess
 	m := desk.Message{
 		Direction: string(s.Direction), Peer: s.Peer, ID: s.ID, Serial: s.Serial,
 		Conversation: s.Conversation, InReplyTo: s.InReplyTo, Kind: s.Kind, Precedence: s.Precedence,
-		TLP: p.TLP, Subject: p.Subject, Text: p.Text, Language: p.Language, Officer: p.Officer,
+		TLP: p.TLP, RSIT: p.RSIT, Subject: p.Subject, Text: p.Text, Language: p.Language, Officer: p.Officer,
+		Translations: p.Translations, References: p.References, AnswerBy: p.AnswerBy, Preserve: p.Preserve,
 		CreatedAt: s.CreatedAt, StoredAt: s.StoredAt, ReceiptAt: s.ReceiptAt, State: state(s),
 	}
 	if l := e.lineTo(s.Peer); l != nil {

@@ -126,7 +126,7 @@ func (m *Message) checkLists(c *checker) {
 		if r.Serial != 0 {
 			c.serial(at+"serial", r.Serial)
 		}
-		c.require(slices.Contains([]string{"", "sender", "receiver"}, r.By), at+"by", "must be sender or receiver")
+		c.require(slices.Contains([]string{"", BySender, ByReceiver}, r.By), at+"by", "must be sender or receiver")
 	}
 }
 

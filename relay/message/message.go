@@ -118,9 +118,15 @@ const MaxAttachmentBytes = 25 << 20
 type Reference struct {
 	ID     string `json:"id"`
 	Serial int64  `json:"serial,omitempty"`
-	// By is sender (default) or receiver: whose message it is.
+	// By is BySender (default) or ByReceiver: whose message it is.
 	By string `json:"by,omitempty"`
 }
+
+// The values of Reference.By.
+const (
+	BySender   = "sender"
+	ByReceiver = "receiver"
+)
 
 // Preserved is data that is asked to be preserved.
 type Preserved struct {
