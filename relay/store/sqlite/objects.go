@@ -57,13 +57,13 @@ func selectObjects(ctx context.Context, tx *sql.Tx, collection string, q store.Q
 	}
 	s := &selection{end: end}
 	c := &s.clause
-	c.add("SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, "+content(q)+", ?, '' FROM objects o INDEXED BY ", collection)
+	c.add("SELECT o.seq, o.seq, o.stix_id, o.version, o.type, o.spec, " + content(q) + ", o.collection, 0 FROM objects o INDEXED BY ")
 	if len(q.IDs) > 0 {
 		c.add("objects_by_version")
 	} else {
 		c.add("objects_by_position")
 	}
-	c.add(" CROSS JOIN words t ON t.id = o.type WHERE o.collection = ? AND o.seq > ?", id, after(q))
+	c.add(" WHERE o.collection = ? AND o.seq > ?", id, after(q))
 	if len(q.IDs) > 0 {
 		in(c, "o.stix_id", q.IDs)
 	}

@@ -88,8 +88,8 @@ func (s *Store) Lapsed(ctx context.Context, v store.View, collections []string, 
 			return err
 		}
 		var c clause
-		c.add(`SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, o.raw, n.word, '' FROM decisions d INDEXED BY decisions_lapsing
-			CROSS JOIN objects o ON o.seq = d.seq CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
+		c.add(`SELECT o.seq, o.seq, o.stix_id, o.version, o.type, o.spec, o.raw, o.collection, 0 FROM decisions d INDEXED BY decisions_lapsing
+			CROSS JOIN objects o ON o.seq = d.seq
 			WHERE d.view = ? AND d.until > 0 AND d.until <= ? AND d.rule IN (?, ?)`, l.view, now.UnixMicro(), l.rule, int64(lapsed))
 		in(&c, "d.collection", l.collections)
 		c.add(" ORDER BY d.until, d.seq LIMIT ?", limit)
@@ -117,8 +117,7 @@ func (s *Store) UndecidedRevoked(ctx context.Context, v store.View, collections 
 		}
 		for _, collection := range l.collections {
 			var c clause
-			c.add(`SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, o.raw, n.word, '' FROM objects o INDEXED BY objects_revoked
-				CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
+			c.add(`SELECT o.seq, o.seq, o.stix_id, o.version, o.type, o.spec, o.raw, o.collection, 0 FROM objects o INDEXED BY objects_revoked
 				WHERE o.collection = ? AND o.revoked = 1 AND o.seq > ?
 				AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.view = ? AND d.seq = o.seq AND d.rule = ?)
 				ORDER BY o.seq LIMIT ?`, collection, after, l.view, l.rule, limit)

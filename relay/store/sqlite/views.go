@@ -67,8 +67,7 @@ func undecidedIn(ctx context.Context, tx *sql.Tx, l lens, collection int64, limi
 		return nil, err
 	}
 	var c clause
-	c.add(`SELECT o.seq, o.seq, o.stix_id, o.version, t.word, o.spec, o.raw, n.word, '' FROM objects o INDEXED BY objects_by_position
-		CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
+	c.add(`SELECT o.seq, o.seq, o.stix_id, o.version, o.type, o.spec, o.raw, o.collection, 0 FROM objects o INDEXED BY objects_by_position
 		WHERE o.collection = ? AND o.seq > ?
 		AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.view = ? AND d.seq = o.seq AND d.rule = ?)
 		ORDER BY o.seq LIMIT ?`, collection, from, l.view, l.rule, limit)
@@ -124,14 +123,14 @@ func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []str
 	}
 	s := &selection{end: walk}
 	c := &s.clause
-	c.add("SELECT o.seq, d.added, o.stix_id, o.version, t.word, o.spec, " + content(q) + ", n.word, coalesce(f.word, '') FROM ")
+	c.add("SELECT o.seq, d.added, o.stix_id, o.version, o.type, o.spec, " + content(q) + ", o.collection, d.form FROM ")
 	// The order of the joins is the order of the search: by id when there are ids, else along the view's positions.
 	if len(q.IDs) > 0 {
 		c.add("objects o INDEXED BY objects_by_version CROSS JOIN decisions d ON d.seq = o.seq")
 	} else {
 		c.add("decisions d INDEXED BY decisions_shared CROSS JOIN objects o ON o.seq = d.seq")
 	}
-	c.add(" CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection LEFT JOIN words f ON f.id = d.form WHERE d.added > ?", after(q))
+	c.add(" WHERE d.added > ?", after(q))
 	l.shown(c, "d", end)
 	if len(q.IDs) > 0 {
 		in(c, "o.collection", l.collections)
