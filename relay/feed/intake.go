@@ -16,8 +16,8 @@ import (
 // chunkObjects and chunkBytes bound what is in memory of what comes in, however many
 // objects a server sends.
 const (
-	chunkObjects = 1000
-	chunkBytes   = 4 << 20
+	chunkObjects = 5000
+	chunkBytes   = 8 << 20
 )
 
 // errQuota ends a pull at the quota. It is no failure.

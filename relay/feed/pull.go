@@ -14,7 +14,7 @@ import (
 
 const (
 	// pageObjects is the number of objects asked for in a page.
-	pageObjects = 1000
+	pageObjects = 5000
 	// maxPages is the number of pages of one pull, and maxEmpty that of pages in a
 	// row without an object. A server that never ends costs this much in an interval.
 	maxPages = 10_000
