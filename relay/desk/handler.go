@@ -56,6 +56,8 @@ type Parts struct {
 	Explainer Explainer
 	// Puller says how far pulls have come; nil means that there is nothing to pull.
 	Puller Puller
+	// Quarantiner keeps what peers sent and must not be stored; nil means that there is none.
+	Quarantiner Quarantiner
 	// Trust has the record of trust changes; nil means that there is none to be had.
 	Trust TrustLog
 	// Log is told of errors that the client is not. Required.
@@ -65,7 +67,7 @@ type Parts struct {
 // NewHandler returns the handler of the local port. It judges by access.RoleFrom:
 // a request without a role gets nothing.
 func NewHandler(p Parts) http.Handler {
-	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, puller: p.Puller, trust: p.Trust, log: p.Log}
+	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, puller: p.Puller, quarantiner: p.Quarantiner, trust: p.Trust, log: p.Log}
 	mux := http.NewServeMux()
 	desk := []access.Role{access.RoleDesk}
 	all := []access.Role{access.RoleOperator, access.RoleDesk}
@@ -78,6 +80,10 @@ func NewHandler(p Parts) http.Handler {
 	mux.Handle("GET "+PathWhy, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.why)))
 	if p.Puller != nil {
 		mux.Handle("GET "+PathPulls, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.pulls)))
+	}
+	if p.Quarantiner != nil {
+		mux.Handle("GET "+PathQuarantine, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.quarantined)))
+		mux.Handle("POST "+PathQuarantine, only(desk, h.reply(h.settle)))
 	}
 	if p.Trust != nil {
 		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))
@@ -105,12 +111,13 @@ func only(roles []access.Role, next http.Handler) http.Handler {
 }
 
 type handler struct {
-	hotline   Hotline
-	checker   Checker
-	explainer Explainer
-	puller    Puller
-	trust     TrustLog
-	log       *slog.Logger
+	hotline     Hotline
+	checker     Checker
+	explainer   Explainer
+	puller      Puller
+	quarantiner Quarantiner
+	trust       TrustLog
+	log         *slog.Logger
 }
 
 // reply writes what an action returns: its status and body, or its error.
