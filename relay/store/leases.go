@@ -51,5 +51,17 @@ func LeaseOf(ctx context.Context) (Lease, bool) {
 	return l, ok
 }
 
-// HotlineTopic names the hotline to a peer in leases and news.
+// HotlineTopic is the topic of messages to a peer that were stored; see News.
 func HotlineTopic(peer string) string { return "hotline/" + peer }
+
+// ObjectsTopic is the topic of objects that were stored.
+const ObjectsTopic = "objects"
+
+// News tell replicas of one relay what the others have stored.
+type News interface {
+	// Watch calls changed with the topic of each change that a replica has made, this
+	// one included, soon after its commit; and with "" when changes may have been
+	// missed: in the beginning, and after a connection broke. changed must not block.
+	// It returns when ctx ends. A store of one replica has no news.
+	Watch(ctx context.Context, changed func(topic string))
+}

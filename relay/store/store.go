@@ -38,6 +38,8 @@ type Store interface {
 	Revocations
 	Messages
 	Trust
+	Leases
+	News
 	// Close ends all use of the store.
 	Close() error
 }

@@ -71,7 +71,7 @@ func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial in
 			AND direction = 'out' AND receipt IS NULL AND urgency > $1`, urgency(m.Precedence), peer, m.Conversation); err != nil {
 			return err
 		}
-		if err := announce(ctx, tx, store.HotlineTopic(peer)); err != nil || m.Kind != kindACK {
+		if err := s.announce(ctx, tx, store.HotlineTopic(peer)); err != nil || m.Kind != kindACK {
 			return err
 		}
 		switch acknowledged, err := getMessage(ctx, tx, store.In, peer, m.InReplyTo); {

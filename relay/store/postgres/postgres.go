@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/certlink/certlink/relay/store"
 )
 
 const (
@@ -54,6 +56,8 @@ type Store struct {
 	// More would only wait for the clock's row, each with a connection.
 	turn chan struct{}
 }
+
+var _ store.Store = (*Store)(nil)
 
 // Open connects to the database and migrates its schema forward. The caller closes it.
 func Open(ctx context.Context, cfg Config) (*Store, error) {

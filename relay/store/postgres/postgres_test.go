@@ -50,11 +50,7 @@ func TestConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return struct {
-			*Store
-			store.Quarantine
-			store.Revocations
-		}{Store: s}
+		return s
 	})
 }
 

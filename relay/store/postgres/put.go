@@ -30,31 +30,40 @@ func (s *Store) PutObjects(ctx context.Context, collection string, objects []sto
 	if err != nil {
 		return nil, err
 	}
-	b := sortOut(objects)
-	err = s.changeFeeds(ctx, doing, func(ctx context.Context, tx pgx.Tx) error {
-		first, err := s.tick(ctx, tx, len(objects))
-		if err != nil {
-			return err
-		}
-		id := words[collection]
-		if err := b.compare(ctx, tx, id); err != nil {
-			return err
-		}
-		if err := b.copy(ctx, tx, id, words, first); err != nil {
-			return err
-		}
-		if len(b.fresh) == 0 && cursor == "" {
-			return nil
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO collections AS c (collection, objects, cursor) VALUES ($1, $2, $3) ON CONFLICT (collection) DO UPDATE
-			SET objects = c.objects + excluded.objects, cursor = CASE WHEN excluded.cursor = '' THEN c.cursor ELSE excluded.cursor END`,
-			id, int64(len(b.fresh)), []byte(cursor))
+	var outcomes []store.Outcome
+	err = s.changeFeeds(ctx, doing, func(ctx context.Context, tx pgx.Tx) (err error) {
+		outcomes, err = s.put(ctx, tx, words[collection], words, objects, cursor)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return b.outcomes, nil
+	return outcomes, nil
+}
+
+// put is PutObjects within a transaction.
+func (s *Store) put(ctx context.Context, tx pgx.Tx, collection int32, words map[string]int32, objects []store.Object, cursor string) ([]store.Outcome, error) {
+	first, err := s.tick(ctx, tx, len(objects))
+	if err != nil {
+		return nil, err
+	}
+	b := sortOut(objects)
+	if err := b.compare(ctx, tx, collection); err != nil {
+		return nil, err
+	}
+	if err := b.copy(ctx, tx, collection, words, first); err != nil {
+		return nil, err
+	}
+	if len(b.fresh) == 0 && cursor == "" {
+		return b.outcomes, nil
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO collections AS c (collection, objects, cursor) VALUES ($1, $2, $3) ON CONFLICT (collection) DO UPDATE
+		SET objects = c.objects + excluded.objects, cursor = CASE WHEN excluded.cursor = '' THEN c.cursor ELSE excluded.cursor END`,
+		collection, int64(len(b.fresh)), []byte(cursor))
+	if err != nil || len(b.fresh) == 0 {
+		return b.outcomes, err
+	}
+	return b.outcomes, s.announce(ctx, tx, store.ObjectsTopic)
 }
 
 // wordsOf are the words of a batch, most of which is of few types.
@@ -119,8 +128,6 @@ func (b *batch) compare(ctx context.Context, tx pgx.Tx, collection int32) error 
 	if len(b.objects) == 0 {
 		return nil
 	}
-	b.fresh = nil
-	clear(b.outcomes)
 	ids, versions := make([]string, len(b.objects)), make([]int64, len(b.objects))
 	for i, o := range b.objects {
 		ids[i], versions[i] = o.ID, versionMicros(o.Version)
@@ -152,6 +159,9 @@ func (b *batch) compare(ctx context.Context, tx pgx.Tx, collection int32) error 
 
 // copy adds what is fresh, the i-th object of the batch at position first+i.
 func (b *batch) copy(ctx context.Context, tx pgx.Tx, collection int32, words map[string]int32, first int64) error {
+	if len(b.fresh) == 0 {
+		return nil
+	}
 	next := 0
 	return copyIn(ctx, tx, `COPY objects (seq, version, collection, type, revoked, stix_id, spec, raw) FROM STDIN BINARY`, func(w *copyWriter) bool {
 		if next == len(b.fresh) {

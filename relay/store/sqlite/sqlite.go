@@ -39,6 +39,8 @@ type Store struct {
 	path  string
 	now   func() time.Time
 	turns *turns
+	// leases are in memory: one relay uses the file.
+	leases leases
 	// write has exactly one connection, used by whoever has the turn.
 	write *sql.DB
 	// read has connections that cannot change anything.
@@ -135,7 +137,10 @@ func (s *Store) change(ctx context.Context, l lane, doing string, f func(tx *sql
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
-	if err = f(tx); err == nil {
+	if err = s.leases.fenced(ctx); err == nil {
+		err = f(tx)
+	}
+	if err == nil {
 		err = tx.Commit()
 	}
 	if err != nil {

@@ -41,6 +41,7 @@ func Run(t *testing.T, open Opener) {
 		{"quarantine", quarantineTests},
 		{"messages", messageTests},
 		{"trust", trustTests},
+		{"leases", leaseTests},
 		{"concurrency", concurrencyTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {

@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// leases of a store that one relay uses. They end with it, as the work does.
+type leases struct {
+	mu   sync.Mutex // guards what follows
+	held map[string]lease
+}
+
+type lease struct {
+	holder  string
+	token   int64
+	expires time.Time
+}
+
+// Acquire implements store.Leases.
+func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Duration) (store.Lease, bool, error) {
+	if name == "" || holder == "" || len(name) > store.MaxLeaseName || len(holder) > store.MaxLeaseName || ttl < time.Microsecond {
+		return store.Lease{}, false, errors.New("taking a lease: its name, its holder or its time is not within bounds")
+	}
+	if err := ctx.Err(); err != nil {
+		return store.Lease{}, false, fmt.Errorf("taking a lease: %w", err)
+	}
+	now := s.now()
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	l := s.leases.held[name]
+	switch live := l.expires.After(now); {
+	case live && l.holder != holder:
+		return store.Lease{Name: name}, false, nil
+	case !live:
+		// Greater than any token of the process before this one.
+		l.token = max(l.token+1, now.UnixMicro())
+	}
+	l.holder, l.expires = holder, now.Add(ttl)
+	if s.leases.held == nil {
+		s.leases.held = map[string]lease{}
+	}
+	s.leases.held[name] = l
+	return store.Lease{Name: name, Token: l.token}, true, nil
+}
+
+// Release implements store.Leases.
+func (s *Store) Release(_ context.Context, name, holder string) error {
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	if l, ok := s.leases.held[name]; ok && l.holder == holder {
+		l.expires = time.Time{}
+		s.leases.held[name] = l
+	}
+	return nil
+}
+
+// fenced refuses a change under a lease that went to another holder.
+func (l *leases) fenced(ctx context.Context) error {
+	under, ok := store.LeaseOf(ctx)
+	if !ok {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[under.Name].token != under.Token {
+		return store.ErrFenced
+	}
+	return nil
+}
+
+// Watch implements store.News: there is no other replica.
+func (s *Store) Watch(ctx context.Context, changed func(topic string)) {
+	changed("")
+	<-ctx.Done()
+}
