@@ -117,6 +117,12 @@ func (w *world) state(name string) store.Delivery {
 // until waits for a state of a delivery.
 func (w *world) until(name, what string, is func(store.Delivery) bool) {
 	w.t.Helper()
+	w.t.Cleanup(func() {
+		if w.t.Failed() {
+			list, err := w.ReportDeliveries(context.Background())
+			w.t.Logf("report: %+v, %v", list, err)
+		}
+	})
 	eventually(w.t, what, func() bool { return is(w.state(name)) })
 }
 
