@@ -147,6 +147,21 @@ func (in *intake) keep(ctx context.Context, objects []stix.Object, cursor string
 	if err != nil {
 		return nil, err
 	}
+	err = in.follow(ctx, objects, outcomes)
+	if err == nil && cursor != "" {
+		_, err = in.cfg.Store.PutObjects(ctx, in.stored, nil, cursor)
+	}
+	if err != nil {
+		// What there is must be counted anew: a part was stored all the same.
+		in.mu.Lock()
+		in.looked = false
+		in.mu.Unlock()
+	}
+	return outcomes, err
+}
+
+// follow does what the outcomes ask for.
+func (in *intake) follow(ctx context.Context, objects []stix.Object, outcomes []store.Outcome) error {
 	var forks, stored []stix.Object
 	for i, o := range objects {
 		if outcomes[i] == store.Forked {
@@ -156,15 +171,9 @@ func (in *intake) keep(ctx context.Context, objects []stix.Object, cursor string
 		}
 	}
 	if err := in.quarantine(ctx, Forked, forks); err != nil {
-		return nil, err
+		return err
 	}
-	if err := in.revoke(ctx, revocations(stored)); err != nil {
-		return nil, err
-	}
-	if cursor != "" {
-		_, err = in.cfg.Store.PutObjects(ctx, in.stored, nil, cursor)
-	}
-	return outcomes, err
+	return in.revoke(ctx, revocations(stored))
 }
 
 // revoke makes objects revoked since the versions: later ones that are stored and are
