@@ -5,6 +5,7 @@ package desk
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -68,9 +69,42 @@ type WhyVersion struct {
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason,omitempty"`
 	Message string  `json:"message"`
+	// DecidedAt is when it was decided; zero while Undecided.
+	DecidedAt time.Time `json:"decidedAt,omitzero"`
+	// Evidence of the decision: a JSON object (rule.Evidence); absent where the reason says all.
+	Evidence json.RawMessage `json:"evidence,omitempty"`
 	// SharedAt is the date_added that the peer sees; zero unless Shared.
 	SharedAt time.Time `json:"sharedAt,omitzero"`
+	// Until is when the rule will find it too old; zero for never.
+	Until time.Time `json:"until,omitzero"`
+	// Redacted: it leaves without some of its properties.
+	Redacted bool `json:"redacted,omitempty"`
+	// Delivery says how far a shared version has come; empty unless Shared.
+	Delivery Delivery `json:"delivery,omitempty"`
+	// DeliveredAt is when that was known: of Sent, not later than this.
+	DeliveredAt time.Time `json:"deliveredAt,omitzero"`
+	// Refused is the peer's word for why it did not keep the version, in its signed
+	// receipt at RefusedAt.
+	Refused   string    `json:"refused,omitempty"`
+	RefusedAt time.Time `json:"refusedAt,omitzero"`
 }
+
+// Delivery is how far a version has come.
+type Delivery string
+
+// How far a version has come; each includes those before it.
+const (
+	// Waiting: the peer has not read it yet.
+	Waiting Delivery = "Waiting"
+	// HandedOut: it was in a page that may not have come to its end.
+	HandedOut Delivery = "HandedOut"
+	// Sent: it was in a page that was written to its end.
+	Sent Delivery = "Sent"
+	// CameBack: the peer came back with a later position, as it does when it has stored it.
+	CameBack Delivery = "CameBack"
+	// Receipted: a receipt that the peer has signed covers it.
+	Receipted Delivery = "Receipted"
+)
 
 // why answers PathWhy.
 func (h *handler) why(r *http.Request) (int, any, error) {

@@ -96,13 +96,33 @@ func (b linkBackend) Objects(ctx context.Context, id string, q store.Query) (sto
 	if err != nil {
 		return store.Page{}, err
 	}
-	policy := e.current()
-	if policy == nil {
+	reader, ok := b.live.Load().reader(e, caller)
+	if !ok {
+		return store.Page{}, taxii.NotFound() // the configuration has changed just now
+	}
+	o, err := e.toward(reader, b.atlas())
+	if err != nil {
+		return store.Page{}, err
+	}
+	if o == nil {
 		return store.Page{}, &taxii.ProtocolError{
 			Status: http.StatusServiceUnavailable, Title: "Not ready yet", Description: "the rule of this collection is being read", RetryAfter: time.Second,
 		}
 	}
-	return b.cfg.Store.ListView(ctx, store.View{Feed: e.Name, Peer: caller, Rule: policy.Hash()}, e.stored, q)
+	v := o.view(e, reader)
+	page, err := b.cfg.Store.HandOut(ctx, v, e.collections(caller), q)
+	if err != nil {
+		return store.Page{}, err
+	}
+	for i, r := range page.Records {
+		if r.Form == "" || q.NoContent {
+			continue
+		}
+		if page.Records[i].Raw, err = e.redaction.Apply(r.Raw, r.Form); err != nil {
+			return store.Page{}, err
+		}
+	}
+	return page, b.advance.asked(ctx, v, q, page)
 }
 
 // Add implements taxii.Backend: peers put nothing in.
@@ -174,7 +194,7 @@ func (b localBackend) Add(ctx context.Context, id string, objects []stix.Object)
 }
 
 // Delete implements taxii.Backend. What is deleted is shown to no peer from then
-// on; what peers have collected before, they keep. If a marking definition goes,
+// on; peers that have collected it before are asked to drop it. If a marking definition goes,
 // nothing is shown until the rule is known without it.
 func (b localBackend) Delete(ctx context.Context, id string, q store.Query) (int, error) {
 	s, ok := b.live.Load().shelves[id]
@@ -192,13 +212,7 @@ func (e *Engine) deleteFrom(ctx context.Context, stored string, q store.Query) (
 		e.live.Load().forget(stored)
 		defer func() { e.live.Load().forget(stored) }()
 	}
-	q.Limit = store.MaxRecords
-	for total := 0; ; {
-		n, err := e.cfg.Store.DeleteObjects(ctx, stored, q)
-		if total += n; err != nil || n < q.Limit {
-			return total, err
-		}
-	}
+	return e.deleteObjects(ctx, stored, q)
 }
 
 func isDefinition(id string) bool {

@@ -44,17 +44,23 @@ func (x *exporter) count(ctx context.Context, p *plan, e *export) (report.Export
 		return counted, err
 	}
 	counted.Stored = stored
-	policy := e.current()
-	if policy == nil {
-		counted.Undecided = stored
-		return counted, nil
-	}
 	for _, reader := range p.readers(e) {
-		c, err := x.cfg.Store.CountView(ctx, store.View{Feed: e.Name, Peer: reader.TrustDomain, Rule: policy.Hash()}, e.stored)
+		o, err := e.toward(reader, x.atlas())
+		if err != nil {
+			return counted, err
+		}
+		if o == nil {
+			counted.Undecided = stored
+			return counted, nil
+		}
+		c, err := x.cfg.Store.CountView(ctx, o.view(e, reader), e.stored)
 		if err != nil {
 			return counted, err
 		}
 		one := report.ExportPeer{Peer: reader.Name, Shared: c.Shared}
+		if one.Refused, err = x.cfg.Store.CountRefusals(ctx, e.Name, reader.TrustDomain); err != nil {
+			return counted, err
+		}
 		for reason, n := range c.Held {
 			if n > 0 {
 				one.Held = append(one.Held, report.Held{Reason: reason, Objects: n})

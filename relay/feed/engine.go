@@ -16,16 +16,27 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/taxii"
+	"github.com/certlink/certlink/relay/territory"
 )
 
 // Store is what this package needs of the relay's store.
 type Store interface {
 	store.Objects
 	store.Views
+	store.Outgoing
 	store.Quarantine
 	store.Revocations
+}
+
+// Identity is who we are and whom we trust at one moment, for receipts.
+type Identity interface {
+	receipt.Signer
+	receipt.Verifier
+	// TrustDomain is our own.
+	TrustDomain() string
 }
 
 // Config of an Engine. Store and Client are required.
@@ -35,6 +46,11 @@ type Config struct {
 	// Client returns the client whose requests go to a trust domain over the
 	// link's TAXII connections.
 	Client func(trustDomain string) *http.Client
+	// Identity returns our present identity. Nil means that no receipts are sent and none
+	// are taken.
+	Identity func() Identity
+	// Atlas returns the territory data of the moment. Nil means that there is none.
+	Atlas func() *territory.Atlas
 	// Version of the relay, for servers that are no peers. Empty means that of the build.
 	Version string
 	// Now is the clock. Nil means time.Now.
@@ -56,6 +72,7 @@ type Engine struct {
 	link     http.Handler
 	local    http.Handler
 	exporter *exporter
+	advance  *advance
 
 	mu      sync.Mutex // guards what follows
 	imports []*importer
@@ -86,13 +103,13 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, metrics: m}
 	e.live.Store(newPlan(&config.Config{}, nil))
-	e.exporter = newExporter(e)
+	e.exporter, e.advance = newExporter(e), newAdvance(e)
 	handler := func(port, root, title string, b taxii.Backend) http.Handler {
 		return taxii.NewHandler(taxii.Options{
 			Root: root, Title: title, Backend: b, Clock: cfg.Now, Logger: cfg.Log, Registry: cfg.Registry, Port: port,
 		})
 	}
-	e.link = handler("link", LinkRoot, "Shared feeds", linkBackend{e})
+	e.link = e.takeReceipts(e.advance.watch(handler("link", LinkRoot, "Shared feeds", linkBackend{e})))
 	e.local = handler("local", LocalRoot, "Feeds of this relay", localBackend{e})
 	return e, nil
 }
@@ -169,6 +186,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	e.mu.Unlock()
 	running.Go(func() { e.watchFiles(ctx) })
+	running.Go(func() { e.advance.run(ctx) })
 	e.exporter.run(ctx)
 	e.mu.Lock()
 	e.start = nil

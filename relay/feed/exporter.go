@@ -5,13 +5,10 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/rule"
 	"github.com/certlink/certlink/relay/stix"
@@ -109,6 +106,9 @@ func (x *exporter) turn(ctx context.Context, p *plan, e *export) (more bool, err
 			return false, err
 		}
 	}
+	if err := x.relate(ctx, e); err != nil {
+		return false, err
+	}
 	for _, reader := range p.readers(e) {
 		again, err := x.decide(ctx, e, reader)
 		if err != nil {
@@ -117,55 +117,6 @@ func (x *exporter) turn(ctx context.Context, p *plan, e *export) (more bool, err
 		more = more || again
 	}
 	return more, nil
-}
-
-// decide stores the decisions about one batch of a view. A crash before that
-// leaves the batch undecided, and so not shared.
-func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (more bool, err error) {
-	policy := e.current()
-	if policy == nil {
-		return true, nil // a marking definition was deleted just now
-	}
-	view := store.View{Feed: e.Name, Peer: reader.TrustDomain, Rule: policy.Hash()}
-	undecided, err := x.cfg.Store.Undecided(ctx, view, e.stored, decideAtOnce)
-	if err != nil || len(undecided) == 0 {
-		return false, err
-	}
-	if slices.ContainsFunc(undecided, e.unseen) {
-		// The batch brings a marking definition. What it marks must be decided with it.
-		changed, err := x.learn(ctx, e)
-		if changed || err != nil {
-			return true, err
-		}
-	}
-	decisions := make([]store.Decision, len(undecided))
-	shared := 0
-	for i, r := range undecided {
-		verdict := judge(policy, e.sources[r.Collection], r)
-		decisions[i] = store.Decision{Seq: r.Seq, Share: verdict.Share, Reason: verdict.Reason}
-		if verdict.Share {
-			shared++
-		}
-	}
-	err = x.cfg.Store.Decide(ctx, view, decisions)
-	if errors.Is(err, store.ErrNotFound) {
-		return true, nil // one of them was deleted meanwhile; the others are still undecided
-	}
-	if err != nil {
-		return false, err
-	}
-	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))
-	x.metrics.decisions.WithLabelValues(e.Name, "held").Add(float64(len(decisions) - shared))
-	return true, nil
-}
-
-// judge reads the stored bytes again: what is decided about is what would leave.
-func judge(policy *rule.Policy, source string, r store.Record) rule.Verdict {
-	o, err := stix.Parse(r.Raw)
-	if err != nil {
-		return rule.Verdict{Reason: "Unreadable"}
-	}
-	return policy.Decide(source, o)
 }
 
 // unseen tells whether a record is a marking definition that the policy has not

@@ -76,7 +76,7 @@ func client(t *testing.T, n *nation, peer *access.Peer) *taxii.Client {
 	return c
 }
 
-// visible counts what a client can read of the export.
+// visible counts the indicators that a client can read of the export.
 func visible(t *testing.T, c *taxii.Client) (int, error) {
 	t.Helper()
 	l, err := c.Find(t.Context(), "threats")
@@ -88,9 +88,13 @@ func visible(t *testing.T, c *taxii.Client) (int, error) {
 		return 0, err
 	}
 	defer p.Close()
-	for n := 0; ; n++ {
-		if _, err := p.Read(); err != nil {
+	for n := 0; ; {
+		o, err := p.Read()
+		if err != nil {
 			return n, nil
+		}
+		if o.Type == "indicator" {
+			n++
 		}
 	}
 }

@@ -12,6 +12,9 @@ import (
 // metrics of all feeds. Labels are names from our own configuration and words of ours.
 type metrics struct {
 	decisions *prometheus.CounterVec
+	// withdrawn and refused are what peers were asked to drop, and what they did not keep.
+	withdrawn *prometheus.CounterVec
+	refused   *prometheus.CounterVec
 	pulled    *prometheus.CounterVec
 	pulls     *prometheus.CounterVec
 	succeeded *prometheus.GaugeVec
@@ -47,6 +50,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "certlink_relay_feed_decisions_total", Help: "Decisions about objects of exports, by verdict (shared, held).",
 		}, []string{"export", "verdict"}),
+		withdrawn: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "certlink_relay_feed_withdrawn_total", Help: "Versions of objects that peers were asked to drop, as they are not shared any more.",
+		}, []string{"export"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "certlink_relay_feed_refused_total", Help: "Objects of exports that peers say in signed receipts not to have kept.",
+		}, []string{"export"}),
 		pulled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "certlink_relay_feed_import_objects_total", Help: "Objects received by imports, by outcome (added, duplicate, refused, and in quarantine: forked, creator_not_allowed, after_revocation).",
 		}, []string{"import", "outcome"}),
@@ -72,7 +81,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.pulled), reg.Register(m.pulls), reg.Register(m.succeeded), reg.Register(m.quarantined),
+	return m, errors.Join(reg.Register(m.decisions), reg.Register(m.withdrawn), reg.Register(m.refused), reg.Register(m.pulled), reg.Register(m.pulls), reg.Register(m.succeeded), reg.Register(m.quarantined),
 		reg.Register(m.fetched), reg.Register(m.fetches), reg.Register(m.fetchSucceeded))
 }
 
@@ -83,7 +92,9 @@ func (m *metrics) forgetExports(before, now *plan) {
 	}
 	for _, e := range before.exports {
 		if !kept[e.Name] {
-			m.decisions.DeletePartialMatch(prometheus.Labels{"export": e.Name})
+			for _, v := range []*prometheus.CounterVec{m.decisions, m.withdrawn, m.refused} {
+				v.DeletePartialMatch(prometheus.Labels{"export": e.Name})
+			}
 		}
 	}
 }

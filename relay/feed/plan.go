@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/google/uuid"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/redact"
 	"github.com/certlink/certlink/relay/rule"
 	"github.com/certlink/certlink/relay/taxii"
 )
@@ -27,6 +29,9 @@ type plan struct {
 	// shelves are the collections of the local port, by id and by alias.
 	shelves map[string]*shelf
 	listed  []*shelf
+	// author is the identity object that stands for us; ourselves is it.
+	author    string
+	ourselves []byte
 }
 
 // export is a feed that we publish.
@@ -45,6 +50,15 @@ type export struct {
 	// definitions are positions of marking definitions that the policy has seen.
 	// The exporter's goroutine alone uses it.
 	definitions map[int64]bool
+	// redaction of what leaves; nil for none.
+	redaction *redact.Policy
+	outlooks  outlooks
+	// related says up to which position of each stored source references were read,
+	// revoked up to which revocations of a view were decided before others. They only
+	// spare work. The exporter's goroutine alone uses them.
+	related, revoked map[string]int64
+	// introduced are the peers to which we have introduced ourselves since the start.
+	introduced map[string]bool
 }
 
 // current is the policy, nil while it is not known.
@@ -73,6 +87,7 @@ func newPlan(c *config.Config, before *plan) *plan {
 		}
 	}
 	td := c.Identity.TrustDomain
+	p.author, p.ourselves = identityID(td), identityObject(td, c.Identity.DisplayName)
 	for _, e := range c.Exports {
 		p.exports = append(p.exports, newExport(td, e, before))
 		for _, s := range e.Sources {
@@ -97,7 +112,8 @@ func newPlan(c *config.Config, before *plan) *plan {
 
 func newExport(trustDomain string, conf config.Export, before *plan) *export {
 	e := &export{
-		Export: conf, sources: map[string]string{}, definitions: map[int64]bool{},
+		Export: conf, sources: map[string]string{}, definitions: map[int64]bool{}, redaction: redact.New(conf.Redaction),
+		related: map[string]int64{}, revoked: map[string]int64{}, introduced: map[string]bool{},
 		collection: taxii.Collection{
 			ID: collectionID(trustDomain, "export", conf.Name), Alias: conf.Name, Title: titleOf(conf.Title, conf.Name),
 			CanRead: true, MediaTypes: taxii.MediaTypes(),
@@ -116,6 +132,18 @@ func newExport(trustDomain string, conf config.Export, before *plan) *export {
 		e.sources[name] = s.Name
 	}
 	return e
+}
+
+// describe tells a peer what it must know of a collection before it acts on it.
+func describe(conf config.Export) string {
+	var told []string
+	if conf.Rule.EmanatesFrom == config.FromPeer {
+		told = append(told, "The objects in this collection appear to emanate from your territory, by the data sets that the notes name. This is no attribution.")
+	}
+	if redact.New(conf.Redaction) != nil {
+		told = append(told, "Properties were left out of some objects; these say so in the extension "+redact.Extension+".")
+	}
+	return strings.Join(told, " ")
 }
 
 // add lists a collection. The alias of the first keeps its meaning, should two
@@ -147,6 +175,16 @@ func (p *plan) readers(e *export) []config.Peer {
 		}
 	}
 	return readers
+}
+
+// reader is the peer of a trust domain, if it is a reader of an export.
+func (p *plan) reader(e *export, trustDomain string) (config.Peer, bool) {
+	for _, peer := range p.readers(e) {
+		if peer.TrustDomain == trustDomain {
+			return peer, true
+		}
+	}
+	return config.Peer{}, false
 }
 
 // shows tells whether a peer may read an export now.

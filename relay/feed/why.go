@@ -5,8 +5,10 @@ package feed
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
@@ -44,16 +46,26 @@ func (e *Engine) Why(ctx context.Context, object, peer string) (desk.Why, error)
 
 func (e *Engine) why(ctx context.Context, x *export, object string, peer config.Peer) (desk.WhyFeed, error) {
 	f := desk.WhyFeed{Feed: x.Name, Stops: stops(x, peer)}
-	if policy := x.current(); policy != nil {
-		f.Rule = policy.Hash()
+	o, err := x.toward(peer, e.atlas())
+	if err != nil {
+		return f, err
+	}
+	if o != nil {
+		f.Rule = o.hash
 	}
 	view := store.View{Feed: x.Name, Peer: peer.TrustDomain, Rule: f.Rule}
 	found, err := e.cfg.Store.Explain(ctx, view, x.stored, object, maxVersions)
 	if err != nil {
 		return f, err
 	}
+	came, err := e.whereabouts(ctx, view, object)
+	if err != nil {
+		return f, err
+	}
 	for _, v := range found {
-		f.Versions = append(f.Versions, x.version(f.Rule, v))
+		one := x.version(f.Rule, v)
+		came.tell(&one, v)
+		f.Versions = append(f.Versions, one)
 	}
 	return f, nil
 }
@@ -71,14 +83,20 @@ func stops(x *export, peer config.Peer) string {
 
 // version judges what the store knows by the rule in force.
 func (e *export) version(inForce string, v store.Explained) desk.WhyVersion {
-	out := desk.WhyVersion{Version: v.Version, Source: e.sources[v.Collection], AddedAt: v.DateAdded, Reason: v.Reason}
+	out := desk.WhyVersion{Version: v.Version, Source: e.sources[v.Collection], AddedAt: v.DateAdded, Reason: v.Reason, DecidedAt: v.DecidedAt}
+	if v.Evidence != "" {
+		out.Evidence = json.RawMessage(v.Evidence)
+	}
 	switch {
 	case v.Rule == "" || v.Rule != inForce:
-		out.Outcome, out.Reason = desk.Undecided, ""
+		out.Outcome, out.Reason, out.DecidedAt, out.Evidence = desk.Undecided, "", time.Time{}, nil
 		out.Message = "the rule in force has not decided about this version yet"
 	case v.Share:
-		out.Outcome, out.SharedAt = desk.Shared, v.SharedAt
+		out.Outcome, out.SharedAt, out.Until, out.Redacted = desk.Shared, v.SharedAt, v.Until, v.Form != ""
 		out.Message = rule.Explain(v.Reason, e.Rule)
+	case v.Reason == store.Replacing:
+		out.Outcome = desk.Held
+		out.Message = "the peer has it in another form, which it is asked to drop first: it is shared again in a moment"
 	default:
 		out.Outcome = desk.Held
 		out.Message = rule.Explain(v.Reason, e.Rule)

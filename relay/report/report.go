@@ -289,6 +289,8 @@ type ExportPeer struct {
 	Shared int64 `json:"shared"`
 	// Held counts the objects held back by reason, sorted by reason.
 	Held []Held `json:"held,omitempty"`
+	// Refused counts versions that the peer says in signed receipts not to have kept.
+	Refused int64 `json:"refused,omitempty"`
 }
 
 // Held is a number of objects held back for one reason.

@@ -146,11 +146,11 @@ func (p *Policy) Toward(area *territory.Area, atlas *territory.Atlas) *Policy {
 	return &own
 }
 
-// Level is how strict an object of a source is by its own markings; a marking that is
-// not understood counts as AMBER+STRICT.
-func (p *Policy) Level(source string, o stix.Object) Level {
-	level, _ := p.level(p.unmarked[source], o)
-	return level
+// Level is how strict an object of a source is, and whether by its own markings; one
+// that is not understood counts as AMBER+STRICT.
+func (p *Policy) Level(source string, o stix.Object) (level Level, own bool) {
+	level, reason := p.level(p.unmarked[source], o)
+	return level, reason != Unmarked
 }
 
 // Above tells whether a level is above the ceiling.

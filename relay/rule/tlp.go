@@ -118,3 +118,13 @@ func TLPMarkings() []string {
 		return cmp.Or(cmp.Compare(definitions[a].level, definitions[b].level), -cmp.Compare(definitions[a].version, definitions[b].version))
 	})
 }
+
+// MarkingOf is the identifier of the TLP 2.0 marking definition of a level; "" for none.
+func MarkingOf(l Level) string {
+	for _, id := range TLPMarkings() {
+		if definitions[id].level == l && definitions[id].version == 2 {
+			return id
+		}
+	}
+	return ""
+}

@@ -1,0 +1,209 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/redact"
+	"github.com/certlink/certlink/relay/rule"
+	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// Reasons of our own words to a peer, which the rule does not judge.
+const (
+	announced  = "Announcement"
+	noted      = "Note"
+	noteOfNone = "NoteOfNothingShared"
+)
+
+// batch is one turn of one view.
+type batch struct {
+	*exporter
+	e      *export
+	reader config.Peer
+	*outlook
+	view store.View
+	// again: the decisions of these records had lapsed.
+	again bool
+
+	records   []store.Record
+	objects   []stix.Object // zero for one that cannot be read
+	questions []rule.Question
+	victims   map[string]bool
+}
+
+// decide stores the decisions about one batch of a view.
+//
+//	read the batch → announce what the peer must drop → note territory → store the decisions
+//
+// The batch is read first, so that a version which was deleted and pushed again is
+// announced as dropped before it is shared again. A crash before the end leaves the
+// batch undecided, and so not shared; what was announced or noted is repeated as the
+// same bytes.
+func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (more bool, err error) {
+	o, err := e.toward(reader, x.atlas())
+	if err != nil {
+		return false, err
+	}
+	if o == nil {
+		return true, nil // a marking definition was deleted just now
+	}
+	b := &batch{exporter: x, e: e, reader: reader, outlook: o, view: o.view(e, reader)}
+	if err := b.next(ctx); err != nil {
+		return false, err
+	}
+	told, err := b.announce(ctx)
+	if err != nil || len(b.records) == 0 {
+		return told, err
+	}
+	if slices.ContainsFunc(b.records, e.unseen) {
+		// The batch brings a marking definition. What it marks must be decided with it.
+		changed, err := x.learn(ctx, e)
+		if changed || err != nil {
+			return true, err
+		}
+	}
+	decisions, shared, err := b.judge(ctx)
+	if err != nil || len(decisions) == 0 {
+		return told, err
+	}
+	err = x.cfg.Store.Decide(ctx, b.view, decisions)
+	if errors.Is(err, store.ErrNotFound) {
+		return true, nil // one of them was deleted meanwhile; the others are still undecided
+	}
+	if err != nil {
+		return false, err
+	}
+	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))
+	x.metrics.decisions.WithLabelValues(e.Name, "held").Add(float64(len(decisions) - shared))
+	return true, nil
+}
+
+// next reads the batch: what lapsed, then what we tell the peer, then revocations, then
+// the rest in the order of its coming, and our notes when what they are about is decided.
+func (b *batch) next(ctx context.Context) (err error) {
+	s := b.cfg.Store
+	all := b.e.collections(b.reader.TrustDomain)
+	if b.records, err = s.Lapsed(ctx, b.view, all, b.cfg.Now(), decideAtOnce); err != nil || len(b.records) > 0 {
+		b.again = true
+		return err
+	}
+	key := b.view.Feed + "/" + b.view.Peer + "/" + b.view.Rule
+	for _, look := range []func() ([]store.Record, error){
+		func() ([]store.Record, error) {
+			return s.Undecided(ctx, b.view, []string{noticeName(b.e.Name, b.reader.TrustDomain)}, decideAtOnce)
+		},
+		func() ([]store.Record, error) {
+			found, err := s.UndecidedRevoked(ctx, b.view, b.e.stored, b.e.revoked[key], decideAtOnce)
+			if err == nil && len(found) > 0 {
+				b.e.revoked[key] = found[len(found)-1].Seq
+			}
+			return found, err
+		},
+		func() ([]store.Record, error) { return s.Undecided(ctx, b.view, b.e.stored, decideAtOnce) },
+		func() ([]store.Record, error) {
+			return s.Undecided(ctx, b.view, []string{noteName(b.e.Name, b.reader.TrustDomain)}, decideAtOnce)
+		},
+	} {
+		if b.records, err = look(); err != nil || len(b.records) > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge decides about the batch. What is not decided yet is left out.
+func (b *batch) judge(ctx context.Context) (decisions []store.Decision, shared int, err error) {
+	if err := b.read(ctx); err != nil {
+		return nil, 0, err
+	}
+	decisions = make([]store.Decision, 0, len(b.records))
+	var notes []store.Object
+	var gone []string // ids of the notes of what is held now
+	for i, r := range b.records {
+		d, ok := store.Decision{Seq: r.Seq}, true
+		switch r.Collection {
+		case noticeName(b.e.Name, b.reader.TrustDomain):
+			d.Share, d.Reason = true, announced
+		case noteName(b.e.Name, b.reader.TrustDomain):
+			d, ok, err = b.judgeNote(ctx, r)
+		default:
+			var j rule.Judgement
+			d, j = b.judgeObject(i, r)
+			if d.Share && j.Territory != nil {
+				notes = append(notes, b.note(b.objects[i], *j.Territory))
+			}
+			if b.again && !d.Share && b.policy.Territorial() {
+				gone = append(gone, noteID(b.author(), b.view, r.ID, r.Version))
+			}
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		if !ok {
+			continue
+		}
+		if decisions = append(decisions, d); d.Share {
+			shared++
+		}
+	}
+	if err := b.putNotes(ctx, notes); err != nil {
+		return nil, 0, err
+	}
+	if slices.ContainsFunc(decisions, func(d store.Decision) bool { return d.Form != "" }) {
+		if err := b.introduce(ctx, redact.Extension); err != nil {
+			return nil, 0, err
+		}
+	}
+	if len(gone) > 0 {
+		err = b.cfg.Store.Lapse(ctx, noteName(b.e.Name, b.reader.TrustDomain), gone)
+	}
+	return decisions, shared, err
+}
+
+// judgeObject decides about one record of a source. It is judged whole; what it loses
+// on its way out does not count.
+func (b *batch) judgeObject(i int, r store.Record) (store.Decision, rule.Judgement) {
+	o := b.objects[i]
+	if o.ID == "" {
+		return store.Decision{Seq: r.Seq, Reason: rule.Unreadable}, rule.Judgement{}
+	}
+	j := b.policy.Judge(b.questions[i], o)
+	d := store.Decision{Seq: r.Seq, Share: j.Share, Reason: j.Reason, Until: j.Until, Evidence: j.Evidence}
+	if !d.Share || b.e.redaction == nil {
+		return d, j
+	}
+	d.Form = b.e.redaction.Form(o, b.victims[o.ID])
+	if leaves, err := b.e.redaction.Apply(o.Raw, d.Form); err != nil || len(leaves) > stix.MaxObjectBytes {
+		return store.Decision{Seq: r.Seq, Reason: rule.Unreadable}, rule.Judgement{}
+	}
+	return d, j
+}
+
+// read reads the stored bytes again, once: what is decided about is what would leave.
+func (b *batch) read(ctx context.Context) error {
+	b.objects = make([]stix.Object, len(b.records))
+	b.questions = make([]rule.Question, len(b.records))
+	now := b.cfg.Now()
+	for i, r := range b.records {
+		source, ok := b.e.sources[r.Collection]
+		if !ok {
+			continue
+		}
+		o, err := stix.Parse(r.Raw)
+		if err != nil {
+			continue
+		}
+		b.objects[i], b.questions[i] = o, rule.Question{Source: source, Now: now}
+	}
+	if err := b.bind(ctx); err != nil {
+		return err
+	}
+	return b.findVictims(ctx)
+}

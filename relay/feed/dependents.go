@@ -1,0 +1,91 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// dependents are objects, by stored collection, that were decided by looking at others.
+type dependents map[string][]string
+
+// lapse has them decided again.
+func (d dependents) lapse(ctx context.Context, s Store) error {
+	for collection, ids := range d {
+		for part := range slices.Chunk(ids, store.MaxRecords) {
+			if err := s.Lapse(ctx, collection, part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// deleteObjects deletes what a query selects from a source, and has decided again what
+// was decided by looking at it: before, so that a crash leaves nothing that is not
+// decided again, and after, for what was decided in between.
+func (e *Engine) deleteObjects(ctx context.Context, stored string, q store.Query) (total int, err error) {
+	q.Limit = store.MaxRecords
+	d, err := e.dependents(ctx, stored, q)
+	if err == nil {
+		err = d.lapse(ctx, e.cfg.Store)
+	}
+	if err != nil {
+		return 0, err
+	}
+	for {
+		n, err := e.cfg.Store.DeleteObjects(ctx, stored, q)
+		if total += n; err != nil || n < q.Limit {
+			return total, errors.Join(err, d.lapse(ctx, e.cfg.Store))
+		}
+	}
+}
+
+// dependents of records of a source are the containers that name them, and our notes.
+func (e *Engine) dependents(ctx context.Context, stored string, q store.Query) (dependents, error) {
+	d := dependents{}
+	for part := range slices.Chunk(q.IDs, store.MaxSelectors) {
+		found, err := e.cfg.Store.ReferencesTo(ctx, stored, part, maxReferences)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			d[stored] = append(d[stored], r.From)
+		}
+	}
+	p := e.live.Load()
+	for _, x := range p.exports {
+		policy := x.current()
+		if policy == nil || !policy.Territorial() || !slices.Contains(x.stored, stored) {
+			continue
+		}
+		if err := e.notesAbout(ctx, p, x, stored, q, d); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func (e *Engine) notesAbout(ctx context.Context, p *plan, x *export, stored string, q store.Query, d dependents) error {
+	q.NoContent = true
+	for {
+		page, err := e.cfg.Store.ListObjects(ctx, stored, q)
+		if err != nil {
+			return err
+		}
+		for _, reader := range p.readers(x) {
+			to := noteName(x.Name, reader.TrustDomain)
+			for _, r := range page.Records {
+				d[to] = append(d[to], noteID(p.author, store.View{Feed: x.Name, Peer: reader.TrustDomain}, r.ID, r.Version))
+			}
+		}
+		if q.After = page.Next; page.Next == 0 {
+			return nil
+		}
+	}
+}

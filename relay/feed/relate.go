@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// Kinds of references, as the store keeps them.
+const (
+	kindContains = "contains"
+	kindVictim   = "victim"
+)
+
+// containers are the types whose object_refs name other objects as what they are about.
+var containers = map[string]bool{"report": true, "grouping": true, "observed-data": true, "note": true, "opinion": true}
+
+// victimTypes are those that tell who is a victim.
+var victimTypes = []string{"relationship", "sighting"}
+
+// relate learns from the sources which objects others contain, and who are victims,
+// before anything is decided that depends on it. It reads what was not read yet. A
+// crash before the references are stored has them read again.
+func (x *exporter) relate(ctx context.Context, e *export) error {
+	types := slices.Clone(victimTypes)
+	if !e.redaction.Victims() {
+		types = types[:0]
+	}
+	for typ := range containers {
+		types = append(types, typ)
+	}
+	slices.Sort(types)
+	for _, source := range e.stored {
+		if err := x.relateSource(ctx, e, source, types); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *exporter) relateSource(ctx context.Context, e *export, source string, types []string) error {
+	q := store.Query{Types: types, After: e.related[source], Limit: decideAtOnce}
+	for {
+		page, err := x.cfg.Store.ListObjects(ctx, source, q)
+		if err != nil {
+			return err
+		}
+		var found []store.Reference
+		for _, r := range page.Records {
+			if o, err := stix.Parse(r.Raw); err == nil {
+				found = append(found, references(o)...)
+			}
+		}
+		for part := range slices.Chunk(found, store.MaxRecords) {
+			if err := x.cfg.Store.PutReferences(ctx, source, part); err != nil {
+				return err
+			}
+		}
+		if n := len(page.Records); n > 0 {
+			e.related[source] = page.Records[n-1].Seq
+		}
+		if page.Next == 0 {
+			return nil
+		}
+		e.related[source] = max(e.related[source], page.Next)
+		q.After = page.Next
+	}
+}
+
+// references are those of an object on which decisions about others depend.
+func references(o stix.Object) []store.Reference {
+	var all []store.Reference
+	switch {
+	case containers[o.Type]:
+		for _, id := range contents(o) {
+			all = append(all, store.Reference{Kind: kindContains, From: o.ID, To: id})
+		}
+	case slices.Contains(victimTypes, o.Type):
+		for _, id := range victims(o) {
+			all = append(all, store.Reference{Kind: kindVictim, From: o.ID, To: id})
+		}
+	}
+	return all
+}
+
+// contents are the distinct objects that a container names.
+func contents(o stix.Object) []string {
+	var ids []string
+	stix.Members(o.Raw, func(name, value []byte) bool {
+		if string(name) == "object_refs" {
+			ids = identifiers(stix.Strings(value))
+		}
+		return true
+	})
+	return ids
+}
+
+// victims are the identities that a relationship names as a target, or a sighting as
+// where something was seen.
+func victims(o stix.Object) []string {
+	var kind, target string
+	var all []string
+	stix.Members(o.Raw, func(name, value []byte) bool {
+		switch string(name) {
+		case "relationship_type":
+			kind = string(stix.Unquote(value))
+		case "target_ref":
+			target = string(stix.Unquote(value))
+		case "where_sighted_refs":
+			all = append(all, stix.Strings(value)...)
+		}
+		return true
+	})
+	if kind == "targets" || kind == "victim" {
+		all = append(all, target)
+	}
+	return slices.DeleteFunc(identifiers(all), func(id string) bool { return !strings.HasPrefix(id, "identity--") })
+}
+
+func identifiers(all []string) []string {
+	all = slices.DeleteFunc(all, func(id string) bool {
+		_, ok := stix.SplitID(id)
+		return !ok
+	})
+	slices.Sort(all)
+	return slices.Compact(all)
+}
