@@ -134,6 +134,10 @@ const (
 	ReasonHotlineNotUnique = "HotlineNotUnique"
 	// ReasonBundleNotFound: the ConfigMap or key with the trust bundle is not there.
 	ReasonBundleNotFound = "BundleNotFound"
+	// ReasonSecretNotFound: a Secret that the spec names is not there, or lacks a key.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonConfigMapNotFound: a ConfigMap that the spec names is not there, or lacks a key.
+	ReasonConfigMapNotFound = "ConfigMapNotFound"
 	// ReasonBundleInvalid: the trust bundle holds no usable CA certificate.
 	ReasonBundleInvalid = "BundleInvalid"
 	// ReasonActive: nothing is held back.
@@ -220,6 +224,8 @@ const (
 	ReasonPulled = "Pulled"
 	// ReasonPullFailed: the last pull of the peer's collection failed.
 	ReasonPullFailed = "PullFailed"
+	// ReasonSourceFailed: a source of the export could not be fetched.
+	ReasonSourceFailed = "SourceFailed"
 	// ReasonDecided: every stored object was decided under the current rule.
 	ReasonDecided = "Decided"
 	// ReasonDeciding: stored objects still wait for a decision under the current rule.

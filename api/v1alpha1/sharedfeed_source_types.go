@@ -3,6 +3,8 @@
 
 package v1alpha1
 
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 // FeedPull says where our relay fetches the objects of a source. Exactly one part is set.
 // +kubebuilder:validation:XValidation:rule="[has(self.taxii), has(self.stix), has(self.misp), has(self.configMapRef)].filter(x, x).size() == 1",message="exactly one of taxii, stix, misp and configMapRef must be set"
 type FeedPull struct {
@@ -49,4 +51,44 @@ type TAXIICollection struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	Collection string `json:"collection,omitempty"`
+}
+
+// SourceStatus is what became of a source that our relay fetches.
+type SourceStatus struct {
+	// name of the source.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// stored is the number of its objects (versions) that the relay keeps. While a long
+	// pull goes on it is rounded down to 1, 2 or 5 times a power of ten.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Stored *int64 `json:"stored,omitempty"`
+
+	// refused is the number of fetched objects that were not kept, because they were not
+	// valid or the same version has other content.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Refused *int64 `json:"refused,omitempty"`
+
+	// percent of a long pull that has come, in steps of 10; absent while none goes on, or
+	// its length is not known.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Percent *int32 `json:"percent,omitempty"`
+
+	// lastSuccessTime is when a pull last ended without error, to the minute, as it was
+	// when this status was written last: a source that goes on succeeding does not
+	// change it. Absent if none has.
+	// +optional
+	LastSuccessTime *metav1.Time `json:"lastSuccessTime,omitempty"`
+
+	// message says why the last pull did not succeed, and what to do; empty if it did.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }

@@ -240,6 +240,14 @@ type SharedFeedStatus struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	HeldReasons []HeldCount `json:"heldReasons,omitempty"`
+
+	// sources that our relay fetches, as far as it has looked at them. Export only.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Sources []SourceStatus `json:"sources,omitempty"`
 }
 
 // HeldCount is a number of objects held back for one reason.

@@ -155,11 +155,11 @@ func (p *plan) build(l *v1alpha1.LocalCERT, o Options, s *seen, t trust, file []
 	}
 	add(manifest.LinkService(l))
 	add(manifest.LocalService(l))
-	add(manifest.NetworkPolicy(l, o.OperatorNamespace, p.config.Peers, relayconfig.NetworkOf(s.input, p.config)))
+	add(manifest.NetworkPolicy(l, o.OperatorNamespace, p.config, relayconfig.NetworkOf(s.input, p.config)))
 	add(manifest.DisruptionBudget(l))
 	add(manifest.ConfigMap(l, file))
 	if p.material.deployable || s.statefulSet != nil {
-		add(manifest.StatefulSet(l, o.RelayImage, manifest.FixedOf(l, s.statefulSet)))
+		add(manifest.StatefulSet(l, o.RelayImage, manifest.FixedOf(l, s.statefulSet), s.input.Mounted()))
 	}
 	return errors.Join(errs...)
 }

@@ -192,7 +192,7 @@ func TestRefreshes(t *testing.T) {
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	var r refreshes
 	step := func(digest string, arrived bool, after time.Duration) string {
-		value, _ := r.next(key, digest, arrived, noon.Add(after))
+		value, _ := r.next(key, digest, "", arrived, noon.Add(after))
 		return value
 	}
 	for _, tc := range []struct {
@@ -218,12 +218,36 @@ func TestRefreshes(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
 	}
-	if _, again := r.next(key, "two", false, noon.Add(time.Hour)); again != 0 {
+	if _, again := r.next(key, "two", "", false, noon.Add(time.Hour)); again != 0 {
 		t.Errorf("it would be looked at for ever, next in %v", again)
 	}
 	r.forget(key)
 	if got := step("two", false, time.Hour); got != "two" {
 		t.Errorf("after it was forgotten: %q", got)
+	}
+}
+
+func TestAChangedSecretIsShownToTheRelayTwice(t *testing.T) {
+	key := types.NamespacedName{Namespace: "cert", Name: "alfa"}
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	var r refreshes
+	for _, tc := range []struct {
+		name, digest, others string
+		after                time.Duration
+		want                 string
+		again                time.Duration
+	}{
+		{"at_the_start_it_is_there", "one", "x", 0, "one", 0},
+		{"a_change", "two", "y", time.Second, "two", 2 * time.Second},
+		{"given_time", "two", "y", 2 * time.Second, "two", time.Second},
+		{"once_more", "two", "y", 3 * time.Second, "two.1", 0},
+		{"and_no_more", "two", "y", time.Hour, "two.1", 0},
+		{"what_the_report_tells_of_is_asked_for_once", "three", "y", 2 * time.Hour, "three", 0},
+	} {
+		value, again := r.next(key, tc.digest, tc.others, true, noon.Add(tc.after))
+		if value != tc.want || again != tc.again {
+			t.Errorf("%s: got %q, again in %v, want %q in %v", tc.name, value, again, tc.want, tc.again)
+		}
 	}
 }
 

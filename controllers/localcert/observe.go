@@ -44,6 +44,8 @@ type seen struct {
 	pods        []metav1.PartialObjectMetadata
 	input       relayconfig.Input
 	view        reports.View
+	// contents of the Secrets and ConfigMaps that resources name.
+	contents lookup.Contents
 	// gaveUp: the kubelet was asked often enough to refresh the relay's volumes.
 	gaveUp bool
 }
@@ -232,6 +234,9 @@ func (r *Reconciler) observeDeclared(ctx context.Context, l *v1alpha1.LocalCERT,
 			s.input.Services = append(s.input.Services, services.Items[i])
 		}
 	}
-	s.input.Targets, err = lookup.Targets(ctx, r.Client, l.Namespace, s.input.Services)
+	if s.input.Targets, err = lookup.Targets(ctx, r.Client, l.Namespace, s.input.Services); err != nil {
+		return err
+	}
+	s.contents, err = lookup.Read(ctx, r.Direct, l.Namespace, s.input.Mounted())
 	return err
 }

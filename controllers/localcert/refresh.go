@@ -38,23 +38,32 @@ type refreshes struct {
 
 type refresh struct {
 	digest string
-	count  int
-	at     time.Time
+	// others is what the digest has of the Secrets and ConfigMaps of people.
+	others string
+	// count of the repetitions, and how many are due whatever the report says.
+	count, due int
+	at         time.Time
 }
 
 // next returns the value that the annotation should have. The duration says
-// when to ask again; zero when the relay has what it should.
-func (r *refreshes) next(key types.NamespacedName, digest string, arrived bool, now time.Time) (string, time.Duration) {
+// when to ask again; zero when the relay has what it should. The report does not
+// tell when Secrets and ConfigMaps of people, the others, have arrived: a change of
+// them is asked for twice.
+func (r *refreshes) next(key types.NamespacedName, digest, others string, arrived bool, now time.Time) (string, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.last == nil {
 		r.last = map[types.NamespacedName]refresh{}
 	}
-	last := r.last[key]
+	last, known := r.last[key]
 	switch {
 	case last.digest != digest:
-		last = refresh{digest: digest, at: now}
-	case !arrived && last.count < refreshMost && now.Sub(last.at) >= refreshAgain:
+		changed := known && last.others != others
+		last = refresh{digest: digest, others: others, at: now}
+		if changed {
+			last.due = 1
+		}
+	case (!arrived || last.count < last.due) && last.count < refreshMost && now.Sub(last.at) >= refreshAgain:
 		last.count++
 		last.at = now
 	}
@@ -63,7 +72,7 @@ func (r *refreshes) next(key types.NamespacedName, digest string, arrived bool, 
 	if last.count > 0 {
 		value += "." + strconv.Itoa(last.count)
 	}
-	if arrived || last.count >= refreshMost {
+	if arrived && last.count >= last.due || last.count >= refreshMost {
 		return value, 0
 	}
 	return value, max(last.at.Add(refreshAgain).Sub(now), 100*time.Millisecond)
@@ -94,10 +103,10 @@ func arrived(r *relayreport.Report, p *plan) bool {
 
 // refresh has the kubelet show the relay what is new, and returns when to look again.
 func (r *Reconciler) refresh(ctx context.Context, key types.NamespacedName, p *plan, s *seen) (time.Duration, error) {
-	sum := sha256.Sum256([]byte(p.checksum + p.material.digest))
+	sum := sha256.Sum256([]byte(p.checksum + p.material.digest + s.contents.Digest))
 	digest := hex.EncodeToString(sum[:16])
 	arrived := arrived(r.relays.View(key.Namespace).Report, p)
-	value, again := r.refreshes.next(key, digest, arrived, r.Now())
+	value, again := r.refreshes.next(key, digest, s.contents.Digest, arrived, r.Now())
 	if len(s.pods) == 0 {
 		return 0, nil // the pod's own events bring us back
 	}
@@ -105,8 +114,8 @@ func (r *Reconciler) refresh(ctx context.Context, key types.NamespacedName, p *p
 	for i := range s.pods {
 		pod := &s.pods[i]
 		current, _, _ := strings.Cut(pod.Annotations[AnnotationMounted], ".")
-		if current == digest && arrived {
-			continue
+		if current == digest && arrived && again == 0 && value == digest {
+			continue // however often it was asked for before this operator
 		}
 		errs = append(errs, r.apply.Annotate(ctx, pod, AnnotationMounted, value))
 	}

@@ -48,6 +48,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 	locals, peers := lookup.Of(r.Client, &v1alpha1.LocalCERTList{}), lookup.Of(r.Client, &v1alpha1.PeerCERTList{})
 	services := lookup.Of(r.Client, &v1alpha1.SharedServiceList{})
 	usersOfBundle := whereUsed(locals, peers.By(lookup.ByBundle, client.Object.GetName))
+	usersOfSource := whereUsed(locals, lookup.UsersOf(lookup.Of(r.Client, &v1alpha1.SharedFeedList{})))
+	usersOfDataset := lookup.UsersOf(locals)
 	usersOfService := whereUsed(locals, services.By(lookup.ByService, client.Object.GetName))
 	all := handler.EnqueueRequestsFromMapFunc(locals.All)
 	c, err := ctrl.NewControllerManagedBy(mgr).
@@ -64,6 +66,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		Watches(&v1alpha1.SharedService{}, all, builder.WithPredicates(lookup.ServiceChanged())).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(usersOfService), builder.WithPredicates(lookup.TargetChanged())).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(usersOfBundle)).
+		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(usersOfSource)).
+		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(usersOfDataset)).
 		WatchesMetadata(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(relayOf)).
 		WatchesRawSource(r.Hub.Source(reports.LocalCERTs, locals.Names)).
 		WithOptions(options).

@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -24,6 +25,7 @@ import (
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/lookup"
 	"github.com/certlink/certlink/controllers/internal/loop"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
 	"github.com/certlink/certlink/controllers/internal/reports"
 	"github.com/certlink/certlink/controllers/internal/status"
 )
@@ -40,6 +42,8 @@ type Reconciler struct {
 }
 
 // +kubebuilder:rbac:groups=certlink.dev,resources=sharedfeeds/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
@@ -59,7 +63,11 @@ func (r *Reconciler) sync(ctx context.Context, f *v1alpha1.SharedFeed, edit *sta
 	if err != nil {
 		return loop.Outcome{}, err
 	}
-	return report(f, s, edit, r.Now()), nil
+	outcome := report(f, s, edit, r.Now())
+	if lookup.HasSecret(lookup.ObjectsOf(s.references)) {
+		outcome.Again = lookup.Soonest(outcome.Again, lookup.SecretsAgain)
+	}
+	return outcome, nil
 }
 
 func (r *Reconciler) observe(ctx context.Context, f *v1alpha1.SharedFeed) (*seen, error) {
@@ -81,6 +89,12 @@ func (r *Reconciler) observe(ctx context.Context, f *v1alpha1.SharedFeed) (*seen
 			s.peers[name] = p
 		}
 	}
+	s.references = relayconfig.FeedReferences(f)
+	contents, err := lookup.Read(ctx, r.Direct, f.Namespace, lookup.ObjectsOf(s.references))
+	if err != nil {
+		return nil, err
+	}
+	s.there = contents.Keys
 	if e := s.exported(f.Name); e != nil {
 		s.undecidedFor = r.undecided.holds(client.ObjectKeyFromObject(f), e.Undecided > 0, r.Now())
 	}
@@ -95,6 +109,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		For(&v1alpha1.SharedFeed{}, spec).
 		Watches(&v1alpha1.PeerCERT{}, handler.EnqueueRequestsFromMapFunc(feeds.By(lookup.ByPeer, client.Object.GetName)), spec).
 		Watches(&v1alpha1.LocalCERT{}, handler.EnqueueRequestsFromMapFunc(feeds.All), spec).
+		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(lookup.UsersOf(feeds))).
 		WatchesRawSource(r.Hub.Source(reports.SharedFeeds, feeds.Names)).
 		WithOptions(options).
 		Named("sharedfeed").

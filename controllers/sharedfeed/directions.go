@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/lookup"
 	"github.com/certlink/certlink/controllers/internal/status"
 	relayreport "github.com/certlink/certlink/relay/report"
 )
@@ -27,16 +28,22 @@ const defaultInterval = 60
 const maxReasons = 32
 
 // judgeExport says whether allowed objects can reach their peers.
-func (s *seen) judgeExport(f *v1alpha1.SharedFeed, e *relayreport.Export) judgement {
+func (s *seen) judgeExport(f *v1alpha1.SharedFeed, e *relayreport.Export, now time.Time) judgement {
+	before := f.Status.Sources
 	shared := s.count(f, e)
+	tellSources(f, e.Sources, before)
 	j := judgement{}
 	j.fresh, j.again = s.decided(e)
+	lacking, complete, again := fetched(f, e.Sources, now)
+	if j.again = lookup.Soonest(j.again, again); !complete {
+		j.fresh = lacking
+	}
 	active := s.active(f)
 	switch {
 	case len(s.peers) > 0 && len(active) == 0:
 		j.delivering = no(v1alpha1.ReasonSuspended, "every peer of this feed is suspended or revoked; see spec.state of the PeerCERTs")
 	case e.Stored == 0:
-		j.delivering = no(v1alpha1.ReasonNothingStored, "no object has been pushed into a source of this feed yet; push some, for example with kubectl certlink feed push")
+		j.delivering = no(v1alpha1.ReasonNothingStored, nothingStored(f))
 	case shared == 0 && e.Undecided > 0:
 		j.delivering = status.Fact{Reason: v1alpha1.ReasonPending, Message: "the stored objects wait for a decision"}
 	case shared == 0:
@@ -99,13 +106,43 @@ func (s *seen) count(f *v1alpha1.SharedFeed, e *relayreport.Export) int64 {
 		}
 	}
 	f.Status.Shared, f.Status.Held = &least.Shared, &held
+	if pulling(e.Sources) {
+		roundCounts(f)
+	}
 	return least.Shared
+}
+
+// roundCounts makes counts that grow all the time grow in steps.
+func roundCounts(f *v1alpha1.SharedFeed) {
+	counts := []**int64{&f.Status.Stored, &f.Status.Shared, &f.Status.Held}
+	for i := range f.Status.HeldReasons {
+		counts = append(counts, &f.Status.HeldReasons[i].Objects)
+	}
+	for _, count := range counts {
+		if *count != nil {
+			rounded := step(**count)
+			*count = &rounded
+		}
+	}
+}
+
+// nothingStored says how objects come into the sources of an export.
+func nothingStored(f *v1alpha1.SharedFeed) string {
+	for _, s := range f.Spec.Export.Sources {
+		if s.Pull == nil {
+			return "no object has been pushed into a source of this feed yet; push some, for example with kubectl certlink feed push"
+		}
+	}
+	return "no object has been fetched from a source of this feed yet; status.sources says how far that is"
 }
 
 // judgeImport says whether the peer's collection arrives.
 func (s *seen) judgeImport(f *v1alpha1.SharedFeed, i *relayreport.Import, now time.Time) judgement {
 	clearCounts(f)
 	f.Status.Stored = &i.Stored
+	if !i.Progress.Started.IsZero() {
+		roundCounts(f)
+	}
 	peer := f.Spec.Import.PeerRef.Name
 	j := judgement{}
 	j.fresh, j.again = pulled(f, i, now)

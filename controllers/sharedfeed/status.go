@@ -23,6 +23,10 @@ type seen struct {
 	local        *v1alpha1.LocalCERT
 	peers        map[string]*v1alpha1.PeerCERT // those named, as far as they exist
 	view         reports.View
+	// references are the Secrets and ConfigMaps that the feed names; there, those of
+	// them that exist.
+	references   []relayconfig.Reference
+	there        relayconfig.Keys
 	undecidedFor time.Duration
 }
 
@@ -52,6 +56,9 @@ func (s *seen) verdict(f *v1alpha1.SharedFeed, edit *status.Editor, now time.Tim
 	if fault := relayconfig.FeedFault(f, s.exists, usable); fault != nil {
 		return *fault, 0
 	}
+	if fault := relayconfig.ReferenceFault(s.references, s.there); fault != nil {
+		return *fault, 0
+	}
 	wasReady := edit.Holds(v1alpha1.ConditionReady, metav1.ConditionTrue)
 	if f.Spec.Direction == v1alpha1.FeedImport {
 		return reports.Standing(s.view, relayconfig.Import(f), func(c *config.Config) (config.Import, bool) {
@@ -79,7 +86,7 @@ func (s *seen) judge(f *v1alpha1.SharedFeed, now time.Time) judgement {
 			return s.judgeImport(f, i, now)
 		}
 	} else if e := s.exported(f.Name); e != nil {
-		return s.judgeExport(f, e)
+		return s.judgeExport(f, e, now)
 	}
 	clearCounts(f)
 	absent := status.Fact{
@@ -172,5 +179,5 @@ func find[T any](list []T, match func(T) bool) (T, bool) {
 }
 
 func clearCounts(f *v1alpha1.SharedFeed) {
-	f.Status.Stored, f.Status.Shared, f.Status.Held, f.Status.HeldReasons = nil, nil, nil, nil
+	f.Status.Stored, f.Status.Shared, f.Status.Held, f.Status.HeldReasons, f.Status.Sources = nil, nil, nil, nil, nil
 }

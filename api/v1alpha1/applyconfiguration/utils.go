@@ -129,6 +129,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SharedServiceSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SharedServiceStatus"):
 		return &apiv1alpha1.SharedServiceStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SourceStatus"):
+		return &apiv1alpha1.SourceStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TAXIICollection"):
 		return &apiv1alpha1.TAXIICollectionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TerritoryDataset"):

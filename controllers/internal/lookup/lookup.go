@@ -42,6 +42,8 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.PeerCERT{}, ByTrustDomain, trustDomain},
 		{&v1alpha1.PeerCERT{}, ByBundle, bundleName},
 		{&v1alpha1.SharedFeed{}, ByPeer, feedPeers},
+		{&v1alpha1.SharedFeed{}, ByConfigMapOf, feedConfigMaps},
+		{&v1alpha1.LocalCERT{}, ByConfigMapOf, localConfigMaps},
 		{&v1alpha1.Hotline{}, ByPeer, hotlinePeer},
 		{&v1alpha1.SharedService{}, ByPeer, servicePeers},
 		{&v1alpha1.SharedService{}, ByService, serviceName},

@@ -64,8 +64,10 @@ func TestManifests(t *testing.T) {
 		hosts    []string
 		peers    []config.Peer
 		services relayconfig.Network
+		exports  []config.Export
+		mounted  []relayconfig.Object
 	}{
-		{"minimal", minimal(), nil, nil, relayconfig.Network{}},
+		{"minimal", minimal(), nil, nil, relayconfig.Network{}, nil, nil},
 		{"full", full(), []string{"Relay.alfa.example", "2001:db8::1", "192.0.2.1"}, []config.Peer{
 			{Endpoints: []config.Endpoint{{Address: "relay.bravo.example:443"}, {Address: "[2001:db8::2]:8443"}}},
 			{Endpoints: []config.Endpoint{{Address: "relay.charlie.example:443"}}},
@@ -76,6 +78,13 @@ func TestManifests(t *testing.T) {
 				{Address: "misp.cert.svc:443", Selector: map[string]string{"app": "misp"}, Port: intstr.FromInt32(8443)},
 				{Address: "outside.cert.svc:443", Port: intstr.FromInt32(443)},
 			},
+		}, []config.Export{{Sources: []config.Source{
+			{Pull: &config.PulledSource{STIX: &config.Remote{URL: "https://feeds.charlie.example:4443/x"}}},
+			{Pull: &config.PulledSource{MISP: &config.Remote{URL: "http://misp.alfa.example/feed/"}}},
+			{},
+		}}}, []relayconfig.Object{
+			{Kind: relayconfig.ConfigMap, Name: "bundles"}, {Kind: relayconfig.ConfigMap, Name: "a.long.name-of-lists"},
+			{Kind: relayconfig.Secret, Name: "charlie.taxii"}, {Kind: relayconfig.Secret, Name: "misp"},
 		}},
 	} {
 		t.Run(tc.file, func(t *testing.T) {
@@ -98,9 +107,9 @@ func TestManifests(t *testing.T) {
 			add(ConfigMap(tc.local, []byte("apiVersion: relay.certlink.dev/v1alpha1\n")))
 			add(LinkService(tc.local))
 			add(LocalService(tc.local))
-			add(NetworkPolicy(tc.local, "certlink-system", tc.peers, tc.services))
+			add(NetworkPolicy(tc.local, "certlink-system", &config.Config{Peers: tc.peers, Exports: tc.exports}, tc.services))
 			add(DisruptionBudget(tc.local))
-			add(StatefulSet(tc.local, "relay.example/certlink:v1", FixedOf(tc.local, nil)))
+			add(StatefulSet(tc.local, "relay.example/certlink:v1", FixedOf(tc.local, nil), tc.mounted))
 			golden(t, filepath.Join("testdata", tc.file+".yaml"), objects)
 		})
 	}
@@ -158,14 +167,14 @@ func TestWhatIsFixedNeverChanges(t *testing.T) {
 }
 
 func TestThePodTemplateKnowsNothingOfTheConfiguration(t *testing.T) {
-	one, err := StatefulSet(minimal(), "i", FixedOf(minimal(), nil))
+	one, err := StatefulSet(minimal(), "i", FixedOf(minimal(), nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := minimal()
 	other.Spec.Identity.DisplayName = "Another name"
 	other.Spec.Addresses = []v1alpha1.Endpoint{{Address: "elsewhere.alfa.example:8443"}}
-	two, err := StatefulSet(other, "i", FixedOf(other, nil))
+	two, err := StatefulSet(other, "i", FixedOf(other, nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,9 +80,9 @@ func DisruptionBudget(l *v1alpha1.LocalCERT) (*unstructured.Unstructured, error)
 // NetworkPolicy lets in peers (link port), our operator and the pods of the same
 // namespace (local port), the pods that may use imported services (their ports)
 // and whoever reaches the pod (health and metrics, which hold nothing secret),
-// and lets out DNS, connections to the peers' ports and those to the pods behind
-// exported services.
-func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, peers []config.Peer, services relayconfig.Network) (*unstructured.Unstructured, error) {
+// and lets out DNS, connections to the ports of peers and of servers that sources,
+// deliveries and data sets name, and those to the pods behind exported services.
+func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, cfg *config.Config, services relayconfig.Network) (*unstructured.Unstructured, error) {
 	number := func(port int32) *networkingv1ac.NetworkPolicyPortApplyConfiguration {
 		return tcp(intstr.FromInt32(port))
 	}
@@ -94,7 +94,7 @@ func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, peers []conf
 			metav1ac.LabelSelector().WithMatchLabels(map[string]string{corev1.LabelMetadataName: operatorNamespace})))
 	}
 	toPeers := networkingv1ac.NetworkPolicyEgressRule()
-	for _, port := range peerPorts(peers) {
+	for _, port := range slices.Compact(slices.Sorted(slices.Values(append(peerPorts(cfg.Peers), relayconfig.RemotePorts(cfg)...)))) {
 		toPeers.WithPorts(number(port))
 	}
 	return render(networkingv1ac.NetworkPolicy(NamesOf(l.Name).Relay, l.Namespace).

@@ -51,8 +51,9 @@ func FixedOf(l *v1alpha1.LocalCERT, live *appsv1.StatefulSet) Fixed {
 	return f
 }
 
-// StatefulSet is the relay: one pod with a volume that outlives it.
-func StatefulSet(l *v1alpha1.LocalCERT, image string, fixed Fixed) (*unstructured.Unstructured, error) {
+// StatefulSet is the relay: one pod with a volume that outlives it, and the Secrets and
+// ConfigMaps that resources name.
+func StatefulSet(l *v1alpha1.LocalCERT, image string, fixed Fixed, mounted []relayconfig.Object) (*unstructured.Unstructured, error) {
 	n := NamesOf(l.Name)
 	claim := corev1ac.PersistentVolumeClaimSpec().
 		WithAccessModes(corev1.ReadWriteOnce).
@@ -79,10 +80,10 @@ func StatefulSet(l *v1alpha1.LocalCERT, image string, fixed Fixed) (*unstructure
 			WithTemplate(corev1ac.PodTemplateSpec().
 				WithLabels(Labels(l.Name)).
 				WithAnnotations(map[string]string{"kubectl.kubernetes.io/default-container": "relay"}).
-				WithSpec(podSpec(l, image)))))
+				WithSpec(podSpec(l, image, mounted)))))
 }
 
-func podSpec(l *v1alpha1.LocalCERT, image string) *corev1ac.PodSpecApplyConfiguration {
+func podSpec(l *v1alpha1.LocalCERT, image string, mounted []relayconfig.Object) *corev1ac.PodSpecApplyConfiguration {
 	n := NamesOf(l.Name)
 	spec := corev1ac.PodSpec().
 		WithAutomountServiceAccountToken(false).
@@ -96,13 +97,14 @@ func podSpec(l *v1alpha1.LocalCERT, image string) *corev1ac.PodSpecApplyConfigur
 			// A large volume is not walked at each start.
 			WithFSGroupChangePolicy(corev1.FSGroupChangeOnRootMismatch).
 			WithSeccompProfile(corev1ac.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))).
-		WithContainers(container(l, image)).
+		WithContainers(container(l, image).WithVolumeMounts(mountsOf(mounted)...)).
 		WithVolumes(
 			corev1ac.Volume().WithName("config").WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(n.Relay)),
 			secretVolume("link", n.Link),
 			secretVolume("local", n.LocalPort),
 			secretVolume("signing", n.Signing),
-		)
+		).
+		WithVolumes(volumesOf(mounted)...)
 	if len(l.Spec.Relay.NodeSelector) > 0 {
 		spec.WithNodeSelector(l.Spec.Relay.NodeSelector)
 	}

@@ -39,6 +39,7 @@ func Peer(p *v1alpha1.PeerCERT, bundle string) config.Peer {
 			IntervalMilliseconds: deref(p.Spec.Detection.IntervalMilliseconds),
 			Misses:               deref(p.Spec.Detection.Misses),
 		},
+		Territory: PeerTerritory(p.Spec),
 	}
 	// One form for all spellings, so that a comment in the PEM changes nothing.
 	if certs, err := card.Certificates(bundle); err == nil {
@@ -67,7 +68,7 @@ func Export(f *v1alpha1.SharedFeed, usable func(peer string) bool) config.Export
 	}
 	slices.Sort(out.Peers)
 	for _, s := range spec.Sources {
-		out.Sources = append(out.Sources, config.Source{Name: s.Name, UnmarkedAs: string(s.UnmarkedAs)})
+		out.Sources = append(out.Sources, config.Source{Name: s.Name, UnmarkedAs: string(s.UnmarkedAs), Pull: pull(s.Pull)})
 	}
 	return out
 }

@@ -950,6 +950,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: shared
       type:
         scalar: numeric
+    - name: sources
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.SourceStatus
+          elementRelationship: associative
+          keys:
+          - name
     - name: stored
       type:
         scalar: numeric
@@ -1007,6 +1015,27 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
     - name: relayPort
+      type:
+        scalar: numeric
+- name: com.github.certlink.certlink.api.v1alpha1.SourceStatus
+  map:
+    fields:
+    - name: lastSuccessTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: message
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: percent
+      type:
+        scalar: numeric
+    - name: refused
+      type:
+        scalar: numeric
+    - name: stored
       type:
         scalar: numeric
 - name: com.github.certlink.certlink.api.v1alpha1.TAXIICollection

@@ -27,6 +27,8 @@ type SharedFeedStatusApplyConfiguration struct {
 	Held *int64 `json:"held,omitempty"`
 	// heldReasons counts the held objects by reason. Export only.
 	HeldReasons []HeldCountApplyConfiguration `json:"heldReasons,omitempty"`
+	// sources that our relay fetches, as far as it has looked at them. Export only.
+	Sources []SourceStatusApplyConfiguration `json:"sources,omitempty"`
 }
 
 // SharedFeedStatusApplyConfiguration constructs a declarative configuration of the SharedFeedStatus type for use with
@@ -89,6 +91,19 @@ func (b *SharedFeedStatusApplyConfiguration) WithHeldReasons(values ...*HeldCoun
 			panic("nil value passed to WithHeldReasons")
 		}
 		b.HeldReasons = append(b.HeldReasons, *values[i])
+	}
+	return b
+}
+
+// WithSources adds the given value to the Sources field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Sources field.
+func (b *SharedFeedStatusApplyConfiguration) WithSources(values ...*SourceStatusApplyConfiguration) *SharedFeedStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithSources")
+		}
+		b.Sources = append(b.Sources, *values[i])
 	}
 	return b
 }

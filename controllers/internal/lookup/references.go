@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package lookup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
+)
+
+// SecretsAgain is when to look again at Secrets that people wrote. The operator may
+// not list or watch Secrets, so nobody tells it when one changes.
+const SecretsAgain = 20 * time.Second
+
+// Contents are the Secrets and ConfigMaps that exist among those asked for.
+type Contents struct {
+	Keys relayconfig.Keys
+	// Digest changes when what they hold changes. It is empty without any.
+	Digest string
+}
+
+// Read reads Secrets and ConfigMaps of a namespace, one by one: they are not cached.
+// Their values go no further than into the digest.
+func Read(ctx context.Context, direct client.Reader, namespace string, objects []relayconfig.Object) (Contents, error) {
+	out := Contents{Keys: relayconfig.Keys{}}
+	if len(objects) == 0 {
+		return out, nil
+	}
+	digest := sha256.New()
+	for _, o := range objects {
+		data, exists, err := read(ctx, direct, types.NamespacedName{Namespace: namespace, Name: o.Name}, o.Kind)
+		if err != nil {
+			return Contents{}, fmt.Errorf("reading %s %q: %w", o.Kind, o.Name, err)
+		}
+		fmt.Fprintf(digest, "%s %q %t\n", o.Kind, o.Name, exists)
+		if !exists {
+			continue
+		}
+		keys := slices.Sorted(maps.Keys(data))
+		out.Keys[o] = keys
+		for _, key := range keys {
+			fmt.Fprintf(digest, "%q %x\n", key, sha256.Sum256(data[key]))
+		}
+	}
+	out.Digest = hex.EncodeToString(digest.Sum(nil))
+	return out, nil
+}
+
+func read(ctx context.Context, direct client.Reader, key types.NamespacedName, kind relayconfig.Kind) (data map[string][]byte, exists bool, err error) {
+	if kind == relayconfig.Secret {
+		var secret corev1.Secret
+		err = direct.Get(ctx, key, &secret)
+		return secret.Data, err == nil, client.IgnoreNotFound(err)
+	}
+	var from corev1.ConfigMap
+	err = direct.Get(ctx, key, &from)
+	if apierrors.IsNotFound(err) {
+		return nil, false, nil
+	}
+	data = map[string][]byte{}
+	for k, v := range from.Data {
+		data[k] = []byte(v)
+	}
+	maps.Copy(data, from.BinaryData)
+	return data, err == nil, err
+}
+
+// ObjectsOf are what references name, each once.
+func ObjectsOf(refs []relayconfig.Reference) []relayconfig.Object {
+	var out []relayconfig.Object
+	for _, r := range refs {
+		if !slices.Contains(out, r.Object) {
+			out = append(out, r.Object)
+		}
+	}
+	return out
+}
+
+// HasSecret tells whether a Secret is among objects.
+func HasSecret(objects []relayconfig.Object) bool {
+	return slices.ContainsFunc(objects, func(o relayconfig.Object) bool { return o.Kind == relayconfig.Secret })
+}
+
+// ByConfigMapOf indexes SharedFeeds and LocalCERTs by the ConfigMaps that they name
+// in sources and data sets.
+const ByConfigMapOf = "configMapRef"
+
+func feedConfigMaps(o client.Object) []string {
+	if f, ok := o.(*v1alpha1.SharedFeed); ok {
+		return configMaps(relayconfig.FeedReferences(f))
+	}
+	return nil
+}
+
+func localConfigMaps(o client.Object) []string {
+	if l, ok := o.(*v1alpha1.LocalCERT); ok {
+		return configMaps(relayconfig.LocalReferences(l))
+	}
+	return nil
+}
+
+func configMaps(refs []relayconfig.Reference) []string {
+	var out []string
+	for _, r := range refs {
+		if r.Kind == relayconfig.ConfigMap && !slices.Contains(out, r.Name) {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
+
+// UsersOf maps a ConfigMap to the objects of a kind that name it; see ByConfigMapOf.
+func UsersOf(kind Kind) handler.MapFunc { return kind.By(ByConfigMapOf, client.Object.GetName) }
