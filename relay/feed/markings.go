@@ -40,12 +40,13 @@ func (b linkBackend) Markings(ctx context.Context, id string) (taxii.Markings, e
 	if m.Types = slices.Clone(e.Rule.Types); len(m.Types) > 0 {
 		slices.Sort(m.Types)
 	}
-	page, err := b.Objects(ctx, id, store.Query{Types: []string{stix.TypeMarkingDefinition}, Limit: maxStatements})
+	// A definition that is neither TLP nor a plain statement is never shared.
+	page, err := b.Objects(ctx, id, store.Query{Types: []string{stix.TypeMarkingDefinition}, NoContent: true, Limit: maxStatements})
 	if err != nil {
 		return taxii.Markings{}, err
 	}
 	for _, r := range page.Records {
-		if o, err := stix.Parse(r.Raw); err == nil && o.Statement && !slices.Contains(m.MarkingRefs, r.ID) {
+		if _, ok := rule.LevelOf(r.ID); !ok && !slices.Contains(m.MarkingRefs, r.ID) {
 			m.MarkingRefs = append(m.MarkingRefs, r.ID)
 		}
 	}

@@ -25,7 +25,8 @@ const (
 type errand interface {
 	// paused: nothing may be pulled at present.
 	paused() bool
-	// resume is told once how far the pulls before have come: the stored cursor.
+	// resume is told how far the pulls before have come, the stored cursor: at first, and
+	// when what is stored is looked at anew.
 	resume(cursor string)
 	// pull brings what is new. A cursor is given to the intake with the last objects
 	// before it, and not before these.
