@@ -104,7 +104,7 @@ func (l *live) accept(data []byte, apply func(*config.Config) error) (*config.Co
 	if cfg.Listen != now.Listen {
 		errs = append(errs, errors.New("listen: cannot change while the relay runs; start it again"))
 	}
-	if cfg.Store != now.Store {
+	if !cfg.Store.Same(now.Store) {
 		errs = append(errs, errors.New("store: cannot change while the relay runs; start it again"))
 	}
 	if err := errors.Join(errs...); err != nil {

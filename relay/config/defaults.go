@@ -36,6 +36,7 @@ func (c *Config) SetDefaults() {
 	fill(&c.Listen.Local, DefaultLocalAddress)
 	fill(&c.Listen.Health, DefaultHealthAddress)
 	fill(&c.Identity.DisplayName, c.Identity.TrustDomain)
+	c.Store.Postgres.setDefaults()
 	c.Territory.setDefaults(c.Store.SQLite)
 	for i := range c.Peers {
 		p := &c.Peers[i]

@@ -26,7 +26,7 @@ func (c *Config) Validate() error {
 	}
 	c.Identity.validate(f.in("identity"))
 	c.Listen.validate(f.in("listen"))
-	c.Store.SQLite.validate(f.in("store").in("sqlite"))
+	c.Store.validate(f.in("store"))
 	c.Territory.validate(f.in("territory"))
 	peers := c.validatePeers(f.in("peers"))
 	c.validateFeeds(f, peers)
