@@ -37,6 +37,7 @@ type Store interface {
 	Quarantine
 	Revocations
 	Messages
+	Lines
 	Trust
 	Leases
 	News

@@ -37,46 +37,58 @@ func urgency(precedence string) int {
 //
 // One transaction: a crash before its commit leaves nothing, not even the
 // serial; after it, everything.
-func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial int64) (store.Message, error)) (store.Message, error) {
-	var m store.Message
-	err := s.change(ctx, hotline, "storing message", func(tx *sql.Tx) error {
-		var serial int64
-		if err := tx.QueryRowContext(ctx, `INSERT INTO lines (peer, out_serial) VALUES (?, 1)
-			ON CONFLICT (peer) DO UPDATE SET out_serial = out_serial + 1 RETURNING out_serial`, peer).Scan(&serial); err != nil {
-			return err
-		}
-		var err error
-		if m, err = compose(serial); err != nil {
-			return err
-		}
-		m.Direction, m.Peer, m.Serial, m.StoredAt = store.Out, peer, serial, s.now()
-		m.Receipt, m.ReceiptAt, m.AcknowledgedBy, m.AcknowledgedAt = nil, time.Time{}, "", time.Time{}
-		if _, err := getMessage(ctx, tx, store.Out, peer, m.ID); !errors.Is(err, store.ErrNotFound) {
-			return errors.Join(store.ErrConflict, err)
-		}
-		if err := insertMessage(ctx, tx, &m); err != nil {
-			return err
-		}
-		// Earlier messages of the conversation become as urgent as this one.
-		if _, err := tx.ExecContext(ctx, `UPDATE messages SET urgency = ?1 WHERE peer = ?2 AND conversation = ?3
-			AND direction = 'out' AND receipt IS NULL AND urgency > ?1`, urgency(m.Precedence), peer, m.Conversation); err != nil {
-			return err
-		}
-		if m.Kind != kindACK {
-			return nil
-		}
-		switch acknowledged, err := getMessage(ctx, tx, store.In, peer, m.InReplyTo); {
-		case err != nil:
-			return err
-		case acknowledged.AcknowledgedBy != "":
-			return fmt.Errorf("message %s is acknowledged: %w", m.InReplyTo, store.ErrConflict)
-		}
-		return acknowledge(ctx, tx, store.In, &m)
+func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial int64) (store.Message, error)) (m store.Message, err error) {
+	err = s.change(ctx, hotline, "storing message", func(tx *sql.Tx) error {
+		m, err = s.enqueue(ctx, tx, peer, compose)
+		return err
 	})
 	if err != nil {
 		return store.Message{}, err
 	}
 	return m, nil
+}
+
+// enqueue looks at everything before it writes: after a conflict nothing is done.
+func (s *Store) enqueue(ctx context.Context, tx *sql.Tx, peer string, compose func(serial int64) (store.Message, error)) (store.Message, error) {
+	var serial int64
+	err := tx.QueryRowContext(ctx, "SELECT out_serial FROM lines WHERE peer = ?", peer).Scan(&serial)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return store.Message{}, err
+	}
+	serial++
+	m, err := compose(serial)
+	if err != nil {
+		return store.Message{}, err
+	}
+	m.Direction, m.Peer, m.Serial, m.StoredAt = store.Out, peer, serial, s.now()
+	m.Receipt, m.ReceiptAt, m.AcknowledgedBy, m.AcknowledgedAt = nil, time.Time{}, "", time.Time{}
+	if _, err := getMessage(ctx, tx, store.Out, peer, m.ID); !errors.Is(err, store.ErrNotFound) {
+		return store.Message{}, errors.Join(store.ErrConflict, err)
+	}
+	if m.Kind == kindACK {
+		switch acknowledged, err := getMessage(ctx, tx, store.In, peer, m.InReplyTo); {
+		case err != nil:
+			return store.Message{}, err
+		case acknowledged.AcknowledgedBy != "":
+			return store.Message{}, fmt.Errorf("message %s is acknowledged: %w", m.InReplyTo, store.ErrConflict)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO lines (peer, out_serial) VALUES (?1, ?2)
+		ON CONFLICT (peer) DO UPDATE SET out_serial = ?2`, peer, serial); err != nil {
+		return store.Message{}, err
+	}
+	if err := insertMessage(ctx, tx, &m); err != nil {
+		return store.Message{}, err
+	}
+	// Earlier messages of the conversation become as urgent as this one.
+	if _, err := tx.ExecContext(ctx, `UPDATE messages SET urgency = ?1 WHERE peer = ?2 AND conversation = ?3
+		AND direction = 'out' AND receipt IS NULL AND urgency > ?1`, urgency(m.Precedence), peer, m.Conversation); err != nil {
+		return store.Message{}, err
+	}
+	if m.Kind != kindACK {
+		return m, nil
+	}
+	return m, acknowledge(ctx, tx, store.In, &m)
 }
 
 // Accept implements store.Messages.
@@ -85,53 +97,56 @@ func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial in
 // has no receipt, sends again; after it, the message and our receipt are there
 // and what the peer sends again is a duplicate.
 func (s *Store) Accept(ctx context.Context, m store.Message) (stored store.Message, duplicate bool, err error) {
-	if m.Serial < 1 {
-		return store.Message{}, false, fmt.Errorf("accepting message: serial %d is not positive", m.Serial)
-	}
-	m.Direction, m.AcknowledgedBy, m.AcknowledgedAt = store.In, "", time.Time{}
-	if m.StoredAt.IsZero() {
-		m.StoredAt = s.now()
-	}
 	err = s.change(ctx, hotline, "accepting message", func(tx *sql.Tx) error {
-		var err error
-		switch stored, err = getMessage(ctx, tx, store.In, m.Peer, m.ID); {
-		case err == nil && bytes.Equal(stored.Payload, m.Payload):
-			duplicate = true
-			return nil
-		case err == nil:
-			return fmt.Errorf("message %s: %w", m.ID, store.ErrConflict)
-		case !errors.Is(err, store.ErrNotFound):
-			return err
-		}
-		var taken bool
-		if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'in' AND peer = ? AND serial = ?)",
-			m.Peer, m.Serial).Scan(&taken); err != nil {
-			return err
-		}
-		if taken {
-			return fmt.Errorf("serial %d of another message: %w", m.Serial, store.ErrConflict)
-		}
-		if err := s.keepReserve(2); err != nil {
-			return err
-		}
-		if err := insertMessage(ctx, tx, &m); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO lines (peer, in_messages, in_serial) VALUES (?1, 1, ?2)
-			ON CONFLICT (peer) DO UPDATE SET in_messages = in_messages + 1, in_serial = max(in_serial, ?2)`,
-			m.Peer, m.Serial); err != nil {
-			return err
-		}
-		stored = m
-		if m.Kind != kindACK {
-			return nil
-		}
-		return acknowledge(ctx, tx, store.Out, &m)
+		stored, duplicate, err = s.accept(ctx, tx, m)
+		return err
 	})
 	if err != nil {
 		return store.Message{}, false, err
 	}
 	return stored, duplicate, nil
+}
+
+// accept looks at everything before it writes: after a conflict nothing is done.
+func (s *Store) accept(ctx context.Context, tx *sql.Tx, m store.Message) (stored store.Message, duplicate bool, err error) {
+	if m.Serial < 1 {
+		return store.Message{}, false, fmt.Errorf("serial %d is not positive", m.Serial)
+	}
+	m.Direction, m.AcknowledgedBy, m.AcknowledgedAt = store.In, "", time.Time{}
+	if m.StoredAt.IsZero() {
+		m.StoredAt = s.now()
+	}
+	switch stored, err = getMessage(ctx, tx, store.In, m.Peer, m.ID); {
+	case err == nil && bytes.Equal(stored.Payload, m.Payload):
+		return stored, true, nil
+	case err == nil:
+		return store.Message{}, false, fmt.Errorf("message %s: %w", m.ID, store.ErrConflict)
+	case !errors.Is(err, store.ErrNotFound):
+		return store.Message{}, false, err
+	}
+	var taken bool
+	if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'in' AND peer = ? AND serial = ?)",
+		m.Peer, m.Serial).Scan(&taken); err != nil {
+		return store.Message{}, false, err
+	}
+	if taken {
+		return store.Message{}, false, fmt.Errorf("serial %d of another message: %w", m.Serial, store.ErrConflict)
+	}
+	if err := s.keepReserve(2); err != nil {
+		return store.Message{}, false, err
+	}
+	if err := insertMessage(ctx, tx, &m); err != nil {
+		return store.Message{}, false, err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO lines (peer, in_messages, in_serial) VALUES (?1, 1, ?2)
+		ON CONFLICT (peer) DO UPDATE SET in_messages = in_messages + 1, in_serial = max(in_serial, ?2)`,
+		m.Peer, m.Serial); err != nil {
+		return store.Message{}, false, err
+	}
+	if m.Kind != kindACK {
+		return m, false, nil
+	}
+	return m, false, acknowledge(ctx, tx, store.Out, &m)
 }
 
 // acknowledge marks the message that an ACK names, if there is one and it is not
@@ -145,17 +160,21 @@ func acknowledge(ctx context.Context, tx *sql.Tx, of store.Direction, ack *store
 
 // PutReceipt implements store.Messages.
 func (s *Store) PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, storedAt time.Time) error {
-	if len(receipt) == 0 {
-		return errors.New("storing receipt: it is empty")
-	}
 	return s.change(ctx, hotline, "storing receipt", func(tx *sql.Tx) error {
-		if _, err := getMessage(ctx, tx, store.Out, peer, id); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `UPDATE messages SET signed = ?, receipt = ?, receipt_at = ?
-			WHERE direction = 'out' AND peer = ? AND id = ? AND receipt IS NULL`, signed, receipt, micros(storedAt), peer, id)
-		return err
+		return putReceipt(ctx, tx, peer, id, signed, receipt, storedAt)
 	})
+}
+
+func putReceipt(ctx context.Context, tx *sql.Tx, peer, id string, signed, receipt []byte, storedAt time.Time) error {
+	if len(receipt) == 0 {
+		return errors.New("it is empty")
+	}
+	if _, err := getMessage(ctx, tx, store.Out, peer, id); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE messages SET signed = ?, receipt = ?, receipt_at = ?
+		WHERE direction = 'out' AND peer = ? AND id = ? AND receipt IS NULL`, signed, receipt, micros(storedAt), peer, id)
+	return err
 }
 
 // insertMessage stores a message; its times become those that a reader gets.

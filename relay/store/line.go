@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Hash is a SHA-256 hash of a journal.
+type Hash = [32]byte
+
+// Limits of a journal.
+const (
+	// MaxJournalEntries is the largest number of entries in a batch.
+	MaxJournalEntries = 1024
+	// MaxJournalBody is the largest body of an entry that is no message, in bytes.
+	MaxJournalBody = 64 << 10
+)
+
+// JournalEntry is an entry of our journal of a line.
+type JournalEntry struct {
+	// Kind as package journal has it.
+	Kind string `json:"kind"`
+	// Message is the id of the message of ours whose payload is the body; empty for
+	// an entry with a body of its own.
+	Message string `json:"message,omitempty"`
+	// Body as it was hashed. Of a message's entry it is left out when it is stored, and
+	// filled in when it is read.
+	Body []byte `json:"body,omitempty"`
+}
+
+// Checkpoint is a state of a journal, as it was signed.
+type Checkpoint struct {
+	// Size is the number of entries and Root the hash over them.
+	Size int64
+	Root Hash
+	// Signed is the signed checkpoint, Chain the signer's certificates in DER, one
+	// after the other, the leaf first.
+	Signed, Chain []byte
+	// At is when it was stored.
+	At time.Time
+}
+
+// JournalBatch is what one commit adds to a journal: entries, the hashes that come with
+// them, and the checkpoint over all up to the last.
+type JournalBatch struct {
+	// First is the index of the first entry: the size before.
+	First   int64
+	Entries []JournalEntry
+	// FirstHash is the index of the first of Hashes, as package tlog numbers them.
+	FirstHash int64
+	Hashes    []Hash
+	// Checkpoint over First + len(Entries) entries.
+	Checkpoint Checkpoint
+}
+
+// Check tells whether a batch continues a journal of so many entries and hashes.
+func (b *JournalBatch) Check(size, hashes int64) error {
+	switch {
+	case b.First != size || b.FirstHash != hashes:
+		return fmt.Errorf("the journal has %d entries and %d hashes, the batch begins at %d and %d: %w", size, hashes, b.First, b.FirstHash, ErrConflict)
+	case len(b.Entries) == 0 || len(b.Entries) > MaxJournalEntries || len(b.Hashes) < len(b.Entries):
+		return fmt.Errorf("a batch of %d entries and %d hashes is out of bounds", len(b.Entries), len(b.Hashes))
+	case b.Checkpoint.Size != size+int64(len(b.Entries)) || len(b.Checkpoint.Signed) == 0:
+		return fmt.Errorf("the checkpoint is of %d entries, the batch ends at %d", b.Checkpoint.Size, size+int64(len(b.Entries)))
+	}
+	for _, e := range b.Entries {
+		if len(e.Body) > MaxJournalBody && e.Message == "" {
+			return fmt.Errorf("an entry of %d bytes is larger than %d", len(e.Body), MaxJournalBody)
+		}
+	}
+	return nil
+}
+
+// EncodeEntries writes the entries of a batch as engines store them, without the
+// payloads of messages; DecodeEntries reads them.
+func EncodeEntries(entries []JournalEntry) ([]byte, error) {
+	lean := make([]JournalEntry, len(entries))
+	for i, e := range entries {
+		if lean[i] = e; e.Message != "" {
+			lean[i].Body = nil
+		}
+	}
+	return json.Marshal(lean)
+}
+
+// DecodeEntries reads what EncodeEntries wrote.
+func DecodeEntries(raw []byte) (entries []JournalEntry, err error) {
+	if err := json.Unmarshal(raw, &entries); err != nil {
+		return nil, fmt.Errorf("reading entries of a journal: %w", err)
+	}
+	return entries, nil
+}
+
+// Lines keeps, for each peer, the messages of the hotline and our journal of it as one:
+// what one ChangeLine does is one transaction.
+type Lines interface {
+	// ChangeLine runs change over the line with a peer, alone. What it did is on stable
+	// storage when ChangeLine returns nil, and undone when it does not; an error of
+	// change is returned as it is. change must not block or use the store otherwise.
+	ChangeLine(ctx context.Context, peer string, change func(LineTx) error) error
+	// ReadLine runs read over one unchanging state of the line with a peer.
+	ReadLine(ctx context.Context, peer string, read func(LineReader) error) error
+}
+
+// LineReader reads a line. It is of use only while the function that got it runs.
+type LineReader interface {
+	// Journal returns the newest checkpoint of our journal, and the number of hashes in
+	// it; zero for an empty one.
+	Journal() (newest Checkpoint, hashes int64, err error)
+	// JournalHashes returns stored hashes of our journal by index, or ErrNotFound.
+	JournalHashes(indexes []int64) ([]Hash, error)
+	// JournalBatches returns the batches of our journal that hold entries from an index
+	// on, ascending, at most limit. The bodies of messages are those stored now.
+	JournalBatches(from int64, limit int) ([]JournalBatch, error)
+	// PeerCheckpoints returns the checkpoints of the peer's journal that are kept, of a
+	// size of at least from, ascending, at most limit; PeerCheckpoint the largest one,
+	// or ErrNotFound.
+	PeerCheckpoints(from int64, limit int) ([]Checkpoint, error)
+	PeerCheckpoint() (Checkpoint, error)
+}
+
+// LineTx changes a line. It is of use only while the function that got it runs.
+type LineTx interface {
+	LineReader
+	// Enqueue, Accept and PutReceipt are those of Messages. After an error of Enqueue or
+	// Accept that wraps ErrConflict or ErrNotFound, or is one of compose, nothing of
+	// that call was done, and others may follow.
+	Enqueue(compose func(serial int64) (Message, error)) (Message, error)
+	Accept(m Message) (stored Message, duplicate bool, err error)
+	PutReceipt(id string, signed, receipt []byte, storedAt time.Time) error
+	// Append adds a batch to our journal. ErrConflict when it does not continue it.
+	Append(b JournalBatch) error
+	// KeepPeerCheckpoint keeps a checkpoint of the peer's journal. ErrConflict when one
+	// of that size with another root is kept; the first stays.
+	KeepPeerCheckpoint(c Checkpoint) error
+}
