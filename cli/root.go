@@ -60,14 +60,15 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 		trustCommand(o),
 		hotlineCommand(o),
 		feedCommand(o),
+		territoryCommand(o),
 	)
 	return root
 }
 
 const rootLong = `Links, feeds and hotlines of a CERT, through the API server of our own cluster.
 
-card, peer and status read and write custom resources. check, trust, hotline and
-feed talk to our relay with the certificate in the desk's Secret: who may get that
+card, peer and status read and write custom resources. check, trust, hotline, feed
+and territory talk to our relay with the certificate in the desk's Secret: who may get that
 Secret may use the desk.`
 
 // within bounds a command by --timeout.

@@ -19,6 +19,7 @@ import (
 	"github.com/certlink/certlink/relay/probe"
 	"github.com/certlink/certlink/relay/reporter"
 	"github.com/certlink/certlink/relay/store"
+	"github.com/certlink/certlink/relay/territory"
 	"github.com/certlink/certlink/relay/trust"
 	"github.com/certlink/certlink/relay/tunnel"
 )
@@ -44,15 +45,17 @@ type relay struct {
 	hotline  *hotline.Engine
 	feeds    *feed.Engine
 	tunnels  *tunnel.Engine
-	reporter *reporter.Reporter
-	peers    *link.Server
-	local    *desk.Server
+	// territory is where feeds look up from where an object appears to emanate.
+	territory *territory.Keeper
+	reporter  *reporter.Reporter
+	peers     *link.Server
+	local     *desk.Server
 }
 
 // runners are the parts that run.
 func (r *relay) runners() []runner {
 	return []runner{
-		r.identity, r.trust, r.pool, r.prober, r.offers, r.hotline, r.feeds, r.tunnels, r.reporter, r.peers, r.local,
+		r.identity, r.trust, r.pool, r.prober, r.offers, r.hotline, r.territory, r.feeds, r.tunnels, r.reporter, r.peers, r.local,
 	}
 }
 
@@ -67,6 +70,7 @@ func (r *relay) apply(cfg *config.Config) error {
 	r.offers.Apply(cfg)
 	r.checker.Apply(cfg)
 	r.hotline.Apply(cfg)
+	r.territory.Apply(cfg.Territory) // before the feeds, which decide by it
 	r.feeds.Apply(cfg)
 	r.tunnels.Apply(cfg)
 	r.reporter.Changed()

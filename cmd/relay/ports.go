@@ -6,6 +6,7 @@ package main
 import (
 	"net/http"
 
+	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/report"
@@ -27,6 +28,11 @@ func (r *relay) buildReport() (err error) {
 		Log:       r.log,
 	})
 	return err
+}
+
+// guide answers questions about territory by what is live.
+func (r *relay) guide() *desk.Guide {
+	return &desk.Guide{Atlas: r.territory.Current, Peers: func() []config.Peer { return r.live.config().Peers }}
 }
 
 func (r *relay) buildPorts() (err error) {
@@ -56,7 +62,7 @@ func (r *relay) buildPorts() (err error) {
 		Listener: r.ports.local,
 		Identity: r.identity,
 		Handler: desk.NewHandler(desk.Parts{
-			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Puller: r.feeds, Quarantiner: r.feeds, Trust: r.trust, Log: r.log,
+			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Puller: r.feeds, Quarantiner: r.feeds, Trust: r.trust, Guide: r.guide(), Log: r.log,
 		}),
 		Log:     r.log,
 		Metrics: r.metrics,

@@ -13,6 +13,7 @@ import (
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/stream"
+	"github.com/certlink/certlink/relay/territory"
 	"github.com/certlink/certlink/relay/tunnel"
 )
 
@@ -29,8 +30,13 @@ func (r *relay) buildTraffic() (err error) {
 	if err != nil {
 		return err
 	}
+	r.territory, err = territory.NewKeeper(territory.Config{Log: r.log, Changed: r.changed, Registry: r.metrics})
+	if err != nil {
+		return err
+	}
 	r.feeds, err = feed.New(feed.Config{
 		Store:    r.store,
+		Atlas:    r.territory.Current,
 		Client:   r.offers.Guard(r.client(link.Feed)),
 		Version:  release(),
 		Log:      r.log,
@@ -40,6 +46,7 @@ func (r *relay) buildTraffic() (err error) {
 	if err != nil {
 		return err
 	}
+	r.territory.OnChange(func(*territory.Atlas) { r.feeds.TerritoryChanged() })
 	r.tunnels, err = tunnel.New(tunnel.Config{Open: r.openTunnel, Changed: r.changed, Log: r.log, Metrics: r.metrics})
 	return err
 }

@@ -58,6 +58,8 @@ type Parts struct {
 	Puller Puller
 	// Quarantiner keeps what peers sent and must not be stored; nil means that there is none.
 	Quarantiner Quarantiner
+	// Guide answers questions about territory; nil means that there is none.
+	Guide *Guide
 	// Trust has the record of trust changes; nil means that there is none to be had.
 	Trust TrustLog
 	// Log is told of errors that the client is not. Required.
@@ -67,7 +69,7 @@ type Parts struct {
 // NewHandler returns the handler of the local port. It judges by access.RoleFrom:
 // a request without a role gets nothing.
 func NewHandler(p Parts) http.Handler {
-	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, puller: p.Puller, quarantiner: p.Quarantiner, trust: p.Trust, log: p.Log}
+	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, puller: p.Puller, quarantiner: p.Quarantiner, trust: p.Trust, guide: p.Guide, log: p.Log}
 	mux := http.NewServeMux()
 	desk := []access.Role{access.RoleDesk}
 	all := []access.Role{access.RoleOperator, access.RoleDesk}
@@ -84,6 +86,11 @@ func NewHandler(p Parts) http.Handler {
 	if p.Quarantiner != nil {
 		mux.Handle("GET "+PathQuarantine, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.quarantined)))
 		mux.Handle("POST "+PathQuarantine, only(desk, h.reply(h.settle)))
+	}
+	if p.Guide != nil {
+		askers := []access.Role{access.RoleDesk, access.RoleTool}
+		mux.Handle("GET "+PathTerritory, only(askers, h.reply(h.territoryOfValue)))
+		mux.Handle("POST "+PathTerritory, only(askers, h.reply(h.territoryOfObject)))
 	}
 	if p.Trust != nil {
 		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))
@@ -117,6 +124,7 @@ type handler struct {
 	puller      Puller
 	quarantiner Quarantiner
 	trust       TrustLog
+	guide       *Guide
 	log         *slog.Logger
 }
 

@@ -57,6 +57,8 @@ type Config struct {
 	Deliveries func(context.Context) ([]report.Delivery, error)
 	Hotlines   func(context.Context) ([]report.Hotline, error)
 	Services   func(context.Context) ([]report.Service, error)
+	// Territory is asked likewise.
+	Territory func(context.Context) ([]report.Dataset, error)
 	// Complete are called in their order for each of Peers, to fill in what other parts
 	// know: Offer, Trust, Tunnels.
 	Complete []func(*report.Peer)
@@ -164,6 +166,7 @@ func (r *Reporter) assemble(ctx context.Context) report.Report {
 		Deliveries: ask(ctx, r.cfg.Log, "deliveries", r.cfg.Deliveries),
 		Hotlines:   ask(ctx, r.cfg.Log, "hotlines", r.cfg.Hotlines),
 		Services:   ask(ctx, r.cfg.Log, "services", r.cfg.Services),
+		Territory:  ask(ctx, r.cfg.Log, "territory", r.cfg.Territory),
 	}
 }
 

@@ -135,6 +135,23 @@ func (a archive) touch(now time.Time) {
 	}
 }
 
+// onlyFile is the file of a path. One that ends in a slash is a directory, such as a
+// mounted ConfigMap, with one file; names that begin with a dot are not counted.
+func onlyFile(path string) (string, error) {
+	if !strings.HasSuffix(path, "/") {
+		return path, nil
+	}
+	files, err := os.ReadDir(path)
+	if err != nil {
+		return "", err
+	}
+	files = slices.DeleteFunc(files, func(f fs.DirEntry) bool { return strings.HasPrefix(f.Name(), ".") })
+	if len(files) != 1 {
+		return "", fmt.Errorf("holds %d files, not one: name one", len(files))
+	}
+	return filepath.Join(path, files[0].Name()), nil
+}
+
 // readFile reads a regular file that is not too large.
 func readFile(path string) ([]byte, fs.FileInfo, error) {
 	f, err := os.Open(path) //nolint:gosec // an administrator names the files

@@ -136,7 +136,7 @@ func TestAStatementFitsAndSaysWhatIsKnown(t *testing.T) {
 		`"rir":{"registry":"testnic","cc":"XA","date":"2010-01-01","status":"allocated","dataset":"rir@2026-01-01"}`,
 		`"geo":[{"cc":"XA","dataset":"places@2026-01-01"}]`,
 		`"asn":{"n":64500,"cc":"XA","name":"Alfa Net","dataset":"systems@2026-01-01"}`,
-		`"flags":["reserved"]`, `"agreement":{"XA":3}`, `"as_of":"2026-06-01T00:00:00Z"`, `"observed":"2026-03-01T00:00:00Z"`,
+		`"flags":["reserved"]`, `"agreement":{"XA":3}`, `"as_of":"2026-01-01T00:00:00Z"`, `"observed":"2026-03-01T00:00:00Z"`,
 	} {
 		if !strings.Contains(string(one), want) {
 			t.Errorf("%s is not in %s", want, one)

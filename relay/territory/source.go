@@ -109,7 +109,11 @@ func (s *source) due(now time.Time) bool {
 // changed tells whether the file may be another one than that which was read. A
 // ConfigMap's file changes by a link.
 func (s *source) changed() bool {
-	now, err := os.Stat(s.conf.File)
+	path, err := onlyFile(s.conf.File)
+	if err != nil {
+		return s.seen != nil
+	}
+	now, err := os.Stat(path)
 	if err != nil || s.seen == nil {
 		return (err == nil) != (s.seen != nil)
 	}
@@ -124,7 +128,12 @@ func (s *source) read(ctx context.Context, clock func() time.Time) found {
 }
 
 func (s *source) readFile(ctx context.Context) found {
-	raw, info, err := readFile(s.conf.File)
+	path, err := onlyFile(s.conf.File)
+	var raw []byte
+	var info fs.FileInfo
+	if err == nil {
+		raw, info, err = readFile(path)
+	}
 	f := found{seen: info}
 	if err != nil {
 		var path *fs.PathError

@@ -4,6 +4,7 @@
 package territory
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 
 // maxError is the length of the longest error in the report.
 const maxError = 512
+
+// ReportDatasets is State for the report.
+func (k *Keeper) ReportDatasets(context.Context) ([]report.Dataset, error) { return k.State(), nil }
 
 // State describes the data sets and warning lists, in the order of the configuration.
 func (k *Keeper) State() []report.Dataset {

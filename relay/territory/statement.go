@@ -19,7 +19,7 @@ const MaxStatement = 2048
 type Statement struct {
 	// Observed is the time for which the data sets were asked; zero means now.
 	Observed time.Time `json:"observed,omitzero"`
-	// AsOf is the date of the newest data set that there was.
+	// AsOf is the date of the newest data set that says something here; zero if none does.
 	AsOf time.Time `json:"as_of,omitzero"`
 	// Values that the object names.
 	Values []Value `json:"values,omitempty"`
@@ -75,12 +75,13 @@ type System struct {
 }
 
 func (e Evidence) statement() Statement {
-	out := Statement{Observed: e.observed, AsOf: e.atlas.AsOf(), Undecidable: e.undecidable}
+	out := Statement{Observed: e.observed, Undecidable: e.undecidable}
 	// Braces, times and counts take less than room does.
 	const room = 160
 	size := room
 	for i := range e.findings {
 		v := e.findings[i].value()
+		out.AsOf = e.findings[i].newest(out.AsOf)
 		text, err := json.Marshal(v)
 		if err != nil || size+len(text)+1 > MaxStatement {
 			out.Omitted++
@@ -130,4 +131,20 @@ func (f *finding) value() Value {
 		}
 	}
 	return v
+}
+
+// newest is the later of a time and the dates of the data sets that say something of
+// the value.
+func (f *finding) newest(t time.Time) time.Time {
+	later := func(s *snapshot) {
+		if s != nil && s.date.After(t) {
+			t = s.date
+		}
+	}
+	later(f.recorder)
+	later(f.announcer)
+	for i := range f.placed {
+		later(f.places[i].by)
+	}
+	return t
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/certlink/certlink/relay/territory/span"
 )
@@ -87,7 +89,7 @@ func (c *Clues) host(text []byte) {
 	}
 	name := strings.ToLower(strings.TrimSuffix(plain, "."))
 	switch {
-	case name == "" || len(name) > maxName || strings.ContainsAny(name, " \t\r\n\"'<>[]()/\\@:?#,;"):
+	case name == "" || len(name) > maxName || strings.ContainsFunc(name, foreign):
 		return // no name of a host, and no address in any writing
 	case numeric(name) || strings.IndexByte(name, '%') >= 0:
 		// Programs read 3325256705 and 0xc6.51.25601 as IPv4.
@@ -95,6 +97,12 @@ func (c *Clues) host(text []byte) {
 	default:
 		c.add(Clue{Kind: Domain, Name: name})
 	}
+}
+
+// foreign tells whether a character stands in no name of a host. Letters beyond ASCII
+// may: some write names before their encoding.
+func foreign(r rune) bool {
+	return r <= ' ' || r == utf8.RuneError || unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune("\"'<>[]()/\\@:?#,;", r)
 }
 
 // numeric tells whether the last label is a number, as in an address in an unusual
