@@ -122,7 +122,8 @@ func base(local *v1alpha1.LocalCERT) *config.Config {
 			Local:       pair("local"),
 			Signing:     pair("signing"),
 		},
-		Store: config.Store{SQLite: config.SQLite{Path: storeFile}},
+		Store:     config.Store{SQLite: config.SQLite{Path: storeFile}},
+		Territory: Territory(local.Spec.Territory),
 	}
 }
 
