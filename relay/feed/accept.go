@@ -243,6 +243,7 @@ func (in *intake) quarantine(ctx context.Context, reason string, objects []stix.
 		return fmt.Errorf("storing in quarantine: %w", err)
 	}
 	in.counts.objects.WithLabelValues(outcomeOf[reason]).Add(float64(len(objects)))
+	in.debt.owe(objects, reason)
 	in.cfg.Log.WarnContext(ctx, "objects of a peer are quarantined", "feed", in.name, "peer", in.peer, "reason", reason, "objects", len(objects), "first", objects[0].ID)
 	return in.countQuarantine(ctx)
 }

@@ -25,7 +25,8 @@ type importer struct {
 	*puller
 	conf config.Import
 	peer config.Peer
-	walk walk // the goroutine of run alone uses it
+	walk walk // the goroutine of run alone uses it, and debt
+	debt debt
 }
 
 func newImporter(e *Engine, conf config.Import, peer config.Peer, old *importer) *importer {
@@ -61,7 +62,21 @@ func (i *importer) pull(ctx context.Context, in *intake) error {
 	if err != nil {
 		return err
 	}
-	return i.walk.pull(ctx, client, in)
+	in.debt = &i.debt
+	before := i.received()
+	err = i.walk.pull(ctx, client, in)
+	i.debt.received += i.received() - before
+	if err == nil {
+		i.acknowledge(ctx)
+	}
+	return err
+}
+
+// received counts the objects of the present pull.
+func (i *importer) received() int64 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.progress.objects
 }
 
 func (i *importer) explain(err error) string { return explain(i.peer, i.conf.Collection, err) }

@@ -30,6 +30,8 @@ type intake struct {
 	*puller
 	chunk []stix.Object
 	size  int
+	// debt is what a receipt must say; nil where none is sent.
+	debt *debt
 }
 
 // readAll takes everything that next returns until io.EOF, and returns how many
@@ -43,6 +45,7 @@ func (in *intake) readAll(ctx context.Context, next func() (stix.Object, error))
 			return got, nil
 		case errors.As(err, &bad):
 			in.refuse(ctx, "refused", err)
+			in.debt.oweInvalid(bad)
 			continue
 		case err != nil:
 			return got, err
@@ -55,6 +58,11 @@ func (in *intake) readAll(ctx context.Context, next func() (stix.Object, error))
 
 // take keeps one object for the next transaction.
 func (in *intake) take(ctx context.Context, o stix.Object) error {
+	if list := in.drops(o); len(list) > 0 {
+		if err := in.drop(ctx, list); err != nil {
+			return err
+		}
+	}
 	if len(in.chunk) == chunkObjects || in.size+len(o.Raw) > chunkBytes {
 		if err := in.put(ctx, in.chunk, ""); err != nil {
 			return err

@@ -57,7 +57,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "certlink_relay_feed_refused_total", Help: "Objects of exports that peers say in signed receipts not to have kept.",
 		}, []string{"export"}),
 		pulled: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "certlink_relay_feed_import_objects_total", Help: "Objects received by imports, by outcome (added, duplicate, refused, and in quarantine: forked, creator_not_allowed, after_revocation).",
+			Name: "certlink_relay_feed_import_objects_total", Help: "Objects received by imports, by outcome (added, duplicate, refused, withdrawn, and in quarantine: forked, creator_not_allowed, after_revocation).",
 		}, []string{"import", "outcome"}),
 		pulls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "certlink_relay_feed_import_pulls_total", Help: "Pulls of imports, by result (success, failure).",

@@ -167,20 +167,20 @@ func TestDeletedStatementIsUnknownAgain(t *testing.T) {
 	push(t, alfa, "own", envelope(statement, indicator(1, statementID, clearID), indicator(2, clearID)))
 	decided(t, alfa, 3)
 	_, body := peerAsks(t, alfa, http.MethodGet, "objects/")
-	if !strings.Contains(body, `"id":"`+indicatorID(1)) {
+	if !strings.Contains(body, `"id":"`+indicatorID(1)+`","created"`) {
 		t.Fatalf("with its statement = %s", body)
 	}
 	if resp := local(t, alfa, http.MethodDelete, "/taxii2/local/collections/threats.own/objects/"+statementID+"/", http.NoBody); resp.StatusCode != http.StatusOK {
 		t.Fatalf("deleting the statement = %d", resp.StatusCode)
 	}
 	for range 20 {
-		if _, body := peerAsks(t, alfa, http.MethodGet, "objects/"); strings.Contains(body, `"id":"`+indicatorID(1)) {
+		if _, body := peerAsks(t, alfa, http.MethodGet, "objects/"); strings.Contains(body, `"id":"`+indicatorID(1)+`","created"`) {
 			t.Fatalf("without its statement = %s", body)
 		}
 	}
 	eventually(t, "the other is shown", func() bool {
 		_, body := peerAsks(t, alfa, http.MethodGet, "objects/")
-		return strings.Contains(body, `"id":"`+indicatorID(2)) && !strings.Contains(body, `"id":"`+indicatorID(1))
+		return strings.Contains(body, `"id":"`+indicatorID(2)+`","created"`) && !strings.Contains(body, `"id":"`+indicatorID(1)+`","created"`)
 	})
 }
 

@@ -318,6 +318,9 @@ type Import struct {
 	// Refused is the number of received objects that were not valid STIX and
 	// were not kept.
 	Refused int64 `json:"refused,omitempty"`
+	// Withdrawn is the number of versions that the peer has withdrawn since our start, and
+	// that were dropped.
+	Withdrawn int64 `json:"withdrawn,omitempty"`
 	// Quarantined is the number of received objects that are held until somebody
 	// accepts or drops them; QuarantineOverflow counts what found no room there.
 	Quarantined        int64 `json:"quarantined,omitempty"`
