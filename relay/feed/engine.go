@@ -51,6 +51,9 @@ type Config struct {
 	Identity func() Identity
 	// Atlas returns the territory data of the moment. Nil means that there is none.
 	Atlas func() *territory.Atlas
+	// Lead does work while this replica of the relay has the lease of that name, as
+	// lease.Sharer.Do does. Nil means that there is no other replica.
+	Lead func(ctx context.Context, name string, work func(ctx context.Context))
 	// Version of the relay, for servers that are no peers. Empty means that of the build.
 	Version string
 	// Now is the clock. Nil means time.Now.
@@ -96,6 +99,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.Changed == nil {
 		cfg.Changed = func() {}
+	}
+	if cfg.Lead == nil {
+		cfg.Lead = func(ctx context.Context, _ string, work func(context.Context)) { work(ctx) }
 	}
 	m, err := newMetrics(cfg.Registry)
 	if err != nil {
@@ -204,6 +210,10 @@ func (e *Engine) Wake(peer string) {
 		}
 	}
 }
+
+// Stored makes the exports look for what is undecided: another replica of this relay
+// has stored objects.
+func (e *Engine) Stored() { e.exporter.wake() }
 
 // WakeAll pulls all imports at once: our own certificates have changed.
 func (e *Engine) WakeAll() {

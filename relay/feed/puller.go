@@ -109,6 +109,15 @@ func (p *puller) run(ctx context.Context) {
 	if !p.waitForOld(ctx) {
 		return
 	}
+	p.cfg.Lead(ctx, "pull/"+p.stored, p.pulls)
+}
+
+// pulls pulls until ctx ends. It begins where the store is: another replica of this
+// relay may have pulled before.
+func (p *puller) pulls(ctx context.Context) {
+	p.mu.Lock()
+	p.looked = false
+	p.mu.Unlock()
 	failures := 0
 	for ctx.Err() == nil {
 		wait := p.interval

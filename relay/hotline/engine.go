@@ -36,6 +36,9 @@ type Config struct {
 	// Client returns the client whose requests go to a trust domain over the
 	// hotline's own connections.
 	Client func(trustDomain string) *http.Client
+	// Lead does work while this replica of the relay has the lease of that name, as
+	// lease.Sharer.Do does. Nil means that there is no other replica.
+	Lead func(ctx context.Context, name string, work func(ctx context.Context))
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 	// Log gets events, no errors that are returned. Nil means none.
@@ -73,6 +76,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.Changed == nil {
 		cfg.Changed = func() {}
+	}
+	if cfg.Lead == nil {
+		cfg.Lead = func(ctx context.Context, _ string, work func(context.Context)) { work(ctx) }
 	}
 	m, err := newMetrics(cfg.Registry)
 	if err != nil {
@@ -131,7 +137,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		l.setStop(cancel)
 		running.Go(func() {
 			defer cancel()
-			l.run(lineCtx)
+			e.cfg.Lead(lineCtx, store.HotlineTopic(l.trustDomain), l.run)
 		})
 	}
 	for _, l := range e.lines {
@@ -151,6 +157,16 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) Wake(peer string) {
 	if l := e.line(peer); l != nil {
 		l.reset()
+	}
+}
+
+// Stored looks at the outbox to a peer, given by its trust domain, or at all of them
+// if it is empty: another replica of this relay has stored a message.
+func (e *Engine) Stored(trustDomain string) {
+	for _, l := range e.all() {
+		if trustDomain == "" || l.trustDomain == trustDomain {
+			l.poke()
+		}
 	}
 }
 
