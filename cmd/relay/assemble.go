@@ -56,6 +56,7 @@ type relay struct {
 func (r *relay) runners() []runner {
 	return []runner{
 		r.identity, r.trust, r.pool, r.prober, r.offers, r.hotline, r.territory, r.feeds, r.tunnels, r.reporter, r.peers, r.local,
+		news{store: r.store, relay: r},
 	}
 }
 

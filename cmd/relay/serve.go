@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/certlink/certlink/relay/config"
-	"github.com/certlink/certlink/relay/store/sqlite"
 )
 
 // runner is a part that blocks until its context ends, and then drains.
@@ -26,7 +25,7 @@ type runner interface {
 // serve runs a relay until the context ends or a part fails.
 func serve(ctx context.Context, log *slog.Logger, l *live) (err error) {
 	cfg := l.config()
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: cfg.Store.SQLite.Path})
+	db, err := openStore(ctx, cfg.Store)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/feed"
 	"github.com/certlink/certlink/relay/hotline"
+	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/stream"
@@ -19,10 +20,15 @@ import (
 
 // buildTraffic builds what the link is for.
 func (r *relay) buildTraffic() (err error) {
+	shared, err := lease.New(lease.Config{Store: r.store, Log: r.log})
+	if err != nil {
+		return err
+	}
 	r.hotline, err = hotline.New(hotline.Config{
 		Store:    r.store,
 		Identity: func() hotline.Identity { return r.identity.Current() },
 		Client:   r.offers.Guard(r.client(link.Hotline)),
+		Lead:     shared.Do,
 		Log:      r.log,
 		Changed:  r.changed,
 		Registry: r.metrics,
@@ -36,8 +42,10 @@ func (r *relay) buildTraffic() (err error) {
 	}
 	r.feeds, err = feed.New(feed.Config{
 		Store:    r.store,
+		Identity: func() feed.Identity { return r.identity.Current() },
 		Atlas:    r.territory.Current,
 		Client:   r.offers.Guard(r.client(link.Feed)),
+		Lead:     shared.Do,
 		Version:  release(),
 		Log:      r.log,
 		Changed:  r.changed,
