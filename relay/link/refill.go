@@ -231,7 +231,7 @@ func (p *Pool) tidy() {
 // cutUnheard cuts the tunnels whose sent bytes nobody acknowledges any more.
 func (p *Pool) cutUnheard(now time.Time) {
 	for _, c := range p.open.all() {
-		if c.unheard.over(now) {
+		if c.unheard.over(c.framed, now) {
 			c.Cut()
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/relay/gate"
+	"github.com/certlink/certlink/relay/stream"
 )
 
 // unheard finds tunnels whose sent bytes nobody acknowledges any more. The kernel
@@ -16,7 +17,11 @@ import (
 // time: a download that is paused is no cut.
 type unheard struct {
 	socket syscall.RawConn // nil where there is none
-	since  time.Time       // of tidy: bytes wait since then, zero if none do
+
+	// Of tidy.
+	since  time.Time // bytes wait since then, zero if none do
+	writes uint64    // what stream.Conn.Writes said before the kernel was last asked
+	asked  bool
 }
 
 // watch takes the limit of the kernel off a connection for tunnels; tidy looks after
@@ -48,13 +53,21 @@ func socketOf(on net.Conn) syscall.RawConn {
 }
 
 // over tells, asked every second or so, whether sent bytes have waited for too long
-// while no acknowledgement came.
-func (u *unheard) over(now time.Time) bool {
-	if u.socket == nil {
+// while no acknowledgement came. The kernel is not asked about the many tunnels on which
+// nothing was sent since it said that nothing waits.
+func (u *unheard) over(on *stream.Conn, now time.Time) bool {
+	if u.socket == nil || !u.maybe(on.Writes()) {
 		return false
 	}
 	waiting, acked := gate.Unacknowledged(u.socket)
 	return u.note(waiting, acked, now)
+}
+
+// maybe tells whether bytes may wait.
+func (u *unheard) maybe(writes uint64) bool {
+	still := u.asked && u.since.IsZero() && writes == u.writes && writes%2 == 0
+	u.asked, u.writes = true, writes
+	return !still
 }
 
 // note is over for what the kernel has said.

@@ -46,3 +46,28 @@ func TestOnlyBytesThatNobodyAcknowledgesEndATunnel(t *testing.T) {
 		})
 	}
 }
+
+// What was sent after the kernel was asked, or while it was, is asked about.
+func TestTheKernelIsAskedOnlyAfterAWrite(t *testing.T) {
+	var u unheard
+	now := time.Now()
+	for i, step := range []struct {
+		writes       uint64
+		maybe, waits bool
+	}{
+		{0, true, false},                     // the first time
+		{0, false, false}, {0, false, false}, // nothing was sent
+		{2, true, false}, {2, false, false}, // something was, and is acknowledged
+		{3, true, false}, {3, true, false}, // a write is under way, and has put nothing on the wire yet
+		{4, true, true}, {4, true, true}, {4, true, false}, // it waits, and is acknowledged
+		{4, false, false},
+	} {
+		if got := u.maybe(step.writes); got != step.maybe {
+			t.Fatalf("step %d: asked %v", i, got)
+		}
+		if step.maybe {
+			u.note(step.waits, time.Minute, now)
+		}
+		now = now.Add(time.Second)
+	}
+}

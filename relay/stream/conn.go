@@ -59,6 +59,7 @@ type Conn struct {
 
 	handle sync.Mutex // held while a stream ends, until Parked was told; taken before wmu
 	wmu    sync.Mutex // one frame is written at a time; taken before mu
+	writes atomic.Uint64
 
 	// Of the goroutine that reads: the loop, or the reader of the stream.
 	header  [headerSize]byte
@@ -263,8 +264,14 @@ func (c *Conn) emitKind(k kind) error {
 // smallWrite is what leaves in one record even at the beginning of a connection.
 const smallWrite = 1 << 10
 
+// Writes changes with each write of frames, and is odd while one is under way: as long
+// as it is even and the same, nothing was sent.
+func (c *Conn) Writes() uint64 { return c.writes.Load() }
+
 // emit writes whole frames in one system call. The caller holds wmu.
 func (c *Conn) emit(b []byte) error {
+	c.writes.Add(1)
+	defer c.writes.Add(1)
 	if c.wire == nil || len(b) <= smallWrite {
 		_, err := c.conn.Write(b)
 		return err

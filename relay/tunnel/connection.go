@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +25,7 @@ const (
 
 // connection is one tunnelled connection: a local socket and a stream.
 type connection struct {
+	engine  *Engine
 	service *service
 	peer    *account
 	remote  string // the peer's name of an imported service
@@ -44,6 +44,7 @@ type connection struct {
 	left  atomic.Int32 // directions that have not ended
 	// unbind ends the connection's being cut with the context of its stream; may be nil.
 	unbind func() bool
+	sleep  sleep
 
 	// Of the sweep.
 	seen    int64
@@ -55,7 +56,7 @@ type connection struct {
 func (e *Engine) connect(s *service, peer *account, local net.Conn, over *stream.Stream, idleSeconds int32) *connection {
 	kind := serviceKey{s.name, s.imported}.kind()
 	c := &connection{
-		service: s, peer: peer, local: local, stream: over, idle: time.Duration(idleSeconds) * time.Second,
+		engine: e, service: s, peer: peer, local: local, stream: over, idle: time.Duration(idleSeconds) * time.Second,
 		gauge: e.metrics.open.WithLabelValues(kind, s.name, peer.name),
 		in:    e.metrics.bytes.WithLabelValues(kind, s.name, peer.name, "in"),
 		out:   e.metrics.bytes.WithLabelValues(kind, s.name, peer.name, "out"),
@@ -115,7 +116,7 @@ func (e *Engine) finish(c *connection, err error) {
 func (e *Engine) send(c *connection) {
 	_, err := c.stream.SendFrom(c.local, c.meterOut)
 	if c.called(err) && c.local.SetReadDeadline(time.Time{}) == nil {
-		go e.restSend(c)
+		c.restSend()
 		return
 	}
 	e.finish(c, err)
@@ -129,7 +130,7 @@ func (e *Engine) deliver(c *connection, first []byte) {
 	}
 	if c.called(err) && c.stream.SetReadDeadline(time.Time{}) == nil {
 		if c.stream.Drained() {
-			go e.restDeliver(c)
+			c.restDeliver()
 		} else {
 			go e.deliver(c, nil)
 		}
@@ -141,31 +142,6 @@ func (e *Engine) deliver(c *connection, first []byte) {
 		}
 	}
 	e.finish(c, err)
-}
-
-// restSend and restDeliver wait, on a stack that stays small, until there is
-// something to do again.
-func (e *Engine) restSend(c *connection) {
-	stream.Await(c.local)
-	go e.send(c)
-}
-
-func (e *Engine) restDeliver(c *connection) {
-	c.stream.Await()
-	go e.deliver(c, nil)
-}
-
-// rest calls back both goroutines of a connection that has become idle: others take
-// over, whose stacks have not grown while bytes were passed.
-func (c *connection) rest() {
-	_ = c.local.SetReadDeadline(time.Unix(1, 0))
-	_ = c.stream.SetReadDeadline(time.Unix(1, 0))
-}
-
-// called tells whether a direction was called back by rest: while the stream lives,
-// no other deadline is set.
-func (c *connection) called(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) && c.stream.Err() == nil
 }
 
 func (c *connection) deliverFirst(first []byte) error {
@@ -199,6 +175,7 @@ func (c *connection) cut() {
 		reset(c.local)
 		c.stream.Abort()
 	})
+	c.rouse()
 }
 
 // reset closes a socket so that the other end sees a failure.

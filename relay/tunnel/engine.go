@@ -27,8 +27,10 @@ const (
 	relistenEvery = 5 * time.Second
 	// restAfter is how long no byte moves on a connection before it is made small.
 	restAfter = 2 * time.Second
-	// manyOpened connections have needed memory that is worth giving back.
-	manyOpened = 250
+	// manyDone connections that were opened or put to rest have needed memory that is worth
+	// giving back, at most so often: it costs some 20 ms.
+	manyDone  = 250
+	freeEvery = 10 * time.Second
 )
 
 // Config is what an Engine needs.
@@ -52,6 +54,7 @@ type Engine struct {
 	cfg     Config
 	metrics *metrics
 	now     atomic.Pointer[table]
+	watch   atomic.Pointer[stream.Watch] // of connections that rest; nil before Run, or if there is none
 	clients sync.WaitGroup
 
 	mu        sync.Mutex // guards what follows
@@ -63,8 +66,10 @@ type Engine struct {
 	ended     bool            // Run has
 	opened    int             // connections, ever
 
-	// Of the sweep: opened as it was at the last sweep, and when memory was given back.
-	openedBefore, openedFreed int
+	// Of the sweep: what was opened before the last one, and what was opened or put to rest,
+	// now and when memory was last given back.
+	openedBefore, rested, doneFreed int
+	freed                           time.Time
 }
 
 // New checks the configuration. Nothing is shared before Apply, and no port of an
@@ -145,6 +150,7 @@ func (e *Engine) service(k serviceKey) *service {
 // Run opens the ports of imports and looks after connections until the context
 // ends, then cuts them all and waits for them.
 func (e *Engine) Run(ctx context.Context) error {
+	defer e.watchRests()() // until the last connection has ended
 	e.mu.Lock()
 	e.ctx = ctx
 	e.listen()
@@ -183,34 +189,40 @@ func (e *Engine) end() {
 // small that rest. That bytes move is all it sees, so the way of the bytes needs no clock.
 func (e *Engine) sweep(now time.Time) {
 	var resting []*connection
+	soon := 0 // will rest
 	e.cut(cutIdle, func(c *connection) bool {
 		if moved := c.moved.Load(); moved != c.seen || c.since.IsZero() {
 			c.seen, c.since, c.resting = moved, now, false
 			return false
 		}
 		idle := now.Sub(c.since)
-		if idle >= restAfter && !c.resting {
+		switch {
+		case c.resting:
+		case idle >= restAfter:
 			c.resting = true
 			resting = append(resting, c)
+		default:
+			soon++
 		}
 		return idle >= c.idle
 	})
 	for _, c := range resting {
 		c.rest()
 	}
-	e.giveBack(len(resting) > 0)
+	e.rested += len(resting)
+	e.giveBack(now, soon > 0 || len(resting) > 0)
 }
 
-// giveBack returns to the operating system what many connections have needed, once
-// it is calm. The runtime would keep it for the next ones for minutes.
-func (e *Engine) giveBack(busy bool) {
+// giveBack returns to the operating system what many connections have needed to be opened, or
+// before they rested, once it is calm. The runtime would keep it for the next ones for minutes.
+func (e *Engine) giveBack(now time.Time, busy bool) {
 	e.mu.Lock()
 	opened := e.opened
 	e.mu.Unlock()
 	calm := !busy && opened == e.openedBefore
 	e.openedBefore = opened
-	if calm && opened-e.openedFreed >= manyOpened {
-		e.openedFreed = opened
+	if done := opened + e.rested; calm && done-e.doneFreed >= manyDone && now.Sub(e.freed) >= freeEvery {
+		e.doneFreed, e.freed = done, now
 		runtime.GC() // the first takes the buffers out of their pools
 		debug.FreeOSMemory()
 	}

@@ -127,6 +127,22 @@ func (p *pool) cut() {
 	}
 }
 
+// drain lets all connections of the link end with what they carry.
+func (p *pool) drain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.all {
+		c.Drain()
+	}
+}
+
+// empty: there is no connection.
+func (p *pool) empty() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.all) == 0
+}
+
 func (p *pool) listen(t testing.TB, server *tls.Config) string {
 	t.Helper()
 	l := listenTCP(t)
