@@ -39,7 +39,8 @@ func Peer(p *v1alpha1.PeerCERT, bundle string) config.Peer {
 			IntervalMilliseconds: deref(p.Spec.Detection.IntervalMilliseconds),
 			Misses:               deref(p.Spec.Detection.Misses),
 		},
-		Territory: PeerTerritory(p.Spec),
+		Territory:  PeerTerritory(p.Spec),
+		Identities: slices.Sorted(slices.Values(p.Spec.Identities)),
 	}
 	// One form for all spellings, so that a comment in the PEM changes nothing.
 	if certs, err := card.Certificates(bundle); err == nil {
@@ -59,7 +60,22 @@ func Export(f *v1alpha1.SharedFeed, usable func(peer string) bool) config.Export
 		Name:  f.Name,
 		Title: f.Spec.Title,
 		Peers: []string{},
-		Rule:  config.Rule{MaxTLP: string(spec.Rule.MaxTLP), Types: slices.Sorted(slices.Values(spec.Rule.Types)), CEL: spec.Rule.CEL},
+		Rule: config.Rule{
+			MaxTLP:        string(spec.Rule.MaxTLP),
+			Types:         slices.Sorted(slices.Values(spec.Rule.Types)),
+			CEL:           spec.Rule.CEL,
+			MinConfidence: deref(spec.Rule.MinConfidence),
+			MaxAgeDays:    deref(spec.Rule.MaxAgeDays),
+			EmanatesFrom:  config.EmanatesFrom(spec.Rule.EmanatesFrom),
+		},
+		Redaction: config.Redaction{
+			Properties:       slices.Sorted(slices.Values(spec.Redaction.Properties)),
+			VictimIdentities: string(spec.Redaction.VictimIdentities),
+		},
+	}
+	if out.Rule.EmanatesFrom != config.FromAnywhere {
+		// Elsewhere they say nothing, though the API server fills in their defaults.
+		out.Rule.MinAgreement, out.Rule.WarningLists = deref(spec.Rule.MinAgreement), string(spec.Rule.WarningLists)
 	}
 	for _, ref := range spec.PeerRefs {
 		if usable(ref.Name) {
