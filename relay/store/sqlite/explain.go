@@ -32,10 +32,10 @@ func explained(ctx context.Context, tx *sql.Tx, l lens, id string, limit int) ([
 	var c clause
 	c.add(`SELECT o.seq, o.stix_id, o.version, t.word, o.spec, n.word, coalesce(r.word, ''), coalesce(d.share, 0), coalesce(w.word, ''), coalesce(d.added, 0),
 		coalesce(d.decided, 0), coalesce(d.until, 0), coalesce(f.word, ''), coalesce(v.evidence, '')
-		FROM objects o INDEXED BY objects_by_version CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
+		FROM objects o INDEXED BY objects_by_key CROSS JOIN words t ON t.id = o.type CROSS JOIN words n ON n.id = o.collection
 		LEFT JOIN decisions d ON d.view = ? AND d.seq = o.seq LEFT JOIN words r ON r.id = d.rule LEFT JOIN words w ON w.id = d.reason
 		LEFT JOIN words f ON f.id = d.form LEFT JOIN decision_evidence v ON v.view = d.view AND v.seq = d.seq
-		WHERE o.stix_id = ?`, l.view, id)
+		WHERE o.key = ? AND o.stix_id = ?`, l.view, keyOf(id), id)
 	in(&c, "o.collection", l.collections)
 	c.add(" ORDER BY o.version, o.seq LIMIT ?", limit)
 	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)

@@ -59,12 +59,13 @@ func selectObjects(ctx context.Context, tx *sql.Tx, collection string, q store.Q
 	c := &s.clause
 	c.add("SELECT o.seq, o.seq, o.stix_id, o.version, o.type, o.spec, " + content(q) + ", o.collection, 0 FROM objects o INDEXED BY ")
 	if len(q.IDs) > 0 {
-		c.add("objects_by_version")
+		c.add("objects_by_key")
 	} else {
 		c.add("objects_by_position")
 	}
 	c.add(" WHERE o.collection = ? AND o.seq > ?", id, after(q))
 	if len(q.IDs) > 0 {
+		in(c, "o.key", keysOf(q.IDs))
 		in(c, "o.stix_id", q.IDs)
 	}
 	if len(q.Types) > 0 {
@@ -76,7 +77,7 @@ func selectObjects(ctx context.Context, tx *sql.Tx, collection string, q store.Q
 	}
 	siblings{
 		position: "o.seq", theirs: "n.seq",
-		from: "objects n INDEXED BY objects_by_version WHERE n.collection = o.collection AND n.stix_id = o.stix_id",
+		from: "objects n INDEXED BY objects_by_key WHERE n.key = o.key AND n.collection = o.collection AND n.stix_id = o.stix_id",
 	}.narrow(c, q)
 	if end != 0 {
 		c.add(" AND o.seq <= ?", end)

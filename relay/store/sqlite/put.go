@@ -4,10 +4,12 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/certlink/certlink/relay/store"
@@ -47,13 +49,12 @@ type put struct {
 	words      *vocabulary
 	ticker     *ticker
 	collection int64
-	// one and many insert one row and rowsAtOnce.
-	one, many *sql.Stmt
-	args      []any
+	prepared   map[string]*sql.Stmt
+	args       []any
 }
 
 func (s *Store) newPut(ctx context.Context, tx *sql.Tx, collection string) (*put, error) {
-	p := &put{tx: tx, words: newVocabulary(tx)}
+	p := &put{tx: tx, words: newVocabulary(tx), prepared: map[string]*sql.Stmt{}}
 	var err error
 	if p.collection, err = p.words.id(ctx, collection); err != nil {
 		return nil, err
@@ -64,45 +65,46 @@ func (s *Store) newPut(ctx context.Context, tx *sql.Tx, collection string) (*put
 	return p, nil
 }
 
-// statement returns the one for so many objects, and how many of them it inserts.
-func (p *put) statement(ctx context.Context, objects int) (statement *sql.Stmt, rows int, err error) {
-	to, rows := &p.one, 1
-	if objects >= rowsAtOnce {
-		to, rows = &p.many, rowsAtOnce
-	}
-	if *to == nil {
-		*to, err = p.tx.PrepareContext(ctx, insertRows(rows))
-	}
-	return *to, rows, err
-}
+// The statements of a put.
+const storedObject = "SELECT raw FROM objects INDEXED BY objects_by_key WHERE key = ? AND collection = ? AND stix_id = ? AND version = ?"
 
-// insertRows is the statement that inserts objects whose version is not stored yet.
-func insertRows(rows int) string {
-	return "INSERT INTO objects (seq, collection, stix_id, version, type, spec, raw, revoked) VALUES " +
-		strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?),", rows), ",") + " ON CONFLICT (collection, stix_id, version) DO NOTHING"
+var (
+	anyStored = "SELECT EXISTS (SELECT 1 FROM objects INDEXED BY objects_by_key WHERE key IN (?" + strings.Repeat(",?", rowsAtOnce-1) + ") AND collection = ?)"
+	insertOne = "INSERT INTO objects (seq, collection, stix_id, version, type, spec, raw, revoked, key) VALUES (?,?,?,?,?,?,?,?,?)"
+	insertAll = insertOne + strings.Repeat(",(?,?,?,?,?,?,?,?,?)", rowsAtOnce-1)
+)
+
+func (p *put) statement(ctx context.Context, text string) (*sql.Stmt, error) {
+	if s := p.prepared[text]; s != nil {
+		return s, nil
+	}
+	s, err := p.tx.PrepareContext(ctx, text)
+	if err == nil {
+		p.prepared[text] = s
+	}
+	return s, err
 }
 
 func (p *put) close() {
-	for _, statement := range []*sql.Stmt{p.one, p.many} {
-		if statement != nil {
-			_ = statement.Close() // it ends with the transaction in any case
-		}
+	for _, s := range p.prepared {
+		_ = s.Close() // it ends with the transaction in any case
 	}
 }
 
 func (p *put) run(ctx context.Context, objects []store.Object, cursor string) ([]store.Outcome, error) {
 	outcomes := make([]store.Outcome, 0, len(objects))
-	for rest := objects; len(rest) > 0; {
-		statement, n, err := p.statement(ctx, len(rest))
-		if err != nil {
+	// The driver starts a goroutine for each statement that can be cancelled. Between
+	// two groups is often enough.
+	steady := context.WithoutCancel(ctx)
+	for group := range slices.Chunk(objects, rowsAtOnce) {
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		got, err := p.insert(ctx, statement, rest[:n])
+		got, err := p.group(steady, group)
 		if err != nil {
 			return nil, err
 		}
 		outcomes = append(outcomes, got...)
-		rest = rest[n:]
 	}
 	if err := p.ticker.save(ctx); err != nil {
 		return nil, err
@@ -122,75 +124,89 @@ func (p *put) run(ctx context.Context, objects []store.Object, cursor string) ([
 	return outcomes, err
 }
 
-// insert stores objects with one statement and says what became of each.
-func (p *put) insert(ctx context.Context, statement *sql.Stmt, objects []store.Object) ([]store.Outcome, error) {
-	if err := ctx.Err(); err != nil {
+// group stores objects: all with one statement if they are many and all new to
+// the collection, else one by one.
+func (p *put) group(ctx context.Context, objects []store.Object) ([]store.Outcome, error) {
+	outcomes := make([]store.Outcome, len(objects))
+	fresh, err := p.fresh(ctx, objects)
+	if err != nil {
 		return nil, err
 	}
-	first := p.ticker.last + 1
+	if fresh {
+		for i := range outcomes {
+			outcomes[i] = store.Added
+		}
+		return outcomes, p.insert(ctx, insertAll, objects...)
+	}
+	for i, o := range objects {
+		if outcomes[i], err = p.one(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	return outcomes, nil
+}
+
+// fresh tells whether these are rowsAtOnce different objects of which no version
+// is stored.
+func (p *put) fresh(ctx context.Context, objects []store.Object) (bool, error) {
+	if len(objects) < rowsAtOnce {
+		return false, nil
+	}
+	seen := make(map[int64]bool, len(objects))
+	p.args = p.args[:0]
+	for _, o := range objects {
+		key := keyOf(o.ID)
+		if seen[key] {
+			return false, nil
+		}
+		seen[key] = true
+		p.args = append(p.args, key)
+	}
+	find, err := p.statement(ctx, anyStored)
+	if err != nil {
+		return false, err
+	}
+	var stored bool
+	err = find.QueryRowContext(ctx, append(p.args, p.collection)...).Scan(&stored)
+	return !stored, err
+}
+
+// one stores an object unless its version is stored.
+func (p *put) one(ctx context.Context, o store.Object) (store.Outcome, error) {
+	find, err := p.statement(ctx, storedObject)
+	if err != nil {
+		return 0, err
+	}
+	var stored []byte
+	err = find.QueryRowContext(ctx, keyOf(o.ID), p.collection, o.ID, versionMicros(o.Version)).Scan(&stored)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return store.Added, p.insert(ctx, insertOne, o)
+	case err != nil:
+		return 0, err
+	case bytes.Equal(stored, o.Raw):
+		return store.Duplicate, nil
+	}
+	return store.Forked, nil
+}
+
+// insert adds records with the next positions.
+func (p *put) insert(ctx context.Context, text string, objects ...store.Object) error {
 	p.args = p.args[:0]
 	for _, o := range objects {
 		typ, err := p.words.id(ctx, o.Type)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		raw := o.Raw
 		if raw == nil {
 			raw = []byte{} // STRICT tables refuse NULL; no bytes are an empty blob
 		}
-		p.args = append(p.args, p.ticker.next(), p.collection, o.ID, versionMicros(o.Version), typ, o.SpecVersion, raw, o.Revoked)
+		p.args = append(p.args, p.ticker.next(), p.collection, o.ID, versionMicros(o.Version), typ, o.SpecVersion, raw, o.Revoked, keyOf(o.ID))
 	}
-	// The driver starts a goroutine for each statement that can be cancelled. Between
-	// two statements is often enough; see above.
-	result, err := statement.ExecContext(context.WithoutCancel(ctx), p.args...)
-	if err != nil {
-		return nil, err
+	statement, err := p.statement(ctx, text)
+	if err == nil {
+		_, err = statement.ExecContext(ctx, p.args...)
 	}
-	added, err := result.RowsAffected()
-	if err != nil {
-		return nil, err
-	}
-	outcomes := make([]store.Outcome, len(objects))
-	if added == int64(len(objects)) {
-		for i := range outcomes {
-			outcomes[i] = store.Added
-		}
-		return outcomes, nil
-	}
-	return outcomes, p.compare(ctx, objects, first, outcomes)
-}
-
-// compare finds out what became of objects that did not all get the positions
-// that were meant for them, from first on.
-func (p *put) compare(ctx context.Context, objects []store.Object, first int64, outcomes []store.Outcome) (err error) {
-	rows, err := p.tx.QueryContext(ctx, "SELECT seq FROM objects WHERE seq >= ?", first)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var seq int64
-		if err := rows.Scan(&seq); err != nil {
-			return err
-		}
-		outcomes[seq-first] = store.Added
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	for i, o := range objects {
-		if outcomes[i] == store.Added {
-			continue
-		}
-		var same bool
-		if err := p.tx.QueryRowContext(ctx, "SELECT raw = ? FROM objects WHERE collection = ? AND stix_id = ? AND version = ?",
-			o.Raw, p.collection, o.ID, versionMicros(o.Version)).Scan(&same); err != nil {
-			return err
-		}
-		outcomes[i] = store.Forked
-		if same {
-			outcomes[i] = store.Duplicate
-		}
-	}
-	return nil
+	return err
 }

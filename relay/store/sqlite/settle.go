@@ -72,8 +72,8 @@ func heldItem(ctx context.Context, tx *sql.Tx, collection, seq int64) (store.Qua
 func (s *Store) replaceObject(ctx context.Context, tx *sql.Tx, collection string, id int64, o store.Object) ([]byte, error) {
 	replaced := []byte{}
 	var old store.Record
-	err := tx.QueryRowContext(ctx, "SELECT seq, raw FROM objects WHERE collection = ? AND stix_id = ? AND version = ?",
-		id, o.ID, versionMicros(o.Version)).Scan(&old.Seq, &replaced)
+	err := tx.QueryRowContext(ctx, "SELECT seq, raw FROM objects INDEXED BY objects_by_key WHERE key = ? AND collection = ? AND stix_id = ? AND version = ?",
+		keyOf(o.ID), id, o.ID, versionMicros(o.Version)).Scan(&old.Seq, &replaced)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
 	}

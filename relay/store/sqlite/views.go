@@ -126,7 +126,7 @@ func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []str
 	c.add("SELECT o.seq, d.added, o.stix_id, o.version, o.type, o.spec, " + content(q) + ", o.collection, d.form FROM ")
 	// The order of the joins is the order of the search: by id when there are ids, else along the view's positions.
 	if len(q.IDs) > 0 {
-		c.add("objects o INDEXED BY objects_by_version CROSS JOIN decisions d ON d.seq = o.seq")
+		c.add("objects o INDEXED BY objects_by_key CROSS JOIN decisions d ON d.seq = o.seq")
 	} else {
 		c.add("decisions d INDEXED BY decisions_shared CROSS JOIN objects o ON o.seq = d.seq")
 	}
@@ -134,6 +134,7 @@ func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []str
 	l.shown(c, "d", end)
 	if len(q.IDs) > 0 {
 		in(c, "o.collection", l.collections)
+		in(c, "o.key", keysOf(q.IDs))
 		in(c, "o.stix_id", q.IDs)
 	}
 	if len(q.Types) > 0 {
@@ -165,7 +166,7 @@ func (l lens) shown(c *clause, decisions string, end int64) {
 // for the question which is the last.
 func (l lens) siblings(end int64) siblings {
 	var from clause
-	from.add("objects n INDEXED BY objects_by_version CROSS JOIN decisions e ON e.seq = n.seq WHERE n.stix_id = o.stix_id")
+	from.add("objects n INDEXED BY objects_by_key CROSS JOIN decisions e ON e.seq = n.seq WHERE n.key = o.key AND n.stix_id = o.stix_id")
 	in(&from, "n.collection", l.collections)
 	l.shown(&from, "e", end)
 	return siblings{position: "d.added", theirs: "e.added", from: from.text.String(), args: from.args}

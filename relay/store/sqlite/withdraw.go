@@ -116,8 +116,8 @@ func (s *Store) Lapse(ctx context.Context, collection string, ids []string) erro
 
 // lapse takes back all decisions about the records of an object. Their places stay.
 func lapse(ctx context.Context, tx *sql.Tx, collection int64, id string) error {
-	const which = `FROM objects o INDEXED BY objects_by_version CROSS JOIN views v CROSS JOIN decisions d ON d.view = v.id AND d.seq = o.seq
-		WHERE o.collection = ?1 AND o.stix_id = ?2 AND d.rule <> -1`
+	const which = `FROM objects o INDEXED BY objects_by_key CROSS JOIN views v CROSS JOIN decisions d ON d.view = v.id AND d.seq = o.seq
+		WHERE o.collection = ?1 AND o.stix_id = ?2 AND o.key = ?3 AND d.rule <> -1`
 	for _, statement := range []string{
 		// Two records of an object may count in the same group.
 		`INSERT INTO decision_counts (view, collection, rule, share, reason, records)
@@ -128,7 +128,7 @@ func lapse(ctx context.Context, tx *sql.Tx, collection int64, id string) error {
 			ON CONFLICT DO UPDATE SET records = records + excluded.records`,
 		"UPDATE decisions SET rule = -1, until = 1 WHERE (view, seq) IN (SELECT d.view, d.seq " + which + ")",
 	} {
-		if _, err := tx.ExecContext(ctx, statement, collection, id); err != nil {
+		if _, err := tx.ExecContext(ctx, statement, collection, id, keyOf(id)); err != nil {
 			return err
 		}
 	}
