@@ -33,6 +33,8 @@ func explain(peer config.Peer, collection string, err error) string {
 		return explainAnswer(peer, collection, told)
 	case errors.Is(err, taxii.ErrStalled):
 		return fmt.Sprintf("%s has begun an answer and fallen silent: ask %s to look at its relay, or look at the path between", peer.Name, peer.Name)
+	case errors.Is(err, taxii.ErrTooSlow):
+		return fmt.Sprintf("%s answers, but too slowly (%v): look at the path between, or ask %s to look at its relay", peer.Name, taxii.ErrTooSlow, peer.Name)
 	case errors.Is(err, taxii.ErrNotTAXII), errors.Is(err, taxii.ErrTooLong), errors.Is(err, taxii.ErrNoProgress), errors.Is(err, stix.ErrContainer) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Sprintf("what %s answers is not TAXII 2.1 as it must be (%v): ask %s to mend its server", peer.Name, faultOf(err), peer.Name)
 	case errors.Is(err, io.ErrUnexpectedEOF):

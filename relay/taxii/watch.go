@@ -14,6 +14,16 @@ import (
 // ErrStalled: the server said nothing for too long.
 var ErrStalled = errors.New("the server said nothing for too long")
 
+// ErrTooSlow: the server says something again and again, and next to nothing.
+var ErrTooSlow = fmt.Errorf("a page comes more slowly than %d bytes a second", slowest)
+
+// A page may take slowGrace, and one second more for each slowest bytes of it: a
+// server that drips would else hold up an import for ever, and nobody would see.
+const (
+	slowest   = 1 << 10
+	slowGrace = time.Minute
+)
+
 // ErrTooLong: a page does not end.
 var ErrTooLong = fmt.Errorf("a page is longer than %d bytes", maxPageBytes)
 
@@ -63,7 +73,7 @@ func (w *watcher) cause(ctx context.Context, err error) error {
 // body watches, and bounds, the body of an answer.
 func (w *watcher) body(ctx context.Context, body io.Reader) io.Reader {
 	w.expect(0)
-	return &watchedBody{Reader: body, watcher: w, cause: func(err error) error { return w.cause(ctx, err) }, rest: maxPageBytes}
+	return &watchedBody{Reader: body, watcher: w, cause: func(err error) error { return w.cause(ctx, err) }, rest: maxPageBytes, begun: time.Now()}
 }
 
 type watchedBody struct {
@@ -71,6 +81,12 @@ type watchedBody struct {
 	watcher *watcher
 	cause   func(error) error
 	rest    int64
+	begun   time.Time
+}
+
+// slow tells whether the body has taken longer than what came of it may take.
+func (b *watchedBody) slow() bool {
+	return time.Since(b.begun) > slowGrace+time.Duration((maxPageBytes-b.rest)/slowest)*time.Second
 }
 
 // Read implements io.Reader.
@@ -82,6 +98,9 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	b.rest -= int64(n)
 	if n > 0 {
 		b.watcher.expect(0)
+	}
+	if err == nil && b.slow() {
+		return n, ErrTooSlow
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.cause(err)
