@@ -40,6 +40,10 @@ const (
 	// under way. PeerCERT and LocalCERT.
 	ConditionTrustInSync = "TrustInSync"
 
+	// ConditionTerritoryCurrent is True when every data set and warning list of
+	// spec.territory is in use and current, also when there is none. LocalCERT only.
+	ConditionTerritoryCurrent = "TerritoryCurrent"
+
 	// ConditionSuspended is True while spec.state of the PeerCERT holds back
 	// feeds and services (Suspended, Drained) or everything (Revoked). PeerCERT only.
 	ConditionSuspended = "Suspended"
@@ -226,6 +230,17 @@ const (
 	ReasonPullFailed = "PullFailed"
 	// ReasonSourceFailed: a source of the export could not be fetched.
 	ReasonSourceFailed = "SourceFailed"
+	// ReasonNoDatasets: spec.territory names no data set.
+	ReasonNoDatasets = "NoDatasets"
+	// ReasonDatasetsCurrent: every data set and warning list is in use and current.
+	ReasonDatasetsCurrent = "DatasetsCurrent"
+	// ReasonDatasetPending: a data set or warning list has not been read yet.
+	ReasonDatasetPending = "DatasetPending"
+	// ReasonDatasetInvalid: the last reading of a data set or warning list failed.
+	ReasonDatasetInvalid = "DatasetInvalid"
+	// ReasonDatasetStale: a data set or warning list could not be fetched for three
+	// refresh intervals.
+	ReasonDatasetStale = "DatasetStale"
 	// ReasonDecided: every stored object was decided under the current rule.
 	ReasonDecided = "Decided"
 	// ReasonDeciding: stored objects still wait for a decision under the current rule.

@@ -6,6 +6,7 @@ package v1alpha1
 // TerritorySpec names the data sets by which our relay tells where an address
 // appears to be. They are evidence, never a verdict.
 // +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="!has(self.datasets) || !has(self.warningLists) || !self.datasets.exists(d, self.warningLists.exists(w, w.name == d.name))",message="a data set and a warning list must not have the same name"
 type TerritorySpec struct {
 	// datasets of registries and of geolocation.
 	// +optional
@@ -43,7 +44,8 @@ type DatasetOrigin struct {
 	// +optional
 	HTTP *RemoteEndpoint `json:"http,omitempty"`
 
-	// configMapRef names a ConfigMap, for what fits into one (1 MiB).
+	// configMapRef names a ConfigMap, for what fits into one (1 MiB, packed by gzip or
+	// not). Without a key, it must have one alone.
 	// +optional
 	ConfigMapRef *ConfigMapReference `json:"configMapRef,omitempty"`
 

@@ -193,6 +193,7 @@ func noCertManager(edit *status.Editor) loop.Outcome {
 	edit.Put(v1alpha1.ConditionCertificatesIssued, missing)
 	edit.Put(v1alpha1.ConditionRelayAvailable, status.Fact{Reason: v.Reason, Message: v.Message})
 	edit.Put(v1alpha1.ConditionTrustInSync, status.Fact{Reason: v.Reason, Message: v.Message})
+	edit.Put(v1alpha1.ConditionTerritoryCurrent, status.Fact{Reason: v.Reason, Message: v.Message})
 	return loop.Outcome{Verdict: v, Again: slow}
 }
 
@@ -206,6 +207,7 @@ func notUnique(oldest *v1alpha1.LocalCERT, edit *status.Editor) loop.Outcome {
 	edit.Put(v1alpha1.ConditionCertificatesIssued, none)
 	edit.Put(v1alpha1.ConditionRelayAvailable, none)
 	edit.Put(v1alpha1.ConditionTrustInSync, none)
+	edit.Put(v1alpha1.ConditionTerritoryCurrent, none)
 	return loop.Outcome{Verdict: v}
 }
 

@@ -21,7 +21,7 @@ import (
 
 // always are the conditions that each kind has from the first visit on.
 var always = map[string][]string{
-	"LocalCERT":     {v1alpha1.ConditionReady, v1alpha1.ConditionCertificatesIssued, v1alpha1.ConditionRelayAvailable, v1alpha1.ConditionTrustInSync},
+	"LocalCERT":     {v1alpha1.ConditionReady, v1alpha1.ConditionCertificatesIssued, v1alpha1.ConditionRelayAvailable, v1alpha1.ConditionTrustInSync, v1alpha1.ConditionTerritoryCurrent},
 	"PeerCERT":      {v1alpha1.ConditionReady, v1alpha1.ConditionConnected, v1alpha1.ConditionRedundant, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionTrustInSync, v1alpha1.ConditionSuspended},
 	"SharedFeed":    {v1alpha1.ConditionReady, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionFresh, v1alpha1.ConditionDelivering},
 	"SharedService": {v1alpha1.ConditionReady, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionAvailable},

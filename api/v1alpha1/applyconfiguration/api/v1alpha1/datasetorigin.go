@@ -12,7 +12,8 @@ package v1alpha1
 type DatasetOriginApplyConfiguration struct {
 	// http is where the relay fetches it.
 	HTTP *RemoteEndpointApplyConfiguration `json:"http,omitempty"`
-	// configMapRef names a ConfigMap, for what fits into one (1 MiB).
+	// configMapRef names a ConfigMap, for what fits into one (1 MiB, packed by gzip or
+	// not). Without a key, it must have one alone.
 	ConfigMapRef *ConfigMapReferenceApplyConfiguration `json:"configMapRef,omitempty"`
 	// refreshHours between two fetches by http. 1 to 8760, default 24.
 	RefreshHours *int32 `json:"refreshHours,omitempty"`
