@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/certlink/certlink/internal/testpostgres"
 )
 
 // binary is the relay under test.
@@ -30,5 +32,10 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the relay: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := testpostgres.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return max(code, 1)
+	}
+	return code
 }

@@ -313,16 +313,25 @@ func freePort(t *testing.T) string {
 type tail struct {
 	mu   sync.Mutex
 	data []byte
+	// leads notes that the relay has had the lease of its hotline.
+	leads bool
 }
 
 func (l *tail) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.data = append(l.data, b...)
+	l.leads = l.leads || bytes.Contains(l.data, []byte(`has the lease","lease":"hotline/`))
 	if over := len(l.data) - 8<<10; over > 0 {
 		l.data = l.data[over:]
 	}
 	return len(b), nil
+}
+
+func (l *tail) hasLed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leads
 }
 
 func (l *tail) String() string {

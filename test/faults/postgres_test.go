@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/certlink/certlink/internal/testpostgres"
+	"github.com/certlink/certlink/relay/config"
+)
+
+// onPostgres gives the nation a database of the tests' server.
+func (n *nation) onPostgres(t *testing.T) {
+	t.Helper()
+	file := filepath.Join(n.dir, "url")
+	if err := os.WriteFile(file, []byte(testpostgres.Shared(t).Fresh(t)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.cfg.Store = config.Store{Postgres: &config.Postgres{URLFile: file, MaxConnections: 8}}
+}
+
+// replica is a second relay of the nation: the same certificates and database,
+// addresses of its own.
+func (n *nation) replica(t *testing.T, name string) *nation {
+	t.Helper()
+	r := &nation{name: name, dir: t.TempDir(), ca: n.ca, cfg: n.cfg}
+	r.cfg.Listen = config.Listen{Link: freePort(t), Local: freePort(t), Health: freePort(t)}
+	if err := os.Symlink(filepath.Join(n.dir, "tls"), filepath.Join(r.dir, "tls")); err != nil {
+		t.Fatal(err)
+	}
+	r.http = r.client(t, "desk")
+	t.Cleanup(func() {
+		r.kill(t)
+		if t.Failed() && r.log != nil {
+			t.Logf("last lines of %s's log:\n%s", r.name, r.log)
+		}
+	})
+	return r
+}
+
+// trio are two relays of alfa on one database, and one of bravo on another.
+func trio(t *testing.T) (one, two, bravo *nation) {
+	t.Helper()
+	alfa, bravo := newNation(t, "alfa"), newNation(t, "bravo")
+	alfa.onPostgres(t)
+	bravo.onPostgres(t)
+	alfa.join(bravo)
+	one, two = alfa, alfa.replica(t, "alfa-two")
+	bravo.join(alfa)
+	endpoints := &bravo.cfg.Peers[0].Endpoints
+	*endpoints = append(*endpoints, config.Endpoint{Address: two.cfg.Listen.Link})
+	one.start(t)
+	two.start(t)
+	bravo.start(t)
+	return one, two, bravo
+}
+
+// leader is the one of two relays that delivers to bravo.
+func leader(t *testing.T, one, two *nation) (leads, follows *nation) {
+	t.Helper()
+	eventually(t, "one of the two has the lease", func() bool { return one.log.hasLed() != two.log.hasLed() })
+	if one.log.hasLed() {
+		return one, two
+	}
+	return two, one
+}
+
+// TestARelayOnPostgresIsKilledAndAnotherTakesOver kills the relay that works, and
+// then the database, while objects and messages flow both ways. None is lost and
+// none is there twice.
+func TestARelayOnPostgresIsKilledAndAnotherTakesOver(t *testing.T) {
+	const objects, messages = 3000, 20
+	one, two, bravo := trio(t)
+	bravo.connected(t)
+	leads, follows := leader(t, one, two)
+	t.Logf("%s works", leads.name)
+	// What the follower takes, the leader delivers, and hears of it at once.
+	sendAll(t, follows, messages)
+	delivered(t, bravo, messages)
+	follows.pushAnyhow(t, "bravo", 0, objects)
+	bravo.pushAnyhow(t, "alfa", objects, objects)
+	leads.kill(t)
+	sendAll(t, follows, messages)
+	follows.pushAnyhow(t, "bravo", 2*objects, objects)
+	delivered(t, bravo, 2*messages)
+	collected(t, bravo, "from-alfa", 2*objects)
+	collected(t, follows, "from-bravo", objects)
+
+	// The killed one comes back, and the database goes away for a moment.
+	leads.start(t)
+	server := testpostgres.Shared(t)
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	pushed := make(chan struct{})
+	go func() {
+		defer close(pushed)
+		leads.pushAnyhow(t, "bravo", 3*objects, objects)
+	}()
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-pushed
+	sendAll(t, leads, messages)
+	delivered(t, bravo, 3*messages)
+	collected(t, bravo, "from-alfa", 3*objects)
+}
+
+// delivered waits until the nation has that many messages, each once, in the
+// order of their serials without a gap.
+func delivered(t *testing.T, n *nation, count int) {
+	t.Helper()
+	eventually(t, "all messages arrive", func() bool {
+		in, err := n.messages(t, "in")
+		return err == nil && len(in) >= count
+	})
+	in, err := n.messages(t, "in")
+	if err != nil || len(in) != count {
+		t.Fatalf("%d messages, %v; want %d", len(in), err, count)
+	}
+	serials := map[int64]bool{}
+	for _, m := range in {
+		serials[m.Serial] = true
+	}
+	for serial := range int64(count) {
+		if !serials[serial+1] {
+			t.Errorf("serial %d is missing", serial+1)
+		}
+	}
+}
+
+// collected waits until a collection has that many objects, each once.
+func collected(t *testing.T, n *nation, alias string, count int) {
+	t.Helper()
+	var got map[string]int
+	eventually(t, "all objects arrive", func() bool {
+		var err error
+		got, err = n.collection(t, alias)
+		return err == nil && len(got) >= count
+	})
+	for times := range maps.Values(got) {
+		if times != 1 || len(got) != count {
+			t.Fatalf("%d objects, one of them %d times; want %d", len(got), times, count)
+		}
+	}
+}
