@@ -3,6 +3,8 @@
 
 package stix
 
+import "bytes"
+
 // scanner finds the end of one JSON value by its brackets and quotes alone. It
 // checks no grammar: what it delimits is checked by itself afterwards, so that
 // one bad value does not spoil its neighbours. It needs no stack, whatever the depth.
@@ -15,15 +17,16 @@ type scanner struct {
 // scan goes on in b and returns how many of its bytes belong to the value.
 // finished tells whether the value ends there.
 func (s *scanner) scan(b []byte) int {
-	for i, c := range b {
+	for i := 0; i < len(b); i++ {
 		if s.quoted {
-			s.inString(c)
+			i += s.inString(b[i:])
 			if s.finished {
-				return i + 1
+				return i
 			}
+			i--
 			continue
 		}
-		switch c {
+		switch b[i] {
 		case '"':
 			if s.scalar {
 				s.finished = true
@@ -59,16 +62,42 @@ func (s *scanner) scan(b []byte) int {
 	return len(b)
 }
 
-func (s *scanner) inString(c byte) {
-	switch {
-	case s.escaped:
+// inString goes on in a string and returns how many bytes belong to it, its closing
+// quote included. Most of an object is strings, and most strings have no escape.
+func (s *scanner) inString(b []byte) int {
+	n := 0
+	if s.escaped && len(b) > 0 {
 		s.escaped = false
-	case c == '\\':
-		s.escaped = true
-	case c == '"':
-		s.quoted = false
-		s.finished = s.depth == 0
+		n = 1
 	}
+	for n < len(b) {
+		// What is looked through here is not looked through again.
+		quote := bytes.IndexByte(b[n:], '"')
+		end := n + quote
+		if quote < 0 {
+			end = len(b)
+		}
+		for n < end {
+			escape := bytes.IndexByte(b[n:end], '\\')
+			if escape < 0 {
+				break
+			}
+			n += escape + 2
+		}
+		switch {
+		case n > len(b):
+			s.escaped = true
+			return len(b)
+		case n > end: // the quote is escaped
+		case quote < 0:
+			return len(b)
+		default:
+			s.quoted = false
+			s.finished = s.depth == 0
+			return end + 1
+		}
+	}
+	return len(b)
 }
 
 // depth is that of the deepest nesting in the bytes.
