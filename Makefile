@@ -78,6 +78,7 @@ fmt: ## Format the Go code
 .PHONY: test
 test: ## Everything that CI runs: all the checks below, with a summary
 	@hack/preflight.sh test
+	@hack/postgres.sh
 	@hack/check.sh
 
 .PHONY: lint
@@ -91,14 +92,17 @@ verify-generate: ## Fail if generated files are not what make generate writes
 
 .PHONY: unit
 unit: ## Unit tests with the race detector
+	@hack/postgres.sh
 	$(RACE) $(ARGS) $$(go list ./... | grep -vE '/test/(envtest|nations|faults|e2e)|/relay/store(/|$$)|/charts/')
 
 .PHONY: store
-store: ## The conformance suite of the stores
+store: ## The conformance suite of the stores, on SQLite and on a PostgreSQL of the tests
+	@hack/postgres.sh
 	$(RACE) $(ARGS) ./relay/store/...
 
 .PHONY: faults
 faults: ## Relay processes killed and starved, without a cluster
+	@hack/postgres.sh
 	go test -count=1 -timeout=15m $(ARGS) ./test/faults/...
 
 .PHONY: chart-lint

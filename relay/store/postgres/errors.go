@@ -5,6 +5,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -45,8 +46,12 @@ func explainConnect(err error) error {
 		return err
 	}
 	reason := "it does not answer as a PostgreSQL server that takes writes"
-	var network *net.OpError
-	var server *pgconn.PgError
+	var (
+		server      *pgconn.PgError
+		name        *net.DNSError
+		certificate *tls.CertificateVerificationError
+		network     *net.OpError
+	)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("connecting to PostgreSQL: %w", context.Canceled)
@@ -61,6 +66,10 @@ func explainConnect(err error) error {
 		default:
 			reason = fmt.Sprintf("the server refuses the connection (SQLSTATE %s)", server.Code)
 		}
+	case errors.As(err, &certificate):
+		reason = "the server's certificate is not accepted"
+	case errors.As(err, &name):
+		reason = "the server's name cannot be resolved"
 	case errors.As(err, &network):
 		reason = network.Err.Error()
 	}
