@@ -1,0 +1,323 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package misp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// Bounds of a directory. What goes beyond them is loose: it is in the event of its day.
+const (
+	maxReports    = 100_000
+	maxReferences = 4_000_000
+	maxStatements = 10_000
+	scanObjects   = 5000
+)
+
+// settled is how long ago a second must be over before its objects are shown, so that
+// an event never changes without a later timestamp.
+const settled = time.Second
+
+// Catalogue is the list of the events that the objects of a collection make: one for
+// each report and grouping, with what it refers to, and one for each day with what came
+// that day and is in none. It keeps no object, and grows by what is new.
+type Catalogue struct {
+	store      store.Objects
+	collection string
+	name       string
+	now        func() time.Time
+
+	mu         sync.Mutex // guards what follows
+	position   int64
+	days       map[int64]uint32 // the day's number to the event's timestamp
+	reports    []reportEvent
+	byReport   map[string]int
+	references []heldBy // sorted
+	statements map[string]bool
+}
+
+// reportEvent is the event of a report or grouping.
+type reportEvent struct {
+	id        string
+	timestamp uint32
+	name      string
+	day       time.Time
+	tags      []NamedTag
+}
+
+// heldBy says that a report refers to an object.
+type heldBy struct {
+	object uint64
+	report int32
+}
+
+func (a heldBy) compare(b heldBy) int {
+	return cmp.Or(cmp.Compare(a.object, b.object), cmp.Compare(a.report, b.report))
+}
+
+// NewCatalogue makes the catalogue of a collection of the store. The name is part of the
+// uuids of the events: the same name gives the same uuids.
+func NewCatalogue(s store.Objects, collection, name string, now func() time.Time) *Catalogue {
+	if now == nil {
+		now = time.Now
+	}
+	return &Catalogue{
+		store: s, collection: collection, name: name, now: now,
+		days: map[int64]uint32{}, byReport: map[string]int{}, statements: map[string]bool{},
+	}
+}
+
+func hashOf(id string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id)) // it cannot fail
+	return h.Sum64()
+}
+
+const daySeconds = 24 * 60 * 60
+
+func dayOf(t time.Time) int64 { return t.Unix() / daySeconds }
+
+// update reads what is new since the last update.
+func (c *Catalogue) update(ctx context.Context) error {
+	end := c.now().Add(-settled).Truncate(time.Second)
+	for {
+		q := store.Query{After: c.position, Limit: scanObjects, NoContent: true}
+		page, err := c.store.ListObjects(ctx, c.collection, q)
+		if err != nil {
+			return fmt.Errorf("reading what is new for MISP: %w", err)
+		}
+		records := page.Records
+		if i := slices.IndexFunc(records, func(r store.Record) bool { return !r.DateAdded.Before(end) }); i >= 0 {
+			records, page.Next = records[:i], 0
+		}
+		if len(records) == 0 {
+			return nil
+		}
+		if err := c.take(ctx, records); err != nil {
+			return fmt.Errorf("reading what is new for MISP: %w", err)
+		}
+		if page.Next == 0 {
+			return nil
+		}
+	}
+}
+
+// take adds records, which follow those before. The position moves last: an error has
+// them read again, and taking twice changes nothing.
+func (c *Catalogue) take(ctx context.Context, records []store.Record) error {
+	last := records[len(records)-1].DateAdded.UnixMicro()
+	if err := c.takeContainers(ctx, last); err != nil {
+		return err
+	}
+	first, err := c.firsts(ctx, records)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		at := uint32(r.DateAdded.Unix())
+		held := false
+		for _, report := range c.holders(r.ID) {
+			held = true
+			c.reports[report].timestamp = max(c.reports[report].timestamp, at)
+		}
+		if _, isReport := c.byReport[r.ID]; held || isReport {
+			continue
+		}
+		day := dayOf(first[r.ID])
+		c.days[day] = max(c.days[day], at)
+	}
+	c.position = last
+	return nil
+}
+
+// firsts finds when the oldest version of each object was added: that is its day.
+func (c *Catalogue) firsts(ctx context.Context, records []store.Record) (map[string]time.Time, error) {
+	first := map[string]time.Time{}
+	page, err := c.store.ListObjects(ctx, c.collection, store.Query{
+		After: c.position, Limit: scanObjects, NoContent: true, Versions: store.Versions{First: true},
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range page.Records {
+		first[r.ID] = r.DateAdded
+	}
+	var others []string
+	for _, r := range records {
+		if _, ok := first[r.ID]; !ok {
+			first[r.ID] = r.DateAdded // until it is found
+			others = append(others, r.ID)
+		}
+	}
+	for part := range slices.Chunk(others, store.MaxSelectors) {
+		page, err := c.store.ListObjects(ctx, c.collection, store.Query{
+			IDs: part, Limit: store.MaxRecords, NoContent: true, Versions: store.Versions{First: true},
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Records {
+			first[r.ID] = r.DateAdded
+		}
+	}
+	return first, nil
+}
+
+// takeContainers reads the reports, groupings and marking definitions up to a position.
+func (c *Catalogue) takeContainers(ctx context.Context, last int64) error {
+	for after := c.position; ; {
+		page, err := c.store.ListObjects(ctx, c.collection, store.Query{
+			After: after, Limit: 100, Types: []string{"report", "grouping", stix.TypeMarkingDefinition},
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			if r.DateAdded.UnixMicro() > last {
+				return nil
+			}
+			if err := c.takeContainer(ctx, r); err != nil {
+				return err
+			}
+		}
+		if after = page.Next; after == 0 || after > last {
+			return nil
+		}
+	}
+}
+
+func (c *Catalogue) takeContainer(ctx context.Context, r store.Record) error {
+	o, err := stix.Parse(r.Raw)
+	if err != nil {
+		return nil // it was parsed when it came in
+	}
+	if o.Type == stix.TypeMarkingDefinition {
+		if o.Statement && len(c.statements) < maxStatements {
+			c.statements[o.ID] = true
+		}
+		return nil
+	}
+	var m members
+	if unmarshal(o.Raw, &m) != nil {
+		return nil
+	}
+	at, seen := c.byReport[o.ID]
+	if !seen {
+		if len(c.reports) == maxReports {
+			return nil
+		}
+		at = len(c.reports)
+		c.byReport[o.ID] = at
+		c.reports = append(c.reports, reportEvent{id: o.ID, day: r.DateAdded})
+	}
+	e := &c.reports[at]
+	e.name, e.timestamp = m.Name, max(e.timestamp, uint32(r.DateAdded.Unix()))
+	e.tags, _ = tagsOf(o.Markings, c.statements)
+	return c.hold(ctx, int32(at), m.ObjectRefs, e.timestamp)
+}
+
+// hold replaces what a report refers to. The days that lose objects to it change.
+func (c *Catalogue) hold(ctx context.Context, report int32, ids []string, at uint32) error {
+	// Another slice: those who write events read the one before.
+	references := slices.DeleteFunc(slices.Clone(c.references), func(h heldBy) bool { return h.report == report })
+	for part := range slices.Chunk(ids, store.MaxSelectors) {
+		page, err := c.store.ListObjects(ctx, c.collection, store.Query{
+			IDs: part, Limit: store.MaxRecords, NoContent: true, Versions: store.Versions{First: true},
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			if day := dayOf(r.DateAdded); c.days[day] != 0 {
+				c.days[day] = max(c.days[day], at)
+			}
+		}
+	}
+	for _, id := range ids {
+		if len(references) == maxReferences {
+			break
+		}
+		references = append(references, heldBy{hashOf(id), report})
+	}
+	slices.SortFunc(references, heldBy.compare)
+	c.references = references
+	return nil
+}
+
+// holders are the reports that refer to an object.
+func (c *Catalogue) holders(id string) []int32 {
+	h := hashOf(id)
+	i, _ := slices.BinarySearchFunc(c.references, heldBy{object: h}, heldBy.compare)
+	var list []int32
+	for ; i < len(c.references) && c.references[i].object == h; i++ {
+		list = append(list, c.references[i].report)
+	}
+	return list
+}
+
+// listed is an event of a catalogue.
+type listed struct {
+	uuid      string
+	info      string
+	date      time.Time
+	timestamp uint32
+	tags      []NamedTag
+	// report is the id of the report whose event it is; "" for the event of a day.
+	report string
+}
+
+// state is a catalogue at one moment.
+type state struct {
+	position   int64
+	events     []listed
+	statements map[string]bool
+	loose      func(id string) bool
+}
+
+// look brings the catalogue up to date and returns its state.
+func (c *Catalogue) look(ctx context.Context) (state, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.update(ctx); err != nil {
+		return state{}, err
+	}
+	s := state{position: c.position, statements: map[string]bool{}}
+	for id := range c.statements {
+		s.statements[id] = true
+	}
+	references := c.references
+	s.loose = func(id string) bool {
+		h := hashOf(id)
+		i, _ := slices.BinarySearchFunc(references, heldBy{object: h}, heldBy.compare)
+		return i == len(references) || references[i].object != h
+	}
+	for day, timestamp := range c.days {
+		date := time.Unix(day*daySeconds, 0).UTC()
+		s.events = append(s.events, listed{
+			uuid: derive("event", c.name, date.Format(time.DateOnly)), info: c.name + " " + date.Format(time.DateOnly), date: date, timestamp: timestamp,
+		})
+	}
+	for _, r := range c.reports {
+		info := r.name
+		if info == "" {
+			info = r.id
+		}
+		s.events = append(s.events, listed{
+			uuid: derive("event", c.name, r.id), info: brief(info), date: r.day, timestamp: r.timestamp, tags: r.tags, report: r.id,
+		})
+	}
+	slices.SortFunc(s.events, func(a, b listed) int {
+		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), cmp.Compare(a.uuid, b.uuid))
+	})
+	return s, nil
+}
