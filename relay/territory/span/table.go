@@ -201,9 +201,9 @@ func longOf(a netip.Addr) long {
 // or is the last address of the network of that many bits that begins here.
 func (l long) or(bits int) long {
 	if bits <= 64 {
-		return long{l.high | 1<<(64-bits) - 1, 1<<64 - 1}
+		return long{l.high | (1<<(64-bits) - 1), 1<<64 - 1}
 	}
-	return long{l.high, l.low | 1<<(128-bits) - 1}
+	return long{l.high, l.low | (1<<(128-bits) - 1)}
 }
 
 func (l long) compare(o long) int {
