@@ -155,7 +155,7 @@ func TestHostilePages(t *testing.T) {
 		"a_string_of_256_MiB_of_escapes":     {sending(firstObj+`{"x":"`, `\"`, 256*mebi, `"},`+good+goodEnd), 1, 1, noTrouble},
 		"a_member_of_64_MiB_in_the_envelope": {sending(`{"x":"`, "x", 64*mebi, `"}`), 0, 0, notTAXII},
 		"a_name_of_64_MiB_in_the_envelope":   {sending(`{"`, "x", 64*mebi, `":1}`), 0, 0, notTAXII},
-		"a_crowd_of_objects_that_are_none":    {sending(firstObj, "{},", 3<<18, `{}`+goodEnd), 0, 1<<18 + 1, noTrouble},
+		"a_crowd_of_objects_that_are_none":   {sending(firstObj, "{},", 3<<18, `{}`+goodEnd), 0, 1<<18 + 1, noTrouble},
 		"white_space_of_256_MiB":             {sending(firstObj, " ", 256*mebi, good+goodEnd), 1, 0, noTrouble},
 		"duplicate_names_in_an_object":       {sending(firstObj+`{"id":"x","id":"y"},`, "", 0, good+goodEnd), 1, 1, noTrouble},
 		"duplicate_names_in_the_envelope":    {sending(`{"objects":[],`, "", 0, `"objects":[]}`), 0, 0, notTAXII},
