@@ -94,6 +94,9 @@ func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string)
 	}
 	for {
 		part, text := objects, cursor
+		if n := in.pace(); len(part) > n {
+			part, text = part[:n], ""
+		}
 		if room := max(0, in.quota-in.holds()); int64(len(part)) > room {
 			part, text = part[:room], ""
 		}
@@ -109,6 +112,14 @@ func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string)
 			return nil
 		}
 	}
+}
+
+// pace is the number of objects for one transaction now.
+func (in *intake) pace() int {
+	if p, ok := in.cfg.Store.(store.Pacer); ok {
+		return p.Pace()
+	}
+	return store.MaxRecords
 }
 
 // holds is how many object versions are stored.

@@ -167,6 +167,14 @@ type Objects interface {
 	CountObjects(ctx context.Context, collections ...string) (int64, error)
 }
 
+// Pacer is a store whose writes take turns, so that many objects at once keep
+// messages waiting.
+type Pacer interface {
+	// Pace is the number of objects and decisions that one call should have now, 1 to MaxRecords:
+	// fewer while messages are exchanged.
+	Pace() int
+}
+
 // View is what one peer sees of one feed under one rule.
 type View struct {
 	// Feed and Peer name the view.

@@ -28,6 +28,7 @@ func (s *Store) Decide(ctx context.Context, v store.View, decisions []store.Deci
 	if err := s.keepReserve(1); err != nil {
 		return fmt.Errorf("storing decisions: %w", err)
 	}
+	s.checkpoints.wrote(int64(len(decisions)) * decisionWrite)
 	return s.change(ctx, feed, "storing decisions", func(tx *sql.Tx) error {
 		d, err := s.newDeciding(ctx, tx, v)
 		if err != nil {

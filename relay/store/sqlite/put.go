@@ -23,6 +23,11 @@ func (s *Store) PutObjects(ctx context.Context, collection string, objects []sto
 	if err := s.keepReserve(1); err != nil {
 		return nil, fmt.Errorf("storing objects: %w", err)
 	}
+	var size int64
+	for _, o := range objects {
+		size += int64(len(o.Raw)) + objectWrite
+	}
+	s.checkpoints.wrote(size)
 	var outcomes []store.Outcome
 	err := s.change(ctx, feed, "storing objects", func(tx *sql.Tx) error {
 		p, err := s.newPut(ctx, tx, collection)

@@ -43,6 +43,9 @@ type Store struct {
 	leases leases
 	// write has exactly one connection, used by whoever has the turn.
 	write *sql.DB
+	// carry has one connection that makes checkpoints, and nothing else.
+	carry       *sql.DB
+	checkpoints *checkpoints
 	// read has connections that cannot change anything.
 	read *sql.DB
 }
@@ -58,7 +61,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database %q: %w", cfg.Path, err)
 	}
-	s := &Store{path: path, now: cfg.Now, turns: newTurns()}
+	s := &Store{path: path, now: cfg.Now, turns: newTurns(), checkpoints: newCheckpoints(path)}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening database %q: %w", path, s.classify(err)), s.Close())
 	}
@@ -79,7 +82,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	if s.write, err = sql.Open("sqlite", dsn(s.path, "immediate",
-		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32768)", "wal_autocheckpoint(2000)",
+		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-65536)", "wal_autocheckpoint(32768)",
 		"journal_size_limit(67108864)", "temp_store(MEMORY)")); err != nil {
 		return err
 	}
@@ -87,6 +90,10 @@ func (s *Store) open(ctx context.Context) error {
 	if err := migrate(ctx, s.write); err != nil {
 		return err
 	}
+	if s.carry, err = sql.Open("sqlite", dsn(s.path, "deferred", "synchronous(FULL)", "cache_size(-64)")); err != nil {
+		return err
+	}
+	s.carry.SetMaxOpenConns(1)
 	if s.read, err = sql.Open("sqlite", dsn(s.path, "deferred", "query_only(1)", "cache_size(-8192)", "temp_store(MEMORY)")); err != nil {
 		return err
 	}
@@ -98,8 +105,9 @@ func (s *Store) open(ctx context.Context) error {
 
 // Close waits for running calls and closes the database.
 func (s *Store) Close() error {
+	s.checkpoints.running.Wait()
 	var errs []error
-	for _, db := range []*sql.DB{s.read, s.write} {
+	for _, db := range []*sql.DB{s.read, s.carry, s.write} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
@@ -128,6 +136,15 @@ func syncDir(dir string) error {
 // change runs f in the one write transaction, when it is its turn. What f did is
 // on stable storage when change returns nil, and undone when it does not.
 func (s *Store) change(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error) error {
+	err := s.transact(ctx, l, doing, f)
+	if err == nil {
+		s.checkpoints.wrote(usualWrite)
+		s.checkpoint(l)
+	}
+	return err
+}
+
+func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error) error {
 	leave, err := s.turns.take(ctx, l)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)

@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+const (
+	// largestLog is about how much is written before the log is carried into the
+	// database: what changes several times is carried once. On a disk below 1 GiB it
+	// is a thirty-second of it, but not below smallestLog.
+	largestLog  = 32 << 20
+	smallestLog = 8 << 20
+	// usualWrite, objectWrite and decisionWrite are roughly what a transaction and a
+	// row write besides content: whole pages of the file.
+	usualWrite    = 48 << 10
+	objectWrite   = 2 << 10
+	decisionWrite = 512
+)
+
+// checkpoints carry the log into the database outside of the writer's turn: a
+// message never waits for the pages that a feed has changed. A feed waits for its
+// own, so that the log does not grow faster than it is carried.
+type checkpoints struct {
+	most    int64
+	written atomic.Int64
+	one     sync.Mutex
+	running sync.WaitGroup
+}
+
+func newCheckpoints(path string) *checkpoints {
+	c := &checkpoints{most: largestLog}
+	if _, size, err := room(filepath.Dir(path)); err == nil {
+		c.most = int64(min(largestLog, max(smallestLog, size/32))) //nolint:gosec // it is at most largestLog
+	}
+	return c
+}
+
+// wrote counts what a transaction will have written.
+func (c *checkpoints) wrote(bytes int64) { c.written.Add(bytes) }
+
+// checkpoint is called after a commit, without the turn. A failure costs nothing but
+// room: the log stays as it is, and the next one tries again.
+func (s *Store) checkpoint(l lane) {
+	if s.checkpoints.written.Load() < s.checkpoints.most {
+		return
+	}
+	work := func() {
+		if !s.checkpoints.one.TryLock() {
+			return
+		}
+		defer s.checkpoints.one.Unlock()
+		s.checkpoints.written.Store(0)
+		_, _ = s.carry.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)")
+	}
+	if l == feed {
+		work()
+		return
+	}
+	s.checkpoints.running.Go(work)
+}
+
+// paced is the number of objects at once while messages are exchanged, and
+// pacedFor how long after the last of them.
+const (
+	paced    = 250
+	pacedFor = 10 * time.Second
+)
+
+// Pace implements store.Pacer.
+func (s *Store) Pace() int {
+	if s.turns.since(hotline) < pacedFor {
+		return paced
+	}
+	return store.MaxRecords
+}
