@@ -11,6 +11,7 @@ import (
 
 // LocalCERTSpec declares our side: who we are, which CA issues our
 // certificates, where peers reach us and how our relay runs.
+// +kubebuilder:validation:XValidation:rule="(has(self.relay) && has(self.relay.storage) && has(self.relay.storage.postgres)) == (has(oldSelf.relay) && has(oldSelf.relay.storage) && has(oldSelf.relay.storage.postgres))",message="relay.storage.postgres cannot be added or removed later: messages and objects would be left behind; make a new LocalCERT"
 type LocalCERTSpec struct {
 	// identity says who we are. It goes onto the card that peers receive.
 	// +required
@@ -64,8 +65,17 @@ type IssuerReference struct {
 
 // RelaySpec says how the relay of a LocalCERT runs.
 // +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="!has(self.replicas) || self.replicas == 1 || has(self.storage) && has(self.storage.postgres)",message="replicas greater than 1 needs storage.postgres: one relay alone can use a volume"
 type RelaySpec struct {
-	// storage of the relay: the volume that keeps messages and objects.
+	// replicas of the relay, which share their work and one PostgreSQL database.
+	// Default 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// storage of the relay: the volume, or the database, that keeps messages and
+	// objects.
 	// +optional
 	Storage RelayStorage `json:"storage,omitzero"`
 
@@ -91,9 +101,15 @@ type RelaySpec struct {
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 }
 
-// RelayStorage is the volume of the embedded store (SQLite).
+// RelayStorage is the volume of the embedded store (SQLite), or a PostgreSQL database.
 // +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="!has(self.postgres) || !has(self.size) && !has(self.storageClassName)",message="size and storageClassName are for a volume: with postgres there is none"
 type RelayStorage struct {
+	// postgres is the database that takes the place of the volume. It can be set
+	// only when the LocalCERT is made.
+	// +optional
+	Postgres *PostgresStorage `json:"postgres,omitempty"`
+
 	// size of the volume. Default 10Gi. It is used when the volume is made; a
 	// later change has no effect on an existing volume.
 	// +optional
@@ -105,6 +121,27 @@ type RelayStorage struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	StorageClassName *string `json:"storageClassName,omitempty"`
+}
+
+// PostgresStorage is a PostgreSQL database, 13 or newer, that belongs to this relay alone.
+type PostgresStorage struct {
+	// secretRef names a Secret of this namespace whose key uri holds the connection
+	// URI, postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full. It is read
+	// for each new connection.
+	// +required
+	SecretRef SecretReference `json:"secretRef,omitzero"`
+
+	// port of the server, which the relay's NetworkPolicy lets out to. Default 5432.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port *int32 `json:"port,omitempty"`
+
+	// maxConnections of each replica to the server. Default 16.
+	// +optional
+	// +kubebuilder:validation:Minimum=4
+	// +kubebuilder:validation:Maximum=1000
+	MaxConnections *int32 `json:"maxConnections,omitempty"`
 }
 
 // RelayServiceType is the type of the Service before the relay's link port.

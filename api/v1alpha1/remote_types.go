@@ -11,7 +11,7 @@ type RemoteEndpoint struct {
 	// +required
 	// +kubebuilder:validation:MinLength=8
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['https', 'http'] && url(self).getHost() != '' && !url(self).getHost().contains('@')",message="url must begin with https:// or http:// and name a host; credentials belong into secretRef"
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('https://') || self.startsWith('http://')",message="url must begin with https:// or http://; credentials belong into secretRef"
 	URL string `json:"url,omitempty"`
 
 	// secretRef names a Secret of this namespace with what the server asks of us:

@@ -30,6 +30,9 @@ func (p *Party) Found(ctx context.Context, volume Volume) error {
 	if err := p.Namespaced(ctx); err != nil {
 		return err
 	}
+	if err := p.PublishTerritory(ctx); err != nil {
+		return err
+	}
 	return p.Apply(ctx, p.localCERT(volume, nil))
 }
 
@@ -42,6 +45,7 @@ func (p *Party) localCERT(volume Volume, addresses []v1alpha1.Endpoint) *v1alpha
 		Contact:     &v1alpha1.Contact{Email: "duty@cert." + p.TrustDomain},
 	}
 	cert.Spec.Addresses = addresses
+	cert.Spec.Territory = territory()
 	if volume.Class != "" {
 		cert.Spec.Relay.Storage.StorageClassName = &volume.Class
 	}
