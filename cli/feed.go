@@ -22,7 +22,7 @@ func feedCommand(o *options) *cobra.Command {
 		Short: "Push STIX objects into a feed, list what feeds hold, ask why an object was shared or held",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(pushCommand(o), listCommand(o), whyCommand(o), quarantineCommand(o))
+	cmd.AddCommand(pushCommand(o), listCommand(o), whyCommand(o), quarantineCommand(o), deadCommand(o), redeliverCommand(o))
 	return cmd
 }
 

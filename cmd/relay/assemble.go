@@ -10,11 +10,13 @@ import (
 
 	"github.com/certlink/certlink/relay/check"
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/deliver"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/feed"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/link"
+	"github.com/certlink/certlink/relay/misp"
 	"github.com/certlink/certlink/relay/offer"
 	"github.com/certlink/certlink/relay/probe"
 	"github.com/certlink/certlink/relay/reporter"
@@ -45,6 +47,9 @@ type relay struct {
 	hotline  *hotline.Engine
 	feeds    *feed.Engine
 	tunnels  *tunnel.Engine
+	// deliveries hand imports on to systems of ours; misp serves them to those that read.
+	deliveries *deliver.Engine
+	misp       *misp.Server
 	// territory is where feeds look up from where an object appears to emanate.
 	territory *territory.Keeper
 	reporter  *reporter.Reporter
@@ -55,7 +60,7 @@ type relay struct {
 // runners are the parts that run.
 func (r *relay) runners() []runner {
 	return []runner{
-		r.identity, r.trust, r.pool, r.prober, r.offers, r.hotline, r.territory, r.feeds, r.tunnels, r.reporter, r.peers, r.local,
+		r.identity, r.trust, r.pool, r.prober, r.offers, r.hotline, r.territory, r.feeds, r.deliveries, r.tunnels, r.reporter, r.peers, r.local,
 		news{store: r.store, relay: r},
 	}
 }
@@ -73,6 +78,8 @@ func (r *relay) apply(cfg *config.Config) error {
 	r.hotline.Apply(cfg)
 	r.territory.Apply(cfg.Territory) // before the feeds, which decide by it
 	r.feeds.Apply(cfg)
+	r.deliveries.Apply(cfg)
+	r.misp.Apply(cfg)
 	r.tunnels.Apply(cfg)
 	r.reporter.Changed()
 	return nil

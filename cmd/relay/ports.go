@@ -15,17 +15,18 @@ import (
 
 func (r *relay) buildReport() (err error) {
 	r.reporter, err = reporter.New(reporter.Config{
-		Version:   release(),
-		Live:      r.live.State,
-		Identity:  r.identity.State,
-		Peers:     r.prober.ReportPeers,
-		Exports:   r.feeds.ReportExports,
-		Imports:   r.feeds.ReportImports,
-		Hotlines:  r.hotline.ReportHotlines,
-		Services:  r.tunnels.ReportServices,
-		Territory: r.territory.ReportDatasets,
-		Complete:  []func(*report.Peer){r.offers.Complete, r.completeTunnels},
-		Log:       r.log,
+		Version:    release(),
+		Live:       r.live.State,
+		Identity:   r.identity.State,
+		Peers:      r.prober.ReportPeers,
+		Exports:    r.feeds.ReportExports,
+		Imports:    r.feeds.ReportImports,
+		Deliveries: r.deliveries.ReportDeliveries,
+		Hotlines:   r.hotline.ReportHotlines,
+		Services:   r.tunnels.ReportServices,
+		Territory:  r.territory.ReportDatasets,
+		Complete:   []func(*report.Peer){r.offers.Complete, r.completeTunnels},
+		Log:        r.log,
 	})
 	return err
 }
@@ -62,7 +63,7 @@ func (r *relay) buildPorts() (err error) {
 		Listener: r.ports.local,
 		Identity: r.identity,
 		Handler: desk.NewHandler(desk.Parts{
-			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Puller: r.feeds, Quarantiner: r.feeds, Trust: r.trust, Guide: r.guide(), Log: r.log,
+			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Puller: r.feeds, Quarantiner: r.feeds, Deliverer: r.deliveries, MISP: r.misp, Trust: r.trust, Guide: r.guide(), Log: r.log,
 		}),
 		Log:     r.log,
 		Metrics: r.metrics,

@@ -8,10 +8,12 @@ import (
 
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/deliver"
 	"github.com/certlink/certlink/relay/feed"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/link"
+	"github.com/certlink/certlink/relay/misp"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/stream"
 	"github.com/certlink/certlink/relay/territory"
@@ -51,6 +53,16 @@ func (r *relay) buildTraffic() (err error) {
 		Changed:  r.changed,
 		Registry: r.metrics,
 	})
+	if err != nil {
+		return err
+	}
+	r.deliveries, err = deliver.New(deliver.Config{
+		Store: r.store, Collection: feed.ImportCollection, Lead: shared.Do, Log: r.log, Changed: r.changed, Registry: r.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	r.misp, err = misp.NewServer(misp.ServerConfig{Store: r.store, Collection: feed.ImportCollection, Log: r.log, Registry: r.metrics})
 	if err != nil {
 		return err
 	}

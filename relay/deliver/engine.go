@@ -35,6 +35,9 @@ type Config struct {
 	Store Store
 	// Collection is the name in the store of an import's objects.
 	Collection func(importName string) string
+	// Lead does work while this replica of the relay has the lease of that name, as
+	// package lease does. Nil means at once.
+	Lead func(ctx context.Context, name string, work func(ctx context.Context))
 	// Pause is how long to wait after a number of failures in a row, the first of which
 	// is 1. Nil means from a second to five minutes, doubling, with jitter.
 	Pause func(failures int) time.Duration
@@ -69,6 +72,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Lead == nil {
+		cfg.Lead = func(ctx context.Context, _ string, work func(context.Context)) { work(ctx) }
 	}
 	if cfg.Pause == nil {
 		cfg.Pause = pause

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -53,11 +54,16 @@ func Sign(key []byte, timestamp string, body []byte) string {
 
 // webhook posts batches to a URL.
 type webhook struct {
-	client      *remote.Client
-	secretFile  string
+	client *remote.Client
+	// bare has no credentials, for a directory that holds but the key of the signature.
+	bare        *remote.Client
+	conf        config.Webhook
 	maxAttempts int
 	feed, name  string
 }
+
+// keyName is the key of the signature among the files of Remote.Directory.
+const keyName = "hmac"
 
 func (w *worker) newTarget() (target, error) {
 	if w.conf.TAXII != nil {
@@ -68,14 +74,54 @@ func (w *worker) newTarget() (target, error) {
 	if err != nil {
 		return nil, err
 	}
-	most := int(hook.MaxAttempts)
-	if most <= 0 {
-		most = config.DefaultMaxAttempts
+	h := &webhook{client: client, bare: client, conf: *hook, maxAttempts: int(hook.MaxAttempts), feed: w.feed, name: w.conf.Name}
+	if h.maxAttempts <= 0 {
+		h.maxAttempts = config.DefaultMaxAttempts
 	}
-	return &webhook{client: client, secretFile: hook.SecretFile, maxAttempts: most, feed: w.feed, name: w.conf.Name}, nil
+	if hook.Remote.Directory != "" {
+		plain := hook.Remote
+		plain.Directory = ""
+		if h.bare, err = remote.New(plain, remote.Options{Stall: webhookStall, Log: w.cfg.Log}); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
 }
 
-func (h *webhook) close() { h.client.Close() }
+func (h *webhook) close() {
+	h.client.Close()
+	h.bare.Close()
+}
+
+// key is the key of the signature; nil for none. In a directory it may be missing, as
+// any other file there; a file of its own may not.
+func (h *webhook) key() ([]byte, error) {
+	if h.conf.SecretFile != "" {
+		return readKey(h.conf.SecretFile)
+	}
+	if h.conf.Remote.Directory == "" {
+		return nil, nil
+	}
+	file := filepath.Join(h.conf.Remote.Directory, keyName)
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return readKey(file)
+}
+
+// caller is the client for what the directory holds now.
+func (h *webhook) caller(signed bool) *remote.Client {
+	dir := h.conf.Remote.Directory
+	if dir == "" || !signed {
+		return h.client
+	}
+	for _, name := range config.RemoteKeys() {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return h.client
+		}
+	}
+	return h.bare
+}
 
 // send implements target: the receiver takes all of a batch or nothing.
 func (h *webhook) send(ctx context.Context, b batch, now time.Time) (map[int]string, error) {
@@ -88,14 +134,14 @@ func (h *webhook) send(ctx context.Context, b batch, now time.Time) (map[int]str
 	header.Set(HeaderDelivery, h.name)
 	timestamp := strconv.FormatInt(now.Unix(), 10)
 	header.Set(HeaderTimestamp, timestamp)
-	if h.secretFile != "" {
-		key, err := readKey(h.secretFile)
-		if err != nil {
-			return nil, err
-		}
+	key, err := h.key()
+	if err != nil {
+		return nil, err
+	}
+	if key != nil {
 		header.Set(HeaderSignature, Sign(key, timestamp, body))
 	}
-	resp, err := h.client.Do(ctx, remote.Request{Method: http.MethodPost, Header: header, Body: body, Idempotent: true, MaxBytes: maxAnswerBytes})
+	resp, err := h.caller(key != nil).Do(ctx, remote.Request{Method: http.MethodPost, Header: header, Body: body, Idempotent: true, MaxBytes: maxAnswerBytes})
 	if err != nil {
 		return nil, err
 	}

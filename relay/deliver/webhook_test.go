@@ -180,6 +180,52 @@ func TestARequestIsSigned(t *testing.T) {
 	}
 }
 
+func TestADirectoryMayHoldTheKeyOrCredentialsOrBoth(t *testing.T) {
+	for name, c := range map[string]struct {
+		files         map[string]string
+		signed, token bool
+	}{
+		"the key":    {map[string]string{"hmac": "k"}, true, false},
+		"the token":  {map[string]string{"token": "t"}, false, true},
+		"both":       {map[string]string{"hmac": "k", "token": "t"}, true, true},
+		"both, late": {nil, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, r, dir := newWorld(t), newReceiver(t), t.TempDir()
+			write := func(files map[string]string) {
+				for file, text := range files {
+					if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			write(c.files)
+			d := hook(r.URL)
+			d.Webhook.Remote.Directory, d.Webhook.MaxAttempts = dir, 1000
+			w.put(0, 1)
+			w.start(d)
+			if c.files == nil {
+				eventually(t, "an empty directory is a fault", func() bool {
+					list, err := w.ReportDeliveries(t.Context())
+					return err == nil && len(list) == 1 && list[0].Error != ""
+				})
+				write(map[string]string{"token": "t", "hmac.new": "k"})
+				if err := os.Rename(filepath.Join(dir, "hmac.new"), filepath.Join(dir, "hmac")); err != nil {
+					t.Fatal(err)
+				}
+				w.put(1, 2)
+				w.untilDelivered("siem", 2)
+			} else {
+				w.untilDelivered("siem", 1)
+			}
+			head := r.heads[len(r.heads)-1]
+			if signed := head.Get(HeaderSignature) != ""; signed != c.signed || (head.Get("Authorization") == "Bearer t") != c.token {
+				t.Errorf("signed %v, authorization %q", signed, head.Get("Authorization"))
+			}
+		})
+	}
+}
+
 func TestAKeyThatIsMissingSendsNothingUnsigned(t *testing.T) {
 	w, r := newWorld(t), newReceiver(t)
 	d := hook(r.URL)

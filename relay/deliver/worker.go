@@ -109,7 +109,7 @@ func (w *worker) hasBegun() bool {
 	return w.began
 }
 
-// run delivers until ctx ends.
+// run delivers until ctx ends, while no other replica of the relay does.
 func (w *worker) run(ctx context.Context) {
 	defer close(w.ended)
 	if old := w.before; old != nil && old.hasBegun() {
@@ -120,6 +120,11 @@ func (w *worker) run(ctx context.Context) {
 		}
 	}
 	w.before = nil
+	w.cfg.Lead(ctx, "deliver/"+w.collection+"/"+w.conf.Name, w.deliver)
+}
+
+// deliver delivers until ctx ends.
+func (w *worker) deliver(ctx context.Context) {
 	to, err := w.newTarget()
 	if err != nil {
 		// The configuration was checked: what remains is for a person, who changes it.

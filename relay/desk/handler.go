@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/certlink/certlink/relay/access"
+	"github.com/certlink/certlink/relay/misp"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
@@ -60,6 +61,10 @@ type Parts struct {
 	Quarantiner Quarantiner
 	// Guide answers questions about territory; nil means that there is none.
 	Guide *Guide
+	// Deliverer keeps what deliveries of imports could not hand on; nil means that there is none.
+	Deliverer Deliverer
+	// MISP serves imports as MISP feeds; nil means that there is none.
+	MISP http.Handler
 	// Trust has the record of trust changes; nil means that there is none to be had.
 	Trust TrustLog
 	// Log is told of errors that the client is not. Required.
@@ -69,7 +74,7 @@ type Parts struct {
 // NewHandler returns the handler of the local port. It judges by access.RoleFrom:
 // a request without a role gets nothing.
 func NewHandler(p Parts) http.Handler {
-	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, puller: p.Puller, quarantiner: p.Quarantiner, trust: p.Trust, guide: p.Guide, log: p.Log}
+	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, puller: p.Puller, quarantiner: p.Quarantiner, deliverer: p.Deliverer, trust: p.Trust, guide: p.Guide, log: p.Log}
 	mux := http.NewServeMux()
 	desk := []access.Role{access.RoleDesk}
 	all := []access.Role{access.RoleOperator, access.RoleDesk}
@@ -86,6 +91,13 @@ func NewHandler(p Parts) http.Handler {
 	if p.Quarantiner != nil {
 		mux.Handle("GET "+PathQuarantine, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.quarantined)))
 		mux.Handle("POST "+PathQuarantine, only(desk, h.reply(h.settle)))
+	}
+	if p.Deliverer != nil {
+		mux.Handle("GET "+PathDead, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.deadLetters)))
+		mux.Handle("POST "+PathDead, only(desk, h.reply(h.redeliver)))
+	}
+	if p.MISP != nil {
+		mux.Handle("GET "+misp.Path, only([]access.Role{access.RoleDesk, access.RoleTool}, p.MISP))
 	}
 	if p.Guide != nil {
 		askers := []access.Role{access.RoleDesk, access.RoleTool}
@@ -123,6 +135,7 @@ type handler struct {
 	explainer   Explainer
 	puller      Puller
 	quarantiner Quarantiner
+	deliverer   Deliverer
 	trust       TrustLog
 	guide       *Guide
 	log         *slog.Logger
