@@ -174,7 +174,8 @@ func (s *Stream) WriteTo(dst io.Writer) (int64, error) { return s.DeliverTo(dst,
 func (s *Stream) deliver(dst io.Writer, meter Meter) (n int, end bool, err error) {
 	buf := getFrame()
 	defer putFrame(buf)
-	n, err = s.gather(buf[:])
+	p := buf.payload()
+	n, err = s.gather(p)
 	end = errors.Is(err, io.EOF)
 	if end || errors.Is(err, wouldBlockError{}) {
 		err = nil
@@ -185,7 +186,7 @@ func (s *Stream) deliver(dst io.Writer, meter Meter) (n int, end bool, err error
 		}
 	}
 	if n > 0 {
-		if _, err := dst.Write(buf[:n]); err != nil {
+		if _, err := dst.Write(p[:n]); err != nil {
 			return 0, false, err
 		}
 	}
