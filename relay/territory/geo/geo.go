@@ -20,7 +20,10 @@ import (
 const (
 	// maxNetworks is the largest number of networks, those that a search tree shows
 	// in several places counted for each of them.
-	maxNetworks = 32 << 20
+	maxNetworks = 16 << 20
+	// maxRanges is the largest number of ranges that are kept, neighbours of one value
+	// counted once. City databases have a third of it.
+	maxRanges = 2 << 20
 	// maxRecords is the largest number of different records.
 	maxRecords = 2 << 20
 	// maxName is the length of the name of an organisation in bytes; longer ones are cut.
@@ -80,7 +83,10 @@ func (s *Systems) Whole(p netip.Prefix) (uint32, bool) {
 // registered_country.iso_code, or country_code, or country.
 func ReadCountries(ctx context.Context, file []byte) (*Countries, error) {
 	var build span.Builder[Place]
-	at, err := read(ctx, file, placeOf, func(r maxminddb.Result, p Place) { build.Prefix(r.Prefix(), p) })
+	at, err := read(ctx, file, placeOf, func(r maxminddb.Result, p Place) int {
+		build.Next(r.Prefix(), p)
+		return build.Len()
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -99,16 +105,19 @@ func ReadSystems(ctx context.Context, file []byte) (*Systems, error) {
 		}
 		return n, ok
 	}
-	at, err := read(ctx, file, number, func(r maxminddb.Result, n uint32) { build.Prefix(r.Prefix(), n) })
+	at, err := read(ctx, file, number, func(r maxminddb.Result, n uint32) int {
+		build.Next(r.Prefix(), n)
+		return build.Len()
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &Systems{Table: build.Table(), Build: at, Names: names}, nil
 }
 
-// read walks a database and adds each network. A record is decoded once, however
+// read walks a database and adds each network; add returns the number of ranges. A record is decoded once, however
 // many networks share it.
-func read[V any](ctx context.Context, file []byte, decode func(maxminddb.Result) (V, bool), add func(maxminddb.Result, V)) (time.Time, error) {
+func read[V any](ctx context.Context, file []byte, decode func(maxminddb.Result) (V, bool), add func(maxminddb.Result, V) (ranges int)) (time.Time, error) {
 	db, err := maxminddb.OpenBytes(file)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%w: %s", ErrFormat, brief(err.Error()))
@@ -138,7 +147,9 @@ func read[V any](ctx context.Context, file []byte, decode func(maxminddb.Result)
 			records[r.Offset()] = record
 		}
 		if record.ok {
-			add(r, record.value)
+			if add(r, record.value) > maxRanges {
+				return time.Time{}, ErrTooLarge
+			}
 			found = true
 		}
 	}

@@ -26,6 +26,19 @@ type entry[K key[K], V comparable] struct {
 	value  V
 }
 
+// joined makes one of the last two entries if they are neighbours with one value.
+func joined[K key[K], V comparable](entries []entry[K, V]) []entry[K, V] {
+	n := len(entries)
+	if n < 2 || entries[n-2].value != entries[n-1].value {
+		return entries
+	}
+	if next, more := entries[n-2].hi.next(); !more || next != entries[n-1].lo {
+		return entries
+	}
+	entries[n-2].hi = entries[n-1].hi
+	return entries[:n-1]
+}
+
 // build sorts and flattens. Entries that are open at a point stand on a stack, the
 // one that counts on top.
 func build[K key[K], V comparable](entries []entry[K, V]) series[K, V] {

@@ -34,6 +34,17 @@ func (b *Builder[V]) Prefix(p netip.Prefix, v V) {
 	b.six = append(b.six, entry[long, V]{lo, lo.or(p.Bits()), v})
 }
 
+// Next adds a network that lies beyond all those before. Neighbours with the same
+// value become one range at once, so that a long walk takes little memory.
+func (b *Builder[V]) Next(p netip.Prefix, v V) {
+	b.Prefix(p, v)
+	if p.Addr().Is4() {
+		b.four = joined(b.four)
+	} else {
+		b.six = joined(b.six)
+	}
+}
+
 // Four adds count IPv4 addresses from first on; false if they go beyond the last one
 // or are none.
 func (b *Builder[V]) Four(first netip.Addr, count uint64, v V) bool {

@@ -83,6 +83,26 @@ func TestALongSeriesAnswersAsAShortOne(t *testing.T) {
 	}
 }
 
+func TestNeighboursOfOneValueAreOneRange(t *testing.T) {
+	var b Builder[int]
+	for _, p := range []string{"192.0.2.0/25", "192.0.2.128/25", "192.0.3.0/24", "198.51.100.0/24", "255.255.255.0/24", "2001:db8::/33", "2001:db8:8000::/33", "2001:db9::/32"} {
+		v := 1
+		if p == "2001:db9::/32" {
+			v = 2
+		}
+		b.Next(netip.MustParsePrefix(p), v)
+	}
+	if b.Len() != 5 {
+		t.Errorf("%d ranges, want 5", b.Len())
+	}
+	table := b.Table()
+	for address, want := range map[string]int{"192.0.2.0": 1, "192.0.3.255": 1, "192.0.4.0": 0, "255.255.255.255": 1, "2001:db8:ffff::": 1, "2001:db9::": 2} {
+		if got, _ := table.Address(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s: got %d, want %d", address, got, want)
+		}
+	}
+}
+
 func TestIPv6(t *testing.T) {
 	var b Builder[string]
 	for prefix, v := range map[string]string{
