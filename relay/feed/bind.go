@@ -108,24 +108,51 @@ func (b *batch) bindBare(ctx context.Context, source string, indexes []int) erro
 	if err != nil {
 		return err
 	}
-	known := map[string]rule.Bound{}
+	known := map[string]map[string]rule.Bound{}
 	for _, i := range indexes {
 		bound := &b.questions[i].Container
 		if !all {
 			*bound = rule.Bound{Level: rule.AmberStrict, ID: b.objects[i].ID}
 		}
 		for _, id := range from[b.objects[i].ID] {
-			one, ok := known[id]
-			if !ok {
-				if one, err = b.strictest(ctx, source, []string{id}); err != nil {
+			if known[id] == nil {
+				if known[id], err = b.demands(ctx, source, id); err != nil {
 					return err
 				}
-				known[id] = one
 			}
-			*bound = bound.Stricter(one)
+			*bound = bound.Stricter(known[id][b.objects[i].ID])
 		}
 	}
 	return nil
+}
+
+// demands are what the stored versions of a container demand of each object that they
+// name. A version that does not name it any more demands nothing of it.
+func (b *batch) demands(ctx context.Context, source, container string) (map[string]rule.Bound, error) {
+	all := map[string]rule.Bound{}
+	q := store.Query{IDs: []string{container}, Limit: decideAtOnce}
+	for {
+		page, err := b.cfg.Store.ListObjects(ctx, source, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Records {
+			o, err := stix.Parse(r.Raw)
+			if err != nil {
+				continue
+			}
+			level, own := b.policy.Level(b.e.sources[source], o)
+			if !own {
+				continue
+			}
+			for _, id := range contents(o) {
+				all[id] = all[id].Stricter(rule.Bound{Level: level, ID: container})
+			}
+		}
+		if q.After = page.Next; page.Next == 0 {
+			return all, nil
+		}
+	}
 }
 
 // lapseContainers lets the shared containers of what is above the ceiling be decided

@@ -43,7 +43,8 @@ type batch struct {
 //	read the batch → announce what the peer must drop → note territory → store the decisions
 //
 // The batch is read first, so that a version which was deleted and pushed again is
-// announced as dropped before it is shared again. A crash before the end leaves the
+// announced as dropped before it is shared again: where there is something to announce,
+// the turn ends with it, and the batch waits for the next one. A crash before the end leaves the
 // batch undecided, and so not shared; what was announced or noted is repeated as the
 // same bytes.
 func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (more bool, err error) {
@@ -58,9 +59,11 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	if err := b.next(ctx); err != nil {
 		return false, err
 	}
-	told, err := b.announce(ctx)
-	if err != nil || len(b.records) == 0 {
-		return told, err
+	if told, err := b.announce(ctx); told || err != nil {
+		return true, err // the notice comes before what takes the place of the withdrawn
+	}
+	if len(b.records) == 0 {
+		return false, nil
 	}
 	if slices.ContainsFunc(b.records, e.unseen) {
 		// The batch brings a marking definition. What it marks must be decided with it.
@@ -71,7 +74,7 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	}
 	decisions, shared, err := b.judge(ctx)
 	if err != nil || len(decisions) == 0 {
-		return told, err
+		return false, err
 	}
 	err = x.cfg.Store.Decide(ctx, b.view, decisions)
 	if errors.Is(err, store.ErrNotFound) {
@@ -85,10 +88,14 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	return true, nil
 }
 
-// next reads the batch: what lapsed, then what we tell the peer, then revocations, then
+// next reads the batch: what we tell the peer, then what lapsed, then revocations, then
 // the rest in the order of its coming, and our notes when what they are about is decided.
 func (b *batch) next(ctx context.Context) (err error) {
 	s := b.cfg.Store
+	notices := []string{noticeName(b.e.Name, b.reader.TrustDomain)}
+	if b.records, err = s.Undecided(ctx, b.view, notices, decideAtOnce); err != nil || len(b.records) > 0 {
+		return err
+	}
 	all := b.e.collections(b.reader.TrustDomain)
 	if b.records, err = s.Lapsed(ctx, b.view, all, b.cfg.Now(), decideAtOnce); err != nil || len(b.records) > 0 {
 		b.again = true
@@ -96,9 +103,6 @@ func (b *batch) next(ctx context.Context) (err error) {
 	}
 	key := b.view.Feed + "/" + b.view.Peer + "/" + b.view.Rule
 	for _, look := range []func() ([]store.Record, error){
-		func() ([]store.Record, error) {
-			return s.Undecided(ctx, b.view, []string{noticeName(b.e.Name, b.reader.TrustDomain)}, decideAtOnce)
-		},
 		func() ([]store.Record, error) {
 			found, err := s.UndecidedRevoked(ctx, b.view, b.e.stored, b.e.revoked[key], decideAtOnce)
 			if err == nil && len(found) > 0 {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/certlink/certlink/relay/stix"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -46,7 +47,8 @@ func (e *Engine) deleteObjects(ctx context.Context, stored string, q store.Query
 	}
 }
 
-// dependents of records of a source are the containers that name them, and our notes.
+// dependents of records of a source are the containers that name them, what they name
+// themselves, and our notes about them.
 func (e *Engine) dependents(ctx context.Context, stored string, q store.Query) (dependents, error) {
 	d := dependents{}
 	for part := range slices.Chunk(q.IDs, store.MaxSelectors) {
@@ -57,6 +59,9 @@ func (e *Engine) dependents(ctx context.Context, stored string, q store.Query) (
 		for _, r := range found {
 			d[stored] = append(d[stored], r.From)
 		}
+	}
+	if err := e.namedBy(ctx, stored, q, d); err != nil {
+		return nil, err
 	}
 	p := e.live.Load()
 	for _, x := range p.exports {
@@ -88,4 +93,27 @@ func (e *Engine) notesAbout(ctx context.Context, p *plan, x *export, stored stri
 			return nil
 		}
 	}
+}
+
+// namedBy adds what containers among the records name.
+func (e *Engine) namedBy(ctx context.Context, stored string, q store.Query, d dependents) error {
+	q.IDs = slices.DeleteFunc(slices.Clone(q.IDs), func(id string) bool {
+		typ, _ := stix.SplitID(id)
+		return !containers[typ]
+	})
+	for len(q.IDs) > 0 {
+		page, err := e.cfg.Store.ListObjects(ctx, stored, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			if o, err := stix.Parse(r.Raw); err == nil {
+				d[stored] = append(d[stored], contents(o)...)
+			}
+		}
+		if q.After = page.Next; page.Next == 0 {
+			return nil
+		}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ package feed
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/certlink/certlink/relay/stix"
@@ -44,33 +45,74 @@ func (x *exporter) relate(ctx context.Context, e *export) error {
 	return nil
 }
 
+// relateSource reads one source on from where it was read to. How far that is, is
+// stored with what was found, as the cursor of a collection of that name without objects.
+//
+//	store references → take back the decisions about what they name → store how far it was read
 func (x *exporter) relateSource(ctx context.Context, e *export, source string, types []string) error {
-	q := store.Query{Types: types, After: e.related[source], Limit: decideAtOnce}
+	mark := relatedName(source, len(types) > len(containers))
+	from, known := e.related[mark]
+	if !known {
+		text, err := x.cfg.Store.Cursor(ctx, mark)
+		if err != nil {
+			return err
+		}
+		from, _ = strconv.ParseInt(text, 10, 64) // nothing is 0: the beginning
+		e.related[mark] = from
+	}
+	q := store.Query{Types: types, After: from, Limit: decideAtOnce}
 	for {
 		page, err := x.cfg.Store.ListObjects(ctx, source, q)
 		if err != nil {
 			return err
 		}
-		var found []store.Reference
-		for _, r := range page.Records {
-			if o, err := stix.Parse(r.Raw); err == nil {
-				found = append(found, references(o)...)
-			}
-		}
-		for part := range slices.Chunk(found, store.MaxRecords) {
-			if err := x.cfg.Store.PutReferences(ctx, source, part); err != nil {
+		if n := len(page.Records); n > 0 {
+			if err := x.keepReferences(ctx, source, page.Records); err != nil {
 				return err
 			}
-		}
-		if n := len(page.Records); n > 0 {
-			e.related[source] = page.Records[n-1].Seq
+			e.related[mark] = page.Records[n-1].Seq
+			if _, err := x.cfg.Store.PutObjects(ctx, mark, nil, strconv.FormatInt(e.related[mark], 10)); err != nil {
+				return err
+			}
 		}
 		if page.Next == 0 {
 			return nil
 		}
-		e.related[source] = max(e.related[source], page.Next)
+		e.related[mark] = max(e.related[mark], page.Next)
 		q.After = page.Next
 	}
+}
+
+func (x *exporter) keepReferences(ctx context.Context, source string, records []store.Record) error {
+	var found []store.Reference
+	for _, r := range records {
+		if o, err := stix.Parse(r.Raw); err == nil {
+			found = append(found, references(o)...)
+		}
+	}
+	for part := range slices.Chunk(found, store.MaxRecords) {
+		if err := x.cfg.Store.PutReferences(ctx, source, part); err != nil {
+			return err
+		}
+		// Also where the reference is known: another version may be stricter.
+		ids := make([]string, 0, len(part))
+		for _, r := range part {
+			if r.Kind == kindContains {
+				ids = append(ids, r.To)
+			}
+		}
+		if err := x.cfg.Store.Lapse(ctx, source, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func relatedName(source string, withVictims bool) string {
+	if withVictims {
+		return "related+victims/" + source
+	}
+	return "related/" + source
 }
 
 // references are those of an object on which decisions about others depend.
