@@ -73,6 +73,10 @@ const (
 	// Hotline only.
 	ConditionAnswered = "Answered"
 
+	// ConditionQuarantined exists, with status True, only while objects of the peer are
+	// held in quarantine. SharedFeed only.
+	ConditionQuarantined = "Quarantined"
+
 	// ConditionReconciling exists, with status True, only while a controller is
 	// still working towards the declared state (kstatus).
 	ConditionReconciling = "Reconciling"
@@ -230,6 +234,10 @@ const (
 	ReasonPullFailed = "PullFailed"
 	// ReasonSourceFailed: a source of the export could not be fetched.
 	ReasonSourceFailed = "SourceFailed"
+	// ReasonDeliveryFailing: a delivery of the import to a system of ours does not succeed.
+	ReasonDeliveryFailing = "DeliveryFailing"
+	// ReasonDeadLetters: a system of ours did not take objects of the import.
+	ReasonDeadLetters = "DeadLetters"
 	// ReasonNoDatasets: spec.territory names no data set.
 	ReasonNoDatasets = "NoDatasets"
 	// ReasonDatasetsCurrent: every data set and warning list is in use and current.
@@ -247,6 +255,9 @@ const (
 	ReasonDeciding = "Deciding"
 	// ReasonQuotaReached: the import holds as many objects as its quota allows.
 	ReasonQuotaReached = "QuotaReached"
+	// ReasonObjectsHeld: the peer sent objects that our relay does not take as they
+	// are: somebody must accept or drop them.
+	ReasonObjectsHeld = "ObjectsHeld"
 	// ReasonReceiptsInTime: nothing waits for a receipt beyond its deadline.
 	ReasonReceiptsInTime = "ReceiptsInTime"
 	// ReasonReceiptOverdue: a message has no receipt and its deadline has passed.

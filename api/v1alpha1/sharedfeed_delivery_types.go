@@ -38,7 +38,8 @@ type MISPDelivery struct {
 
 // WebhookDelivery posts STIX bundles to a URL.
 type WebhookDelivery struct {
-	// receiver of the requests. The Secret's key hmac, if it is there, signs each of them.
+	// receiver of the requests. The key hmac of its Secret, if it is there, signs each of
+	// them: HMAC-SHA256 over time and body.
 	// +required
 	Receiver RemoteEndpoint `json:"receiver,omitzero"`
 
@@ -48,4 +49,37 @@ type WebhookDelivery struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxAttempts *int32 `json:"maxAttempts,omitempty"`
+}
+
+// DeliveryStatus is how a delivery stands. A MISP feed has none: it is read, not sent.
+type DeliveryStatus struct {
+	// name of the delivery.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// delivered is the number of objects that the receiver took, rounded down to 1, 2 or 5
+	// times a power of ten.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Delivered *int64 `json:"delivered,omitempty"`
+
+	// waiting is the number of objects that wait to be delivered, rounded as delivered is,
+	// and counted up to 100000.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Waiting *int64 `json:"waiting,omitempty"`
+
+	// dead is the number of objects that the receiver did not take: dead letters, which
+	// kubectl certlink feed dead lists and feed redeliver sends again.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Dead *int64 `json:"dead,omitempty"`
+
+	// message says why the last attempt did not succeed, and what to do; empty if it did.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }

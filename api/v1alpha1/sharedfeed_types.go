@@ -210,7 +210,7 @@ type SharedFeedStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, PeerAccepted, Fresh, Delivering; Reconciling and Stalled only while true.
+	// conditions are Ready, PeerAccepted, Fresh, Delivering; Quarantined, Reconciling and Stalled only while true.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -248,6 +248,20 @@ type SharedFeedStatus struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	Sources []SourceStatus `json:"sources,omitempty"`
+
+	// quarantined is the number of objects of the peer that are held until somebody
+	// accepts or drops them. Import only.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Quarantined *int64 `json:"quarantined,omitempty"`
+
+	// deliveries to systems of ours, as far as the relay has looked at them. Import only.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Deliveries []DeliveryStatus `json:"deliveries,omitempty"`
 }
 
 // HeldCount is a number of objects held back for one reason.

@@ -146,6 +146,7 @@ func (s *seen) judgeImport(f *v1alpha1.SharedFeed, i *relayreport.Import, now ti
 	peer := f.Spec.Import.PeerRef.Name
 	j := judgement{}
 	j.fresh, j.again = pulled(f, i, now)
+	undelivered := s.deliveries(f)
 	switch {
 	case s.peers[peer] != nil && len(s.active(f)) == 0:
 		j.delivering = no(v1alpha1.ReasonSuspended, fmt.Sprintf("PeerCERT %q is suspended or revoked; see its spec.state", peer))
@@ -155,6 +156,8 @@ func (s *seen) judgeImport(f *v1alpha1.SharedFeed, i *relayreport.Import, now ti
 		j.delivering = no(v1alpha1.ReasonPullFailed, "the last pull did not succeed: "+i.Error)
 	case i.LastSuccess.IsZero():
 		j.delivering = status.Fact{Reason: v1alpha1.ReasonPending, Message: "the first pull has not ended yet"}
+	case undelivered != nil:
+		j.delivering = *undelivered
 	default:
 		j.delivering = yes(v1alpha1.ReasonPulled, fmt.Sprintf("the collection of %s is pulled and served on the local port", peer))
 	}

@@ -31,6 +31,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ContactApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DatasetOrigin"):
 		return &apiv1alpha1.DatasetOriginApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DeliveryStatus"):
+		return &apiv1alpha1.DeliveryStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DetectionBudget"):
 		return &apiv1alpha1.DetectionBudgetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Endpoint"):
@@ -95,6 +97,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PeerTrustApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerTrustStatus"):
 		return &apiv1alpha1.PeerTrustStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PostgresStorage"):
+		return &apiv1alpha1.PostgresStorageApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelayService"):
 		return &apiv1alpha1.RelayServiceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelaySpec"):

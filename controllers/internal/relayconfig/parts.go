@@ -99,6 +99,7 @@ func Import(f *v1alpha1.SharedFeed) config.Import {
 		Collection:      spec.Collection,
 		IntervalSeconds: deref(spec.IntervalSeconds),
 		MaxObjects:      deref(spec.MaxObjects),
+		Deliveries:      deliveries(spec.Deliveries),
 	}
 }
 

@@ -112,6 +112,24 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 24
+- name: com.github.certlink.certlink.api.v1alpha1.DeliveryStatus
+  map:
+    fields:
+    - name: dead
+      type:
+        scalar: numeric
+    - name: delivered
+      type:
+        scalar: numeric
+    - name: message
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: waiting
+      type:
+        scalar: numeric
 - name: com.github.certlink.certlink.api.v1alpha1.DetectionBudget
   map:
     fields:
@@ -713,6 +731,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: source
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.TrustSource
+- name: com.github.certlink.certlink.api.v1alpha1.PostgresStorage
+  map:
+    fields:
+    - name: maxConnections
+      type:
+        scalar: numeric
+    - name: port
+      type:
+        scalar: numeric
+    - name: secretRef
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.SecretReference
 - name: com.github.certlink.certlink.api.v1alpha1.Precedence
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.RelayService
@@ -737,6 +767,9 @@ var schemaYAML = typed.YAMLObject(`types:
         map:
           elementType:
             scalar: string
+    - name: replicas
+      type:
+        scalar: numeric
     - name: resources
       type:
         namedType: io.k8s.api.core.v1.ResourceRequirements
@@ -755,6 +788,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.certlink.certlink.api.v1alpha1.RelayStorage
   map:
     fields:
+    - name: postgres
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.PostgresStorage
     - name: size
       type:
         namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
@@ -933,6 +969,14 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: deliveries
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.DeliveryStatus
+          elementRelationship: associative
+          keys:
+          - name
     - name: held
       type:
         scalar: numeric
@@ -945,6 +989,9 @@ var schemaYAML = typed.YAMLObject(`types:
           keys:
           - reason
     - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: quarantined
       type:
         scalar: numeric
     - name: shared

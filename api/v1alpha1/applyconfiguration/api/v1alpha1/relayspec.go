@@ -14,7 +14,11 @@ import (
 //
 // RelaySpec says how the relay of a LocalCERT runs.
 type RelaySpecApplyConfiguration struct {
-	// storage of the relay: the volume that keeps messages and objects.
+	// replicas of the relay, which share their work and one PostgreSQL database.
+	// Default 1.
+	Replicas *int32 `json:"replicas,omitempty"`
+	// storage of the relay: the volume, or the database, that keeps messages and
+	// objects.
 	Storage *RelayStorageApplyConfiguration `json:"storage,omitempty"`
 	// service says how peers' connections reach the relay.
 	Service *RelayServiceApplyConfiguration `json:"service,omitempty"`
@@ -31,6 +35,14 @@ type RelaySpecApplyConfiguration struct {
 // apply.
 func RelaySpec() *RelaySpecApplyConfiguration {
 	return &RelaySpecApplyConfiguration{}
+}
+
+// WithReplicas sets the Replicas field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Replicas field is set to the value of the last call.
+func (b *RelaySpecApplyConfiguration) WithReplicas(value int32) *RelaySpecApplyConfiguration {
+	b.Replicas = &value
+	return b
 }
 
 // WithStorage sets the Storage field in the declarative configuration to the given value

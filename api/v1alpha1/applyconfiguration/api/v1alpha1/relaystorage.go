@@ -12,8 +12,11 @@ import (
 // RelayStorageApplyConfiguration represents a declarative configuration of the RelayStorage type for use
 // with apply.
 //
-// RelayStorage is the volume of the embedded store (SQLite).
+// RelayStorage is the volume of the embedded store (SQLite), or a PostgreSQL database.
 type RelayStorageApplyConfiguration struct {
+	// postgres is the database that takes the place of the volume. It can be set
+	// only when the LocalCERT is made.
+	Postgres *PostgresStorageApplyConfiguration `json:"postgres,omitempty"`
 	// size of the volume. Default 10Gi. It is used when the volume is made; a
 	// later change has no effect on an existing volume.
 	Size *resource.Quantity `json:"size,omitempty"`
@@ -25,6 +28,14 @@ type RelayStorageApplyConfiguration struct {
 // apply.
 func RelayStorage() *RelayStorageApplyConfiguration {
 	return &RelayStorageApplyConfiguration{}
+}
+
+// WithPostgres sets the Postgres field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Postgres field is set to the value of the last call.
+func (b *RelayStorageApplyConfiguration) WithPostgres(value *PostgresStorageApplyConfiguration) *RelayStorageApplyConfiguration {
+	b.Postgres = value
+	return b
 }
 
 // WithSize sets the Size field in the declarative configuration to the given value

@@ -16,7 +16,7 @@ import (
 type SharedFeedStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, PeerAccepted, Fresh, Delivering; Reconciling and Stalled only while true.
+	// conditions are Ready, PeerAccepted, Fresh, Delivering; Quarantined, Reconciling and Stalled only while true.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// stored is the number of objects (versions) that the relay keeps for this feed.
 	Stored *int64 `json:"stored,omitempty"`
@@ -29,6 +29,11 @@ type SharedFeedStatusApplyConfiguration struct {
 	HeldReasons []HeldCountApplyConfiguration `json:"heldReasons,omitempty"`
 	// sources that our relay fetches, as far as it has looked at them. Export only.
 	Sources []SourceStatusApplyConfiguration `json:"sources,omitempty"`
+	// quarantined is the number of objects of the peer that are held until somebody
+	// accepts or drops them. Import only.
+	Quarantined *int64 `json:"quarantined,omitempty"`
+	// deliveries to systems of ours, as far as the relay has looked at them. Import only.
+	Deliveries []DeliveryStatusApplyConfiguration `json:"deliveries,omitempty"`
 }
 
 // SharedFeedStatusApplyConfiguration constructs a declarative configuration of the SharedFeedStatus type for use with
@@ -104,6 +109,27 @@ func (b *SharedFeedStatusApplyConfiguration) WithSources(values ...*SourceStatus
 			panic("nil value passed to WithSources")
 		}
 		b.Sources = append(b.Sources, *values[i])
+	}
+	return b
+}
+
+// WithQuarantined sets the Quarantined field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Quarantined field is set to the value of the last call.
+func (b *SharedFeedStatusApplyConfiguration) WithQuarantined(value int64) *SharedFeedStatusApplyConfiguration {
+	b.Quarantined = &value
+	return b
+}
+
+// WithDeliveries adds the given value to the Deliveries field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Deliveries field.
+func (b *SharedFeedStatusApplyConfiguration) WithDeliveries(values ...*DeliveryStatusApplyConfiguration) *SharedFeedStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithDeliveries")
+		}
+		b.Deliveries = append(b.Deliveries, *values[i])
 	}
 	return b
 }

@@ -10,7 +10,8 @@ package v1alpha1
 //
 // WebhookDelivery posts STIX bundles to a URL.
 type WebhookDeliveryApplyConfiguration struct {
-	// receiver of the requests. The Secret's key hmac, if it is there, signs each of them.
+	// receiver of the requests. The key hmac of its Secret, if it is there, signs each of
+	// them: HMAC-SHA256 over time and body.
 	Receiver *RemoteEndpointApplyConfiguration `json:"receiver,omitempty"`
 	// maxAttempts for a batch before it counts as a dead letter. 1 to 1000, default 20.
 	MaxAttempts *int32 `json:"maxAttempts,omitempty"`
