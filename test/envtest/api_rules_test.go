@@ -34,6 +34,8 @@ const (
 	telephoneMessage   = "telephone must begin with '+' and the country code, and hold digits and spaces only"
 	addressMessage     = "address must be HOST:PORT, for example relay.bravo.example:8443; an IPv6 host stands in brackets and the port is 1 to 65535"
 	labelMessage       = "label must be one line, without control characters"
+	replicasMessage    = "replicas greater than 1 needs storage.postgres: one relay alone can use a volume"
+	postgresMessage    = "size and storageClassName are for a volume: with postgres there is none"
 	sizeMessage        = "size must be greater than zero, for example 10Gi"
 	localNameMessage   = "metadata.name must begin with a letter, and have no dots and at most 40 characters: the relay's Services are named after it"
 	peerNameMessage    = "metadata.name must have no dots and at most 63 characters: the other kinds name the peer by it"
@@ -121,6 +123,9 @@ func peerRefOf(object, field string) spoiled {
 	return spoiled{name: "reference that is no name of a PeerCERT", object: object, set: fieldValues{field: "bravo.example"}, field: field, message: peerRefMessage}
 }
 
+// database is a storage of PostgreSQL.
+var database = map[string]any{"secretRef": map[string]any{"name": "alfa-db-app"}}
+
 // spoiledObjects has at least one case for every CEL rule that looks at one
 // version of an object.
 func spoiledObjects() []spoiled {
@@ -138,6 +143,8 @@ func spoiledObjects() []spoiled {
 		spoiled{"name that begins with a digit", "localcert", fieldValues{"metadata.name": "1alfa"}, wholeObject, localNameMessage},
 		spoiled{"volume of no size", "localcert", fieldValues{"spec.relay.storage.size": "0"}, "spec.relay.storage.size", sizeMessage},
 		spoiled{"volume of no size as a number", "localcert", fieldValues{"spec.relay.storage.size": int64(0)}, "spec.relay.storage.size", sizeMessage},
+		spoiled{"two replicas on a volume", "localcert", fieldValues{"spec.relay.replicas": int64(2), "spec.relay.storage.postgres": absent{}}, "spec.relay", replicasMessage},
+		spoiled{"a volume and a database", "localcert", fieldValues{"spec.relay.storage.postgres": database}, "spec.relay.storage", postgresMessage},
 		spoiled{"volume of a negative size", "localcert", fieldValues{"spec.relay.storage.size": "-1Gi"}, "spec.relay.storage.size", sizeMessage},
 
 		spoiled{"no trust at all", "peercert-bundle", fieldValues{"spec.trust": map[string]any{}}, "spec.trust", trustMessage},
@@ -193,6 +200,9 @@ func movedObjects() []moved {
 	const imported = "service is immutable: another service of the peer is another SharedService; create one"
 	return []moved{
 		{"our trust domain", "localcert", fieldValues{"spec.identity.trustDomain": "charlie.example"}, "spec.identity.trustDomain", trustDomain},
+		{"the database of our relay", "localcert", fieldValues{
+			"spec.relay.storage.postgres": database, "spec.relay.storage.size": absent{}, "spec.relay.storage.storageClassName": absent{},
+		}, "spec", "relay.storage.postgres cannot be added or removed later: messages and objects would be left behind; make a new LocalCERT"},
 		{"a peer's trust domain", "peercert-bundle", fieldValues{"spec.identity.trustDomain": "charlie.example"}, "spec.identity.trustDomain", trustDomain},
 		{"the direction of a feed", "sharedfeed-export", fieldValues{
 			"spec.direction": "Import", "spec.export": absent{},
@@ -294,6 +304,7 @@ func TestAccepted(t *testing.T) {
 		set          fieldValues
 	}{
 		{"every field set", "localcert", nil},
+		{"every field set", "localcert-postgres", nil},
 		{"every field set", "peercert-bundle", nil},
 		{"a bundle by reference", "peercert-bundleref", nil},
 		{"every field set", "sharedfeed-export", nil},
@@ -316,6 +327,10 @@ func TestAccepted(t *testing.T) {
 		{"no endpoints", "peercert-bundle", fieldValues{"spec.endpoints": absent{}}},
 		{"identity without contact and country", "localcert", fieldValues{"spec.identity.contact": absent{}, "spec.identity.country": absent{}}},
 		{"nothing but an identity", "localcert", fieldValues{"spec.issuerRef": absent{}, "spec.addresses": absent{}, "spec.relay": absent{}}},
+		{"three replicas on a database", "localcert", fieldValues{
+			"spec.relay.replicas": int64(3), "spec.relay.storage.postgres": database,
+			"spec.relay.storage.size": absent{}, "spec.relay.storage.storageClassName": absent{},
+		}},
 		{"a volume by number of bytes", "localcert", fieldValues{"spec.relay.storage.size": int64(1 << 30)}},
 		{"types of an extension", "sharedfeed-export", fieldValues{"spec.export.rule.types[0]": "x-acme-ticket"}},
 		{"a collection by id", "sharedfeed-import", fieldValues{"spec.import.collection": "6f8e1b9e-7a1c-5f4e-9d3b-0a8c2f6f1c11"}},

@@ -34,6 +34,14 @@ func minimal() *v1alpha1.LocalCERT {
 	}
 }
 
+// shared is a LocalCERT whose relay has three replicas on a database.
+func shared() *v1alpha1.LocalCERT {
+	l := minimal()
+	l.Spec.Relay.Replicas = new(int32(3))
+	l.Spec.Relay.Storage.Postgres = &v1alpha1.PostgresStorage{SecretRef: v1alpha1.SecretReference{Name: "alfa-db-app"}, Port: new(int32(6432))}
+	return l
+}
+
 // full is a LocalCERT with every field that shows in a manifest.
 func full() *v1alpha1.LocalCERT {
 	l := minimal()
@@ -68,6 +76,7 @@ func TestManifests(t *testing.T) {
 		mounted  []relayconfig.Object
 	}{
 		{"minimal", minimal(), nil, nil, relayconfig.Network{}, nil, nil},
+		{"shared", shared(), nil, nil, relayconfig.Network{}, nil, nil},
 		{"full", full(), []string{"Relay.alfa.example", "2001:db8::1", "192.0.2.1"}, []config.Peer{
 			{Endpoints: []config.Endpoint{{Address: "relay.bravo.example:443"}, {Address: "[2001:db8::2]:8443"}}},
 			{Endpoints: []config.Endpoint{{Address: "relay.charlie.example:443"}}},

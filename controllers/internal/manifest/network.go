@@ -52,14 +52,21 @@ func LinkService(l *v1alpha1.LocalCERT) (*unstructured.Unstructured, error) {
 // LocalService stands before the local port. It leads to the relay also while
 // that is not ready: then its report is wanted most.
 func LocalService(l *v1alpha1.LocalCERT) (*unstructured.Unstructured, error) {
+	spec := corev1ac.ServiceSpec().
+		WithType(corev1.ServiceTypeClusterIP).
+		WithPublishNotReadyAddresses(true).
+		WithSelector(Selector(l.Name)).
+		WithPorts(servicePort("local", relayconfig.LocalPort))
+	if replicas(l) > 1 {
+		// Each replica reports what it sees itself: whoever reads it stays with one while that lives.
+		spec.WithSessionAffinity(corev1.ServiceAffinityClientIP)
+		// A replica that is not ready has another beside it.
+		spec.WithPublishNotReadyAddresses(false)
+	}
 	return render(corev1ac.Service(NamesOf(l.Name).Local, l.Namespace).
 		WithLabels(Labels(l.Name)).
 		WithOwnerReferences(owner(l)).
-		WithSpec(corev1ac.ServiceSpec().
-			WithType(corev1.ServiceTypeClusterIP).
-			WithPublishNotReadyAddresses(true).
-			WithSelector(Selector(l.Name)).
-			WithPorts(servicePort("local", relayconfig.LocalPort))))
+		WithSpec(spec))
 }
 
 func servicePort(name string, number int32) *corev1ac.ServicePortApplyConfiguration {
@@ -80,8 +87,8 @@ func DisruptionBudget(l *v1alpha1.LocalCERT) (*unstructured.Unstructured, error)
 // NetworkPolicy lets in peers (link port), our operator and the pods of the same
 // namespace (local port), the pods that may use imported services (their ports)
 // and whoever reaches the pod (health and metrics, which hold nothing secret),
-// and lets out DNS, connections to the ports of peers and of servers that sources,
-// deliveries and data sets name, and those to the pods behind exported services.
+// and lets out DNS, connections to the ports of peers, of the relay's database and of
+// servers that sources, deliveries and data sets name, and those to the pods behind exported services.
 func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, cfg *config.Config, services relayconfig.Network) (*unstructured.Unstructured, error) {
 	number := func(port int32) *networkingv1ac.NetworkPolicyPortApplyConfiguration {
 		return tcp(intstr.FromInt32(port))
@@ -94,7 +101,9 @@ func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, cfg *config.
 			metav1ac.LabelSelector().WithMatchLabels(map[string]string{corev1.LabelMetadataName: operatorNamespace})))
 	}
 	toPeers := networkingv1ac.NetworkPolicyEgressRule()
-	for _, port := range slices.Compact(slices.Sorted(slices.Values(append(peerPorts(cfg.Peers), relayconfig.RemotePorts(cfg)...)))) {
+	out := append(peerPorts(cfg.Peers), relayconfig.RemotePorts(cfg)...)
+	out = append(out, databasePorts(l)...)
+	for _, port := range slices.Compact(slices.Sorted(slices.Values(out))) {
 		toPeers.WithPorts(number(port))
 	}
 	return render(networkingv1ac.NetworkPolicy(NamesOf(l.Name).Relay, l.Namespace).
@@ -117,6 +126,17 @@ func NetworkPolicy(l *v1alpha1.LocalCERT, operatorNamespace string, cfg *config.
 				toPeers,
 			).
 			WithEgress(toTargets(services.Exports)...)))
+}
+
+// databasePorts is the port of the relay's database, if it has one.
+func databasePorts(l *v1alpha1.LocalCERT) []int32 {
+	switch p := l.Spec.Relay.Storage.Postgres; {
+	case p == nil:
+		return nil
+	case p.Port != nil:
+		return []int32{*p.Port}
+	}
+	return []int32{5432}
 }
 
 // peerPorts are the ports of the peers' endpoints. The link port is always

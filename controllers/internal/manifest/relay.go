@@ -51,36 +51,51 @@ func FixedOf(l *v1alpha1.LocalCERT, live *appsv1.StatefulSet) Fixed {
 	return f
 }
 
-// StatefulSet is the relay: one pod with a volume that outlives it, and the Secrets and
-// ConfigMaps that resources name.
+// StatefulSet is the relay: one pod with a volume that outlives it, or several that share
+// a database and have none, and the Secrets and ConfigMaps that resources name.
 func StatefulSet(l *v1alpha1.LocalCERT, image string, fixed Fixed, mounted []relayconfig.Object) (*unstructured.Unstructured, error) {
 	n := NamesOf(l.Name)
+	spec := appsv1ac.StatefulSetSpec().
+		WithReplicas(replicas(l)).
+		WithServiceName(n.Local).
+		WithPodManagementPolicy(fixed.PodManagement).
+		WithSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(l.Name))).
+		WithTemplate(corev1ac.PodTemplateSpec().
+			WithLabels(Labels(l.Name)).
+			WithAnnotations(map[string]string{"kubectl.kubernetes.io/default-container": "relay"}).
+			WithSpec(podSpec(l, image, mounted)))
+	if l.Spec.Relay.Storage.Postgres == nil {
+		withVolume(spec, l, fixed)
+	}
+	return render(appsv1ac.StatefulSet(n.Relay, l.Namespace).
+		WithLabels(Labels(l.Name)).
+		WithOwnerReferences(owner(l)).
+		WithSpec(spec))
+}
+
+// replicas of the relay: one, unless they share a database.
+func replicas(l *v1alpha1.LocalCERT) int32 {
+	if l.Spec.Relay.Replicas == nil || l.Spec.Relay.Storage.Postgres == nil {
+		return 1
+	}
+	return *l.Spec.Relay.Replicas
+}
+
+func withVolume(spec *appsv1ac.StatefulSetSpecApplyConfiguration, l *v1alpha1.LocalCERT, fixed Fixed) {
 	claim := corev1ac.PersistentVolumeClaimSpec().
 		WithAccessModes(corev1.ReadWriteOnce).
 		WithResources(corev1ac.VolumeResourceRequirements().WithRequests(corev1.ResourceList{corev1.ResourceStorage: fixed.Size}))
 	if fixed.StorageClassName != nil {
 		claim.WithStorageClassName(*fixed.StorageClassName)
 	}
-	return render(appsv1ac.StatefulSet(n.Relay, l.Namespace).
-		WithLabels(Labels(l.Name)).
-		WithOwnerReferences(owner(l)).
-		WithSpec(appsv1ac.StatefulSetSpec().
-			WithReplicas(1).
-			WithServiceName(n.Local).
-			WithPodManagementPolicy(fixed.PodManagement).
-			WithSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(l.Name))).
-			// Messages must survive a StatefulSet or a LocalCERT deleted by mistake.
-			WithPersistentVolumeClaimRetentionPolicy(appsv1ac.StatefulSetPersistentVolumeClaimRetentionPolicy().
-				WithWhenDeleted(appsv1.RetainPersistentVolumeClaimRetentionPolicyType).
-				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
-			WithVolumeClaimTemplates((&corev1ac.PersistentVolumeClaimApplyConfiguration{}).
-				WithName("data").
-				WithLabels(Labels(l.Name)).
-				WithSpec(claim)).
-			WithTemplate(corev1ac.PodTemplateSpec().
-				WithLabels(Labels(l.Name)).
-				WithAnnotations(map[string]string{"kubectl.kubernetes.io/default-container": "relay"}).
-				WithSpec(podSpec(l, image, mounted)))))
+	// Messages must survive a StatefulSet or a LocalCERT deleted by mistake.
+	spec.WithPersistentVolumeClaimRetentionPolicy(appsv1ac.StatefulSetPersistentVolumeClaimRetentionPolicy().
+		WithWhenDeleted(appsv1.RetainPersistentVolumeClaimRetentionPolicyType).
+		WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
+		WithVolumeClaimTemplates((&corev1ac.PersistentVolumeClaimApplyConfiguration{}).
+			WithName("data").
+			WithLabels(Labels(l.Name)).
+			WithSpec(claim))
 }
 
 func podSpec(l *v1alpha1.LocalCERT, image string, mounted []relayconfig.Object) *corev1ac.PodSpecApplyConfiguration {
@@ -105,6 +120,12 @@ func podSpec(l *v1alpha1.LocalCERT, image string, mounted []relayconfig.Object) 
 			secretVolume("signing", n.Signing),
 		).
 		WithVolumes(volumesOf(mounted)...)
+	if p := l.Spec.Relay.Storage.Postgres; p != nil {
+		withDatabase(spec, p)
+	}
+	if replicas(l) > 1 {
+		spec.WithAffinity(apart(l))
+	}
 	if len(l.Spec.Relay.NodeSelector) > 0 {
 		spec.WithNodeSelector(l.Spec.Relay.NodeSelector)
 	}
@@ -112,6 +133,27 @@ func podSpec(l *v1alpha1.LocalCERT, image string, mounted []relayconfig.Object) 
 		spec.WithTolerations(toleration(&l.Spec.Relay.Tolerations[i]))
 	}
 	return spec
+}
+
+// withDatabase mounts the connection URI. What the relay fetches is kept for as long as
+// its pod lives; the Secret is not optional: without it there is no relay.
+func withDatabase(spec *corev1ac.PodSpecApplyConfiguration, p *v1alpha1.PostgresStorage) {
+	spec.WithVolumes(
+		corev1ac.Volume().WithName("data").WithEmptyDir(corev1ac.EmptyDirVolumeSource()),
+		corev1ac.Volume().WithName("postgres").WithSecret(corev1ac.SecretVolumeSource().WithSecretName(p.SecretRef.Name).WithDefaultMode(0o440).
+			WithItems(corev1ac.KeyToPath().WithKey(relayconfig.PostgresKey).WithPath(relayconfig.PostgresKey))),
+	)
+	spec.Containers[0].WithVolumeMounts(corev1ac.VolumeMount().WithName("postgres").WithMountPath(relayconfig.PostgresPath).WithReadOnly(true))
+}
+
+// apart spreads replicas over nodes, where there are enough of them.
+func apart(l *v1alpha1.LocalCERT) *corev1ac.AffinityApplyConfiguration {
+	term := func(weight int32, key string) *corev1ac.WeightedPodAffinityTermApplyConfiguration {
+		return corev1ac.WeightedPodAffinityTerm().WithWeight(weight).WithPodAffinityTerm(corev1ac.PodAffinityTerm().
+			WithTopologyKey(key).WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(Selector(l.Name))))
+	}
+	return corev1ac.Affinity().WithPodAntiAffinity(corev1ac.PodAntiAffinity().
+		WithPreferredDuringSchedulingIgnoredDuringExecution(term(100, corev1.LabelHostname), term(50, corev1.LabelTopologyZone)))
 }
 
 func container(l *v1alpha1.LocalCERT, image string) *corev1ac.ContainerApplyConfiguration {

@@ -18,14 +18,17 @@ import (
 
 // Where the relay's pod has its files.
 const (
-	Directory  = "/etc/certlink"
-	File       = "relay.yaml"
-	TLSPath    = Directory + "/tls/"
-	StorePath  = "/var/lib/certlink"
-	storeFile  = StorePath + "/relay.db"
-	LinkPort   = 8443
-	LocalPort  = 9443
-	HealthPort = 8080
+	Directory = "/etc/certlink"
+	File      = "relay.yaml"
+	TLSPath   = Directory + "/tls/"
+	StorePath = "/var/lib/certlink"
+	storeFile = StorePath + "/relay.db"
+	// PostgresPath has the Secret of a database, PostgresKey its key with the connection URI.
+	PostgresPath = Directory + "/postgres"
+	PostgresKey  = "uri"
+	LinkPort     = 8443
+	LocalPort    = 9443
+	HealthPort   = 8080
 )
 
 // Input is everything in a namespace that makes up a relay's configuration.
@@ -122,9 +125,27 @@ func base(local *v1alpha1.LocalCERT) *config.Config {
 			Local:       pair("local"),
 			Signing:     pair("signing"),
 		},
-		Store:     config.Store{SQLite: config.SQLite{Path: storeFile}},
-		Territory: Territory(local.Spec.Territory),
+		Store:     storage(local.Spec.Relay.Storage),
+		Territory: territory(local.Spec),
 	}
+}
+
+// storage is the volume, or a database of which the relay reads the connection URI.
+func storage(s v1alpha1.RelayStorage) config.Store {
+	if s.Postgres == nil {
+		return config.Store{SQLite: config.SQLite{Path: storeFile}}
+	}
+	return config.Store{Postgres: &config.Postgres{URLFile: PostgresPath + "/" + PostgresKey, MaxConnections: deref(s.Postgres.MaxConnections)}}
+}
+
+// territory of the relay. Beside a database it keeps what it fetched in its own directory,
+// which a new pod fetches again.
+func territory(spec v1alpha1.LocalCERTSpec) config.Territory {
+	t := Territory(spec.Territory)
+	if spec.Relay.Storage.Postgres != nil && len(t.Datasets)+len(t.WarningLists) > 0 {
+		t.Directory = StorePath + "/territory"
+	}
+	return t
 }
 
 // check runs the relay's checks over a part of a configuration and returns the
