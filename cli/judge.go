@@ -132,6 +132,9 @@ func feedLine(feed v1alpha1.SharedFeed) line {
 		}
 	} else {
 		l.What = "import, " + l.What
+		if n := feed.Status.Quarantined; n != nil && *n > 0 {
+			l.What += ", " + count(n, "quarantined")
+		}
 	}
 	l.Well, l.Since, l.Why = judge(feed.Generation, feed.Status.Conditions,
 		v1alpha1.ConditionReady, v1alpha1.ConditionDelivering, v1alpha1.ConditionFresh)

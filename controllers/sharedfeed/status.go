@@ -36,6 +36,7 @@ func report(f *v1alpha1.SharedFeed, s *seen, edit *status.Editor, now time.Time)
 	judgement := s.judge(f, now)
 	edit.Put(v1alpha1.ConditionDelivering, judgement.delivering)
 	edit.Put(v1alpha1.ConditionFresh, judgement.fresh)
+	s.quarantined(f, edit)
 	accepted, later := s.accepted(f, now)
 	edit.Put(v1alpha1.ConditionPeerAccepted, accepted)
 	again = lookup.Soonest(again, later)
@@ -179,5 +180,5 @@ func find[T any](list []T, match func(T) bool) (T, bool) {
 }
 
 func clearCounts(f *v1alpha1.SharedFeed) {
-	f.Status.Stored, f.Status.Shared, f.Status.Held, f.Status.HeldReasons, f.Status.Sources = nil, nil, nil, nil, nil
+	f.Status.Stored, f.Status.Shared, f.Status.Held, f.Status.HeldReasons, f.Status.Sources, f.Status.Deliveries = nil, nil, nil, nil, nil, nil
 }

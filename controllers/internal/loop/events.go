@@ -85,7 +85,7 @@ func severity(c metav1.Condition) string {
 	switch c.Type {
 	case v1alpha1.ConditionReconciling, v1alpha1.ConditionSuspended:
 		return corev1.EventTypeNormal
-	case v1alpha1.ConditionStalled:
+	case v1alpha1.ConditionStalled, v1alpha1.ConditionQuarantined:
 		return corev1.EventTypeWarning
 	}
 	if c.Status == metav1.ConditionTrue {

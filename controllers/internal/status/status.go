@@ -130,6 +130,11 @@ func (e *Editor) while(condition string, holds bool, v Verdict) {
 	e.Put(condition, Fact{Status: metav1.ConditionTrue, Reason: v.Reason, Message: v.Message})
 }
 
+// While writes a condition that is there, with status True, only while it holds.
+func (e *Editor) While(condition string, holds bool, reason, message string) {
+	e.while(condition, holds, Verdict{Reason: reason, Message: message})
+}
+
 // OneLine bounds a message to what a status can hold, and takes line breaks,
 // control characters and halves of characters out of it: the API server would
 // change those, so that what is written would never be what is read.
