@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,8 +21,8 @@ func whyCommand(o *options) *cobra.Command {
 		Use:   "why OBJECT PEER",
 		Short: "Say why an object reached a peer, or did not",
 		Long: `Say for each feed of ours what was decided about an object, a STIX identifier, for a
-peer: shared, held or not decided yet, for each version of the object, and for
-which reason.`,
+peer: shared, held or not decided yet, for each version of the object, for which
+reason and on which evidence, how far it has come, and whether the peer refused it.`,
 		Example: `  kubectl certlink feed why indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f bravo`,
 		Args:    cobra.ExactArgs(2),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -71,7 +72,7 @@ func (o *options) printWhy(said desk.Why) error {
 			if v.Outcome == desk.Shared {
 				since = v.SharedAt
 			}
-			why := v.Message
+			why := v.Message + delivered(v)
 			if f.Stops != "" {
 				why = f.Stops + " (" + why + ")"
 			}
@@ -79,6 +80,39 @@ func (o *options) printWhy(said desk.Why) error {
 		}
 	}
 	return table(o.Out, rows)
+}
+
+// delivered says how far a version has come, and on what the decision rests.
+func delivered(v desk.WhyVersion) string {
+	var told strings.Builder
+	if len(v.Evidence) > 0 {
+		told.WriteString("; evidence " + oneLine(string(v.Evidence)))
+	}
+	if !v.DecidedAt.IsZero() {
+		told.WriteString("; decided at " + stamp(v.DecidedAt))
+	}
+	if v.Redacted {
+		told.WriteString("; leaves redacted")
+	}
+	if !v.Until.IsZero() {
+		told.WriteString("; until " + stamp(v.Until))
+	}
+	switch v.Delivery {
+	case desk.Waiting:
+		told.WriteString("; the peer has not read it yet")
+	case desk.HandedOut:
+		told.WriteString("; handed out, in a page that may not have come to its end")
+	case desk.Sent:
+		told.WriteString("; sent by " + stamp(v.DeliveredAt))
+	case desk.CameBack:
+		told.WriteString("; sent, and the peer came back with a later position at " + stamp(v.DeliveredAt))
+	case desk.Receipted:
+		told.WriteString("; received, by the peer's signed receipt of " + stamp(v.DeliveredAt))
+	}
+	if v.Refused != "" {
+		told.WriteString("; refused by the peer: " + oneLine(v.Refused) + " at " + stamp(v.RefusedAt))
+	}
+	return told.String()
 }
 
 // stamp is a time as STIX writes it; empty for none.

@@ -24,7 +24,8 @@ func explaining(w http.ResponseWriter, r *http.Request) {
 	if answer.Object != "nothing" {
 		answer.Feeds = []desk.WhyFeed{
 			{Feed: "threats", Rule: "r", Versions: []desk.WhyVersion{
-				{Source: "own", Version: noon.Add(-time.Hour), AddedAt: noon.Add(-time.Minute), Outcome: desk.Shared, Reason: "TLPWithinCeiling: GREEN", Message: "its strictest marking is TLP:GREEN, within TLP:GREEN", SharedAt: noon},
+				{Source: "own", Version: noon.Add(-time.Hour), AddedAt: noon.Add(-time.Minute), Outcome: desk.Shared, Reason: "TLPWithinCeiling: GREEN", Message: "its strictest marking is TLP:GREEN, within TLP:GREEN", SharedAt: noon, DecidedAt: noon, Delivery: desk.Receipted, DeliveredAt: noon.Add(time.Second), Refused: "Forked", RefusedAt: noon.Add(time.Second)},
+				{Source: "own", AddedAt: noon, Outcome: desk.Shared, Message: "it is new", SharedAt: noon, Until: noon.Add(time.Hour), Redacted: true, Delivery: desk.CameBack, DeliveredAt: noon, Evidence: json.RawMessage(`{"seen":"2026-01-01T00:00:00Z"}`)},
 				{Source: "attack", AddedAt: noon, Outcome: desk.Held, Reason: "Unmarked", Message: "it has no TLP marking"},
 			}},
 			{Feed: "internal", Stops: "the feed does not name bravo", Versions: []desk.WhyVersion{{Source: "all", AddedAt: noon, Outcome: desk.Undecided, Message: "not decided"}}},
