@@ -68,7 +68,7 @@ type IssuerReference struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.replicas) || self.replicas == 1 || has(self.storage) && has(self.storage.postgres)",message="replicas greater than 1 needs storage.postgres: one relay alone can use a volume"
 type RelaySpec struct {
 	// replicas of the relay, which share their work and one PostgreSQL database.
-	// Default 1.
+	// 1 to 9, default 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9
@@ -131,13 +131,14 @@ type PostgresStorage struct {
 	// +required
 	SecretRef SecretReference `json:"secretRef,omitzero"`
 
-	// port of the server, which the relay's NetworkPolicy lets out to. Default 5432.
+	// port of the server, which the relay's NetworkPolicy lets out to. 1 to 65535;
+	// default 5432.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	Port *int32 `json:"port,omitempty"`
 
-	// maxConnections of each replica to the server. Default 16.
+	// maxConnections of each replica to the server. 4 to 1000, default 16.
 	// +optional
 	// +kubebuilder:validation:Minimum=4
 	// +kubebuilder:validation:Maximum=1000

@@ -14,9 +14,10 @@ type PostgresStorageApplyConfiguration struct {
 	// URI, postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full. It is read
 	// for each new connection.
 	SecretRef *SecretReferenceApplyConfiguration `json:"secretRef,omitempty"`
-	// port of the server, which the relay's NetworkPolicy lets out to. Default 5432.
+	// port of the server, which the relay's NetworkPolicy lets out to. 1 to 65535;
+	// default 5432.
 	Port *int32 `json:"port,omitempty"`
-	// maxConnections of each replica to the server. Default 16.
+	// maxConnections of each replica to the server. 4 to 1000, default 16.
 	MaxConnections *int32 `json:"maxConnections,omitempty"`
 }
 

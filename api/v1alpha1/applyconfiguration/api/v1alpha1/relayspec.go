@@ -15,7 +15,7 @@ import (
 // RelaySpec says how the relay of a LocalCERT runs.
 type RelaySpecApplyConfiguration struct {
 	// replicas of the relay, which share their work and one PostgreSQL database.
-	// Default 1.
+	// 1 to 9, default 1.
 	Replicas *int32 `json:"replicas,omitempty"`
 	// storage of the relay: the volume, or the database, that keeps messages and
 	// objects.
