@@ -11,7 +11,8 @@ import (
 // Close ends the stream. What was written before is delivered. If the other side
 // has not ended its direction, it is given a while to do so in the background;
 // what it sent and nobody read, or sends now, makes the stream fail over there and
-// ends the connection. Close waits for a moment at most, for END to leave.
+// ends the connection. Close waits for a moment at most, for END to leave; where earlier bytes
+// are in its way, END leaves in the background, as long as the other side takes some.
 func (s *Stream) Close() error {
 	c := s.c
 	c.mu.Lock()
@@ -38,13 +39,81 @@ func (s *Stream) Close() error {
 		_ = c.conn.SetReadDeadline(time.Unix(1, 0)) // calls the reader back
 	}
 	c.mu.Unlock()
-	if c.wmu.TryLock() {
-		c.wmu.Unlock()
+	if c.takesEnd() {
 		s.finish(looping)
 	} else {
-		go s.finish(looping)
+		go s.finishSlowly(looping)
 	}
 	return nil
+}
+
+// takesEnd tells whether END can leave at once. A stream that is closed writes nothing else,
+// so that it stays true.
+func (c *Conn) takesEnd() bool {
+	if !c.wmu.TryLock() {
+		return false
+	}
+	defer c.wmu.Unlock()
+	return c.wire == nil || c.wire.raw == nil || hasRoom(c.wire.raw)
+}
+
+// stallWait is how long END waits, and what is written before it, while the other side
+// acknowledges nothing: some round trips of a bad line. closeLimit is how long in all.
+const (
+	stallWait  = 2 * time.Second
+	closeLimit = time.Minute
+)
+
+// finishSlowly is finish for END that cannot leave at once.
+func (s *Stream) finishSlowly(looping bool) {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		s.finish(looping)
+	}()
+	begun, acked := time.Now(), s.c.acknowledged()
+	moved := begun
+	tick := time.NewTicker(stallWait / 8)
+	defer tick.Stop()
+	for now := begun; ; {
+		s.allow(earlier(moved.Add(stallWait), begun.Add(closeLimit)), looping, now)
+		select {
+		case <-left:
+			return
+		case now = <-tick.C:
+		}
+		if a := s.c.acknowledged(); a != acked {
+			acked, moved = a, now
+		}
+	}
+}
+
+// allow lets END take until a time, and that of the other side its time from now on.
+func (s *Stream) allow(by time.Time, looping bool, now time.Time) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.endLeft || c.err != nil {
+		return // the deadlines may be those of another stream
+	}
+	_ = c.conn.SetWriteDeadline(by)
+	if looping && c.stream == s && !s.gotEnd {
+		_ = c.conn.SetReadDeadline(now.Add(lingerTimeout))
+	}
+}
+
+func (c *Conn) acknowledged() uint64 {
+	if c.wire == nil || c.wire.raw == nil {
+		return 0
+	}
+	return acknowledged(c.wire.raw)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // unopenLocked takes off a stream of which the other side knows nothing. It

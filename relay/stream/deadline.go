@@ -42,12 +42,13 @@ func (s *Stream) setDeadline(set func(time.Time) error, t time.Time) error {
 	return set(t)
 }
 
-// restoreWriteDeadline undoes the deadlines of a stream that was taken off; the
-// next one may have set its own meanwhile.
-func (c *Conn) restoreWriteDeadline() {
+// endLeft notes that the END of a stream has left. If the stream was taken off with it, its
+// deadlines are undone; the next one may have set its own meanwhile.
+func (c *Conn) endLeft(s *Stream, last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.deadlines || c.parting {
+	s.endLeft = true
+	if !last || !c.deadlines || c.parting {
 		return
 	}
 	var by time.Time

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// closeWait is how long a close waits for a write that is under way.
+// closeWait is how long a close waits at most for END to leave, where nothing is in its way.
 const closeWait = 250 * time.Millisecond
 
 // errEnded: the caller has closed the direction itself.
@@ -39,6 +39,7 @@ type Stream struct {
 	accepted bool      // ours: the other side sent ACCEPT
 	ignoring bool      // ours: the other side's OPEN lost
 	ending   bool      // our END has left or is leaving
+	endLeft  bool      // it has left
 	gotEnd   bool      // the other side sends no more
 	failed   error     // why the stream ended before its end
 	onFail   func()    // to be told of that
@@ -249,8 +250,8 @@ func (s *Stream) emit(buf *frameBuffer, n int, end bool) (last bool, err error) 
 	if b := lay(buf, prefix, n, end); len(b) > 0 {
 		err = c.emit(b)
 	}
-	if last {
-		c.restoreWriteDeadline()
+	if end {
+		c.endLeft(s, last)
 	}
 	c.wmu.Unlock()
 	if err != nil {
