@@ -30,6 +30,10 @@ func TestParse(t *testing.T) {
 				`"object_marking_refs":["a","b"],"granular_markings":[{"selectors":["name"],"marking_ref":"c"},{"lang":"fr","selectors":["name"]},{"marking_ref":"a","selectors":["x"]}],"revoked":true}`,
 			Object{ID: id, Type: "indicator", SpecVersion: "2.1", Version: modified, Revoked: true, Markings: []string{"a", "b", "c"}},
 		},
+		"takes_the_creator": {
+			`{"type":"indicator","spec_version":"2.1","id":"` + id + `","created_by_ref":"identity\u002d-8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"}`,
+			Object{ID: id, Type: "indicator", SpecVersion: "2.1", CreatedBy: "identity--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"},
+		},
 		"unquotes_names_and_values": {
 			"\n{\"\\u0069d\":\"indicator\\u002d-8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f\",\"type\":\"indicator\",\"object\\u005fmarking_refs\":[\"\\u0061\"]} ",
 			Object{ID: id, Type: "indicator", SpecVersion: "2.1", Markings: []string{"a"}},
@@ -119,6 +123,7 @@ func TestParseRefuses(t *testing.T) {
 		"a_time_without_zone":            {object(`"modified":"2026-01-02T03:04:05.678"`), ErrInvalid},
 		"a_time_with_offset":             {object(`"modified":"2026-01-02T03:04:05.678+01:00"`), ErrInvalid},
 		"a_time_that_is_a_number":        {object(`"modified":5`), ErrInvalid},
+		"a_creator_that_is_a_list":       {object(`"created_by_ref":["a"]`), ErrInvalid},
 		"revoked_as_a_string":            {object(`"revoked":"true"`), ErrInvalid},
 		"markings_as_a_string":           {object(`"object_marking_refs":"a"`), ErrInvalid},
 		"markings_as_null":               {object(`"object_marking_refs":null`), ErrInvalid},
