@@ -6,6 +6,7 @@ package feed
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/remote"
@@ -59,7 +60,11 @@ func (o *stixOrigin) pull(ctx context.Context, in *intake) error {
 		return bundle.Read()
 	}
 	if _, err := in.readAll(ctx, read); err != nil {
-		return err
+		// What came is kept. It is there already when the bundle is read again.
+		if errors.Is(err, errQuota) {
+			return err
+		}
+		return errors.Join(err, in.finish(ctx, ""))
 	}
 	known := remote.ValidatorsOf(resp)
 	text, err := json.Marshal(known)
