@@ -22,7 +22,8 @@ type Dataset struct {
 	// Format is RIRDelegation, MaxMindCountry, MaxMindASN (both also in other
 	// publishers' MMDB files) or, in warning lists, MISPWarningList.
 	Format string `json:"format"`
-	// File is read again when it changes.
+	// File is read again when it changes. A path that ends in "/" stands for the one
+	// file of that directory, as mounted from a ConfigMap.
 	File string `json:"file,omitempty"`
 	// Remote is fetched every RefreshHours: 1 to 8760, default 24.
 	Remote       *Remote `json:"remote,omitempty"`

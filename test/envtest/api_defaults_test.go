@@ -18,11 +18,15 @@ import (
 // documentedDefaults are the values that the API server fills in, by kind and
 // path. Everything else that is left out stays out.
 var documentedDefaults = map[string]any{
-	"LocalCERT spec.issuerRef.kind":                   "Issuer",
-	"LocalCERT spec.authority.generation":             int64(1),
-	"LocalCERT spec.authority.rotation":               "Automatic",
-	"LocalCERT spec.addresses[].priority":             int64(0),
-	"LocalCERT spec.relay.service.type":               "LoadBalancer",
+	"LocalCERT spec.issuerRef.kind":       "Issuer",
+	"LocalCERT spec.authority.generation": int64(1),
+	"LocalCERT spec.authority.rotation":   "Automatic",
+	"LocalCERT spec.addresses[].priority": int64(0),
+	"LocalCERT spec.relay.service.type":   "LoadBalancer",
+
+	"LocalCERT spec.territory.datasets[].origin.refreshHours":     int64(24),
+	"LocalCERT spec.territory.warningLists[].origin.refreshHours": int64(24),
+
 	"PeerCERT spec.endpoints[].priority":              int64(0),
 	"PeerCERT spec.trust.bundleRef.key":               "ca.crt",
 	"PeerCERT spec.state":                             "Active",

@@ -34,6 +34,12 @@ const (
 	telephoneMessage   = "telephone must begin with '+' and the country code, and hold digits and spaces only"
 	addressMessage     = "address must be HOST:PORT, for example relay.bravo.example:8443; an IPv6 host stands in brackets and the port is 1 to 65535"
 	labelMessage       = "label must be one line, without control characters"
+	twiceMessage       = "a data set and a warning list must not have the same name"
+	originMessage      = "exactly one of http and configMapRef must be set"
+	urlMessage         = "url must begin with https:// or http:// and name a host; credentials belong into secretRef"
+	networksMessage    = "networks must be in CIDR notation, such as 192.0.2.0/24"
+	countriesMessage   = "countries must be two capital letters each, as in ISO 3166-1 alpha-2"
+	domainsMessage     = "domains must be DNS names in lower-case letters, such as example or gov.example"
 	replicasMessage    = "replicas greater than 1 needs storage.postgres: one relay alone can use a volume"
 	postgresMessage    = "size and storageClassName are for a volume: with postgres there is none"
 	sizeMessage        = "size must be greater than zero, for example 10Gi"
@@ -126,6 +132,26 @@ func peerRefOf(object, field string) spoiled {
 // database is a storage of PostgreSQL.
 var database = map[string]any{"secretRef": map[string]any{"name": "alfa-db-app"}}
 
+// territoryOf are the rules about data sets and about a peer's territory.
+func territoryOf() []spoiled {
+	cases := []spoiled{
+		{"data set and warning list of one name", "localcert", fieldValues{"spec.territory.warningLists[0].name": "registries"}, "spec.territory", twiceMessage},
+		{"country in small letters in a territory", "peercert-bundle", fieldValues{"spec.territory.countries[0]": "xb"}, "spec.territory.countries[0]", countriesMessage},
+		{"network without a length", "peercert-bundle", fieldValues{"spec.territory.networks[0]": "192.0.2.0"}, "spec.territory.networks[0]", networksMessage},
+		{"domain in capital letters", "peercert-bundle", fieldValues{"spec.territory.domains[0]": "Gov.example"}, "spec.territory.domains[0]", domainsMessage},
+	}
+	for _, list := range []string{"spec.territory.datasets[0]", "spec.territory.warningLists[0]"} {
+		cases = append(cases,
+			spoiled{"name with a dot in " + list, "localcert", fieldValues{list + ".name": "a.b"}, list + ".name", sourceMessage},
+			spoiled{"two origins in " + list, "localcert", fieldValues{list + ".origin.configMapRef": map[string]any{"name": "lists"}}, list + ".origin", originMessage},
+			spoiled{"no origin in " + list, "localcert", fieldValues{list + ".origin.http": absent{}}, list + ".origin", originMessage},
+			spoiled{"URL with a password in " + list, "localcert", fieldValues{list + ".origin.http.url": "https://user:secret@mirror.alfa.example/"}, list + ".origin.http.url", urlMessage},
+			spoiled{"URL of a file in " + list, "localcert", fieldValues{list + ".origin.http.url": "file:///etc/passwd"}, list + ".origin.http.url", urlMessage},
+		)
+	}
+	return cases
+}
+
 // spoiledObjects has at least one case for every CEL rule that looks at one
 // version of an object.
 func spoiledObjects() []spoiled {
@@ -134,6 +160,7 @@ func spoiledObjects() []spoiled {
 	cases = append(cases, identityOf("peercert-bundle")...)
 	cases = append(cases, endpointOf("localcert", "spec.addresses")...)
 	cases = append(cases, endpointOf("peercert-bundle", "spec.endpoints")...)
+	cases = append(cases, territoryOf()...)
 	cases = append(cases, nameOf("localcert", localNameMessage, 40)...)
 	cases = append(cases, nameOf("peercert-bundle", peerNameMessage, 63)...)
 	cases = append(cases, nameOf("sharedfeed-export", feedNameMessage, 63)...)

@@ -32,7 +32,7 @@ var pages = map[string]string{
 
 // conditionsOf are the condition types that each kind has.
 var conditionsOf = map[string][]string{
-	"LocalCERT":     {"Ready", "CertificatesIssued", "RelayAvailable", "TrustInSync", "Reconciling", "Stalled"},
+	"LocalCERT":     {"Ready", "CertificatesIssued", "RelayAvailable", "TrustInSync", "TerritoryCurrent", "Reconciling", "Stalled"},
 	"PeerCERT":      {"Ready", "Connected", "Redundant", "PeerAccepted", "TrustInSync", "Suspended", "Reconciling", "Stalled"},
 	"SharedFeed":    {"Ready", "PeerAccepted", "Fresh", "Delivering", "Reconciling", "Stalled"},
 	"SharedService": {"Ready", "PeerAccepted", "Available", "Reconciling", "Stalled"},
