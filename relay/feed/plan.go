@@ -116,7 +116,7 @@ func newExport(trustDomain string, conf config.Export, before *plan) *export {
 		related: map[string]int64{}, revoked: map[string]int64{}, introduced: map[string]bool{},
 		collection: taxii.Collection{
 			ID: collectionID(trustDomain, "export", conf.Name), Alias: conf.Name, Title: titleOf(conf.Title, conf.Name),
-			CanRead: true, MediaTypes: taxii.MediaTypes(),
+			Description: describe(conf), CanRead: true, MediaTypes: taxii.MediaTypes(),
 		},
 	}
 	if before != nil {

@@ -66,7 +66,8 @@ func (d *debt) oweInvalid(bad *stix.ObjectError) {
 func (i *importer) acknowledge(ctx context.Context) {
 	d := &i.debt
 	now := i.cfg.Now()
-	if d.received == 0 || i.cfg.Identity == nil || i.walk.location == nil || i.walk.cursor.After == "" || now.Before(d.unwanted) {
+	news := d.received > 0 || len(d.refused) > 0 || d.more > 0
+	if !news || i.cfg.Identity == nil || i.walk.location == nil || i.walk.cursor.After == "" || now.Before(d.unwanted) {
 		return
 	}
 	payload, err := json.Marshal(acknowledgement{

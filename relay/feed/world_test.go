@@ -61,15 +61,26 @@ func side(t *testing.T, path string, transport http.RoundTripper) *nation {
 
 func sideOn(t *testing.T, path string, transport http.RoundTripper, wrap func(Store) Store) *nation {
 	t.Helper()
+	return sideAs(t, path, transport, wrap, nil)
+}
+
+// sideAs makes a nation that signs receipts by an identity, and has changes of its own
+// to the configuration of the engine.
+func sideAs(t *testing.T, path string, transport http.RoundTripper, wrap func(Store) Store, identity func() Identity, changes ...func(*Config)) *nation {
+	t.Helper()
 	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &nation{store: s}
-	n.Engine, err = New(Config{
+	conf := Config{
 		Store: wrap(s), Client: func(string) *http.Client { return &http.Client{Transport: transport} },
-		Changed: func() { n.changed.Add(1) },
-	})
+		Changed: func() { n.changed.Add(1) }, Identity: identity,
+	}
+	for _, change := range changes {
+		change(&conf)
+	}
+	n.Engine, err = New(conf)
 	if err != nil {
 		t.Fatal(err)
 	}
