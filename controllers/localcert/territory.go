@@ -21,8 +21,11 @@ import (
 // say that a file is missing.
 func territoryCurrent(l *v1alpha1.LocalCERT, s *seen) status.Fact {
 	declared := relayconfig.Territory(l.Spec.Territory)
-	if len(declared.Datasets)+len(declared.WarningLists) == 0 {
+	if len(l.Spec.Territory.Datasets)+len(l.Spec.Territory.WarningLists) == 0 {
 		return status.Fact{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNoDatasets, Message: "spec.territory names no data set"}
+	}
+	if fault := relayconfig.TerritoryFault(l.Spec.Territory); fault != nil {
+		return status.Fact{Status: metav1.ConditionFalse, Reason: fault.Reason, Message: fault.Message}
 	}
 	if s.contents.Keys != nil {
 		if fault := relayconfig.ReferenceFault(relayconfig.LocalReferences(l), s.contents.Keys); fault != nil {

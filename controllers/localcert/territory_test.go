@@ -34,8 +34,11 @@ func TestTerritoryCurrent(t *testing.T) {
 		reason   string
 		message  string
 	}{
-		"none is named":        {v1alpha1.TerritorySpec{}, there, reports.Lost, nil, "True", v1alpha1.ReasonNoDatasets, "names no data set"},
-		"all are in use":       {named, there, reports.Reached, good, "True", v1alpha1.ReasonDatasetsCurrent, "2 data sets and 0 warning lists"},
+		"none is named":  {v1alpha1.TerritorySpec{}, there, reports.Lost, nil, "True", v1alpha1.ReasonNoDatasets, "names no data set"},
+		"all are in use": {named, there, reports.Reached, good, "True", v1alpha1.ReasonDatasetsCurrent, "2 data sets and 0 warning lists"},
+		"no server": {v1alpha1.TerritorySpec{Datasets: []v1alpha1.TerritoryDataset{
+			{Name: "rir", Format: v1alpha1.RIRDelegation, Origin: v1alpha1.DatasetOrigin{HTTP: &v1alpha1.RemoteEndpoint{URL: "https:///rir"}}},
+		}}, there, reports.Reached, nil, "False", v1alpha1.ReasonSpecInvalid, "spec.territory.datasets[rir]: remote.url: must"},
 		"no ConfigMap":         {named, lookup.Contents{Keys: relayconfig.Keys{}}, reports.Reached, good, "False", v1alpha1.ReasonConfigMapNotFound, `no ConfigMap "asn"`},
 		"no report":            {named, there, reports.Lost, nil, "Unknown", v1alpha1.ReasonRelayUnreachable, "cannot read the report"},
 		"not the first report": {named, there, reports.Calling, nil, "", v1alpha1.ReasonPending, "waiting"},

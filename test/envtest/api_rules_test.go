@@ -36,7 +36,7 @@ const (
 	labelMessage       = "label must be one line, without control characters"
 	twiceMessage       = "a data set and a warning list must not have the same name"
 	originMessage      = "exactly one of http and configMapRef must be set"
-	urlMessage         = "url must begin with https:// or http:// and name a host; credentials belong into secretRef"
+	urlMessage         = "url must begin with https:// or http://; credentials belong into secretRef"
 	networksMessage    = "networks must be in CIDR notation, such as 192.0.2.0/24"
 	countriesMessage   = "countries must be two capital letters each, as in ISO 3166-1 alpha-2"
 	domainsMessage     = "domains must be DNS names in lower-case letters, such as example or gov.example"

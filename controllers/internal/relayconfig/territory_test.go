@@ -4,6 +4,7 @@
 package relayconfig_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,6 +36,31 @@ func TestTerritoryNamesDataSetsWhereThePodHasThem(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestADataSetThatTheRelayWouldRefuseKeepsNoOtherOut(t *testing.T) {
+	at := func(url string) v1alpha1.DatasetOrigin {
+		return v1alpha1.DatasetOrigin{HTTP: &v1alpha1.RemoteEndpoint{URL: url}}
+	}
+	spec := v1alpha1.TerritorySpec{
+		Datasets: []v1alpha1.TerritoryDataset{
+			{Name: "good", Format: v1alpha1.RIRDelegation, Origin: at("https://data.alfa.example/rir")},
+			{Name: "bad", Format: v1alpha1.RIRDelegation, Origin: at("https://user:secret@data.alfa.example/rir")},
+		},
+		WarningLists: []v1alpha1.WarningList{{Name: "worse", Origin: at("https://")}},
+	}
+	got := relayconfig.Territory(spec)
+	if len(got.Datasets) != 1 || got.Datasets[0].Name != "good" || len(got.WarningLists) != 0 {
+		t.Errorf("got %+v", got)
+	}
+	fault := relayconfig.TerritoryFault(spec)
+	if fault == nil || fault.Reason != v1alpha1.ReasonSpecInvalid || !strings.HasPrefix(fault.Message, "spec.territory.datasets[bad]: remote.url: ") || strings.Contains(fault.Message, "secret") {
+		t.Errorf("got %+v", fault)
+	}
+	spec.Datasets = spec.Datasets[:1]
+	if fault := relayconfig.TerritoryFault(spec); fault == nil || !strings.HasPrefix(fault.Message, "spec.territory.warningLists[worse]: ") {
+		t.Errorf("got %+v", fault)
 	}
 }
 
