@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/certlink/certlink/relay/store"
@@ -137,22 +138,35 @@ func (s *Store) Revoked(ctx context.Context, collection string, ids []string) (m
 		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM revocations WHERE collection = ? LIMIT 1)", id).Scan(&one); err != nil || one == 0 {
 			return err
 		}
-		find, err := tx.PrepareContext(ctx, "SELECT since FROM revocations WHERE collection = ? AND stix_id = ?")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = find.Close() }() // it ends with the transaction in any case
-		for _, object := range ids {
-			var version int64
-			switch err := find.QueryRowContext(ctx, id, object).Scan(&version); {
-			case errors.Is(err, sql.ErrNoRows):
-			case err != nil:
+		for part := range slices.Chunk(ids, revokedAtOnce) {
+			if err := readRevoked(ctx, tx, id, part, since); err != nil {
 				return err
-			default:
-				since[object] = versionTime(version)
 			}
 		}
 		return nil
 	})
 	return since, err
+}
+
+// revokedAtOnce is the number of objects that one statement asks for.
+const revokedAtOnce = 500
+
+func readRevoked(ctx context.Context, tx *sql.Tx, collection int64, ids []string, since map[string]time.Time) (err error) {
+	var c clause
+	c.add("SELECT stix_id, since FROM revocations WHERE collection = ?", collection)
+	in(&c, "stix_id", ids)
+	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var id string
+		var version int64
+		if err := rows.Scan(&id, &version); err != nil {
+			return err
+		}
+		since[id] = versionTime(version)
+	}
+	return rows.Err()
 }
