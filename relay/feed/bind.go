@@ -23,10 +23,10 @@ const maxReferences = store.MaxRecords
 func (b *batch) bind(ctx context.Context) error {
 	bare, strict := map[string][]int{}, map[string][]int{}
 	for i, o := range b.objects {
-		if o.ID == "" {
+		source := b.records[i].Collection
+		if o.ID == "" || !b.e.relates[source] && !containers[o.Type] {
 			continue
 		}
-		source := b.records[i].Collection
 		level, own := b.policy.Level(b.questions[i].Source, o)
 		if !own {
 			bare[source] = append(bare[source], i)

@@ -17,7 +17,7 @@ import (
 
 const (
 	// decideAtOnce is the number of records in one transaction of decisions.
-	decideAtOnce = 1000
+	decideAtOnce = 2000
 	// lookAgain is how often the exporter looks though nobody has woken it.
 	lookAgain = 30 * time.Second
 	// showEvery is the shortest time between two looks at the counts while there is work.

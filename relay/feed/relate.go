@@ -59,6 +59,7 @@ func (x *exporter) relateSource(ctx context.Context, e *export, source string, t
 		}
 		from, _ = strconv.ParseInt(text, 10, 64) // nothing is 0: the beginning
 		e.related[mark] = from
+		e.relates[source] = from > 0
 	}
 	q := store.Query{Types: types, After: from, Limit: decideAtOnce}
 	for {
@@ -67,6 +68,7 @@ func (x *exporter) relateSource(ctx context.Context, e *export, source string, t
 			return err
 		}
 		if n := len(page.Records); n > 0 {
+			e.relates[source] = true
 			if err := x.keepReferences(ctx, source, page.Records); err != nil {
 				return err
 			}
