@@ -5,6 +5,7 @@ package identity_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"testing"
 
 	"github.com/certlink/certlink/internal/testca"
@@ -31,11 +32,20 @@ func TestConnectionsShareWhatTheyHold(t *testing.T) {
 	}
 	cfg, _ := nation(t)
 	now := source(t, cfg, nil).Current()
-	if now.LinkServer([]string{"x", "y"}) != now.LinkServer([]string{"x", "y"}) || now.LinkServer([]string{"x"}) == now.LinkServer([]string{"x", "y"}) {
-		t.Error("each set of protocols is to have one configuration")
+	seen := map[*tls.Config]string{}
+	for range 2 { // the second time they are the same ones
+		for name, c := range map[string]*tls.Config{
+			"server x": now.LinkServer([]string{"x"}), "server x y": now.LinkServer([]string{"x", "y"}),
+			"bravo a": now.LinkClient("bravo.example", "a", "x"), "bravo b": now.LinkClient("bravo.example", "b", "x"),
+			"bravo a y": now.LinkClient("bravo.example", "a", "y"), "charlie a": now.LinkClient("charlie.example", "a", "x"),
+		} {
+			if before, known := seen[c]; known && before != name {
+				t.Errorf("%s and %s are one configuration", before, name)
+			}
+			seen[c] = name
+		}
 	}
-	if now.LinkClient("bravo.example", "a", "x") != now.LinkClient("bravo.example", "a", "x") ||
-		now.LinkClient("bravo.example", "a", "x") == now.LinkClient("charlie.example", "a", "x") {
-		t.Error("each peer, host and protocol is to have one configuration")
+	if len(seen) != 6 {
+		t.Errorf("there are %d configurations, not 6", len(seen))
 	}
 }

@@ -39,13 +39,13 @@ type configs struct {
 	all map[configKey]*tls.Config
 }
 
-// get returns the configuration of a key, made when it is first asked for.
-func (s *configs) get(key configKey, make func() *tls.Config) *tls.Config {
+// get returns the configuration of a key, built when it is first asked for.
+func (s *configs) get(key configKey, build func() *tls.Config) *tls.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.all[key]
 	if c == nil {
-		c = make()
+		c = build()
 		if len(s.all) < sharedConfigs {
 			s.all[key] = c
 		}

@@ -27,7 +27,8 @@
 // state, and a violation closes the connection with an error that names it; the
 // flow is that of TCP, so a reader that does not read stops the sender, and at
 // most one buffer of 64 KiB for each direction waits here; a parked connection
-// and an idle stream hold no buffer.
+// and an idle stream hold no buffer, and neither does TLS for a parked connection or a
+// stream that was Drained.
 //
 // It does not authenticate (TLS below it does), does not choose connections
 // (package link does) and does not repeat anything.

@@ -9,7 +9,7 @@
 // connection; whoever may not use a service learns no more than that (403), and is
 // counted. Bytes arrive in order or the connection is reset; each direction ends by
 // itself; who does not read stops who sends; nothing is held but one buffer for each
-// direction. Limits of connections, idle time and bandwidth hold for each service
+// direction, and neither a buffer nor a goroutine while no byte moves. Limits of connections, idle time and bandwidth hold for each service
 // and peer. When a peer is Suspended or Revoked, or a service is no longer shared,
 // its connections are cut at once; those of a Drained peer end by themselves.
 //
