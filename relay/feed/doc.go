@@ -19,9 +19,10 @@
 // without it.
 //
 // Imports. For each import one goroutine pulls the peer's collection page by
-// page. The last objects of a page and the cursor behind it are one transaction:
+// page. What a peer may not send as it does, a fork, in another peer's name, after a
+// revocation, goes into quarantine, before the cursor moves:
 //
-//	read page → store all but its last part → store the last part with the cursor
+//	read page → quarantine → store objects → quarantine forks, note revocations → store cursor
 //
 // A crash before the end leaves the old cursor and perhaps a part of the page;
 // the page is read again, and what is stored already is a duplicate. A crash
