@@ -145,6 +145,7 @@ bench-rotate: ## Leaves and roots replaced under load
 
 .PHONY: bench-feed
 bench-feed: ## What it costs to bring a feed from one relay's store into another's; rules; the hotline meanwhile
+	@hack/postgres.sh
 	@go run ./test/bench/feed
 
 ##@ Tidy up

@@ -71,11 +71,18 @@ func (b *bench) exchange(ctx context.Context, w *world, set dataSet, objects int
 	return c, nil
 }
 
-// cpu is the processor time of alfa and of bravo.
+// cpu is the processor time of alfa and of bravo, with that of their databases.
 func cpu(w *world) (used [2]time.Duration, err error) {
 	for i, n := range w.both() {
 		if used[i], err = relays.CPU(n.PID()); err != nil {
 			return used, err
+		}
+		if server := w.databases[i]; server != nil {
+			its, err := server.CPU()
+			if err != nil {
+				return used, err
+			}
+			used[i] += its
 		}
 	}
 	return used, nil

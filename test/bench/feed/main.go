@@ -66,6 +66,7 @@ var parts = []struct {
 	{"200k", (*bench).small},
 	{"attack", (*bench).attack},
 	{"hotline", (*bench).hotline},
+	{"postgres", (*bench).postgres},
 	{"1m", (*bench).large},
 }
 

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certlink/certlink/internal/testpostgres"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/test/bench/relays"
@@ -33,6 +34,8 @@ const (
 // world is two nations: alfa exports, bravo imports.
 type world struct {
 	alfa, bravo *relays.Nation
+	// databases of alfa and of bravo, if they have servers.
+	databases [2]*testpostgres.Server
 }
 
 // found makes the two and starts them, connected, with nothing to share yet.
