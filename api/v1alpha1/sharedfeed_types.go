@@ -241,6 +241,12 @@ type SharedFeedStatus struct {
 	// +kubebuilder:validation:MaxItems=32
 	HeldReasons []HeldCount `json:"heldReasons,omitempty"`
 
+	// refused is the number of versions that peers say in signed receipts not to have
+	// kept. Export only.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Refused *int64 `json:"refused,omitempty"`
+
 	// sources that our relay fetches, as far as it has looked at them. Export only.
 	// +optional
 	// +listType=map
@@ -248,6 +254,12 @@ type SharedFeedStatus struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	Sources []SourceStatus `json:"sources,omitempty"`
+
+	// withdrawn is the number of versions that the peer has withdrawn since our relay
+	// started, and that were dropped. Import only.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Withdrawn *int64 `json:"withdrawn,omitempty"`
 
 	// quarantined is the number of objects of the peer that are held until somebody
 	// accepts or drops them. Import only.

@@ -1474,12 +1474,22 @@ func (in *SharedFeedStatus) DeepCopyInto(out *SharedFeedStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Refused != nil {
+		in, out := &in.Refused, &out.Refused
+		*out = new(int64)
+		**out = **in
+	}
 	if in.Sources != nil {
 		in, out := &in.Sources, &out.Sources
 		*out = make([]SourceStatus, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
+	}
+	if in.Withdrawn != nil {
+		in, out := &in.Withdrawn, &out.Withdrawn
+		*out = new(int64)
+		**out = **in
 	}
 	if in.Quarantined != nil {
 		in, out := &in.Quarantined, &out.Quarantined

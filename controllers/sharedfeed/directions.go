@@ -89,6 +89,13 @@ func (s *seen) count(f *v1alpha1.SharedFeed, e *relayreport.Export) int64 {
 	if len(e.Peers) == 0 {
 		return 0
 	}
+	var refused int64
+	for _, p := range e.Peers {
+		refused += p.Refused
+	}
+	if refused > 0 {
+		f.Status.Refused = &refused
+	}
 	least := slices.MinFunc(e.Peers, func(a, b relayreport.ExportPeer) int {
 		switch {
 		case a.Shared < b.Shared:
@@ -140,6 +147,9 @@ func nothingStored(f *v1alpha1.SharedFeed) string {
 func (s *seen) judgeImport(f *v1alpha1.SharedFeed, i *relayreport.Import, now time.Time) judgement {
 	clearCounts(f)
 	f.Status.Stored = &i.Stored
+	if i.Withdrawn > 0 {
+		f.Status.Withdrawn = &i.Withdrawn
+	}
 	if !i.Progress.Started.IsZero() {
 		roundCounts(f)
 	}

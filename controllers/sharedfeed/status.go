@@ -181,4 +181,5 @@ func find[T any](list []T, match func(T) bool) (T, bool) {
 
 func clearCounts(f *v1alpha1.SharedFeed) {
 	f.Status.Stored, f.Status.Shared, f.Status.Held, f.Status.HeldReasons, f.Status.Sources, f.Status.Deliveries = nil, nil, nil, nil, nil, nil
+	f.Status.Refused, f.Status.Withdrawn = nil, nil
 }

@@ -994,6 +994,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: quarantined
       type:
         scalar: numeric
+    - name: refused
+      type:
+        scalar: numeric
     - name: shared
       type:
         scalar: numeric
@@ -1006,6 +1009,9 @@ var schemaYAML = typed.YAMLObject(`types:
           keys:
           - name
     - name: stored
+      type:
+        scalar: numeric
+    - name: withdrawn
       type:
         scalar: numeric
 - name: com.github.certlink.certlink.api.v1alpha1.SharedService

@@ -27,8 +27,14 @@ type SharedFeedStatusApplyConfiguration struct {
 	Held *int64 `json:"held,omitempty"`
 	// heldReasons counts the held objects by reason. Export only.
 	HeldReasons []HeldCountApplyConfiguration `json:"heldReasons,omitempty"`
+	// refused is the number of versions that peers say in signed receipts not to have
+	// kept. Export only.
+	Refused *int64 `json:"refused,omitempty"`
 	// sources that our relay fetches, as far as it has looked at them. Export only.
 	Sources []SourceStatusApplyConfiguration `json:"sources,omitempty"`
+	// withdrawn is the number of versions that the peer has withdrawn since our relay
+	// started, and that were dropped. Import only.
+	Withdrawn *int64 `json:"withdrawn,omitempty"`
 	// quarantined is the number of objects of the peer that are held until somebody
 	// accepts or drops them. Import only.
 	Quarantined *int64 `json:"quarantined,omitempty"`
@@ -100,6 +106,14 @@ func (b *SharedFeedStatusApplyConfiguration) WithHeldReasons(values ...*HeldCoun
 	return b
 }
 
+// WithRefused sets the Refused field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Refused field is set to the value of the last call.
+func (b *SharedFeedStatusApplyConfiguration) WithRefused(value int64) *SharedFeedStatusApplyConfiguration {
+	b.Refused = &value
+	return b
+}
+
 // WithSources adds the given value to the Sources field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Sources field.
@@ -110,6 +124,14 @@ func (b *SharedFeedStatusApplyConfiguration) WithSources(values ...*SourceStatus
 		}
 		b.Sources = append(b.Sources, *values[i])
 	}
+	return b
+}
+
+// WithWithdrawn sets the Withdrawn field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Withdrawn field is set to the value of the last call.
+func (b *SharedFeedStatusApplyConfiguration) WithWithdrawn(value int64) *SharedFeedStatusApplyConfiguration {
+	b.Withdrawn = &value
 	return b
 }
 
