@@ -72,12 +72,16 @@ func deref[T any](p *T) T {
 
 // clip shortens to whole characters.
 func clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	end := 0
 	for i := range s {
-		if i > limit-4 {
-			return s[:i] + "…"
+		if i <= limit-len("…") {
+			end = i
 		}
 	}
-	return s
+	return s[:end] + "…"
 }
 
 // step rounds down to 1, 2 or 5 times a power of ten.
