@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,14 +154,7 @@ func (k *Keeper) look(ctx context.Context) {
 }
 
 // has tells whether a source is still part of the configuration. The caller holds mu.
-func (k *Keeper) has(s *source) bool {
-	for _, x := range k.sources {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
+func (k *Keeper) has(s *source) bool { return slices.Contains(k.sources, s) }
 
 // publish makes an atlas of what all sources have. The caller holds mu.
 func (k *Keeper) publish() {

@@ -136,8 +136,7 @@ func (s *source) readFile(ctx context.Context) found {
 	}
 	f := found{seen: info}
 	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
 			err = path.Err
 		}
 		f.err = fmt.Errorf("reading %q: %w", s.conf.File, err)

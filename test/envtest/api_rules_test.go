@@ -145,7 +145,6 @@ func territoryOf() []spoiled {
 			spoiled{"name with a dot in " + list, "localcert", fieldValues{list + ".name": "a.b"}, list + ".name", sourceMessage},
 			spoiled{"two origins in " + list, "localcert", fieldValues{list + ".origin.configMapRef": map[string]any{"name": "lists"}}, list + ".origin", originMessage},
 			spoiled{"no origin in " + list, "localcert", fieldValues{list + ".origin.http": absent{}}, list + ".origin", originMessage},
-			spoiled{"URL with a password in " + list, "localcert", fieldValues{list + ".origin.http.url": "https://user:secret@mirror.alfa.example/"}, list + ".origin.http.url", urlMessage},
 			spoiled{"URL of a file in " + list, "localcert", fieldValues{list + ".origin.http.url": "file:///etc/passwd"}, list + ".origin.http.url", urlMessage},
 		)
 	}

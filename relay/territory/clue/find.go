@@ -127,52 +127,51 @@ func timeOf(quoted []byte) time.Time {
 // plainTime reads 2006-01-02T15:04:05 and at most three digits of a fraction
 // without what a general parser costs.
 func plainTime(b []byte) (time.Time, bool) {
-	if len(b) < 20 || len(b) > 24 || b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' || b[len(b)-1] != 'Z' {
+	const form = "0000-00-00T00:00:00"
+	if len(b) <= len(form) || len(b) > len(form)+5 || b[len(b)-1] != 'Z' {
 		return time.Time{}, false
 	}
-	fraction := 0
-	if len(b) > 20 {
-		if b[19] != '.' || len(b) == 21 {
+	for i := range len(form) {
+		if digit := b[i] >= '0' && b[i] <= '9'; digit != (form[i] == '0') || !digit && b[i] != form[i] {
 			return time.Time{}, false
 		}
-		digits := b[20 : len(b)-1]
-		n, ok := decimal(digits)
-		if !ok {
-			return time.Time{}, false
-		}
-		for range 9 - len(digits) {
-			n *= 10
-		}
-		fraction = n
 	}
-	var part [6]int
-	for i, from := range [6]int{0, 5, 8, 11, 14, 17} {
-		length := 2
-		if i == 0 {
-			length = 4
-		}
-		n, ok := decimal(b[from : from+length])
-		if !ok {
-			return time.Time{}, false
-		}
-		part[i] = n
-	}
-	if part[0] < 1 || part[1] < 1 || part[1] > 12 || part[2] < 1 || part[2] > 28 && part[2] > daysIn(part[0], part[1]) || part[3] > 23 || part[4] > 59 || part[5] > 59 {
+	nanoseconds, ok := fraction(b[len(form) : len(b)-1])
+	if !ok {
 		return time.Time{}, false
 	}
-	return time.Date(part[0], time.Month(part[1]), part[2], part[3], part[4], part[5], fraction, time.UTC), true
+	two := func(at int) int { return int(b[at]-'0')*10 + int(b[at+1]-'0') }
+	year, month, day := two(0)*100+two(2), two(5), two(8)
+	hour, minute, second := two(11), two(14), two(17)
+	if year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false
+	}
+	return time.Date(year, time.Month(month), day, hour, minute, second, nanoseconds, time.UTC), true
 }
 
-func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
-}
-
-func decimal(b []byte) (n int, ok bool) {
-	for _, c := range b {
+// fraction reads nothing, or a point and digits.
+func fraction(b []byte) (nanoseconds int, ok bool) {
+	if len(b) == 0 {
+		return 0, true
+	}
+	if b[0] != '.' || len(b) == 1 {
+		return 0, false
+	}
+	for _, c := range b[1:] {
 		if c < '0' || c > '9' {
 			return 0, false
 		}
-		n = n*10 + int(c-'0')
+		nanoseconds = nanoseconds*10 + int(c-'0')
 	}
-	return n, len(b) > 0
+	for range 10 - len(b) {
+		nanoseconds *= 10
+	}
+	return nanoseconds, true
+}
+
+func daysIn(year, month int) int {
+	if month == 2 {
+		return time.Date(year, time.March, 0, 0, 0, 0, 0, time.UTC).Day()
+	}
+	return 30 + (month+month/8)%2
 }

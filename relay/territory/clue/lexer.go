@@ -37,19 +37,21 @@ func (l *lexer) next() token {
 		return l.text()
 	case inWord(c):
 		return l.word()
-	case c == '!' || c == '<' || c == '>':
-		if len(l.rest) > 1 && (l.rest[1] == '=' || l.rest[1] == '>') {
+	case isOperator(c):
+		if len(l.rest) > 1 && (l.rest[1] == '=' || c != '=' && l.rest[1] == '>') {
 			return l.take(sign, 2)
 		}
 		return l.take(sign, 1)
-	case c == '=' && len(l.rest) > 1 && l.rest[1] == '=':
-		return l.take(sign, 2)
-	case c == '=' || c == '(' || c == ')' || c == '[' || c == ']' || c == ',':
+	case isBracket(c):
 		return l.take(sign, 1)
 	}
 	l.rest = nil
 	return token{kind: broken}
 }
+
+func isOperator(c byte) bool { return c == '=' || c == '!' || c == '<' || c == '>' }
+
+func isBracket(c byte) bool { return c == '(' || c == ')' || c == '[' || c == ']' || c == ',' }
 
 func (l *lexer) take(k tokenKind, n int) token {
 	t := token{k, l.rest[:n]}

@@ -132,43 +132,25 @@ func (c *Clues) value(about subject, negated bool, t token) {
 // subjectOf reads a path. The receivers of a message and the addresses of its
 // readers are victims: what names them is about nothing here.
 func subjectOf(path []byte) subject {
-	colon := bytes.IndexByte(path, ':')
-	typ, property := string(path[:colon]), path[colon+1:]
-	switch typ {
-	case "ipv4-addr", "ipv6-addr":
-		switch {
-		case string(property) == "value":
-			return addresses
-		case bytes.HasPrefix(property, []byte("belongs_to_refs")):
-			return numbers
-		}
-	case "domain-name":
-		switch {
-		case string(property) == "value":
-			return names
-		case bytes.HasPrefix(property, []byte("resolves_to_refs")):
-			return hosts
-		}
-	case "autonomous-system":
-		if string(property) == "number" {
-			return numbers
-		}
-	case "url":
-		if string(property) == "value" {
-			return urls
-		}
-	case "email-addr":
-		if string(property) == "value" {
-			return mails
-		}
-	case "email-message":
-		if string(property) == "from_ref.value" || string(property) == "sender_ref.value" {
-			return mails
-		}
-	case "network-traffic":
-		if string(property) == "src_ref.value" || string(property) == "dst_ref.value" {
-			return hosts
-		}
+	switch string(path) {
+	case "ipv4-addr:value", "ipv6-addr:value":
+		return addresses
+	case "autonomous-system:number":
+		return numbers
+	case "network-traffic:src_ref.value", "network-traffic:dst_ref.value":
+		return hosts
+	case "domain-name:value":
+		return names
+	case "url:value":
+		return urls
+	case "email-addr:value", "email-message:from_ref.value", "email-message:sender_ref.value":
+		return mails
+	}
+	switch {
+	case bytes.HasPrefix(path, []byte("ipv4-addr:belongs_to_refs")), bytes.HasPrefix(path, []byte("ipv6-addr:belongs_to_refs")):
+		return numbers
+	case bytes.HasPrefix(path, []byte("domain-name:resolves_to_refs")):
+		return hosts
 	}
 	return nothing
 }

@@ -139,24 +139,29 @@ func (p *parser) record() error {
 		return err
 	}
 	n, err := strconv.ParseUint(value, 10, 33)
-	ok := err == nil
-	switch typ {
-	case "ipv4":
-		first, err := netip.ParseAddr(start)
-		ok = ok && err == nil && first.Is4() && p.build.Four(first, n, r)
-	case "ipv6":
-		first, err := netip.ParseAddr(start)
-		if ok = ok && err == nil && first.Is6() && first.Zone() == "" && n >= 1 && n <= 128; ok {
-			p.build.Prefix(netip.PrefixFrom(first, int(n)), r)
-		}
-	case "asn":
-		first, err := strconv.ParseUint(start, 10, 32)
-		ok = ok && err == nil && p.build.Numbers(uint32(first), n, r)
-	}
-	if !ok {
+	if err != nil || !p.add(typ, start, n, r) {
 		return fmt.Errorf("%w: %q and %q are no range of type %s", ErrFormat, brief(start), brief(value), typ)
 	}
 	return nil
+}
+
+// add adds a range; false if it is none.
+func (p *parser) add(typ, start string, n uint64, r Record) bool {
+	if typ == "asn" {
+		first, err := strconv.ParseUint(start, 10, 32)
+		return err == nil && p.build.Numbers(uint32(first), n, r)
+	}
+	first, err := netip.ParseAddr(start)
+	switch {
+	case err != nil || first.Zone() != "" || first.Is4() != (typ == "ipv4"):
+		return false
+	case typ == "ipv4":
+		return p.build.Four(first, n, r)
+	case n < 1 || n > 128:
+		return false
+	}
+	p.build.Prefix(netip.PrefixFrom(first, int(n)), r)
+	return true
 }
 
 // says reads what a record says of its range.
