@@ -54,7 +54,7 @@ func parse(uri string) (*pgx.ConnConfig, error) {
 	}
 	cfg, err := pgx.ParseConfig(uri)
 	if err != nil {
-		return nil, errURL //nolint:nilerr // the reason would quote the secret
+		return nil, errURL // the reason would quote the secret
 	}
 	if cfg.ConnectTimeout == 0 || cfg.ConnectTimeout > connectTimeout {
 		cfg.ConnectTimeout = connectTimeout

@@ -81,7 +81,7 @@ type decided struct {
 // withdrawal is a record that a peer must drop, and its position.
 type withdrawal struct{ seq, pos int64 }
 
-// deciding is one Decide: what was is read once, and what is is written once.
+// deciding is one Decide: it reads once what was decided, and writes once what is.
 type deciding struct {
 	lens
 	tx    pgx.Tx
