@@ -83,7 +83,6 @@ type theWorld struct {
 	now    time.Time
 	conf   *config.Config
 	there  map[string]thing // by source, id and version
-	serial int
 	// kept is what the peer has, by id and version, and after how far it has read.
 	kept  map[string]string
 	after string

@@ -89,27 +89,32 @@ func (s *Store) newDeciding(ctx context.Context, tx *sql.Tx, v store.View) (*dec
 		return nil, err
 	}
 	d.now = s.now().UnixMicro()
-	for _, p := range []struct {
-		to   **sql.Stmt
-		text string
-	}{
-		{&d.before, `SELECT o.collection, o.type, coalesce(d.rule, 0), coalesce(d.share, 0), coalesce(d.reason, 0), coalesce(d.added, 0),
-			coalesce(d.form, 0), coalesce(d.evidence, 0) FROM objects o LEFT JOIN decisions d ON d.view = ? AND d.seq = o.seq WHERE o.seq = ?`},
-		{&d.write, `INSERT INTO decisions (view, seq, rule, share, reason, added, collection, type, decided)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (view, seq) DO UPDATE SET rule = excluded.rule, share = excluded.share,
-			reason = excluded.reason, added = excluded.added, decided = excluded.decided, until = 0, form = 0, evidence = 0`},
-		{&d.special, `INSERT INTO decisions (view, seq, rule, share, reason, added, collection, type, decided, until, form, evidence)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (view, seq) DO UPDATE SET rule = excluded.rule, share = excluded.share,
-			reason = excluded.reason, added = excluded.added, decided = excluded.decided, until = excluded.until, form = excluded.form,
-			evidence = excluded.evidence`},
-	} {
-		if *p.to, err = tx.PrepareContext(ctx, p.text); err != nil {
-			d.close()
-			return nil, err
-		}
+	if d.before, err = tx.PrepareContext(ctx, decidedBefore); err != nil {
+		return nil, err
+	}
+	if d.write, err = tx.PrepareContext(ctx, writeDecision); err != nil {
+		d.close()
+		return nil, err
+	}
+	if d.special, err = tx.PrepareContext(ctx, writeSpecial); err != nil {
+		d.close()
+		return nil, err
 	}
 	return d, nil
 }
+
+// The statements of deciding.
+const (
+	decidedBefore = `SELECT o.collection, o.type, coalesce(d.rule, 0), coalesce(d.share, 0), coalesce(d.reason, 0), coalesce(d.added, 0),
+		coalesce(d.form, 0), coalesce(d.evidence, 0) FROM objects o LEFT JOIN decisions d ON d.view = ? AND d.seq = o.seq WHERE o.seq = ?`
+	writeDecision = `INSERT INTO decisions (view, seq, rule, share, reason, added, collection, type, decided)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (view, seq) DO UPDATE SET rule = excluded.rule, share = excluded.share,
+		reason = excluded.reason, added = excluded.added, decided = excluded.decided, until = 0, form = 0, evidence = 0`
+	writeSpecial = `INSERT INTO decisions (view, seq, rule, share, reason, added, collection, type, decided, until, form, evidence)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (view, seq) DO UPDATE SET rule = excluded.rule, share = excluded.share,
+		reason = excluded.reason, added = excluded.added, decided = excluded.decided, until = excluded.until, form = excluded.form,
+		evidence = excluded.evidence`
+)
 
 // viewID returns the number of a view, and makes one for a new view.
 func viewID(ctx context.Context, tx *sql.Tx, feed, peer string) (id int64, err error) {

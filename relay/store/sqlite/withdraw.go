@@ -25,24 +25,30 @@ func withdraw(ctx context.Context, tx *sql.Tx, t *ticker, view, seq int64) error
 	return err
 }
 
-// takeBack notes for all views that a record goes away.
-func takeBack(ctx context.Context, tx *sql.Tx, t *ticker, seq int64) error {
+// sharedIn returns the views that share a record, and whether it was handed out there.
+func sharedIn(ctx context.Context, tx *sql.Tx, seq int64) (map[int64]bool, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT v.id, d.added <= v.handed_to FROM views v CROSS JOIN decisions d ON d.view = v.id
 		WHERE d.seq = ? AND d.share = 1`, seq)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	defer rows.Close()
 	handed := map[int64]bool{}
 	for rows.Next() {
 		var view int64
 		var out bool
 		if err := rows.Scan(&view, &out); err != nil {
-			_ = rows.Close() // the first error counts
-			return err
+			return nil, err
 		}
 		handed[view] = out
 	}
-	if err := rows.Err(); err != nil {
+	return handed, rows.Err()
+}
+
+// takeBack notes for all views that a record goes away.
+func takeBack(ctx context.Context, tx *sql.Tx, t *ticker, seq int64) error {
+	handed, err := sharedIn(ctx, tx, seq)
+	if err != nil {
 		return err
 	}
 	for view, out := range handed {
