@@ -62,6 +62,10 @@ func (t *table) Release(_ context.Context, name, holder string) error {
 	return nil
 }
 
+func (t *table) Note(context.Context, store.Lease, []byte) error { return errAway }
+
+func (t *table) Notes(context.Context, string) (map[string][]byte, error) { return nil, errAway }
+
 func (t *table) set(away bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -31,7 +31,17 @@ type Leases interface {
 	// Release gives a lease back before it expires. It does nothing if holder does
 	// not have it.
 	Release(ctx context.Context, name, holder string) error
+	// Note leaves a note with a lease, 1 to MaxLeaseNote bytes, for all replicas to read.
+	// It takes the place of the one before, and stays when the lease goes on. ErrFenced if
+	// the lease has another holder.
+	Note(ctx context.Context, l Lease, note []byte) error
+	// Notes returns the notes by the name of their lease, of those names that begin with
+	// prefix; at most MaxRecords.
+	Notes(ctx context.Context, prefix string) (map[string][]byte, error)
 }
+
+// MaxLeaseNote is the largest note on a lease, in bytes.
+const MaxLeaseNote = 64 << 10
 
 // MaxLeaseName is the largest size of the names of a lease and of its holder, in bytes.
 const MaxLeaseName = 512
@@ -56,6 +66,9 @@ func HotlineTopic(peer string) string { return "hotline/" + peer }
 
 // ObjectsTopic is the topic of objects that were stored.
 const ObjectsTopic = "objects"
+
+// NotesTopic is the topic of notes on leases.
+const NotesTopic = "notes"
 
 // News tell replicas of one relay what the others have stored.
 type News interface {

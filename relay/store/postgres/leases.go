@@ -65,6 +65,43 @@ func (s *Store) Release(ctx context.Context, name, holder string) error {
 	})
 }
 
+// Note implements store.Leases.
+func (s *Store) Note(ctx context.Context, l store.Lease, note []byte) error {
+	const doing = "leaving a note"
+	if len(note) == 0 || len(note) > store.MaxLeaseNote {
+		return fmt.Errorf("%s: %d bytes are not within 1 to %d", doing, len(note), store.MaxLeaseNote)
+	}
+	return s.change(ctx, s.urgent, doing, func(ctx context.Context, tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, "UPDATE leases SET note = $3 WHERE name = $1 AND token = $2", l.Name, l.Token, note)
+		if err != nil {
+			return err
+		}
+		if done.RowsAffected() == 0 {
+			return store.ErrFenced
+		}
+		return s.announce(ctx, tx, store.NotesTopic)
+	})
+}
+
+// Notes implements store.Leases.
+func (s *Store) Notes(ctx context.Context, prefix string) (map[string][]byte, error) {
+	notes := map[string][]byte{}
+	err := s.look(ctx, s.urgent, "reading notes", func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, "SELECT name, note FROM leases WHERE starts_with(name, $1) AND note IS NOT NULL ORDER BY name LIMIT $2", prefix, store.MaxRecords)
+		if err != nil {
+			return err
+		}
+		var name string
+		var note []byte
+		_, err = pgx.ForEachRow(rows, []any{&name, &note}, func() error {
+			notes[name], note = note, nil // the next row gets memory of its own
+			return nil
+		})
+		return err
+	})
+	return notes, err
+}
+
 // fenced refuses a change under a lease that went to another holder. The row
 // stays locked until the change is committed, so it goes to nobody meanwhile.
 func fenced(ctx context.Context, tx pgx.Tx) error {

@@ -4,9 +4,11 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +25,7 @@ type lease struct {
 	holder  string
 	token   int64
 	expires time.Time
+	note    []byte
 }
 
 // Acquire implements store.Leases.
@@ -61,6 +64,35 @@ func (s *Store) Release(_ context.Context, name, holder string) error {
 		s.leases.held[name] = l
 	}
 	return nil
+}
+
+// Note implements store.Leases.
+func (s *Store) Note(_ context.Context, l store.Lease, note []byte) error {
+	if len(note) == 0 || len(note) > store.MaxLeaseNote {
+		return fmt.Errorf("leaving a note: %d bytes are not within 1 to %d", len(note), store.MaxLeaseNote)
+	}
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	now, ok := s.leases.held[l.Name]
+	if !ok || now.token != l.Token {
+		return fmt.Errorf("leaving a note: %w", store.ErrFenced)
+	}
+	now.note = bytes.Clone(note)
+	s.leases.held[l.Name] = now
+	return nil
+}
+
+// Notes implements store.Leases.
+func (s *Store) Notes(_ context.Context, prefix string) (map[string][]byte, error) {
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	notes := map[string][]byte{}
+	for name, l := range s.leases.held {
+		if strings.HasPrefix(name, prefix) && l.note != nil && len(notes) < store.MaxRecords {
+			notes[name] = bytes.Clone(l.note)
+		}
+	}
+	return notes, nil
 }
 
 // fenced refuses a change under a lease that went to another holder.

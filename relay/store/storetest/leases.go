@@ -21,6 +21,7 @@ var leaseTests = map[string]func(t *testing.T, e env){
 	"gives_a_lease_to_one_of_many_that_ask_at_once":      leaseOnce,
 	"refuses_a_change_under_a_lease_of_another":          leaseFences,
 	"keeps_leases_apart_by_name":                         leaseNames,
+	"keeps_the_last_note_of_a_lease":                     leaseNotes,
 	"refuses_leases_out_of_bounds":                       leaseBounds,
 	"ends_a_watch_with_its_context_and_begins_with_news": watchEnds,
 }
@@ -138,6 +139,43 @@ func leaseNames(t *testing.T, e env) {
 	wantLease(t, e, "one", "a")
 	wantLease(t, e, "two", "b")
 	wantNoLease(t, e, "one", "b")
+}
+
+func leaseNotes(t *testing.T, e env) {
+	note := func(l store.Lease, text string) error { return e.Note(t.Context(), l, []byte(text)) }
+	notes := func(prefix string) map[string]string {
+		t.Helper()
+		found, err := e.Notes(t.Context(), prefix)
+		if err != nil {
+			t.Fatalf("Notes: %v", err)
+		}
+		texts := map[string]string{}
+		for name, n := range found {
+			texts[name] = string(n)
+		}
+		return texts
+	}
+	one, other := wantLease(t, e, "pull/one", "a"), wantLease(t, e, "pull_two", "a")
+	wantErr(t, note(one, "first"), nil)
+	wantErr(t, note(one, "second"), nil)
+	wantErr(t, note(other, "third"), nil)
+	wantLease(t, e, "pull/silent", "a")
+	same(t, "notes", notes("pull/"), map[string]string{"pull/one": "second"})
+	same(t, "all", notes(""), map[string]string{"pull/one": "second", "pull_two": "third"})
+	if err := e.Release(t.Context(), "pull/one", "a"); err != nil {
+		t.Fatal(err)
+	}
+	next := wantLease(t, e, "pull/one", "b")
+	wantErr(t, note(one, "late"), store.ErrFenced)
+	wantErr(t, note(store.Lease{Name: "unknown", Token: 1}, "x"), store.ErrFenced)
+	same(t, "of the holder before", notes("pull/"), map[string]string{"pull/one": "second"})
+	wantErr(t, note(next, "fourth"), nil)
+	same(t, "at the end", notes("pull/"), map[string]string{"pull/one": "fourth"})
+	for _, text := range []string{"", strings.Repeat("x", store.MaxLeaseNote+1)} {
+		if err := note(next, text); err == nil {
+			t.Errorf("a note of %d bytes is taken", len(text))
+		}
+	}
 }
 
 func leaseBounds(t *testing.T, e env) {
