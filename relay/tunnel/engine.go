@@ -8,8 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,10 +25,6 @@ const (
 	relistenEvery = 5 * time.Second
 	// restAfter is how long no byte moves on a connection before it is made small.
 	restAfter = 2 * time.Second
-	// manyDone connections that were opened or put to rest have needed memory that is worth
-	// giving back, at most so often: it costs some 20 ms.
-	manyDone  = 250
-	freeEvery = 10 * time.Second
 )
 
 // Config is what an Engine needs.
@@ -70,6 +64,8 @@ type Engine struct {
 	// now and when memory was last given back.
 	openedBefore, rested, doneFreed int
 	freed                           time.Time
+
+	restrained bool // see restraints
 }
 
 // New checks the configuration. Nothing is shared before Apply, and no port of an
@@ -151,6 +147,7 @@ func (e *Engine) service(k serviceKey) *service {
 // ends, then cuts them all and waits for them.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.watchRests()() // until the last connection has ended
+	defer e.restrain(false)
 	e.mu.Lock()
 	e.ctx = ctx
 	e.listen()
@@ -189,7 +186,7 @@ func (e *Engine) end() {
 // small that rest. That bytes move is all it sees, so the way of the bytes needs no clock.
 func (e *Engine) sweep(now time.Time) {
 	var resting []*connection
-	soon := 0 // will rest
+	soon, rest := 0, 0 // will rest, do
 	e.cut(cutIdle, func(c *connection) bool {
 		if moved := c.moved.Load(); moved != c.seen || c.since.IsZero() {
 			c.seen, c.since, c.resting = moved, now, false
@@ -198,6 +195,7 @@ func (e *Engine) sweep(now time.Time) {
 		idle := now.Sub(c.since)
 		switch {
 		case c.resting:
+			rest++
 		case idle >= restAfter:
 			c.resting = true
 			resting = append(resting, c)
@@ -210,22 +208,8 @@ func (e *Engine) sweep(now time.Time) {
 		c.rest()
 	}
 	e.rested += len(resting)
+	e.restrain(rest >= manyDone)
 	e.giveBack(now, soon > 0 || len(resting) > 0)
-}
-
-// giveBack returns to the operating system what many connections have needed to be opened, or
-// before they rested, once it is calm. The runtime would keep it for the next ones for minutes.
-func (e *Engine) giveBack(now time.Time, busy bool) {
-	e.mu.Lock()
-	opened := e.opened
-	e.mu.Unlock()
-	calm := !busy && opened == e.openedBefore
-	e.openedBefore = opened
-	if done := opened + e.rested; calm && done-e.doneFreed >= manyDone && now.Sub(e.freed) >= freeEvery {
-		e.doneFreed, e.freed = done, now
-		runtime.GC() // the first takes the buffers out of their pools
-		debug.FreeOSMemory()
-	}
 }
 
 // track adds a connection if it is allowed at this moment.

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
+	"runtime/metrics"
 	"sync"
 	"syscall"
 	"testing"
@@ -210,6 +212,7 @@ func TestAThousandConnectionsRestAndWakeAtOnce(t *testing.T) {
 		talking.Wait()
 		w.rests(t)
 	}
+	eventually(t, "the heap is kept small", func() bool { return gogc() < 100 || os.Getenv("GOGC") != "" })
 	var ending sync.WaitGroup
 	for i, c := range all {
 		ending.Go(func() {
@@ -226,6 +229,14 @@ func TestAThousandConnectionsRestAndWakeAtOnce(t *testing.T) {
 	}
 	ending.Wait()
 	w.gone(t)
+	eventually(t, "the heap may grow again", func() bool { return gogc() == 100 || os.Getenv("GOGC") != "" })
+}
+
+// gogc is by how much the heap may grow before it is collected.
+func gogc() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // A reset is no byte, and wakes too.

@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tunnel
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+const (
+	// manyDone connections that were opened or put to rest have needed memory that is worth
+	// giving back, at most so often: it costs some 20 ms.
+	manyDone  = 250
+	freeEvery = 10 * time.Second
+	// restingPercent is by how much the heap may grow before it is collected while so many
+	// connections rest (GOGC). There is little to collect then, and it takes little time.
+	restingPercent = 30
+)
+
+// giveBack returns to the operating system what many connections have needed to be opened, or
+// before they rested, once it is calm. The runtime would keep it for the next ones for minutes.
+func (e *Engine) giveBack(now time.Time, busy bool) {
+	e.mu.Lock()
+	opened := e.opened
+	e.mu.Unlock()
+	calm := !busy && opened == e.openedBefore
+	e.openedBefore = opened
+	if done := opened + e.rested; calm && done-e.doneFreed >= manyDone && now.Sub(e.freed) >= freeEvery {
+		e.doneFreed, e.freed = done, now
+		runtime.GC() // the first takes the buffers out of their pools
+		debug.FreeOSMemory()
+	}
+}
+
+// restraints counts the engines of this process that want a small heap. Its lock guards
+// Engine.restrained too.
+var restraints struct {
+	mu      sync.Mutex
+	engines int
+	before  int // the percentage without them
+}
+
+// restrain keeps the heap small while many connections rest. What the environment says goes
+// before.
+func (e *Engine) restrain(on bool) {
+	r := &restraints
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if on == e.restrained || os.Getenv("GOGC") != "" {
+		return
+	}
+	if e.restrained = on; on {
+		if r.engines++; r.engines == 1 {
+			r.before = debug.SetGCPercent(restingPercent)
+		}
+		return
+	}
+	if r.engines--; r.engines == 0 {
+		debug.SetGCPercent(r.before)
+	}
+}
