@@ -109,11 +109,15 @@ func TestATAXIICollectionGetsEveryObject(t *testing.T) {
 
 func TestFaultsOfATAXIIServerLoseNothingAndKillNothing(t *testing.T) {
 	for name, fault := range map[string]func(w http.ResponseWriter, r *http.Request, inner http.Handler){
-		"cut":        func(w http.ResponseWriter, r *http.Request, _ http.Handler) { cut(w, r) },
-		"broken":     func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(500) },
-		"not for us": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(401) },
-		"gone":       func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(404) },
-		"too much":   func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(413) },
+		"cut": func(w http.ResponseWriter, r *http.Request, _ http.Handler) { cut(w, r) },
+		"broken": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			w.WriteHeader(http.StatusInternalServerError)
+		},
+		"not for us": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(http.StatusUnauthorized) },
+		"gone":       func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(http.StatusNotFound) },
+		"too much": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		},
 		"lost answer": func(w http.ResponseWriter, r *http.Request, inner http.Handler) {
 			inner.ServeHTTP(httptest.NewRecorder(), r)
 			cut(w, r)

@@ -88,12 +88,17 @@ func TestAWebhookGetsEveryObjectInOrder(t *testing.T) {
 
 func TestFaultsOfAReceiverLoseNothing(t *testing.T) {
 	for name, faults := range map[string][]http.HandlerFunc{
-		"busy":            {status(503), status(503)},
-		"asks to wait":    {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "1"); w.WriteHeader(429) }},
-		"broken":          {status(500), status(404)},
-		"cut":             {cut, cut, cut},
-		"not authorised":  {status(401)},
-		"redirects us":    {func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, "http://192.0.2.1/", 307) }},
+		"busy": {status(503), status(503)},
+		"asks to wait": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}},
+		"broken":         {status(500), status(404)},
+		"cut":            {cut, cut, cut},
+		"not authorised": {status(401)},
+		"redirects us": {func(w http.ResponseWriter, req *http.Request) {
+			http.Redirect(w, req, "http://192.0.2.1/", http.StatusTemporaryRedirect)
+		}},
 		"too much":        {status(413)},
 		"nothing, at all": nil,
 	} {

@@ -12,7 +12,7 @@ import (
 func (o *output) attribute(raw []byte) error {
 	var a attribute
 	o.event.tally.Attributes++
-	if err := unmarshal(raw, &a); err != nil {
+	if unmarshal(raw, &a) != nil {
 		o.event.tally.lose(LostMalformed)
 		return nil
 	}

@@ -197,19 +197,16 @@ func (c *Catalogue) takeContainers(ctx context.Context, last int64) error {
 }
 
 func (c *Catalogue) takeContainer(ctx context.Context, r store.Record) error {
-	o, err := stix.Parse(r.Raw)
-	if err != nil {
-		return nil // it was parsed when it came in
-	}
-	if o.Type == stix.TypeMarkingDefinition {
+	o, unread := stix.Parse(r.Raw)
+	if unread == nil && o.Type == stix.TypeMarkingDefinition {
 		if o.Statement && len(c.statements) < maxStatements {
 			c.statements[o.ID] = true
 		}
 		return nil
 	}
 	var m members
-	if unmarshal(o.Raw, &m) != nil {
-		return nil
+	if unread != nil || unmarshal(o.Raw, &m) != nil {
+		return nil // it was read when it came in, so this does not happen
 	}
 	at, seen := c.byReport[o.ID]
 	if !seen {

@@ -225,7 +225,7 @@ func levelOf(t *testing.T, o stix.Object) rule.Level {
 
 func TestDeletedIsRevoked(t *testing.T) {
 	list, _ := converted(t, eventWith(attributes(attributeOf("ip-dst", "192.0.2.1", `,"to_ids":true,"deleted":"1"`))))
-	if only(t, list, "indicator")["revoked"] != true {
+	if revoked, _ := only(t, list, "indicator")["revoked"].(bool); !revoked {
 		t.Error("not revoked")
 	}
 }

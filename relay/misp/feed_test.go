@@ -53,8 +53,7 @@ func pulled(t *testing.T, f Feed, cursor string) (map[string][]stix.Object, stri
 		if errors.Is(err, io.EOF) {
 			return got, cursor, c
 		}
-		var refused *EventError
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*EventError](err); ok {
 			got[refused.UUID] = nil
 			continue
 		}

@@ -46,17 +46,16 @@ func (o *output) send(f fields) error {
 	if err != nil {
 		return fmt.Errorf("writing object: %w", err)
 	}
-	object, err := stix.Parse(raw)
-	if errors.Is(err, stix.ErrTooLarge) || errors.Is(err, stix.ErrTooDeep) {
+	switch object, err := stix.Parse(raw); {
+	case err == nil:
+		o.event.tally.Objects++
+		return o.emit(object)
+	case errors.Is(err, stix.ErrTooLarge), errors.Is(err, stix.ErrTooDeep):
 		o.event.tally.lose(LostTooLarge)
-		return nil
-	}
-	if err != nil {
+	default:
 		o.event.tally.lose(LostMalformed)
-		return nil
 	}
-	o.event.tally.Objects++
-	return o.emit(object)
+	return nil
 }
 
 // refer notes an object for the report.

@@ -66,7 +66,7 @@ func (p *patternReader) observation() (alternatives [][]term, ok bool) {
 		return nil, false
 	}
 	var group []term
-	for n := 0; n < maxTerms; n++ {
+	for range maxTerms {
 		t, ok := p.comparison()
 		if !ok {
 			return nil, false

@@ -4,6 +4,7 @@
 package misp
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,22 +131,6 @@ func (m *members) attributes(o stix.Object) []Attribute {
 			category, typ = "Other", "text"
 		}
 		return named(typ, category, m.Content, m.Abstract)
-	case "ipv4-addr", "ipv6-addr":
-		return named("ip-dst", "Network activity", m.Value, "")
-	case "domain-name":
-		return named("domain", "Network activity", m.Value, "")
-	case "url":
-		return named("url", "Network activity", m.Value, "")
-	case "email-addr":
-		return named("email", "Network activity", m.Value, "")
-	case "mac-addr":
-		return named("mac-address", "Network activity", m.Value, "")
-	case "mutex":
-		return named("mutex", "Artifacts dropped", m.Name, "")
-	case "windows-registry-key":
-		return named("regkey", "Persistence mechanism", m.Key, "")
-	case "email-message":
-		return named("email-subject", "Payload delivery", m.Subject, "")
 	case "autonomous-system":
 		if m.Number == nil {
 			return nil
@@ -159,11 +144,20 @@ func (m *members) attributes(o stix.Object) []Attribute {
 	if slices.Contains(texts, o.Type) {
 		return named("text", "Other", m.Name, o.Type)
 	}
-	return nil
+	kind := seenTypes[o.Type]
+	return named(kind[0], kind[1], cmp.Or(m.Value, m.Name, m.Key, m.Subject), "")
+}
+
+// seenTypes are the MISP types and categories of observables that have but one value.
+var seenTypes = map[string][2]string{
+	"ipv4-addr": {"ip-dst", "Network activity"}, "ipv6-addr": {"ip-dst", "Network activity"},
+	"domain-name": {"domain", "Network activity"}, "url": {"url", "Network activity"}, "email-addr": {"email", "Network activity"},
+	"mac-addr": {"mac-address", "Network activity"}, "mutex": {"mutex", "Artifacts dropped"},
+	"windows-registry-key": {"regkey", "Persistence mechanism"}, "email-message": {"email-subject", "Payload delivery"},
 }
 
 func named(typ, category, value, comment string) []Attribute {
-	if value == "" {
+	if value == "" || typ == "" {
 		return nil
 	}
 	return []Attribute{{Type: typ, Category: category, Value: value, Comment: comment}}

@@ -93,6 +93,39 @@ func (s *scanner) next(closing byte, first bool) (done bool, err error) {
 	return false, s.expect(',')
 }
 
+// extent follows a value to its end.
+type extent struct {
+	depth, deepest  int
+	quoted, escaped bool
+	// scalar: it is a number or a word, which ends before what delimits it.
+	scalar bool
+}
+
+func (e *extent) add(c byte) {
+	switch {
+	case e.escaped:
+		e.escaped = false
+	case e.quoted && c == '\\':
+		e.escaped = true
+	case c == '"':
+		e.quoted = !e.quoted
+	case e.quoted:
+	case c == '{', c == '[':
+		e.depth++
+		e.deepest = max(e.deepest, e.depth)
+	case c == '}', c == ']':
+		e.depth--
+	default:
+		e.scalar = e.depth == 0
+	}
+}
+
+// over tells whether the value has ended with what was added last.
+func (e *extent) over() bool { return e.depth <= 0 && !e.quoted && !e.scalar }
+
+// endsBefore tells whether the value has ended before c.
+func (e *extent) endsBefore(c byte) bool { return e.scalar && e.depth == 0 && !e.quoted && delimits(c) }
+
 // value reads one value whole. The bytes stand until the next call. One that is longer
 // than longest or nested too deep is read to its end, and the error is ErrTooLarge.
 func (s *scanner) value(longest int) ([]byte, error) {
@@ -100,53 +133,27 @@ func (s *scanner) value(longest int) ([]byte, error) {
 		return nil, err
 	}
 	s.buf = s.buf[:0]
-	var (
-		depth, length       int
-		quoted, escaped     bool
-		tooLarge, scalarRun bool
-	)
-	for {
+	var e extent
+	for length := 0; length == 0 || !e.over(); length++ {
 		c, err := s.src.ReadByte()
 		if err != nil {
 			return nil, ended(err)
 		}
-		if !quoted && depth == 0 && length > 0 && scalarRun && delimits(c) {
+		if e.endsBefore(c) {
 			if err := s.src.UnreadByte(); err != nil {
 				return nil, err
 			}
 			break
 		}
-		if length++; length > longest {
-			tooLarge = true
-		}
-		if !tooLarge {
+		if len(s.buf) <= longest {
 			s.buf = append(s.buf, c)
 		}
-		switch {
-		case escaped:
-			escaped = false
-		case quoted && c == '\\':
-			escaped = true
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{', c == '[':
-			if depth++; depth > maxDepth {
-				tooLarge = true
-			}
-		case c == '}', c == ']':
-			depth--
-		default:
-			scalarRun = depth == 0
-		}
-		if depth < 0 {
-			return nil, fmt.Errorf("%w: a bracket closes that was not open", ErrFormat)
-		}
-		if depth == 0 && !quoted && !scalarRun {
-			break
-		}
+		e.add(c)
 	}
-	if tooLarge {
+	switch {
+	case e.depth < 0:
+		return nil, fmt.Errorf("%w: a bracket closes that was not open", ErrFormat)
+	case len(s.buf) > longest, e.deepest > maxDepth:
 		return nil, ErrTooLarge
 	}
 	return s.buf, nil
