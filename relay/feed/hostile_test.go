@@ -173,9 +173,6 @@ func TestHostilePages(t *testing.T) {
 		"a_gzip_bomb_before_a_good_object":   {squeezed(firstObj+`{"x":"`, "0", 128*mebi, `"},`+good+goodEnd), 1, 1, noTrouble},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && strings.Contains(name, "gibibyte") {
-				t.Skip("it takes a while")
-			}
 			stop := heap()
 			bravo := side(t, filepath.Join(t.TempDir(), "bravo.db"), hostile(t, tt.page))
 			conf := bravoConfig()

@@ -37,9 +37,6 @@ func indicatorOf(i int) string {
 // relay is killed, the exporting one is killed and the link is cut, each three times.
 // In the end both sides hold each object once, byte for byte.
 func TestALargeImportLosesAndDoublesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes a minute")
-	}
 	alfa, bravo := newNation(t, "alfa"), newNation(t, "bravo")
 	toAlfa, toBravo := newCable(t, alfa.cfg.Listen.Link), newCable(t, bravo.cfg.Listen.Link)
 	alfa.join(bravo)
