@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -380,4 +381,66 @@ func FuzzOpenEvent(f *testing.F) {
 			t.Fatalf("%d objects, tally %+v", n, tally)
 		}
 	})
+}
+
+// crowd is the text of an event with many attributes, made while it is read.
+type crowd struct {
+	left int
+	buf  []byte
+}
+
+func (c *crowd) Read(p []byte) (int, error) {
+	if len(c.buf) == 0 {
+		if c.left == 0 {
+			return 0, io.EOF
+		}
+		c.left--
+		end := ","
+		if c.left == 0 {
+			end = `],"Tag":[{"name":"tlp:red"}]}}`
+		}
+		c.buf = fmt.Appendf(c.buf, `{"uuid":"5c0d1e2f-0000-4000-8000-%012x","type":"ip-dst","category":"Network activity","value":"192.0.2.%d","to_ids":true,"timestamp":"1767400000","comment":"%s"}%s`,
+			c.left, c.left%256, strings.Repeat("seen by a sensor ", 20), end)
+	}
+	n := copy(p, c.buf)
+	c.buf = c.buf[n:]
+	return n, nil
+}
+
+func TestAnEventOf150000AttributesNeedsLittleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
+	const n = 150_000
+	begin := strings.TrimSuffix(eventWith(`,"Attribute":[`), "}}")
+	e, err := OpenEvent(io.MultiReader(strings.NewReader(begin), &crowd{left: n}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	indicators := 0
+	var most uint64
+	for o, err := range e.Objects() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Type != "indicator" {
+			continue
+		}
+		// The marking stands behind the last attribute, and binds the first.
+		if levelOf(t, o) != rule.Red {
+			t.Fatalf("%s is %v", o.ID, levelOf(t, o))
+		}
+		if indicators++; indicators%50_000 == 0 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			most = max(most, m.HeapAlloc)
+		}
+	}
+	if indicators != n || e.Tally().LostTotal() != 0 {
+		t.Errorf("%d indicators; %+v", indicators, e.Tally())
+	}
+	if most > 64<<20 {
+		t.Errorf("%d MiB of heap for an event of %d attributes", most>>20, n)
+	}
 }
