@@ -20,7 +20,8 @@ import (
 const (
 	// maxSnapshots of one data set are kept in its directory.
 	maxSnapshots = 24
-	// maxHistory is the memory for snapshots that are not the newest of their data set.
+	// maxHistory is the memory for snapshots that are not the newest of their data set;
+	// each data set has the same share of it.
 	maxHistory = 64 << 20
 	// stamp is the form of a date in the name of a file.
 	stamp = "20060102T150405Z"
@@ -104,26 +105,31 @@ func superfluous(n int, date func(int) time.Time) int {
 	return best
 }
 
-// load reads what was kept, the oldest first, and when the newest of it was stored.
+// load reads what was kept, the newest first, and when that was stored: as much of it
+// as fits into a history of so many bytes, because each file takes a moment to read.
 // What can no longer be read is left out and told of.
-func (a archive) load(ctx context.Context, conf config.Dataset) (kept []content, last time.Time, err error) {
+func (a archive) load(ctx context.Context, conf config.Dataset, history int) (kept []content, last time.Time, err error) {
 	files, err := a.list()
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("reading what was kept: %w", err)
 	}
 	var faults []error
-	for _, f := range files {
-		raw, info, err := readFile(f.path)
+	for i := len(files) - 1; i >= 0 && history >= 0; i-- {
+		raw, info, err := readFile(files[i].path)
+		var c content
 		if err == nil {
-			var c content
-			if c, err = load(ctx, conf, raw); err == nil {
-				kept = append(kept, c)
-				last = info.ModTime()
-			}
+			c, err = load(ctx, conf, raw)
 		}
 		if err != nil {
-			faults = append(faults, fmt.Errorf("reading %q: %w", filepath.Base(f.path), err))
+			faults = append(faults, fmt.Errorf("reading %q: %w", filepath.Base(files[i].path), err))
+			continue
 		}
+		if len(kept) == 0 {
+			last = info.ModTime()
+		} else if c.snapshot != nil {
+			history -= c.snapshot.bytes()
+		}
+		kept = append(kept, c)
 	}
 	return kept, last, errors.Join(faults...)
 }
@@ -166,7 +172,7 @@ func readFile(path string) ([]byte, fs.FileInfo, error) {
 	if !info.Mode().IsRegular() {
 		return nil, nil, errors.New("is no regular file")
 	}
-	raw, err := bounded(f)
+	raw, err := bounded(f, maxFile)
 	return raw, info, err
 }
 

@@ -97,13 +97,16 @@ func (k *Keeper) Apply(c config.Territory) {
 				k.sources = append(k.sources, old)
 				continue
 			}
-			s := newSource(conf, c.Directory, k.cfg.Log)
-			s.restore(k.cfg.Clock())
-			k.sources = append(k.sources, s)
+			k.sources = append(k.sources, newSource(conf, c.Directory, k.cfg.Log))
 		}
 	}
 	for _, gone := range before {
 		gone.close()
+	}
+	for _, s := range k.sources {
+		if !s.restored {
+			s.restore(k.cfg.Clock(), share(k.sources))
+		}
 	}
 	k.publish()
 	select {
@@ -181,23 +184,13 @@ func (k *Keeper) publish() {
 	k.cfg.Changed()
 }
 
-// forgetHistory keeps what is older than the newest snapshots within maxHistory: the
-// oldest goes first. The caller holds mu.
+// forgetHistory keeps what is older than the newest snapshots within maxHistory, each
+// data set within its share. The caller holds mu.
 func (k *Keeper) forgetHistory() {
-	for {
-		total := 0
-		var oldest *source
-		for _, s := range k.sources {
-			for i := range len(s.snapshots) - 1 {
-				total += s.snapshots[i].bytes()
-				if i == 0 && (oldest == nil || s.snapshots[0].date.Before(oldest.snapshots[0].date)) {
-					oldest = s
-				}
-			}
-		}
-		if total <= maxHistory {
-			return
-		}
-		oldest.snapshots = append([]*snapshot(nil), oldest.snapshots[1:]...)
+	for _, s := range k.sources {
+		s.forget(share(k.sources))
 	}
 }
+
+// share is the memory that the history of each data set may take.
+func share(sources []*source) int { return maxHistory / max(len(sources), 1) }

@@ -9,6 +9,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -235,6 +236,37 @@ func TestAFetchedFileThatIsNoneLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+func TestHistoryHasAShareOfTheMemoryAlsoAfterAStart(t *testing.T) {
+	a := archive{t.TempDir(), "rir"}
+	conf := config.Dataset{Name: "rir", Format: config.RIRDelegation}
+	var s source
+	for day := range 5 {
+		raw := bytes.ReplaceAll(fixtures(t)["delegated-20260101"], []byte("|20260101|"), fmt.Appendf(nil, "|2026010%d|", day+1))
+		if err := a.keep(raw, january.AddDate(0, 0, day)); err != nil {
+			t.Fatal(err)
+		}
+		c, err := load(t.Context(), conf, raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.install(c)
+	}
+	one := s.snapshots[0].bytes()
+	for _, share := range []int{0, one - 1, one, 2*one + 1, 100 * one} {
+		running := source{snapshots: s.snapshots}
+		running.forget(share)
+		started := source{conf: config.Dataset{Name: "rir", Format: config.RIRDelegation, Remote: &config.Remote{}}, archive: a}
+		started.restore(june, share)
+		started.forget(share)
+		if want := min(1+share/one, 5); len(running.snapshots) != want || len(started.snapshots) != want {
+			t.Errorf("share %d of %d: %d while running, %d after a start, want %d", share, one, len(running.snapshots), len(started.snapshots), want)
+		}
+		if newest := running.snapshots[len(running.snapshots)-1]; !newest.date.Equal(january.AddDate(0, 0, 4)) {
+			t.Errorf("the newest is of %v", newest.date)
+		}
+	}
+}
+
 func TestOneOfManySnapshotsGoesSoThatTheOthersAreSpread(t *testing.T) {
 	a := archive{t.TempDir(), "rir"}
 	raw := fixtures(t)["delegated-20260101"]
@@ -278,8 +310,11 @@ func TestPackedFilesAreUnpacked(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, c, err)
 		}
 	}
-	if _, err := unpack(zip(t, make([]byte, maxFile+1))); err == nil {
-		t.Error("a file that grows too large is unpacked")
+	if _, err := unpack(zip(t, make([]byte, 1001)), 1000); !errors.Is(err, errTooLarge) {
+		t.Errorf("a file that grows too large: %v", err)
+	}
+	if raw, err := unpack(zip(t, make([]byte, 1000)), 1000); err != nil || len(raw) != 1000 {
+		t.Errorf("a file that just fits: %d bytes, %v", len(raw), err)
 	}
 }
 

@@ -34,7 +34,7 @@ func load(ctx context.Context, conf config.Dataset, packed []byte) (content, err
 	defer cancel()
 	digest := sha256.Sum256(packed)
 	c := content{sum: hex.EncodeToString(digest[:])}
-	raw, err := unpack(packed)
+	raw, err := unpack(packed, maxFile)
 	if err != nil {
 		return content{}, err
 	}

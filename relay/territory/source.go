@@ -38,6 +38,7 @@ type source struct {
 	log     *slog.Logger
 	client  *remote.Client // nil for a file
 
+	restored bool
 	// What is known: the oldest snapshot first.
 	snapshots []*snapshot
 	list      *warninglist.List
@@ -76,11 +77,13 @@ func (s *source) close() {
 	}
 }
 
-// restore reads the file, and what was kept earlier.
-func (s *source) restore(now time.Time) {
+// restore reads the file, and what was kept earlier, with a history of at most so many
+// bytes of memory.
+func (s *source) restore(now time.Time, history int) {
+	s.restored = true
 	ctx := context.Background() // it is local work, and bounded
 	if s.archive.directory != "" {
-		kept, last, err := s.archive.load(ctx, s.conf)
+		kept, last, err := s.archive.load(ctx, s.conf, history)
 		for _, c := range kept {
 			s.install(c)
 		}
@@ -93,6 +96,18 @@ func (s *source) restore(now time.Time) {
 	s.next = now
 	if len(s.snapshots) > 0 || s.list != nil {
 		s.next = s.fetched.Add(s.interval())
+	}
+}
+
+// forget drops the oldest snapshots until the others but the newest take at most so
+// many bytes.
+func (s *source) forget(most int) {
+	size := 0
+	for i := len(s.snapshots) - 2; i >= 0; i-- {
+		if size += s.snapshots[i].bytes(); size > most {
+			s.snapshots = slices.Clone(s.snapshots[i+1:])
+			return
+		}
 	}
 }
 

@@ -21,8 +21,9 @@ const maxFile = 128 << 20
 var errTooLarge = fmt.Errorf("is larger than %d MiB", maxFile>>20)
 
 // unpack returns the data set in a file: the file itself, or what gzip packed, and of
-// an archive the first database in it. Publishers use all three.
-func unpack(file []byte) ([]byte, error) {
+// an archive the first database in it. Publishers use all three. What is unpacked has
+// at most so many bytes.
+func unpack(file []byte, most int64) ([]byte, error) {
 	if !bytes.HasPrefix(file, []byte{0x1f, 0x8b}) {
 		return file, nil
 	}
@@ -30,7 +31,7 @@ func unpack(file []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpacking: %w", err)
 	}
-	raw, err := bounded(z)
+	raw, err := bounded(z, most)
 	if err != nil {
 		return nil, fmt.Errorf("unpacking: %w", err)
 	}
@@ -46,15 +47,15 @@ func unpack(file []byte) ([]byte, error) {
 		case err != nil:
 			return nil, fmt.Errorf("unpacking: %w", err)
 		case header.Typeflag == tar.TypeReg && strings.HasSuffix(header.Name, ".mmdb"):
-			return bounded(archive)
+			return bounded(archive, most)
 		}
 	}
 }
 
-// bounded reads all of a file that is not larger than maxFile.
-func bounded(r io.Reader) ([]byte, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	if err == nil && len(raw) > maxFile {
+// bounded reads all of a file that has at most so many bytes.
+func bounded(r io.Reader, most int64) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(raw)) > most {
 		err = errTooLarge
 	}
 	return raw, err
