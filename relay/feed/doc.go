@@ -14,6 +14,12 @@
 // new one, as a change of the rule, makes another policy, under which everything
 // is decided again.
 //
+// A decision may rest on other objects (containers, who is a victim), on data about
+// territories and on time; when these change it lapses, and is made again. What a peer was
+// handed, and may not have any more, is withdrawn by a notice in its view. What leaves by
+// territory comes with a note, and what leaves redacted says so. The peer's relay answers
+// with a signed receipt. See docs/rules.md.
+//
 // What a tool deletes from a source is gone from every view when the call
 // returns. A deleted marking definition stops an export until its policy is known
 // without it.
