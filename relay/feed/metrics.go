@@ -69,7 +69,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "certlink_relay_feed_import_quarantined", Help: "Objects of the import that are held in quarantine.",
 		}, []string{"import"}),
 		fetched: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "certlink_relay_feed_source_objects_total", Help: "Objects received by fetched sources of exports, by outcome (added, duplicate, forked, refused, deleted).",
+			Name: "certlink_relay_feed_source_objects_total", Help: "Objects received by fetched sources of exports, by outcome (added, duplicate, forked, refused, deleted, unconverted).",
 		}, []string{"export", "source", "outcome"}),
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "certlink_relay_feed_source_pulls_total", Help: "Pulls of sources of exports, by result (success, failure).",

@@ -6,6 +6,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/certlink/certlink/relay/config"
@@ -70,6 +71,11 @@ func (o *mispOrigin) event(ctx context.Context, in *intake, event *misp.Event) e
 		}
 		if err := in.take(ctx, object); err != nil {
 			return err
+		}
+	}
+	for why, n := range event.Tally().Lost {
+		for range n {
+			in.refuse(ctx, "unconverted", fmt.Errorf("a part of event %s: %s", event.UUID, why))
 		}
 	}
 	return nil
