@@ -4,7 +4,6 @@
 package tunnel
 
 import (
-	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -19,6 +18,7 @@ const (
 	// restingPercent is by how much the heap may grow before it is collected while so many
 	// connections rest (GOGC). There is little to collect then, and it takes little time.
 	restingPercent = 30
+	usualPercent   = 100 // of package runtime
 )
 
 // giveBack returns to the operating system what many connections have needed to be opened, or
@@ -44,18 +44,21 @@ var restraints struct {
 	before  int // the percentage without them
 }
 
-// restrain keeps the heap small while many connections rest. What the environment says goes
-// before.
+// restrain keeps the heap small while many connections rest, unless somebody has chosen
+// how large it may be (GOGC).
 func (e *Engine) restrain(on bool) {
 	r := &restraints
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if on == e.restrained || os.Getenv("GOGC") != "" {
+	if on == e.restrained {
 		return
 	}
 	if e.restrained = on; on {
-		if r.engines++; r.engines == 1 {
-			r.before = debug.SetGCPercent(restingPercent)
+		if r.engines++; r.engines > 1 {
+			return
+		}
+		if r.before = debug.SetGCPercent(restingPercent); r.before != usualPercent {
+			debug.SetGCPercent(r.before)
 		}
 		return
 	}
