@@ -51,7 +51,10 @@ func checkAnswer(resp *http.Response, body io.Reader) error {
 
 // told takes over what a server says of its error, if it is an error object.
 func (e *ProtocolError) told(body io.Reader) {
-	var told struct{ Title, Description string }
+	var told struct {
+		Title       string `json:"title"`
+		Description string `json:"description"`
+	}
 	text, err := io.ReadAll(body)
 	if err == nil && json.Unmarshal(text, &told) == nil && told.Title != "" {
 		e.Title, e.Description = brief(told.Title), brief(told.Description)

@@ -33,7 +33,7 @@ func TestMethods(t *testing.T) {
 	for _, target := range everyTarget("both") {
 		t.Run("3.1_HEAD_is_GET_without_body", func(t *testing.T) {
 			get, head := do(t, h, "GET", target, ""), do(t, h, "HEAD", target, "")
-			if diff := cmp.Diff(get.Header, head.Header); diff != "" || head.StatusCode != 200 || get.StatusCode != 200 {
+			if diff := cmp.Diff(get.Header, head.Header); diff != "" || head.StatusCode != http.StatusOK || get.StatusCode != http.StatusOK {
 				t.Errorf("%s: %d, %d, headers (-GET +HEAD):\n%s", target, get.StatusCode, head.StatusCode, diff)
 			}
 			if body := text(t, head); body != "" {
@@ -42,7 +42,7 @@ func TestMethods(t *testing.T) {
 		})
 		t.Run("8.2.1_OPTIONS_names_the_methods", func(t *testing.T) {
 			resp := do(t, h, "OPTIONS", target, "", "Accept", "")
-			if allow := resp.Header.Get("Allow"); resp.StatusCode != 200 || !strings.Contains(allow, "GET, HEAD, OPTIONS") || text(t, resp) != "" {
+			if allow := resp.Header.Get("Allow"); resp.StatusCode != http.StatusOK || !strings.Contains(allow, "GET, HEAD, OPTIONS") || text(t, resp) != "" {
 				t.Errorf("%s: %d, %s", target, resp.StatusCode, allow)
 			}
 		})
@@ -50,14 +50,14 @@ func TestMethods(t *testing.T) {
 			for _, method := range []string{"PUT", "PATCH", "TRACE", "BREW"} {
 				resp := do(t, h, method, target, "")
 				var e ProtocolError
-				if err := json.Unmarshal([]byte(text(t, resp)), &e); err != nil || resp.StatusCode != 405 || e.HTTPStatus != "405" || resp.Header.Get("Content-Type") != MediaType {
+				if err := json.Unmarshal([]byte(text(t, resp)), &e); err != nil || resp.StatusCode != http.StatusMethodNotAllowed || e.HTTPStatus != "405" || resp.Header.Get("Content-Type") != MediaType {
 					t.Errorf("%s %s: %d %+v, %v", method, target, resp.StatusCode, e, err)
 				}
 			}
 		})
 	}
 	t.Run("3.1_HEAD_of_an_error_has_no_body", func(t *testing.T) {
-		if resp := do(t, h, "HEAD", "/taxii2/nothing/", ""); resp.StatusCode != 404 || text(t, resp) != "" {
+		if resp := do(t, h, "HEAD", "/taxii2/nothing/", ""); resp.StatusCode != http.StatusNotFound || text(t, resp) != "" {
 			t.Errorf("status = %d", resp.StatusCode)
 		}
 	})
@@ -92,7 +92,7 @@ func TestWhatOneMayNotSeeIsNotThere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			there, never := do(t, h, tt.method, tt.target, "{}"), do(t, h, tt.method, strings.Replace(tt.target, "closed", "never", 1), "{}")
-			if there.StatusCode != 404 || text(t, there) != text(t, never) {
+			if there.StatusCode != http.StatusNotFound || text(t, there) != text(t, never) {
 				t.Errorf("%d, and %d for one that is not there", there.StatusCode, never.StatusCode)
 			}
 		})
@@ -105,7 +105,7 @@ func TestWhatOneMayNotSeeIsNotThere(t *testing.T) {
 	t.Run("1.6.9_nobody_is_told_the_same_of_all", func(t *testing.T) {
 		for _, target := range append(everyTarget("both"), "/taxii2/never/") {
 			resp := do(t, h, "GET", target, "", "caller", "")
-			if resp.StatusCode != 401 || resp.Header.Get("WWW-Authenticate") == "" || !strings.Contains(text(t, resp), "Not authenticated") {
+			if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") == "" || !strings.Contains(text(t, resp), "Not authenticated") {
 				t.Errorf("%s: %d", target, resp.StatusCode)
 			}
 		}
@@ -288,7 +288,7 @@ func TestPaging(t *testing.T) {
 	})
 	t.Run("B_a_forged_cursor_gives_no_right", func(t *testing.T) {
 		forged := encodeCursor(bothID, store.Query{NewestSpec: true, Versions: store.Versions{Last: true}}, 1<<62)
-		if resp := do(t, newTestHandler(f), "GET", "/taxii2/feeds/collections/write/objects/?next="+forged, ""); resp.StatusCode != 403 {
+		if resp := do(t, newTestHandler(f), "GET", "/taxii2/feeds/collections/write/objects/?next="+forged, ""); resp.StatusCode != http.StatusForbidden {
 			t.Errorf("status = %d", resp.StatusCode)
 		}
 	})
@@ -298,11 +298,11 @@ func TestDeletedIsGone(t *testing.T) {
 	h := conforming(t)
 	target := inBoth + "objects/" + toolID + "/"
 	const one = "?match[version]=2026-01-02T00:00:00.000Z"
-	if resp := do(t, h, "DELETE", target+one, ""); resp.StatusCode != 200 || text(t, resp) != "" || resp.Header.Get("Content-Type") != MediaType {
+	if resp := do(t, h, "DELETE", target+one, ""); resp.StatusCode != http.StatusOK || text(t, resp) != "" || resp.Header.Get("Content-Type") != MediaType {
 		t.Fatalf("status = %d", resp.StatusCode)
 	}
 	t.Run("5.7_the_version_is_not_found", func(t *testing.T) {
-		if resp := do(t, h, "GET", target+one, ""); resp.StatusCode != 404 {
+		if resp := do(t, h, "GET", target+one, ""); resp.StatusCode != http.StatusNotFound {
 			t.Errorf("status = %d", resp.StatusCode)
 		}
 	})
@@ -320,7 +320,7 @@ func TestDeletedIsGone(t *testing.T) {
 	t.Run("5.7_an_object_without_versions_is_not_found", func(t *testing.T) {
 		do(t, h, "DELETE", target+"?match[version]=all", "")
 		for _, gone := range []string{target, target + "versions/"} {
-			if resp := do(t, h, "GET", gone, ""); resp.StatusCode != 404 {
+			if resp := do(t, h, "GET", gone, ""); resp.StatusCode != http.StatusNotFound {
 				t.Errorf("%s: %d", gone, resp.StatusCode)
 			}
 		}
@@ -347,7 +347,7 @@ func TestMarkingsResource(t *testing.T) {
 	})
 	t.Run("8.2.1_it_tells_what_may_be_seen", func(t *testing.T) {
 		want := fmt.Sprintf(`{"tlp_levels":["CLEAR","GREEN"],"marking_refs":[%q]}`, readID)
-		if resp := do(t, h, "GET", c.Markings, ""); resp.StatusCode != 200 || text(t, resp) != want {
+		if resp := do(t, h, "GET", c.Markings, ""); resp.StatusCode != http.StatusOK || text(t, resp) != want {
 			t.Errorf("status = %d", resp.StatusCode)
 		}
 	})

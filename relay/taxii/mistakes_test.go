@@ -92,11 +92,9 @@ func (f *flawed) list(w http.ResponseWriter, r *http.Request, manifest bool) {
 		return
 	}
 	q := r.URL.Query()
-	for _, name := range f.refuses {
-		if q.Has(name) {
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		}
+	if slices.ContainsFunc(f.refuses, q.Has) {
+		w.WriteHeader(http.StatusBadRequest)
+		return
 	}
 	from, _ := strconv.Atoi(q.Get("next"))
 	if after, ok := readDate(q.Get("added_after")); ok && from == 0 {

@@ -38,7 +38,7 @@ func TestASlotGoesToTheCallerWithTheFewest(t *testing.T) {
 					return
 				}
 				order <- caller
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				release()
 			}()
 			synctest.Wait()
@@ -63,7 +63,7 @@ func TestASlotGoesToTheCallerWithTheFewest(t *testing.T) {
 		for _, release := range held[4:] {
 			release()
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		if len(order) != 4 || s.inUse != 0 || len(s.callers) != 0 {
 			t.Errorf("%d turns are left, %d slots in use, %d callers known", len(order), s.inUse, len(s.callers))
 		}
@@ -113,7 +113,7 @@ func TestSlotsStayWithinTheirBounds(t *testing.T) {
 		for i := range requests {
 			go func() {
 				random := rand.New(rand.NewPCG(uint64(i), 1))
-				time.Sleep(time.Duration(random.IntN(60_000)) * time.Millisecond)
+				<-time.After(time.Duration(random.IntN(60_000)) * time.Millisecond)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(10_000))*time.Millisecond)
 				defer cancel()
 				release, err := s.take(ctx, fmt.Sprint("c", random.IntN(9)))
@@ -129,7 +129,7 @@ func TestSlotsStayWithinTheirBounds(t *testing.T) {
 						t.Errorf("%d in use, %d counted", all, s.inUse)
 					}
 					s.mu.Unlock()
-					time.Sleep(time.Duration(random.IntN(2_000)) * time.Millisecond)
+					<-time.After(time.Duration(random.IntN(2_000)) * time.Millisecond)
 					release()
 				}
 				done <- err == nil

@@ -19,7 +19,7 @@ type dripping struct {
 }
 
 func (d dripping) Read(p []byte) (int, error) {
-	time.Sleep(d.after)
+	<-time.After(d.after)
 	return copy(p, bytes.Repeat([]byte(" "), d.bytes)), nil
 }
 
