@@ -64,8 +64,8 @@ func BenchmarkAddAndDecide(b *testing.B) {
 func BenchmarkPage(b *testing.B) {
 	for _, size := range []int{10_000, 1_000_000} {
 		s := openBench(b)
-		for n := 0; n < size; n += 10_000 {
-			addAndDecide(b, s, n, 10_000)
+		for n := 0; n < size; n += 5000 { // of which a page of undecided records has room
+			addAndDecide(b, s, n, 5000)
 		}
 		first, err := s.ListObjects(b.Context(), "c", store.Query{Limit: 1})
 		if err != nil {
@@ -79,6 +79,18 @@ func BenchmarkPage(b *testing.B) {
 				}
 			}
 		})
+		// A hundredth of the way from either end: they should cost the same.
+		for name, after := range map[string]int64{
+			"view_of_%d_at_its_beginning": from + (until-from)/100, "view_of_%d_at_its_end": until - (until-from)/100,
+		} {
+			b.Run(fmt.Sprintf(name, size), func(b *testing.B) {
+				for b.Loop() {
+					if _, err := s.ListView(b.Context(), benchView, []string{"c"}, store.Query{Limit: 100, After: after}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 		for name, q := range map[string]store.Query{
 			"view_of_%d":                  {Limit: 100},
 			"last_versions_in_view_of_%d": {Limit: 100, Versions: store.Versions{Last: true}, NewestSpec: true},
