@@ -140,8 +140,8 @@ func (b *batch) judge(ctx context.Context) (decisions []store.Decision, shared i
 		default:
 			var j rule.Judgement
 			d, j = b.judgeObject(i, r)
-			if d.Share && j.Territory != nil {
-				notes = append(notes, b.note(b.objects[i], *j.Territory))
+			if found, ok := j.Territory(); ok && d.Share {
+				notes = append(notes, b.note(b.objects[i], found))
 			}
 			if b.again && !d.Share && b.policy.Territorial() {
 				gone = append(gone, noteID(b.author(), b.view, r.ID, r.Version))
@@ -179,7 +179,7 @@ func (b *batch) judgeObject(i int, r store.Record) (store.Decision, rule.Judgeme
 		return store.Decision{Seq: r.Seq, Reason: rule.Unreadable}, rule.Judgement{}
 	}
 	j := b.policy.Judge(b.questions[i], o)
-	d := store.Decision{Seq: r.Seq, Share: j.Share, Reason: j.Reason, Until: j.Until, Evidence: j.Evidence}
+	d := store.Decision{Seq: r.Seq, Share: j.Share, Reason: j.Reason, Until: j.Until, Evidence: j.Evidence()}
 	if !d.Share || b.e.redaction == nil {
 		return d, j
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/territory"
 )
 
 // benchObject is an indicator of about 1.1 kB, as feeds carry them.
@@ -21,6 +22,7 @@ func benchObject() []byte {
 		strings.Repeat("What was seen of it in January. ", 15), green2)
 }
 
+// BenchmarkDecide is one decision about an object that was parsed.
 func BenchmarkDecide(b *testing.B) {
 	for name, r := range map[string]config.Rule{
 		"tlp":     {MaxTLP: "GREEN"},
@@ -28,20 +30,27 @@ func BenchmarkDecide(b *testing.B) {
 		"tlp_cel_confidence_age": {
 			MaxTLP: "GREEN", CEL: `object.confidence >= 50 && "botnet" in object.labels`, MinConfidence: 10, MaxAgeDays: 36500,
 		},
+		"tlp_cel_territory": {
+			MaxTLP: "GREEN", CEL: `object.confidence >= 50 && "botnet" in object.labels`, EmanatesFrom: config.FromPeer,
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			p, err := NewPolicy(r, []config.Source{{Name: "own"}}, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
-			raw := benchObject()
+			area, err := territory.NewArea(config.PeerTerritory{Networks: []string{"192.0.2.0/24"}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			p = p.Toward(area, nil)
+			o, err := stix.Parse(benchObject())
+			if err != nil {
+				b.Fatal(err)
+			}
 			for b.Loop() {
-				o, err := stix.Parse(raw)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if v := p.Decide("own", o); !v.Share {
-					b.Fatal(v)
+				if j := p.Judge(Question{Source: "own", Now: noonOf}, o); !j.Share {
+					b.Fatal(j)
 				}
 			}
 		})

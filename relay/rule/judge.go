@@ -44,17 +44,39 @@ type Judgement struct {
 	Verdict
 	// Until is when the verdict ends because the object will be too old; zero for never.
 	Until time.Time
-	// Evidence for people: a JSON object, "" where the reason says all. At most MaxEvidence bytes.
-	Evidence string
-	// Territory is the evidence of an object that leaves because it appears to emanate
-	// from the peer's territory; nil for others.
-	Territory *territory.Statement
+
+	// told is what the reason does not say; found is what the data sets know, if looked.
+	told   Evidence
+	found  territory.Evidence
+	looked bool
+}
+
+// Evidence for people: a JSON object, "" where the reason says all. At most MaxEvidence bytes.
+func (j Judgement) Evidence() string {
+	if j.looked {
+		statement := j.found.Statement()
+		j.told.Territory = &statement
+	}
+	if j.told == (Evidence{}) {
+		return ""
+	}
+	return j.told.text()
+}
+
+// Territory is the evidence of an object that leaves because it appears to emanate
+// from the peer's territory; false for others.
+func (j Judgement) Territory() (territory.Statement, bool) {
+	if !j.looked || !j.Share {
+		return territory.Statement{}, false
+	}
+	return j.found.Statement(), true
 }
 
 // MaxEvidence is the length of the longest evidence.
 const MaxEvidence = territory.MaxStatement + 1024
 
-// Evidence of a decision, as Judgement.Evidence writes it.
+// Evidence of a decision, as Judgement.Evidence writes it. Written out only where somebody
+// keeps it, as it costs more than the decision.
 type Evidence struct {
 	// Binding is the object whose marking binds the one in question.
 	Binding string `json:"binding,omitempty"`
@@ -92,7 +114,7 @@ func (p *Policy) Judge(q Question, o stix.Object) Judgement {
 	if level, reason, by := bind(level, reason, q); level < Clear || level > p.ceiling {
 		j := held(reason)
 		if by.ID != "" {
-			j.Evidence = Evidence{Binding: by.ID, Level: by.Level.String()}.text()
+			j.told = Evidence{Binding: by.ID, Level: by.Level.String()}
 		}
 		return j
 	}
@@ -167,7 +189,7 @@ func (p *Policy) lively(now time.Time, o stix.Object) (j Judgement, until time.T
 		return true
 	})
 	if confidence < p.minConfidence {
-		return Judgement{Verdict: Verdict{Reason: LowConfidence}, Evidence: Evidence{Confidence: &confidence}.text()}, until
+		return Judgement{Verdict: Verdict{Reason: LowConfidence}, told: Evidence{Confidence: &confidence}}, until
 	}
 	if p.maxAge == 0 {
 		return j, until
@@ -177,7 +199,7 @@ func (p *Policy) lively(now time.Time, o stix.Object) (j Judgement, until time.T
 	case seen.IsZero():
 		return held(NoDate), until
 	case now.IsZero() || !now.Before(until):
-		return Judgement{Verdict: Verdict{Reason: TooOld}, Evidence: Evidence{Seen: seen}.text()}, until
+		return Judgement{Verdict: Verdict{Reason: TooOld}, told: Evidence{Seen: seen}}, until
 	}
 	return j, until
 }
@@ -189,14 +211,11 @@ func (p *Policy) place(o stix.Object, j *Judgement) (reason string) {
 		*j = held(territory.NoTerritoryData)
 		return j.Reason
 	}
-	found := p.atlas.Look(o)
-	ok, why := found.Emanates(p.area, p.terms)
-	statement := found.Statement()
-	j.Evidence = Evidence{Territory: &statement}.text()
+	j.found, j.looked = p.atlas.Look(o), true
+	ok, why := j.found.Emanates(p.area, p.terms)
 	if !ok {
 		j.Verdict, j.Until = Verdict{Reason: why}, time.Time{}
 		return why
 	}
-	j.Territory = &statement
 	return ""
 }

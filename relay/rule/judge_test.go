@@ -60,8 +60,8 @@ func TestJudge(t *testing.T) {
 			if got.Reason != c.want || got.Share != strings.HasPrefix(c.want, within) || got.Share && !got.Until.Equal(c.until) {
 				t.Errorf("got %+v", got)
 			}
-			if got.Evidence != "" && !json.Valid([]byte(got.Evidence)) {
-				t.Errorf("evidence is %q", got.Evidence)
+			if got.Evidence() != "" && !json.Valid([]byte(got.Evidence())) {
+				t.Errorf("evidence is %q", got.Evidence())
 			}
 			if why := Explain(got.Reason, c.rule); got.Reason != UnknownSource && (why == got.Reason || strings.Contains(why, "\n")) {
 				t.Errorf("explained as %q", why)
@@ -84,7 +84,8 @@ func TestTowardAPeerThePolicyIsItsOwn(t *testing.T) {
 		}
 		own := p.Toward(area, nil)
 		hashes[own.Hash()] = true
-		if got := own.Judge(Question{Source: "own"}, object); got.Share != want || (got.Territory != nil) != want || !strings.Contains(got.Evidence, "192.0.2.7") {
+		got := own.Judge(Question{Source: "own"}, object)
+		if _, ok := got.Territory(); got.Share != want || ok != want || !strings.Contains(got.Evidence(), "192.0.2.7") {
 			t.Errorf("%s: %+v", network, got)
 		}
 	}
