@@ -52,9 +52,9 @@ func mustQuarantined(t *testing.T, s store.Store, q store.QuarantineQuery) store
 	return page
 }
 
-func mustSettle(t *testing.T, s store.Store, collection string, seq int64, state store.ItemState) store.Quarantined {
+func mustSettle(t *testing.T, s store.Store, seq int64, state store.ItemState) store.Quarantined {
 	t.Helper()
-	got, err := s.SettleQuarantined(t.Context(), collection, seq, state, "desk")
+	got, err := s.SettleQuarantined(t.Context(), "c", seq, state, "desk")
 	if err != nil {
 		t.Fatalf("SettleQuarantined: %v", err)
 	}
@@ -139,7 +139,7 @@ func acceptsQuarantined(t *testing.T, e env) {
 	before := mustList(t, e, "c", store.Query{})
 	mustQuarantine(t, e, "c", item(2, "changed"))
 	held := mustQuarantined(t, e, store.QuarantineQuery{Collection: "c"}).Items[0]
-	got := mustSettle(t, e, "c", held.Seq, store.Accepted)
+	got := mustSettle(t, e, held.Seq, store.Accepted)
 	if got.State != store.Accepted || got.SettledBy != "desk" || got.SettledAt.IsZero() || string(got.Raw) != string(object(2).Raw) {
 		t.Errorf("settled = %+v", got)
 	}
@@ -163,7 +163,7 @@ func acceptsQuarantined(t *testing.T, e env) {
 func acceptsNew(t *testing.T, e env) {
 	mustQuarantine(t, e, "c", item(1, "new"))
 	held := mustQuarantined(t, e, store.QuarantineQuery{Collection: "c"}).Items[0]
-	if got := mustSettle(t, e, "c", held.Seq, store.Accepted); len(got.Raw) > 0 {
+	if got := mustSettle(t, e, held.Seq, store.Accepted); len(got.Raw) > 0 {
 		t.Errorf("it replaced %s", got.Raw)
 	}
 	records := mustList(t, e, "c", store.Query{}).Records
@@ -175,7 +175,7 @@ func acceptsNew(t *testing.T, e env) {
 func dropsQuarantined(t *testing.T, e env) {
 	mustQuarantine(t, e, "c", item(1, "bad"), item(2, "other"))
 	held := mustQuarantined(t, e, store.QuarantineQuery{Collection: "c"}).Items[0]
-	if got := mustSettle(t, e, "c", held.Seq, store.Dropped); got.State != store.Dropped || len(got.Raw) > 0 {
+	if got := mustSettle(t, e, held.Seq, store.Dropped); got.State != store.Dropped || len(got.Raw) > 0 {
 		t.Errorf("settled = %+v", got)
 	}
 	mustQuarantine(t, e, "c", item(1, "bad"))
@@ -195,7 +195,7 @@ func settlesOnce(t *testing.T, e env) {
 	if _, err := e.SettleQuarantined(t.Context(), "c", seq+1, store.Dropped, "desk"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("of another position: %v", err)
 	}
-	mustSettle(t, e, "c", seq, store.Dropped)
+	mustSettle(t, e, seq, store.Dropped)
 	if _, err := e.SettleQuarantined(t.Context(), "c", seq, store.Accepted, "desk"); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("a second time: %v", err)
 	}
@@ -220,7 +220,7 @@ func overflowsQuarantine(t *testing.T, e env) {
 		t.Errorf("a page of %d items, next %d", len(page.Items), page.Next)
 	}
 	seq := page.Items[0].Seq
-	mustSettle(t, e, "c", seq, store.Dropped)
+	mustSettle(t, e, seq, store.Dropped)
 	mustQuarantine(t, e, "c", item(100, big))
 	same(t, "counts after one was dropped", quarantineCounts(t, e, "c"), store.QuarantineCounts{Held: 64, Bytes: 64 << 20, Overflow: 6})
 }
