@@ -70,7 +70,7 @@ func deref[T any](p *T) T {
 	return *p
 }
 
-// clip shortens to whole characters.
+// clip shortens to a number of bytes, to whole characters.
 func clip(s string, limit int) string {
 	if len(s) <= limit {
 		return s

@@ -20,9 +20,9 @@ import (
 
 // seen is everything that the status of a SharedFeed depends on.
 type seen struct {
-	local        *v1alpha1.LocalCERT
-	peers        map[string]*v1alpha1.PeerCERT // those named, as far as they exist
-	view         reports.View
+	local *v1alpha1.LocalCERT
+	peers map[string]*v1alpha1.PeerCERT // those named, as far as they exist
+	view  reports.View
 	// references are the Secrets and ConfigMaps that the feed names; there, those of
 	// them that exist.
 	references   []relayconfig.Reference

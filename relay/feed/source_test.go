@@ -6,6 +6,7 @@ package feed
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -239,9 +240,7 @@ func TestATAXIISourceSurvivesCutsAndKills(t *testing.T) {
 		}
 		answer := httptest.NewRecorder()
 		back.ServeHTTP(answer, r)
-		for k, v := range answer.Header() {
-			w.Header()[k] = v
-		}
+		maps.Copy(w.Header(), answer.Header())
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes()[:rand.IntN(answer.Body.Len()+1)])
 		_ = http.NewResponseController(w).Flush()

@@ -61,8 +61,8 @@ func (r *Response) Received() int64 { return r.meter.received.Load() }
 
 // Validators say what is known already, as the server put it. Empty ones are not sent.
 type Validators struct {
-	ETag         string
-	LastModified string
+	ETag         string `json:"etag,omitempty"`
+	LastModified string `json:"lastModified,omitempty"`
 }
 
 // ValidatorsOf are those of an answer, for the next Get. Overlong ones are left out.
@@ -124,7 +124,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		return nil, c.fail(r.Method, Clean(err))
 	}
 	conditional := req.Header.Get("If-None-Match") != "" || req.Header.Get("If-Modified-Since") != ""
-	if resp.StatusCode/100 != 2 && !(conditional && resp.StatusCode == http.StatusNotModified) {
+	if resp.StatusCode/100 != 2 && (!conditional || resp.StatusCode != http.StatusNotModified) {
 		_ = resp.Body.Close() // what it says is not repeated
 		return nil, &StatusError{Method: r.Method, Host: c.base.Host, Status: resp.StatusCode, RetryAfter: retryAfter(resp)}
 	}

@@ -36,6 +36,7 @@ const (
 	labelMessage       = "label must be one line, without control characters"
 	twiceMessage       = "a data set and a warning list must not have the same name"
 	originMessage      = "exactly one of http and configMapRef must be set"
+	pullMessage        = "exactly one of taxii, stix, misp and configMapRef must be set"
 	urlMessage         = "url must begin with https:// or http://; credentials belong into secretRef"
 	networksMessage    = "networks must be in CIDR notation, such as 192.0.2.0/24"
 	countriesMessage   = "countries must be two capital letters each, as in ISO 3166-1 alpha-2"
@@ -186,6 +187,10 @@ func spoiledObjects() []spoiled {
 		peerRefOf("sharedfeed-export", "spec.export.peerRefs[0].name"),
 		spoiled{"source with a dot", "sharedfeed-export", fieldValues{"spec.export.sources[0].name": "att.ck"}, "spec.export.sources[0].name", sourceMessage},
 		spoiled{"source with a capital letter", "sharedfeed-export", fieldValues{"spec.export.sources[0].name": "Desk"}, "spec.export.sources[0].name", sourceMessage},
+		spoiled{"a source of two kinds", "sharedfeed-source-taxii", fieldValues{"spec.export.sources[0].pull.stix": map[string]any{"url": "https://attack.example/x"}}, "spec.export.sources[0].pull", pullMessage},
+		spoiled{"a TAXII server by FTP", "sharedfeed-source-taxii", fieldValues{"spec.export.sources[0].pull.taxii.server.url": "ftp://charlie.example/"}, "spec.export.sources[0].pull.taxii.server.url", urlMessage},
+		spoiled{"a bundle without scheme", "sharedfeed-source-stix", fieldValues{"spec.export.sources[0].pull.stix.url": "attack.example/x"}, "spec.export.sources[0].pull.stix.url", urlMessage},
+		spoiled{"a MISP feed that is a file", "sharedfeed-source-misp", fieldValues{"spec.export.sources[0].pull.misp.url": "file:///feed/"}, "spec.export.sources[0].pull.misp.url", urlMessage},
 		spoiled{"type with a capital letter", "sharedfeed-export", fieldValues{"spec.export.rule.types[0]": "Indicator"}, "spec.export.rule.types[0]", typesMessage},
 		spoiled{"type with a wildcard", "sharedfeed-export", fieldValues{"spec.export.rule.types[0]": "x-*"}, "spec.export.rule.types[0]", typesMessage},
 		peerRefOf("sharedfeed-import", "spec.import.peerRef.name"),
