@@ -12,7 +12,7 @@ import (
 func (o *output) attribute(raw []byte) error {
 	var a attribute
 	o.event.tally.Attributes++
-	if unmarshal(raw, &a) != nil {
+	if !decodes(raw, &a) {
 		o.event.tally.lose(LostMalformed)
 		return nil
 	}

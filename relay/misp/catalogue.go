@@ -197,16 +197,17 @@ func (c *Catalogue) takeContainers(ctx context.Context, last int64) error {
 }
 
 func (c *Catalogue) takeContainer(ctx context.Context, r store.Record) error {
-	o, unread := stix.Parse(r.Raw)
-	if unread == nil && o.Type == stix.TypeMarkingDefinition {
+	// What does not parse has no type: it was read when it came in, so this does not happen.
+	o, _ := stix.Parse(r.Raw)
+	if o.Type == stix.TypeMarkingDefinition {
 		if o.Statement && len(c.statements) < maxStatements {
 			c.statements[o.ID] = true
 		}
 		return nil
 	}
 	var m members
-	if unread != nil || unmarshal(o.Raw, &m) != nil {
-		return nil // it was read when it came in, so this does not happen
+	if o.ID == "" || !decodes(o.Raw, &m) {
+		return nil
 	}
 	at, seen := c.byReport[o.ID]
 	if !seen {

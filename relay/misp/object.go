@@ -25,7 +25,7 @@ var objectTypes = map[string]map[string]string{
 // is to be detected; else attribute by attribute.
 func (o *output) object(raw []byte) error {
 	var m object
-	if unmarshal(raw, &m) != nil {
+	if !decodes(raw, &m) {
 		o.event.tally.lose(LostMalformed)
 		return nil
 	}

@@ -21,6 +21,9 @@ func unmarshal(raw []byte, into any) error {
 	return nil
 }
 
+// decodes is unmarshal for what is counted, not reported, when it is malformed.
+func decodes(raw []byte, into any) bool { return unmarshal(raw, into) == nil }
+
 // loose is a scalar that MISP writes now as a string, now as a number or truth value.
 type loose string
 
