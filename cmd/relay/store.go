@@ -67,4 +67,7 @@ func (n news) changed(topic string) {
 	if topic == store.ObjectsTopic || topic == "" {
 		n.relay.feeds.Stored()
 	}
+	if topic == store.NotesTopic || topic == "" {
+		n.relay.feeds.Noted()
+	}
 }

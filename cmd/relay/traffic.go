@@ -48,6 +48,7 @@ func (r *relay) buildTraffic() (err error) {
 		Atlas:    r.territory.Current,
 		Client:   r.offers.Guard(r.client(link.Feed)),
 		Lead:     shared.Do,
+		Notes:    r.store,
 		Version:  release(),
 		Log:      r.log,
 		Changed:  r.changed,

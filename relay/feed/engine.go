@@ -17,6 +17,7 @@ import (
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/receipt"
+	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/taxii"
 	"github.com/certlink/certlink/relay/territory"
@@ -54,6 +55,8 @@ type Config struct {
 	// Lead does work while this replica of the relay has the lease of that name, as
 	// lease.Sharer.Do does. Nil means that there is no other replica.
 	Lead func(ctx context.Context, name string, work func(ctx context.Context))
+	// Notes pass the state of pulls between replicas. Nil means that there is no other.
+	Notes Notes
 	// Version of the relay, for servers that are no peers. Empty means that of the build.
 	Version string
 	// Now is the clock. Nil means time.Now.
@@ -76,6 +79,10 @@ type Engine struct {
 	local    http.Handler
 	exporter *exporter
 	advance  *advance
+
+	// noted wakes the reader of notes, others is what it has read, by the name of the lease.
+	noted  chan struct{}
+	others atomic.Pointer[map[string]report.Import]
 
 	mu      sync.Mutex // guards what follows
 	imports []*importer
@@ -107,7 +114,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the feeds: %w", err)
 	}
-	e := &Engine{cfg: cfg, metrics: m}
+	e := &Engine{cfg: cfg, noted: make(chan struct{}, 1), metrics: m}
 	e.live.Store(newPlan(&config.Config{}, nil))
 	e.exporter, e.advance = newExporter(e), newAdvance(e)
 	handler := func(port, root, title string, b taxii.Backend) http.Handler {
@@ -193,6 +200,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Unlock()
 	running.Go(func() { e.watchFiles(ctx) })
 	running.Go(func() { e.advance.run(ctx) })
+	running.Go(func() { e.readNotes(ctx) })
 	e.exporter.run(ctx)
 	e.mu.Lock()
 	e.start = nil

@@ -62,6 +62,9 @@ type puller struct {
 	// now is the present state, shown what the report has of it.
 	now, shown report.Import
 	progress   progress
+	// leads: this replica pulls. told is what it has told the others, used by run alone.
+	leads bool
+	told  []byte
 	// looked is false until the store was asked what there is.
 	looked  bool
 	shownAt time.Time
@@ -109,15 +112,14 @@ func (p *puller) run(ctx context.Context) {
 	if !p.waitForOld(ctx) {
 		return
 	}
-	p.cfg.Lead(ctx, "pull/"+p.stored, p.pulls)
+	p.cfg.Lead(ctx, pullLease+p.stored, p.pulls)
 }
 
 // pulls pulls until ctx ends. It begins where the store is: another replica of this
 // relay may have pulled before.
 func (p *puller) pulls(ctx context.Context) {
-	p.mu.Lock()
-	p.looked = false
-	p.mu.Unlock()
+	p.lead(true)
+	defer p.lead(false)
 	failures := 0
 	for ctx.Err() == nil {
 		wait := p.interval
@@ -127,6 +129,7 @@ func (p *puller) pulls(ctx context.Context) {
 		} else {
 			failures = 0
 		}
+		p.tell(ctx)
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -136,6 +139,18 @@ func (p *puller) pulls(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// lead notes that this replica pulls, or no longer does.
+func (p *puller) lead(now bool) {
+	if others, ok := p.ofOthers(); now && ok {
+		p.mu.Lock()
+		p.now.LastSuccess = others.LastSuccess
+		p.mu.Unlock()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leads, p.looked = now, false
 }
 
 // waitForOld lets two pullers of one collection never run together.
@@ -281,8 +296,12 @@ func (p *puller) show(ended bool) {
 
 // reported is what the report has; false if nothing was looked at yet.
 func (p *puller) reported() (report.Import, bool) {
+	others, told := p.ofOthers()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.leads && told {
+		return others, true
+	}
 	return p.shown, p.shown.Name != ""
 }
 
