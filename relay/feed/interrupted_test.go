@@ -77,7 +77,9 @@ func TestAnInterruptedTurnDoublesNothing(t *testing.T) {
 	if resp := local(t, alfa, http.MethodDelete, "/taxii2/local/collections/threats.own/objects/"+indicatorID(1)+"/", http.NoBody); resp.StatusCode != http.StatusOK {
 		t.Fatalf("deleting = %d", resp.StatusCode)
 	}
-	eventually(t, "bravo has dropped it", func() bool { return !strings.Contains(strings.Join(collected(t, bravo, "from-alfa"), "\n"), `"name":"\u0041 1"`) })
+	eventually(t, "bravo has dropped it", func() bool {
+		return !strings.Contains(strings.Join(collected(t, bravo, "from-alfa"), "\n"), `"name":"\u0041 1"`)
+	})
 	eventually(t, "nothing is left to announce", func() bool {
 		left, err := alfa.store.Withdrawals(t.Context(), "threats", bravoTD, 10)
 		return err == nil && len(left) == 0
