@@ -4,13 +4,17 @@
 package faults
 
 import (
+	"encoding/json"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/certlink/certlink/internal/testpostgres"
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/report"
 )
 
 // onPostgres gives the nation a database of the tests' server.
@@ -83,6 +87,10 @@ func TestARelayOnPostgresIsKilledAndAnotherTakesOver(t *testing.T) {
 	delivered(t, bravo, messages)
 	follows.pushAnyhow(t, "bravo", 0, objects)
 	bravo.pushAnyhow(t, "alfa", objects, objects)
+	collected(t, leads, "from-bravo", objects)
+	follows.until(t, "knows of the other's pull", func(r report.Report) bool {
+		return len(r.Imports) == 1 && !r.Imports[0].LastSuccess.IsZero() && r.Imports[0].Stored == objects
+	})
 	leads.kill(t)
 	sendAll(t, follows, messages)
 	follows.pushAnyhow(t, "bravo", 2*objects, objects)
@@ -99,7 +107,7 @@ func TestARelayOnPostgresIsKilledAndAnotherTakesOver(t *testing.T) {
 	pushed := make(chan struct{})
 	go func() {
 		defer close(pushed)
-		leads.pushAnyhow(t, "bravo", 3*objects, objects)
+		leads.pushStored(t, "bravo", 3*objects, objects)
 	}()
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -108,6 +116,32 @@ func TestARelayOnPostgresIsKilledAndAnotherTakesOver(t *testing.T) {
 	sendAll(t, leads, messages)
 	delivered(t, bravo, 3*messages)
 	collected(t, bravo, "from-alfa", 3*objects)
+}
+
+// pushStored pushes objects until the status of a push says that all are stored:
+// while the database is away a push is taken, and its status tells of failures.
+func (n *nation) pushStored(t *testing.T, peer string, from, count int) {
+	t.Helper()
+	var objects []string
+	for i := range count {
+		objects = append(objects, object(from+i))
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		var result struct {
+			Status       string `json:"status"`
+			SuccessCount int    `json:"success_count"`
+		}
+		status, data, err := n.push(t, peer, objects...)
+		if err == nil && status == http.StatusAccepted && json.Unmarshal(data, &result) == nil &&
+			result.Status == "complete" && result.SuccessCount == count {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("pushing from %d: %d %.200s %v", from, status, data, err)
+			return
+		}
+		wait(t, 50*time.Millisecond)
+	}
 }
 
 // delivered waits until the nation has that many messages, each once, in the
@@ -137,8 +171,14 @@ func delivered(t *testing.T, n *nation, count int) {
 func collected(t *testing.T, n *nation, alias string, count int) {
 	t.Helper()
 	var got map[string]int
+	var err error
+	defer func() {
+		if t.Failed() {
+			r, failed := n.report(t)
+			t.Logf("%s has %d objects of %d, %v; it reports %+v, %v", n.name, len(got), count, err, r.Imports, failed)
+		}
+	}()
 	eventually(t, "all objects arrive", func() bool {
-		var err error
 		got, err = n.collection(t, alias)
 		return err == nil && len(got) >= count
 	})
