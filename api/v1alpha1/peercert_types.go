@@ -115,6 +115,7 @@ type BundleReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="name must be the name of a ConfigMap of this namespace: lower-case letters, digits, '-' and '.'"
 	Name string `json:"name,omitempty"`
 
 	// key in the ConfigMap. Default "ca.crt".
@@ -122,6 +123,7 @@ type BundleReference struct {
 	// +default="ca.crt"
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._-]+$') && self != '.' && !self.startsWith('..')",message="key must be a key of a ConfigMap: letters, digits, '.', '_' and '-', not beginning with '..'"
 	Key string `json:"key,omitempty"`
 }
 

@@ -11,7 +11,7 @@ type RemoteEndpoint struct {
 	// +required
 	// +kubebuilder:validation:MinLength=8
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.startsWith('https://') || self.startsWith('http://')",message="url must begin with https:// or http://; credentials belong into secretRef"
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^https?://[^/?#@\\s\\p{Cc}]+([/?#][^\\s\\p{Cc}]*)?$') && isURL(self) && url(self).getHostname() != ''`,message="url must begin with https:// or http:// and name a host, without spaces; credentials belong into secretRef"
 	URL string `json:"url,omitempty"`
 
 	// secretRef names a Secret of this namespace with what the server asks of us:
@@ -29,6 +29,7 @@ type SecretReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="name must be the name of a Secret of this namespace: lower-case letters, digits, '-' and '.'"
 	Name string `json:"name,omitempty"`
 }
 
@@ -38,11 +39,13 @@ type ConfigMapReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="name must be the name of a ConfigMap of this namespace: lower-case letters, digits, '-' and '.'"
 	Name string `json:"name,omitempty"`
 
 	// key in its data or binaryData. Without it, all keys.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._-]+$') && self != '.' && !self.startsWith('..')",message="key must be a key of a ConfigMap: letters, digits, '.', '_' and '-', not beginning with '..'"
 	Key string `json:"key,omitempty"`
 }

@@ -126,7 +126,7 @@ type FeedRule struct {
 	CEL string `json:"cel,omitempty"`
 
 	// minConfidence is the lowest confidence (STIX 2.1 section 3.2) that may leave; an
-	// object without confidence counts as 0. 0 (default, all) to 100.
+	// object without confidence counts as 0. 0 to 100, default 0: all may leave.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
@@ -147,7 +147,7 @@ type FeedRule struct {
 	EmanatesFrom string `json:"emanatesFrom,omitempty"`
 
 	// minAgreement is the number of data sets that must agree on the territory.
-	// 1 (default) to 8.
+	// 1 to 8, default 1.
 	// +optional
 	// +default=1
 	// +kubebuilder:validation:Minimum=1

@@ -6,6 +6,7 @@
 package envtest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -27,40 +28,45 @@ type spoiled struct {
 }
 
 const (
-	trustDomainMessage = "trustDomain must be a SPIFFE trust domain: lower-case letters, digits, '.', '-' and '_', beginning and ending with a letter or digit"
-	displayNameMessage = "displayName must be one line, without control characters"
-	countryMessage     = "country must be two capital letters, as in ISO 3166-1 alpha-2"
-	emailMessage       = "email must be an address such as duty@cert.alfa.example"
-	telephoneMessage   = "telephone must begin with '+' and the country code, and hold digits and spaces only"
-	addressMessage     = "address must be HOST:PORT, for example relay.bravo.example:8443; an IPv6 host stands in brackets and the port is 1 to 65535"
-	labelMessage       = "label must be one line, without control characters"
-	twiceMessage       = "a data set and a warning list must not have the same name"
-	originMessage      = "exactly one of http and configMapRef must be set"
-	pullMessage        = "exactly one of taxii, stix, misp and configMapRef must be set"
-	urlMessage         = "url must begin with https:// or http://; credentials belong into secretRef"
-	networksMessage    = "networks must be in CIDR notation, such as 192.0.2.0/24"
-	countriesMessage   = "countries must be two capital letters each, as in ISO 3166-1 alpha-2"
-	domainsMessage     = "domains must be DNS names in lower-case letters, such as example or gov.example"
-	replicasMessage    = "replicas greater than 1 needs storage.postgres: one relay alone can use a volume"
-	postgresMessage    = "size and storageClassName are for a volume: with postgres there is none"
-	sizeMessage        = "size must be greater than zero, for example 10Gi"
-	localNameMessage   = "metadata.name must begin with a letter, and have no dots and at most 40 characters: the relay's Services are named after it"
-	peerNameMessage    = "metadata.name must have no dots and at most 63 characters: the other kinds name the peer by it"
-	feedNameMessage    = "metadata.name must have no dots and at most 63 characters: it is the alias of the collection"
-	serviceNameMessage = "metadata.name must hold at most 63 lower-case letters, digits and '-', and begin with a letter: peers ask for an export by it, and the Service of an import has it"
-	serviceRefMessage  = "name must be the name of a Service of this namespace: lower-case letters, digits and '-'"
-	serviceMessage     = "service must be the name of the peer's SharedService: lower-case letters, digits and '-', beginning with a letter"
-	hotlineNameMessage = "metadata.name must have no dots and at most 63 characters"
-	trustMessage       = "exactly one of the fields in [bundle bundleRef] must be set"
-	bundleMessage      = "bundle must hold the peer's CA certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"
-	privateKeyMessage  = "bundle must hold certificates only: remove the private key, and consider it disclosed"
-	directionMessage   = "direction Export needs export and no import; direction Import needs import and no export"
-	titleMessage       = "title must be one line, without control characters"
-	peerRefMessage     = "name must be the name of a PeerCERT of this namespace: lower-case letters, digits and '-'"
-	sourceMessage      = "name must hold lower-case letters, digits and '-', and begin and end with a letter or digit"
-	typesMessage       = "types must hold names of STIX object types, such as indicator or attack-pattern: lower-case letters, digits and '-'"
-	collectionMessage  = "collection must be the alias or id of the peer's collection, which is the name of their SharedFeed: letters, digits, '.', '_' and '-'"
-	deadlineMessage    = "receiptSeconds must not be longer than acknowledgementSeconds"
+	trustDomainMessage   = "trustDomain must be a SPIFFE trust domain: lower-case letters, digits, '.', '-' and '_', beginning and ending with a letter or digit"
+	displayNameMessage   = "displayName must be one line, without control characters"
+	countryMessage       = "country must be two capital letters, as in ISO 3166-1 alpha-2"
+	emailMessage         = "email must be an address such as duty@cert.alfa.example"
+	telephoneMessage     = "telephone must begin with '+' and the country code, and hold digits and spaces only"
+	addressMessage       = "address must be HOST:PORT, for example relay.bravo.example:8443; an IPv6 host stands in brackets and the port is 1 to 65535"
+	labelMessage         = "label must be one line, without control characters"
+	twiceMessage         = "a data set and a warning list must not have the same name"
+	originMessage        = "exactly one of http and configMapRef must be set"
+	pullMessage          = "exactly one of taxii, stix, misp and configMapRef must be set"
+	urlMessage           = "url must begin with https:// or http:// and name a host, without spaces; credentials belong into secretRef"
+	networksMessage      = "networks must be in CIDR notation, such as 192.0.2.0/24"
+	countriesMessage     = "countries must be two capital letters each, as in ISO 3166-1 alpha-2"
+	domainsMessage       = "domains must be DNS names in lower-case letters, such as example or gov.example"
+	replicasMessage      = "replicas greater than 1 needs storage.postgres: one relay alone can use a volume"
+	postgresMessage      = "size and storageClassName are for a volume: with postgres there is none"
+	sizeMessage          = "size must be greater than zero, for example 10Gi"
+	localNameMessage     = "metadata.name must begin with a letter, and have no dots and at most 40 characters: the relay's Services are named after it"
+	peerNameMessage      = "metadata.name must have no dots and at most 63 characters: the other kinds name the peer by it"
+	feedNameMessage      = "metadata.name must have no dots and at most 63 characters: it is the alias of the collection"
+	serviceNameMessage   = "metadata.name must hold at most 63 lower-case letters, digits and '-', and begin with a letter: peers ask for an export by it, and the Service of an import has it"
+	serviceRefMessage    = "name must be the name of a Service of this namespace: lower-case letters, digits and '-'"
+	serviceMessage       = "service must be the name of the peer's SharedService: lower-case letters, digits and '-', beginning with a letter"
+	hotlineNameMessage   = "metadata.name must have no dots and at most 63 characters"
+	trustMessage         = "exactly one of the fields in [bundle bundleRef] must be set"
+	bundleMessage        = "bundle must hold the peer's CA certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"
+	privateKeyMessage    = "bundle must hold certificates only: remove the private key, and consider it disclosed"
+	directionMessage     = "direction Export needs export and no import; direction Import needs import and no export"
+	titleMessage         = "title must be one line, without control characters"
+	peerRefMessage       = "name must be the name of a PeerCERT of this namespace: lower-case letters, digits and '-'"
+	deliveryMessage      = "exactly one of taxii, misp and webhook must be set"
+	identitiesMessage    = "identities must be ids of STIX identities, such as identity--f431f809-377b-45e0-aa1c-6a4751cae5ff"
+	secretNameMessage    = "name must be the name of a Secret of this namespace: lower-case letters, digits, '-' and '.'"
+	configMapNameMessage = "name must be the name of a ConfigMap of this namespace: lower-case letters, digits, '-' and '.'"
+	keyMessage           = "key must be a key of a ConfigMap: letters, digits, '.', '_' and '-', not beginning with '..'"
+	sourceMessage        = "name must hold lower-case letters, digits and '-', and begin and end with a letter or digit"
+	typesMessage         = "types must hold names of STIX object types, such as indicator or attack-pattern: lower-case letters, digits and '-'"
+	collectionMessage    = "collection must be the alias or id of the peer's collection, which is the name of their SharedFeed: letters, digits, '.', '_' and '-'"
+	deadlineMessage      = "receiptSeconds must not be longer than acknowledgementSeconds"
 )
 
 const wholeObject = "<nil>" // how the API server names the field of a rule on the object itself
@@ -152,6 +158,42 @@ func territoryOf() []spoiled {
 	return cases
 }
 
+// remotesOf are the rules about servers, and about the Secrets and ConfigMaps that are
+// named: a name that the API server or the kubelet would refuse later would stop the
+// relay's whole namespace, and a key with a slash would lead out of the mount.
+func remotesOf() []spoiled {
+	var cases []spoiled
+	one := func(object, field string, message string, values ...string) {
+		for _, value := range values {
+			cases = append(cases, spoiled{fmt.Sprintf("%s %q", field, value), object, fieldValues{field: value}, field, message})
+		}
+	}
+	secret := func(object, field string) {
+		one(object, field+".name", secretNameMessage, "a/b", "..", "Charlie", "a:b")
+	}
+	configMap := func(object, field string) {
+		one(object, field+".name", configMapNameMessage, "../secrets/charlie", "a%b", "Lists")
+		one(object, field+".key", keyMessage, "../../secrets/charlie/token", "..", ".", "a b")
+	}
+	server := func(object, field string) {
+		one(object, field+".url", urlMessage, "https://", "https:///feed", "https://user:password@misp.example/", "https://misp.example/a b", "https://misp.example/a\nb", "http://:80/", "ftp://misp.example/")
+		secret(object, field+".secretRef")
+	}
+	server("sharedfeed-source-taxii", "spec.export.sources[0].pull.taxii.server")
+	server("sharedfeed-source-stix", "spec.export.sources[0].pull.stix")
+	server("sharedfeed-source-misp", "spec.export.sources[0].pull.misp")
+	configMap("sharedfeed-source-configmap", "spec.export.sources[0].pull.configMapRef")
+	server("sharedfeed-import", "spec.import.deliveries[0].taxii.server")
+	server("sharedfeed-delivery-webhook", "spec.import.deliveries[0].webhook.receiver")
+	for _, list := range []string{"spec.territory.datasets[0].origin", "spec.territory.warningLists[0].origin"} {
+		server("localcert", list+".http")
+		configMap("localcert-postgres", list+".configMapRef")
+	}
+	secret("localcert-postgres", "spec.relay.storage.postgres.secretRef")
+	configMap("peercert-bundleref", "spec.trust.bundleRef")
+	return append(cases, spoiled{"identity that is none", "peercert-bundle", fieldValues{"spec.identities[0]": "location--f431f809-377b-45e0-aa1c-6a4751cae5ff"}, "spec.identities[0]", identitiesMessage})
+}
+
 // spoiledObjects has at least one case for every CEL rule that looks at one
 // version of an object.
 func spoiledObjects() []spoiled {
@@ -161,6 +203,7 @@ func spoiledObjects() []spoiled {
 	cases = append(cases, endpointOf("localcert", "spec.addresses")...)
 	cases = append(cases, endpointOf("peercert-bundle", "spec.endpoints")...)
 	cases = append(cases, territoryOf()...)
+	cases = append(cases, remotesOf()...)
 	cases = append(cases, nameOf("localcert", localNameMessage, 40)...)
 	cases = append(cases, nameOf("peercert-bundle", peerNameMessage, 63)...)
 	cases = append(cases, nameOf("sharedfeed-export", feedNameMessage, 63)...)
@@ -195,6 +238,9 @@ func spoiledObjects() []spoiled {
 		spoiled{"type with a wildcard", "sharedfeed-export", fieldValues{"spec.export.rule.types[0]": "x-*"}, "spec.export.rule.types[0]", typesMessage},
 		peerRefOf("sharedfeed-import", "spec.import.peerRef.name"),
 		spoiled{"collection with a slash", "sharedfeed-import", fieldValues{"spec.import.collection": "feeds/advisories"}, "spec.import.collection", collectionMessage},
+		spoiled{"a delivery to two places", "sharedfeed-import", fieldValues{"spec.import.deliveries[0].misp": map[string]any{}}, "spec.import.deliveries[0]", deliveryMessage},
+		spoiled{"a delivery to nowhere", "sharedfeed-import", fieldValues{"spec.import.deliveries[0].taxii": absent{}}, "spec.import.deliveries[0]", deliveryMessage},
+		spoiled{"a delivery with a dot", "sharedfeed-import", fieldValues{"spec.import.deliveries[0].name": "open.cti"}, "spec.import.deliveries[0].name", sourceMessage},
 		spoiled{"collection that climbs", "sharedfeed-import", fieldValues{"spec.import.collection": ".."}, "spec.import.collection", collectionMessage},
 
 		spoiled{"name that begins with a digit", "sharedservice-import", fieldValues{"metadata.name": "1tickets"}, wholeObject, serviceNameMessage},

@@ -34,7 +34,7 @@ var pages = map[string]string{
 var conditionsOf = map[string][]string{
 	"LocalCERT":     {"Ready", "CertificatesIssued", "RelayAvailable", "TrustInSync", "TerritoryCurrent", "Reconciling", "Stalled"},
 	"PeerCERT":      {"Ready", "Connected", "Redundant", "PeerAccepted", "TrustInSync", "Suspended", "Reconciling", "Stalled"},
-	"SharedFeed":    {"Ready", "PeerAccepted", "Fresh", "Delivering", "Reconciling", "Stalled"},
+	"SharedFeed":    {"Ready", "PeerAccepted", "Fresh", "Delivering", "Quarantined", "Reconciling", "Stalled"},
 	"SharedService": {"Ready", "PeerAccepted", "Available", "Reconciling", "Stalled"},
 	"Hotline":       {"Ready", "Reachable", "Answered", "Reconciling", "Stalled"},
 }

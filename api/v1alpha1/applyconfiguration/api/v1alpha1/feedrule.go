@@ -27,7 +27,7 @@ type FeedRuleApplyConfiguration struct {
 	// fails stays. 1 to 4096 characters.
 	CEL *string `json:"cel,omitempty"`
 	// minConfidence is the lowest confidence (STIX 2.1 section 3.2) that may leave; an
-	// object without confidence counts as 0. 0 (default, all) to 100.
+	// object without confidence counts as 0. 0 to 100, default 0: all may leave.
 	MinConfidence *int32 `json:"minConfidence,omitempty"`
 	// maxAgeDays since the object's last sign of life: the latest of modified, last_seen,
 	// last_observed and valid_from. 1 to 36500; without it, any age may leave.
@@ -37,7 +37,7 @@ type FeedRuleApplyConfiguration struct {
 	// LocalCERT.spec.territory. Without it, territory does not count.
 	EmanatesFrom *string `json:"emanatesFrom,omitempty"`
 	// minAgreement is the number of data sets that must agree on the territory.
-	// 1 (default) to 8.
+	// 1 to 8, default 1.
 	MinAgreement *int32 `json:"minAgreement,omitempty"`
 	// warningLists is Hold (default) or Ignore: whether what stands on a warning list
 	// still counts as evidence of territory.
