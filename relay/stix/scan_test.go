@@ -21,7 +21,7 @@ func FuzzScannerDelimitsWhatTheDecoderReads(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, cut int) {
 		want := jsontext.Value(text)
 		if !want.IsValid() || want.Kind() == 0 {
-			t.Skip()
+			return
 		}
 		// White space around the value is not the scanner's.
 		begin := 0

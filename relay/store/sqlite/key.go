@@ -8,6 +8,7 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"errors"
+	"sync"
 
 	"modernc.org/sqlite"
 )
@@ -29,8 +30,9 @@ func keysOf(ids []string) []int64 {
 	return keys
 }
 
-// The migration that made the keys computes them in SQL; nothing else does.
-func init() {
+// registerKey makes keyOf known to the connections that are opened from then on. The
+// migration that made the keys computes them in SQL; nothing else does.
+var registerKey = sync.OnceFunc(func() {
 	sqlite.MustRegisterDeterministicScalarFunction("certlink_key", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 		id, ok := args[0].(string)
 		if !ok {
@@ -38,4 +40,4 @@ func init() {
 		}
 		return keyOf(id), nil
 	})
-}
+})

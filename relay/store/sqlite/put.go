@@ -167,7 +167,7 @@ func (p *put) fresh(ctx context.Context, objects []store.Object) (bool, error) {
 		seen[key] = true
 		p.args = append(p.args, key)
 	}
-	find, err := p.statement(ctx, anyStored)
+	find, err := p.statement(ctx, anyStored) //nolint:sqlclosecheck // it serves the whole put; close ends it
 	if err != nil {
 		return false, err
 	}
@@ -178,7 +178,7 @@ func (p *put) fresh(ctx context.Context, objects []store.Object) (bool, error) {
 
 // one stores an object unless its version is stored.
 func (p *put) one(ctx context.Context, o store.Object) (store.Outcome, error) {
-	find, err := p.statement(ctx, storedObject)
+	find, err := p.statement(ctx, storedObject) //nolint:sqlclosecheck // as above
 	if err != nil {
 		return 0, err
 	}
@@ -209,7 +209,7 @@ func (p *put) insert(ctx context.Context, text string, objects ...store.Object) 
 		}
 		p.args = append(p.args, p.ticker.next(), p.collection, o.ID, versionMicros(o.Version), typ, o.SpecVersion, raw, o.Revoked, keyOf(o.ID))
 	}
-	statement, err := p.statement(ctx, text)
+	statement, err := p.statement(ctx, text) //nolint:sqlclosecheck // as above
 	if err == nil {
 		_, err = statement.ExecContext(ctx, p.args...)
 	}
