@@ -229,5 +229,5 @@ func records(objects []stix.Object) []store.Object {
 }
 
 func record(o stix.Object) store.Object {
-	return store.Object{ID: o.ID, Type: o.Type, SpecVersion: o.SpecVersion, Version: o.Version, Raw: o.Raw}
+	return store.Object{ID: o.ID, Type: o.Type, SpecVersion: o.SpecVersion, Version: o.Version, Raw: o.Raw, Revoked: o.Revoked}
 }
