@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -115,11 +116,10 @@ func (w *worker) queued(ctx context.Context) (b batch, gone []int64, err error) 
 	}
 	size := 0
 	for _, l := range letters {
-		page, err := w.cfg.Store.ListObjects(ctx, w.collection, store.Query{IDs: []string{l.ID}, Limit: store.MaxRecords})
+		r, ok, err := w.recordOf(ctx, l)
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading dead letters: %w", err)
 		}
-		r, ok := bySeq(page.Records, l.Seq)
 		if !ok {
 			gone = append(gone, l.Seq)
 			continue
@@ -132,13 +132,25 @@ func (w *worker) queued(ctx context.Context) (b batch, gone []int64, err error) 
 	return b, gone, nil
 }
 
-func bySeq(records []store.Record, seq int64) (store.Record, bool) {
-	for _, r := range records {
-		if r.Seq == seq {
-			return r, true
+// recordOf finds the record of a dead letter; false if it is gone. The object may have
+// more versions than a page holds.
+func (w *worker) recordOf(ctx context.Context, l store.DeadLetter) (store.Record, bool, error) {
+	q := store.Query{IDs: []string{l.ID}, Limit: store.MaxRecords}
+	if !l.Version.IsZero() {
+		q.Versions.At = []time.Time{l.Version}
+	}
+	for {
+		page, err := w.cfg.Store.ListObjects(ctx, w.collection, q)
+		if err != nil {
+			return store.Record{}, false, err
+		}
+		if i := slices.IndexFunc(page.Records, func(r store.Record) bool { return r.Seq == l.Seq }); i >= 0 {
+			return page.Records[i], true, nil
+		}
+		if q.After = page.Next; q.After == 0 {
+			return store.Record{}, false, nil
 		}
 	}
-	return store.Record{}, false
 }
 
 // quoted makes a text of the other side fit for a reason.
