@@ -10,6 +10,8 @@
 //     (synchronous=FULL); kill -9 or power loss after that loses nothing.
 //   - One writer, many readers. Writes take turns; those of the hotline go before
 //     waiting writes of feeds, and one feed write holds at most MaxRecords rows.
+//     Pace says how few rows let messages through. The log is carried into the
+//     database outside of the turns.
 //   - A full disk is store.ErrFull with nothing stored, and the store goes on
 //     when there is room again, without a restart. The last 64 MiB of a disk, or
 //     the last sixteenth of a small one, are for our own messages and receipts,
