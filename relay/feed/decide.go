@@ -40,7 +40,7 @@ type batch struct {
 
 // decide stores the decisions about one batch of a view.
 //
-//	read the batch → announce what the peer must drop → note territory → store the decisions
+//	read the batch → announce what the peer must drop → learn what came with it → note territory → store the decisions
 //
 // The batch is read first, so that a version which was deleted and pushed again is
 // announced as dropped before it is shared again: where there is something to announce,
@@ -64,6 +64,12 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	}
 	if len(b.records) == 0 {
 		return false, nil
+	}
+	if slices.ContainsFunc(b.records, e.unrelated) {
+		// What came with the batch may bind it, and came after the turn looked for that.
+		if err := x.relate(ctx, e); err != nil {
+			return false, err
+		}
 	}
 	if slices.ContainsFunc(b.records, e.unseen) {
 		// The batch brings a marking definition. What it marks must be decided with it.
@@ -182,6 +188,9 @@ func (b *batch) judgeObject(i int, r store.Record) (store.Decision, rule.Judgeme
 	d := store.Decision{Seq: r.Seq, Share: j.Share, Reason: j.Reason, Until: j.Until, Evidence: j.Evidence()}
 	if !d.Share || b.e.redaction == nil {
 		return d, j
+	}
+	if b.e.redaction.Withholds(o) {
+		return store.Decision{Seq: r.Seq, Reason: rule.Translation}, rule.Judgement{}
 	}
 	d.Form = b.e.redaction.Form(o, b.victims[o.ID])
 	if leaves, err := b.e.redaction.Apply(o.Raw, d.Form); err != nil || len(leaves) > stix.MaxObjectBytes {

@@ -45,6 +45,13 @@ func (x *exporter) relate(ctx context.Context, e *export) error {
 	return nil
 }
 
+// unrelated tells whether a record lies behind what relate has read of its source: what
+// was stored with it may not be known.
+func (e *export) unrelated(r store.Record) bool {
+	_, ok := e.sources[r.Collection]
+	return ok && r.Seq > e.related[relatedName(r.Collection, e.redaction.Victims())]
+}
+
 // relateSource reads one source on from where it was read to. How far that is, is
 // stored with what was found, as the cursor of a collection of that name without objects.
 //
@@ -69,7 +76,7 @@ func (x *exporter) relateSource(ctx context.Context, e *export, source string, t
 		}
 		if n := len(page.Records); n > 0 {
 			e.relates[source] = true
-			if err := x.keepReferences(ctx, source, page.Records); err != nil {
+			if err := x.keepReferences(ctx, e, source, page.Records); err != nil {
 				return err
 			}
 			e.related[mark] = page.Records[n-1].Seq
@@ -85,7 +92,7 @@ func (x *exporter) relateSource(ctx context.Context, e *export, source string, t
 	}
 }
 
-func (x *exporter) keepReferences(ctx context.Context, source string, records []store.Record) error {
+func (x *exporter) keepReferences(ctx context.Context, e *export, source string, records []store.Record) error {
 	var found []store.Reference
 	for _, r := range records {
 		if o, err := stix.Parse(r.Raw); err == nil {
@@ -97,13 +104,32 @@ func (x *exporter) keepReferences(ctx context.Context, source string, records []
 			return err
 		}
 		// Also where the reference is known: another version may be stricter.
-		ids := make([]string, 0, len(part))
+		ids, victims := make([]string, 0, len(part)), []string(nil)
 		for _, r := range part {
 			if r.Kind == kindContains {
 				ids = append(ids, r.To)
+			} else {
+				victims = append(victims, r.To)
 			}
 		}
 		if err := x.cfg.Store.Lapse(ctx, source, ids); err != nil {
+			return err
+		}
+		if err := x.lapseElsewhere(ctx, e, source, victims); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lapseElsewhere has victims decided again that lie in other sources than what names
+// them. PutReferences has done it in this one.
+func (x *exporter) lapseElsewhere(ctx context.Context, e *export, source string, victims []string) error {
+	for _, other := range e.stored {
+		if other == source || len(victims) == 0 {
+			continue
+		}
+		if err := x.cfg.Store.Lapse(ctx, other, victims); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,8 @@
 // property that it selects. An object that lost something says so in an extension
 // (Extension), so that nobody takes it for another edition by its author.
 //
+// A translation of what is left out does not leave at all (Withholds).
+//
 // It does not decide whether an object may leave (package rule does, on the whole
 // object) nor who is a victim (package feed finds out).
 package redact

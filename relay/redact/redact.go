@@ -27,8 +27,12 @@ const Extension = "extension-definition--7b6f2f1c-2a52-5d0c-9d0e-6a4f0f2a4d11"
 // VictimName stands in place of the name of a victim.
 const VictimName = "Redacted by the sender"
 
-// revision is part of the digest, and changes with what Apply writes.
-const revision = "certlink-redaction/1"
+// revision is part of forms, and changes with what Apply writes; policies is part of the
+// digest, and changes with that and with what Withholds tells.
+const (
+	revision = "certlink-redaction/1"
+	policies = "certlink-redaction/2"
+)
 
 // Prefixes of forms.
 const (
@@ -56,7 +60,7 @@ func New(r config.Redaction) *Policy {
 		p.properties[name] = true
 	}
 	names := slices.Sorted(slices.Values(r.Properties))
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %v", revision, slices.Compact(names), p.victims))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %v", policies, slices.Compact(names), p.victims))
 	p.digest = hex.EncodeToString(sum[:])
 	return p
 }
@@ -81,6 +85,43 @@ var kept = map[string]bool{
 // untouched are types that say only how to read others.
 func untouched(o stix.Object) bool {
 	return o.Type == stix.TypeMarkingDefinition || o.Type == "extension-definition"
+}
+
+// Withholds tells whether an object cannot leave because it tells what is left out of
+// another one: a translation (STIX 2.1 section 7.1) of a redacted property, or of an
+// identity, as any may be a victim's or become one.
+func (p *Policy) Withholds(o stix.Object) (withheld bool) {
+	if p == nil || o.Type != "language-content" {
+		return false
+	}
+	stix.Members(o.Raw, func(name, value []byte) bool {
+		switch string(name) {
+		case "object_ref":
+			withheld = withheld || p.victims && strings.HasPrefix(string(stix.Unquote(value)), "identity--")
+		case "contents":
+			withheld = withheld || p.inTranslation(value)
+		}
+		return !withheld
+	})
+	return withheld
+}
+
+// inTranslation tells whether the contents of a translation, properties by language, have
+// one that is left out. What has another shape is not understood, and counts.
+func (p *Policy) inTranslation(contents []byte) (found bool) {
+	if len(p.properties) == 0 {
+		return false
+	}
+	found = contents[0] != '{'
+	stix.Members(contents, func(_, translated []byte) bool {
+		found = found || translated[0] != '{'
+		stix.Members(translated, func(name, _ []byte) bool {
+			found = found || p.properties[string(name)]
+			return !found
+		})
+		return !found
+	})
+	return found
 }
 
 // Form says in a word how an object leaves: "" as it is. Objects that lose the same

@@ -136,3 +136,27 @@ func FuzzApply(f *testing.F) {
 		}
 	})
 }
+
+func TestTranslationsOfWhatIsLeftOutAreWithheld(t *testing.T) {
+	both := New(config.Redaction{Properties: []string{"description"}, VictimIdentities: config.VictimsStrip})
+	const lang = `{"type":"language-content","spec_version":"2.1","id":"language-content--f431f809-377b-45e0-aa1c-6a4751cae5ff","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z",`
+	for name, tt := range map[string]struct {
+		policy *Policy
+		raw    string
+		want   bool
+	}{
+		"an_identity":           {both, `"object_ref":"identity--f431f809-377b-45e0-aa1c-6a4751cae5ff","contents":{"de":{"name":"A"}}}`, true},
+		"a_redacted_property":   {both, `"object_ref":"tool--f431f809-377b-45e0-aa1c-6a4751cae5ff","contents":{"fr":{"name":"A"},"de":{"name":"A", "description":"B"}}}`, true},
+		"no_languages":          {both, `"object_ref":"tool--f431f809-377b-45e0-aa1c-6a4751cae5ff","contents":["description"]}`, true},
+		"no_properties":         {both, `"object_ref":"tool--f431f809-377b-45e0-aa1c-6a4751cae5ff","contents":{"de":"description: B"}}`, true},
+		"another_property":      {both, `"object_ref":"tool--f431f809-377b-45e0-aa1c-6a4751cae5ff","contents":{"de":{"name":"A"}}}`, false},
+		"victims_that_are_kept": {New(config.Redaction{Properties: []string{"description"}}), `"object_ref":"identity--f431f809-377b-45e0-aa1c-6a4751cae5ff","contents":{"de":{"name":"A"}}}`, false},
+		"no_policy":             {nil, `"object_ref":"identity--f431f809-377b-45e0-aa1c-6a4751cae5ff","contents":{"de":{"description":"A"}}}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.policy.Withholds(parsed(t, lang+tt.raw)); got != tt.want {
+				t.Errorf("withheld is %t", got)
+			}
+		})
+	}
+}

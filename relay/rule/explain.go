@@ -62,6 +62,8 @@ func explainInside(reason string, r config.Rule) (told string, ok bool) {
 		return "the rule has maxAgeDays, and it has no date", true
 	case Unreadable:
 		return "the stored bytes are no STIX object", true
+	case Translation:
+		return "it translates what redaction leaves out: a property, or what names an identity, which may be a victim", true
 	case territory.OtherTerritory:
 		return "what it names appears to emanate from another territory than the peer's", true
 	case territory.TerritoryDisputed:

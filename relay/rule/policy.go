@@ -43,6 +43,9 @@ const (
 	NoDate = "NoDate"
 	// Unreadable: the stored bytes are no STIX object.
 	Unreadable = "Unreadable"
+	// Translation: the object translates what redaction leaves out of another one. It is
+	// package redact that finds this.
+	Translation = "TranslationOfRedacted"
 	// Those that follow end with the level that decided. The reasons of territory are
 	// those of package territory.
 	aboveCeiling   = "TLPAboveCeiling: "
