@@ -140,11 +140,10 @@ func (c *Client) do(ctx context.Context, r request) (*answer, error) {
 
 // once makes a request, and again only what passes in moments.
 func (c *Client) once(ctx context.Context, r request) (*answer, error) {
-	target, err := c.server.Parse(r.path)
+	target, err := c.target(r)
 	if err != nil {
-		return nil, fmt.Errorf("making URL: %w", err)
+		return nil, err
 	}
-	target.RawQuery = r.query.Encode()
 	ctx, w := watch(ctx, c.stall)
 	req, err := newRequest(ctx, r, target.String())
 	if err != nil {
@@ -169,6 +168,19 @@ func (c *Client) once(ctx context.Context, r request) (*answer, error) {
 		return nil, err
 	}
 	return &answer{header: resp.Header, body: body, stop: stop, empty: resp.StatusCode == http.StatusNoContent || resp.ContentLength == 0}, nil
+}
+
+// target is the URL of a request. Only its path comes of the server's words: a path that
+// begins with two slashes would name another host if it were resolved as a reference
+// (RFC 3986 section 5.2.2).
+func (c *Client) target(r request) (*url.URL, error) {
+	path, err := url.PathUnescape(r.path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the path %q is not well-formed", ErrNotTAXII, brief(r.path))
+	}
+	u := *c.server
+	u.Path, u.RawPath, u.RawQuery = path, r.path, r.query.Encode()
+	return &u, nil
 }
 
 func newRequest(ctx context.Context, r request, target string) (*retryablehttp.Request, error) {
