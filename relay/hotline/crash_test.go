@@ -119,18 +119,20 @@ type crash struct {
 	at      step
 	victim  string
 	outcome outcome
+	// after lets so many such steps pass.
+	after int64
 }
 
 func (c crash) name() string {
 	how := map[outcome]string{works: "and_goes_on", fails: "and_loses", lies: "and_persists"}[c.outcome]
-	return fmt.Sprintf("%s_dies_at_%s_of_%s_%s", c.victim, c.at.what, c.at.nation, how)
+	return fmt.Sprintf("%s_dies_at_%s_%d_of_%s_%s", c.victim, c.at.what, c.after+1, c.at.nation, how)
 }
 
 // arm installs the crash for the first such step from now on.
 func (w *world) arm(c crash) *atomic.Bool {
-	struck := new(atomic.Bool)
+	struck, seen := new(atomic.Bool), new(atomic.Int64)
 	w.faults(func(s step) outcome {
-		if struck.Load() || s != c.at {
+		if struck.Load() || s != c.at || seen.Add(1) <= c.after {
 			return works
 		}
 		struck.Store(true)
@@ -150,20 +152,26 @@ func (w *world) arm(c crash) *atomic.Bool {
 // crashes are all edges of a message that from sends to to.
 func crashes(from, to string) []crash {
 	return []crash{
-		{step{from, "Enqueue"}, from, fails},    // before step 1
-		{step{from, "Enqueue"}, from, lies},     // after step 1
-		{step{from, "Pending"}, from, fails},    // after step 1, in the outbox
-		{step{from, "sign"}, from, fails},       // before step 2
-		{step{from, "request"}, from, fails},    // after step 2
-		{step{from, "request"}, to, works},      // in step 3: the peer is dead
-		{step{to, "sign"}, to, fails},           // before step 5
-		{step{to, "Accept"}, to, fails},         // before step 6
-		{step{to, "Accept"}, to, lies},          // after step 6
-		{step{to, "Accept"}, from, works},       // we die while the peer stores
-		{step{from, "response"}, from, fails},   // step 7 never arrives, and we die
-		{step{from, "response"}, to, fails},     // step 7 never arrives, and the peer dies
-		{step{from, "PutReceipt"}, from, fails}, // after step 8
-		{step{from, "PutReceipt"}, from, lies},  // after step 9
+		{step{from, "sign"}, from, fails, 0},       // before step 1: no key for the checkpoint
+		{step{from, "Enqueue"}, from, fails, 0},    // in step 1
+		{step{from, "Append"}, from, fails, 0},     // in step 1, the message is written
+		{step{from, "Enqueue"}, from, lies, 0},     // after step 1
+		{step{from, "Append"}, from, lies, 0},      // after step 1
+		{step{from, "Pending"}, from, fails, 0},    // after step 1, in the outbox
+		{step{from, "sign"}, from, fails, 1},       // before step 2
+		{step{from, "request"}, from, fails, 0},    // after step 2
+		{step{from, "request"}, to, works, 0},      // in step 3: the peer is dead
+		{step{to, "sign"}, to, fails, 0},           // before step 5
+		{step{to, "sign"}, to, fails, 1},           // before step 6: no key for the checkpoint
+		{step{to, "Accept"}, to, fails, 0},         // in step 6
+		{step{to, "Append"}, to, fails, 0},         // in step 6, the message is written
+		{step{to, "Accept"}, to, lies, 0},          // after step 6
+		{step{to, "Append"}, to, lies, 0},          // after step 6
+		{step{to, "Accept"}, from, works, 0},       // we die while the peer stores
+		{step{from, "response"}, from, fails, 0},   // step 7 never arrives, and we die
+		{step{from, "response"}, to, fails, 0},     // step 7 never arrives, and the peer dies
+		{step{from, "PutReceipt"}, from, fails, 0}, // after step 8
+		{step{from, "PutReceipt"}, from, lies, 0},  // after step 9
 	}
 }
 

@@ -157,14 +157,15 @@ func deskField(member string) string {
 
 // enqueue does step 1, see the package comment.
 func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message, error) {
-	stored, err := e.cfg.Store.Enqueue(ctx, l.trustDomain, func(serial int64) (store.Message, error) {
+	var stored store.Message
+	err := l.change(ctx, enqueued(func(serial int64) (store.Message, error) {
 		p.Serial = serial
 		raw, err := encode(&p)
 		return store.Message{
 			ID: p.ID, Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
 			Payload: raw, CreatedAt: p.CreatedAt,
 		}, err
-	})
+	}, &stored))
 	if err != nil {
 		return store.Message{}, err
 	}

@@ -16,6 +16,9 @@
 //     other, and an urgent one goes first.
 //   - Serials of each direction have no gaps at the sender, so a loss would show
 //     at the receiver.
+//   - Each message of ours, and each receipt of ours for a message of the peer, is an
+//     entry of our journal of that line (package journal), under a checkpoint that was
+//     signed before the message left or the receipt was answered.
 //   - An acknowledgement is a message like any other (kind ACK): signed, stored,
 //     receipted.
 //
@@ -26,15 +29,20 @@
 // # The order of a message, and what a crash leaves
 //
 //	our side                                   the peer's side
-//	1. store (Enqueue, fsync)
-//	   a crash before: nothing; Send had not returned, the officer repeats it
+//	1. one transaction (ChangeLine, fsync): the message with its serial (Enqueue); its
+//	   payload as an entry of our journal, the hashes of that and the checkpoint over
+//	   all, signed (Append)
+//	   a crash before the commit: nothing, not even the serial, and the signed checkpoint,
+//	   which nobody has seen, is lost; Send had not returned, the officer repeats it
 //	   a crash after: queued; Run finds it
 //	2. sign
 //	   a crash after: queued; it is signed anew
 //	3. send                                    4. verify the signature and the signer
 //	                                           5. sign the receipt
 //	                                              a crash before 6: nothing there; we send again
-//	                                           6. store message and receipt (Accept, fsync)
+//	                                           6. one transaction (ChangeLine, fsync): message and
+//	                                              receipt (Accept); the receipt as an entry of
+//	                                              their journal, hashes, checkpoint (Append)
 //	                                              a crash after: stored there, queued here;
 //	                                              we send again, which finds the stored one
 //	                                           7. answer with the receipt
@@ -47,4 +55,9 @@
 // start runs the same code as any other moment: it sends what has no receipt.
 // An ACK takes the same steps; that it acknowledges a message is stored in the
 // same transaction as the ACK itself, here in step 1 and there in step 6.
+//
+// Concurrent changes of a line share the transaction of steps 1 and 6, at most 256, and
+// so one checkpoint and one fsync: the first caller makes it for all that wait. One
+// that conflicts fails alone. When the key cannot sign, or the store fails, nothing of
+// the whole batch is stored, and each caller is told.
 package hotline

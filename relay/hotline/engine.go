@@ -29,8 +29,8 @@ type Identity interface {
 
 // Config of an Engine. Store, Identity and Client are required.
 type Config struct {
-	// Store keeps the messages.
-	Store store.Messages
+	// Store keeps the messages and our journals.
+	Store Store
 	// Identity returns our present identity; it is asked for each message.
 	Identity func() Identity
 	// Client returns the client whose requests go to a trust domain over the

@@ -78,11 +78,15 @@ func (e *Engine) take(w http.ResponseWriter, r *http.Request) (proof []byte, dup
 	// Receipts carry whole microseconds, as the store keeps them.
 	m.StoredAt = e.cfg.Now().UTC().Truncate(time.Microsecond)
 	m.ReceiptAt = m.StoredAt
-	if m.Receipt, err = signReceipt(identity, receiptFor(p, m.Payload, m.StoredAt)); err != nil {
+	content, err := json.Marshal(receiptFor(p, m.Payload, m.StoredAt))
+	if err != nil {
+		return nil, false, fmt.Errorf("encoding receipt: %w", err)
+	}
+	if m.Receipt, err = receipt.Sign(identity, TypeReceipt, content); err != nil {
 		return nil, false, err
 	}
-	stored, duplicate, err := e.cfg.Store.Accept(r.Context(), m)
-	if err != nil {
+	var stored store.Message
+	if err := l.change(r.Context(), accepted(m, content, &stored, &duplicate)); err != nil {
 		return nil, false, fmt.Errorf("storing message %s of %s: %w", p.ID, peer.TrustDomain, err)
 	}
 	if !duplicate {
@@ -141,14 +145,6 @@ func (e *Engine) received(ctx context.Context, l *line, m store.Message) {
 	e.metrics.received(l.name())
 	e.cfg.Log.InfoContext(ctx, "message received", "peer", l.trustDomain, "message_id", m.ID, "serial", m.Serial)
 	e.changed()
-}
-
-func signReceipt(identity Identity, r ReceiptPayload) ([]byte, error) {
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("encoding receipt: %w", err)
-	}
-	return receipt.Sign(identity, TypeReceipt, raw)
 }
 
 // reissue answers a repeated message: what the stored receipt says, signed with

@@ -25,6 +25,8 @@ type line struct {
 	trustDomain string
 	// wake makes run look again.
 	wake chan struct{}
+	// commits shares transactions between concurrent changes.
+	commits committer
 
 	mu      sync.Mutex // guards what follows
 	hotline config.Hotline

@@ -14,7 +14,7 @@ import (
 
 // outbox is a store of which only Pending is asked.
 type outbox struct {
-	store.Messages
+	Store
 	queued []store.Message
 }
 

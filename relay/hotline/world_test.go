@@ -54,7 +54,7 @@ func (w *world) faults(f func(step) outcome) {
 // step is a moment at which things can go wrong.
 type step struct {
 	nation string // who does it
-	what   string // Enqueue, Accept, PutReceipt, Pending, sign, request, response
+	what   string // Enqueue, Accept, Append, PutReceipt, Pending, sign, request, response
 }
 
 // outcome of a step.
@@ -171,7 +171,7 @@ func (n *nation) start() {
 	}
 	l := &life{store: s, done: make(chan error, 1)}
 	l.engine, err = New(Config{
-		Store:    &faultyStore{Messages: s, nation: n, life: l},
+		Store:    &faultyStore{Store: s, nation: n, life: l},
 		Identity: func() Identity { return &faultyIdentity{Identity: n.who(), nation: n, life: l} },
 		Client:   func(string) *http.Client { return &http.Client{Transport: &wire{from: n, life: l}} },
 		Changed:  func() { n.changes.Add(1) },
@@ -250,43 +250,6 @@ func do(n *nation, l *life, what string, op func() error) error {
 		return errDead
 	}
 	return op()
-}
-
-// faultyStore is a store whose calls can fail and lose, or fail and persist.
-type faultyStore struct {
-	store.Messages
-	nation *nation
-	life   *life
-}
-
-func (s *faultyStore) Enqueue(ctx context.Context, peer string, compose func(int64) (store.Message, error)) (m store.Message, err error) {
-	err = do(s.nation, s.life, "Enqueue", func() (err error) {
-		m, err = s.Messages.Enqueue(ctx, peer, compose)
-		return err
-	})
-	return m, err
-}
-
-func (s *faultyStore) Accept(ctx context.Context, in store.Message) (m store.Message, duplicate bool, err error) {
-	err = do(s.nation, s.life, "Accept", func() (err error) {
-		m, duplicate, err = s.Messages.Accept(ctx, in)
-		return err
-	})
-	return m, duplicate, err
-}
-
-func (s *faultyStore) PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, at time.Time) error {
-	return do(s.nation, s.life, "PutReceipt", func() error {
-		return s.Messages.PutReceipt(ctx, peer, id, signed, receipt, at)
-	})
-}
-
-func (s *faultyStore) Pending(ctx context.Context, peer string, limit int, without ...string) (all []store.Message, err error) {
-	err = do(s.nation, s.life, "Pending", func() (err error) {
-		all, err = s.Messages.Pending(ctx, peer, limit, without...)
-		return err
-	})
-	return all, err
 }
 
 // faultyIdentity signs, unless the process dies before.

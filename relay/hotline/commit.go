@@ -1,0 +1,139 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+const (
+	// maxBatch is the largest number of changes that share a transaction.
+	maxBatch = 256
+	// commitTimeout bounds a transaction, however long its callers would wait.
+	commitTimeout = 30 * time.Second
+)
+
+// errUnfinished: a transaction ended without saying how.
+var errUnfinished = errors.New("storing: the transaction did not end")
+
+// change is what one caller wants done to a line. It returns the entry of our journal
+// that goes with it, or nil when nothing is new. It may run in one transaction with others.
+type change func(tx store.LineTx) (*store.JournalEntry, error)
+
+// ownError is an error of one change, after which the others of its transaction go on:
+// nothing of that change was done.
+type ownError struct{ err error }
+
+func (e *ownError) Error() string { return e.err.Error() }
+func (e *ownError) Unwrap() error { return e.err }
+
+// waiting is a change whose caller waits.
+type waiting struct {
+	do  change
+	err error // set before turn gets false
+	// turn gets true when the caller is to run the next transaction, and false when its
+	// change was made or refused.
+	turn chan bool
+}
+
+// committer lets concurrent changes of a line share transactions. The first caller runs
+// one for all that wait, then hands on to the first that came meanwhile; no goroutine of
+// its own is needed. The zero value is ready.
+type committer struct {
+	mu    sync.Mutex // guards what follows
+	busy  bool
+	queue []*waiting
+}
+
+// commit makes a change with others in one run of store and returns when it is stored or
+// refused. A caller whose ctx ends leaves the queue; a change that a transaction has
+// taken is waited for, so that the answer is true.
+func (c *committer) commit(ctx context.Context, do change, run func(ctx context.Context, batch []*waiting) error) error {
+	w := &waiting{do: do, turn: make(chan bool, 1)}
+	if c.enter(w) {
+		select {
+		case lead := <-w.turn:
+			if !lead {
+				return w.err
+			}
+		case <-ctx.Done():
+			if c.leave(w) {
+				return ctx.Err()
+			}
+			if lead := <-w.turn; !lead {
+				return w.err
+			}
+		}
+	}
+	c.lead(ctx, w, run)
+	return w.err
+}
+
+// enter tells whether the caller has to wait for its turn.
+func (c *committer) enter(w *waiting) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy {
+		c.queue = append(c.queue, w)
+		return true
+	}
+	c.busy = true
+	return false
+}
+
+// leave takes a change out of the queue; false if it is not there any more.
+func (c *committer) leave(w *waiting) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, queued := range c.queue {
+		if queued == w {
+			c.queue = append(c.queue[:i:i], c.queue[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// lead runs one transaction for w and those that wait, and hands on.
+func (c *committer) lead(ctx context.Context, w *waiting, run func(ctx context.Context, batch []*waiting) error) {
+	c.mu.Lock()
+	n := min(len(c.queue), maxBatch-1)
+	batch := append([]*waiting{w}, c.queue[:n]...)
+	c.queue = append([]*waiting(nil), c.queue[n:]...)
+	c.mu.Unlock()
+	err := errUnfinished
+	defer func() { // also when run panics: the others must not wait for ever
+		for i, b := range batch {
+			if err != nil {
+				b.err = err
+			}
+			if i > 0 {
+				b.turn <- false
+			}
+		}
+		c.next()
+	}()
+	// The change of one is that of all: whoever goes away does not undo it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	err = run(ctx, batch)
+}
+
+// next gives the turn to the first that waits.
+func (c *committer) next() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		c.busy = false
+		return
+	}
+	first := c.queue[0]
+	c.queue = c.queue[1:]
+	first.turn <- true
+}

@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"time"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// faultyStore is a store whose calls can fail and lose, or fail and persist.
+type faultyStore struct {
+	Store
+	nation *nation
+	life   *life
+}
+
+// ChangeLine judges what is done to the line. A change that lies is committed, and
+// looks as if it were not.
+func (s *faultyStore) ChangeLine(ctx context.Context, peer string, change func(store.LineTx) error) error {
+	lied := false
+	err := s.Store.ChangeLine(ctx, peer, func(tx store.LineTx) error {
+		return change(&faultyTx{LineTx: tx, s: s, lied: &lied})
+	})
+	if err == nil && lied {
+		return errDead
+	}
+	return err
+}
+
+type faultyTx struct {
+	store.LineTx
+	s    *faultyStore
+	lied *bool
+}
+
+// do makes a step that lies go on until the commit.
+func (t *faultyTx) do(what string, op func() error) error {
+	done := false
+	err := do(t.s.nation, t.s.life, what, func() error {
+		err := op()
+		done = err == nil
+		return err
+	})
+	if done && err != nil {
+		*t.lied = true
+		return nil
+	}
+	return err
+}
+
+func (t *faultyTx) Enqueue(compose func(int64) (store.Message, error)) (m store.Message, err error) {
+	err = t.do("Enqueue", func() (err error) {
+		m, err = t.LineTx.Enqueue(compose)
+		return err
+	})
+	return m, err
+}
+
+func (t *faultyTx) Accept(in store.Message) (m store.Message, duplicate bool, err error) {
+	err = t.do("Accept", func() (err error) {
+		m, duplicate, err = t.LineTx.Accept(in)
+		return err
+	})
+	return m, duplicate, err
+}
+
+func (t *faultyTx) Append(b store.JournalBatch) error {
+	return t.do("Append", func() error { return t.LineTx.Append(b) })
+}
+
+func (s *faultyStore) PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, at time.Time) error {
+	return do(s.nation, s.life, "PutReceipt", func() error {
+		return s.Store.PutReceipt(ctx, peer, id, signed, receipt, at)
+	})
+}
+
+func (s *faultyStore) Pending(ctx context.Context, peer string, limit int, without ...string) (all []store.Message, err error) {
+	err = do(s.nation, s.life, "Pending", func() (err error) {
+		all, err = s.Store.Pending(ctx, peer, limit, without...)
+		return err
+	})
+	return all, err
+}
