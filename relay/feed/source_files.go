@@ -24,6 +24,8 @@ const (
 	maxFilesBytes = 64 << 20
 	// maxDirectory is the number of files of one directory.
 	maxDirectory = 1000
+	// maxSwaps is how often the files are looked at anew when they have changed meanwhile.
+	maxSwaps = 3
 )
 
 var (
@@ -34,6 +36,8 @@ var (
 	errFilesTooLong = fmt.Errorf("the files have more than %d bytes", maxFilesBytes)
 	// errKept: an object could not be read, so that nothing can be said to have vanished.
 	errKept = errors.New("objects in the files are not valid")
+	// errOpening: a file is not there, or no longer: a volume takes away what it replaced.
+	errOpening = errors.New("cannot be opened")
 )
 
 // fileOrigin are STIX bundles in files, such as a mounted ConfigMap. They are declared
@@ -92,12 +96,21 @@ func (o *fileOrigin) pull(ctx context.Context, in *intake) error {
 }
 
 // read stores the objects of all files, and returns them. With errQuota all files
-// were read, and not all objects stored.
+// were read, and not all objects stored. Files that were replaced meanwhile are read anew.
 func (o *fileOrigin) read(ctx context.Context, in *intake) (declared, error) {
-	files, err := listFiles(o.names)
-	if err != nil {
-		return nil, err
+	for swaps := 0; ; swaps++ {
+		files, err := listFiles(o.names)
+		if err != nil {
+			return nil, err
+		}
+		seen, err := o.readFiles(ctx, in, files)
+		if !errors.Is(err, errOpening) || swaps == maxSwaps {
+			return seen, err
+		}
 	}
+}
+
+func (o *fileOrigin) readFiles(ctx context.Context, in *intake, files []string) (declared, error) {
 	before := in.refused()
 	seen, rest, full := declared{}, int64(maxFilesBytes), false
 	for _, name := range files {
@@ -140,12 +153,12 @@ func (o *fileOrigin) read(ctx context.Context, in *intake) (declared, error) {
 	return seen, nil
 }
 
-// eachObject gives the objects of one file, and the errors of single ones. An empty
-// file is no error of a ConfigMap: it holds nothing.
+// eachObject gives the objects of one file, and the errors of single ones. A file without
+// any byte is one that was cut.
 func eachObject(name string, rest *int64, give func(stix.Object, error) error) error {
 	f, err := os.Open(name)
 	if err != nil {
-		return fmt.Errorf("%s cannot be opened", filepath.Base(name))
+		return fmt.Errorf("%s %w", filepath.Base(name), errOpening)
 	}
 	defer f.Close()
 	reader := stix.NewReader(&measured{Reader: f, rest: rest})
@@ -179,36 +192,72 @@ func (m *measured) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// listFiles returns the files, those of directories in the order of their names. Hidden
-// ones are left out: that is where a mounted volume keeps its own.
+// listFiles returns the files, those of directories in the order of their names, all of
+// one moment: a mounted volume changes by one rename of a link, and half of its files
+// before and half after it would look as if objects had vanished.
 func listFiles(names []string) ([]string, error) {
+	list, err := resolve(names)
+	for range maxSwaps {
+		again, errAgain := resolve(names)
+		if slices.Equal(list, again) {
+			break
+		}
+		list, err = again, errAgain
+	}
+	return list, err
+}
+
+// resolve lists the files by the places where they are now, links followed. Hidden ones
+// are left out: that is where a mounted volume keeps its own.
+func resolve(names []string) ([]string, error) {
 	var list []string
 	for _, name := range names {
 		if !strings.HasSuffix(name, "/") {
-			list = append(list, name)
+			list = append(list, placeOf(name))
 			continue
 		}
-		entries, err := os.ReadDir(name)
+		place := placeOf(filepath.Join(name, "..data"))
+		if _, err := os.Stat(place); err != nil {
+			place = name // it is no mounted volume
+		}
+		files, err := filesIn(place, filepath.Base(name))
 		if err != nil {
-			return nil, errNoFiles
+			return nil, err
 		}
-		found := 0
-		for _, e := range entries {
-			path := filepath.Join(name, e.Name())
-			if info, err := os.Stat(path); strings.HasPrefix(e.Name(), ".") || err != nil || !info.Mode().IsRegular() {
-				continue
-			}
-			if found++; found > maxDirectory {
-				return nil, fmt.Errorf("%s has more than %d files", filepath.Base(name), maxDirectory)
-			}
-			list = append(list, path)
-		}
-		if found == 0 {
-			return nil, errNoFiles
-		}
+		list = append(list, files...)
 	}
 	slices.Sort(list)
 	return slices.Compact(list), nil
+}
+
+func placeOf(path string) string {
+	if place, err := filepath.EvalSymlinks(path); err == nil {
+		return place
+	}
+	return path
+}
+
+// filesIn are the files of a directory that people know by a name.
+func filesIn(dir, name string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, errNoFiles
+	}
+	var list []string
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(path); strings.HasPrefix(e.Name(), ".") || err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if len(list) == maxDirectory {
+			return nil, fmt.Errorf("%s has more than %d files", name, maxDirectory)
+		}
+		list = append(list, path)
+	}
+	if len(list) == 0 {
+		return nil, errNoFiles
+	}
+	return list, nil
 }
 
 // refused is how many objects were refused so far.
