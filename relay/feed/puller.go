@@ -115,7 +115,7 @@ func (p *puller) run(ctx context.Context) {
 	p.cfg.Lead(ctx, pullLease+p.stored, p.pulls)
 }
 
-// pulls pulls until ctx ends. It begins where the store is: another replica of this
+// pulls goes on until ctx ends. It begins where the store is: another replica of this
 // relay may have pulled before.
 func (p *puller) pulls(ctx context.Context) {
 	p.lead(true)
