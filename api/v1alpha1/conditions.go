@@ -97,6 +97,9 @@ const (
 	// ReasonApplyRefused: the API server refuses an object that the operator
 	// wants to write, for want of rights, quota or validity.
 	ReasonApplyRefused = "ApplyRefused"
+	// ReasonConfigTooLarge: more is declared than the relay's configuration can hold;
+	// the message names what stays out.
+	ReasonConfigTooLarge = "ConfigTooLarge"
 	// ReasonNameTaken: an object of a name that the operator needs exists and
 	// belongs to someone else.
 	ReasonNameTaken = "NameTaken"

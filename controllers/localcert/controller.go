@@ -125,6 +125,9 @@ func (r *Reconciler) sync(ctx context.Context, l *v1alpha1.LocalCERT, edit *stat
 		return notUnique(s.oldest, edit), nil
 	}
 	p, err := r.decide(l, s, r.Now())
+	if errors.Is(err, relayconfig.ErrUnfit) {
+		return unfit(edit, err), nil
+	}
 	if err != nil {
 		return loop.Outcome{}, err
 	}
@@ -181,6 +184,20 @@ func (r *Reconciler) refused(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *stat
 		}, nil
 	}
 	return loop.Outcome{}, err
+}
+
+// unfit says that there is no configuration to run: whatever runs goes on as it is.
+func unfit(edit *status.Editor, err error) loop.Outcome {
+	for _, condition := range []string{
+		v1alpha1.ConditionCertificatesIssued, v1alpha1.ConditionRelayAvailable,
+		v1alpha1.ConditionTrustInSync, v1alpha1.ConditionTerritoryCurrent,
+	} {
+		edit.Put(condition, status.Fact{Reason: v1alpha1.ReasonConfigTooLarge, Message: "see Ready"})
+	}
+	return loop.Outcome{Verdict: status.Verdict{
+		Fate: status.Stalled, Reason: v1alpha1.ReasonConfigTooLarge,
+		Message: "our relay keeps its last configuration; delete PeerCERTs that are not needed, or make them smaller: " + err.Error(),
+	}}
 }
 
 func noCertManager(edit *status.Editor) loop.Outcome {

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -21,6 +20,7 @@ import (
 	"github.com/certlink/certlink/controllers/internal/manifest"
 	"github.com/certlink/certlink/controllers/internal/relayconfig"
 	"github.com/certlink/certlink/controllers/internal/reports"
+	"github.com/certlink/certlink/controllers/internal/status"
 	"github.com/certlink/certlink/internal/cabundle"
 	"github.com/certlink/certlink/internal/card"
 	"github.com/certlink/certlink/relay/config"
@@ -28,9 +28,11 @@ import (
 
 // plan is what a LocalCERT should become.
 type plan struct {
-	objects   []*unstructured.Unstructured
-	config    *config.Config
-	checksum  string
+	objects  []*unstructured.Unstructured
+	config   *config.Config
+	checksum string
+	// leftOut says what the configuration has no room for; nil if it holds all.
+	leftOut   *status.Verdict
 	endpoints []v1alpha1.Endpoint
 	card      card.Card
 	material  material
@@ -64,11 +66,12 @@ func (o Options) decide(l *v1alpha1.LocalCERT, s *seen, now time.Time) (*plan, e
 	p.material = judge(s.certificates, s.issuerFault, switching, now)
 
 	s.input.OwnBundle = t.authority.Bundle
-	p.config = relayconfig.Assemble(s.input)
-	file, err := config.Encode(p.config)
+	fitted, err := relayconfig.Fit(s.input)
 	if err != nil {
-		return nil, fmt.Errorf("writing the relay's configuration: %w", err)
+		return nil, err
 	}
+	p.config, p.leftOut = fitted.Config, fitted.LeftOut()
+	file := fitted.File
 	p.checksum = config.Checksum(file)
 	p.card = card.Card{
 		Name:      card.Name(l.Name),

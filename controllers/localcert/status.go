@@ -32,6 +32,9 @@ func report(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, now ti
 	if certificates.Status != metav1.ConditionTrue {
 		return status.Verdict{Fate: status.Working, Reason: certificates.Reason, Message: certificates.Message}, max(again, slow)
 	}
+	if p.leftOut != nil {
+		return *p.leftOut, again
+	}
 	if standing.Fate == status.Done {
 		standing.Message = "certificates are issued and our relay runs the newest configuration"
 	}

@@ -32,10 +32,11 @@ func Standing[T any](v View, want T, pick func(*config.Config) (T, bool), wasRea
 		got, ok := pick(c)
 		return ok && reflect.DeepEqual(got, want)
 	}
-	if carries(v.Wanted) && carries(v.Live) {
+	wanted := carries(v.Wanted)
+	if wanted && carries(v.Live) {
 		return status.Verdict{Fate: status.Done, Reason: v1alpha1.ReasonReconciled, Message: "our relay runs this configuration"}, 0
 	}
-	return v.behind(wasReady, now)
+	return v.behind(wanted, wasReady, now)
 }
 
 // blind says what can be said while the relay gives no report.
@@ -60,8 +61,9 @@ func (v View) blind() (status.Verdict, bool) {
 	return status.Verdict{Fate: status.Same, Reason: v1alpha1.ReasonPending, Message: "waiting for the first report of our relay"}, true
 }
 
-// behind says what can be said while the relay runs something else than wanted.
-func (v View) behind(wasReady bool, now time.Time) (status.Verdict, time.Duration) {
+// behind says what can be said while the relay runs something else than wanted. Wanted
+// tells whether the configuration that was written holds it.
+func (v View) behind(wanted, wasReady bool, now time.Time) (status.Verdict, time.Duration) {
 	if state := v.Report.Config; v.Checksum != "" && state.RejectedChecksum == v.Checksum {
 		return status.Verdict{
 			Fate:    status.Working,
@@ -77,6 +79,10 @@ func (v View) behind(wasReady bool, now time.Time) (status.Verdict, time.Duratio
 		Fate:    status.Working,
 		Reason:  v1alpha1.ReasonProgressing,
 		Message: "the new configuration is on its way to our relay",
+	}
+	if v.Wanted != nil && left <= 0 && !wanted {
+		verdict.Message = "it is not in the configuration of our relay yet; the condition Ready of the LocalCERT says why"
+		return verdict, 0
 	}
 	if v.Wanted != nil && left <= 0 {
 		verdict.Reason = v1alpha1.ReasonRelayOutdated
