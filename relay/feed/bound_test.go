@@ -25,6 +25,8 @@ type meddled struct {
 
 	mu     sync.Mutex // guards what follows
 	shared map[int64]bool
+	// first is the first batch that was to be decided.
+	first []store.Decision
 }
 
 func (m *meddled) Undecided(ctx context.Context, v store.View, collections []string, limit int) ([]store.Record, error) {
@@ -39,6 +41,9 @@ func (m *meddled) Decide(ctx context.Context, v store.View, decisions []store.De
 		m.beforeDecide()
 	}
 	m.mu.Lock()
+	if m.first == nil {
+		m.first = decisions
+	}
 	for _, d := range decisions {
 		m.shared[d.Seq] = m.shared[d.Seq] || d.Share
 	}
@@ -138,5 +143,29 @@ func TestATranslationDoesNotTellWhatWasLeftOut(t *testing.T) {
 		if v := whyOf(t, alfa, raw); v.Outcome != desk.Held || v.Reason != "TranslationOfRedacted" || !strings.Contains(v.Message, "translat") {
 			t.Errorf("got %+v", v)
 		}
+	}
+}
+
+// TestRevocationsGoFirstAfterAFailure: a turn that ends before its revocations are decided
+// is followed by one that begins with them.
+func TestRevocationsGoFirstAfterAFailure(t *testing.T) {
+	m := &meddled{shared: map[int64]bool{}}
+	broken := &interrupted{Store: m}
+	alfa := sideOn(t, filepath.Join(t.TempDir(), "alfa.db"), http.DefaultTransport, func(s Store) Store { m.Store = s; return broken })
+	var objects []stix.Object
+	for i := range decideAtOnce {
+		objects = append(objects, mustParse(t, indicator(i, greenID)))
+	}
+	revoked := mustParse(t, strings.Replace(indicator(9999, greenID), `"name"`, `"revoked":true,"name"`, 1))
+	if _, err := alfa.store.PutObjects(t.Context(), sourceName("threats", "own"), records(append(objects, revoked)), ""); err != nil {
+		t.Fatal(err)
+	}
+	broken.decides.Store(1)
+	alfa.Apply(alfaConfig())
+	eventually(t, "all is decided", func() bool { return whyOf(t, alfa, indicator(decideAtOnce-1)).Outcome == desk.Shared })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.first) != 1 {
+		t.Errorf("the first batch that was decided had %d objects, not the one that is revoked", len(m.first))
 	}
 }

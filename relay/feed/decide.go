@@ -31,6 +31,8 @@ type batch struct {
 	view store.View
 	// again: the decisions of these records had lapsed.
 	again bool
+	// revokedTo is the position up to which this batch decides revocations; 0 if it is not one of these.
+	revokedTo int64
 
 	records   []store.Record
 	objects   []stix.Object // zero for one that cannot be read
@@ -89,6 +91,9 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	if err != nil {
 		return false, err
 	}
+	if b.revokedTo > 0 {
+		e.revoked[b.view] = b.revokedTo // not before: a turn that ends early begins with them again
+	}
 	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))
 	x.metrics.decisions.WithLabelValues(e.Name, "held").Add(float64(len(decisions) - shared))
 	return true, nil
@@ -107,12 +112,11 @@ func (b *batch) next(ctx context.Context) (err error) {
 		b.again = true
 		return err
 	}
-	key := b.view.Feed + "/" + b.view.Peer + "/" + b.view.Rule
 	for _, look := range []func() ([]store.Record, error){
 		func() ([]store.Record, error) {
-			found, err := s.UndecidedRevoked(ctx, b.view, b.e.stored, b.e.revoked[key], decideAtOnce)
+			found, err := s.UndecidedRevoked(ctx, b.view, b.e.stored, b.e.revoked[b.view], decideAtOnce)
 			if err == nil && len(found) > 0 {
-				b.e.revoked[key] = found[len(found)-1].Seq
+				b.revokedTo = found[len(found)-1].Seq
 			}
 			return found, err
 		},

@@ -15,6 +15,7 @@ import (
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/redact"
 	"github.com/certlink/certlink/relay/rule"
+	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/taxii"
 )
 
@@ -56,7 +57,8 @@ type export struct {
 	// related says up to which position of each stored source references were read,
 	// revoked up to which revocations of a view were decided before others. They only
 	// spare work. The exporter's goroutine alone uses them.
-	related, revoked map[string]int64
+	related map[string]int64
+	revoked map[store.View]int64
 	// relates tells of which stored sources there are references.
 	relates map[string]bool
 	// introduced are the peers to which we have introduced ourselves since the start.
@@ -115,7 +117,7 @@ func newPlan(c *config.Config, before *plan) *plan {
 func newExport(trustDomain string, conf config.Export, before *plan) *export {
 	e := &export{
 		Export: conf, sources: map[string]string{}, definitions: map[int64]bool{}, redaction: redact.New(conf.Redaction),
-		related: map[string]int64{}, relates: map[string]bool{}, revoked: map[string]int64{}, introduced: map[string]bool{},
+		related: map[string]int64{}, relates: map[string]bool{}, revoked: map[store.View]int64{}, introduced: map[string]bool{},
 		collection: taxii.Collection{
 			ID: collectionID(trustDomain, "export", conf.Name), Alias: conf.Name, Title: titleOf(conf.Title, conf.Name),
 			Description: describe(conf), CanRead: true, MediaTypes: taxii.MediaTypes(),

@@ -109,7 +109,12 @@ func (s *Store) UndecidedRevoked(ctx context.Context, v store.View, collections 
 			return err
 		}
 		for _, collection := range l.collections {
-			part, err := undecidedAfter(ctx, tx, l, collection, after, " AND o.revoked", limit)
+			// What is decided is not looked at again.
+			from, err := decidedTo(ctx, tx, l, collection)
+			if err != nil {
+				return err
+			}
+			part, err := undecidedAfter(ctx, tx, l, collection, max(after, from), " AND o.revoked", limit)
 			if err != nil {
 				return err
 			}

@@ -116,11 +116,16 @@ func (s *Store) UndecidedRevoked(ctx context.Context, v store.View, collections 
 			return err
 		}
 		for _, collection := range l.collections {
+			// What is decided is not looked at again.
+			from, err := decidedTo(ctx, tx, l, collection)
+			if err != nil {
+				return err
+			}
 			var c clause
 			c.add(`SELECT o.seq, o.seq, o.stix_id, o.version, o.type, o.spec, o.raw, o.collection, 0 FROM objects o INDEXED BY objects_revoked
 				WHERE o.collection = ? AND o.revoked = 1 AND o.seq > ?
 				AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.view = ? AND d.seq = o.seq AND d.rule = ?)
-				ORDER BY o.seq LIMIT ?`, collection, after, l.view, l.rule, limit)
+				ORDER BY o.seq LIMIT ?`, collection, max(after, from), l.view, l.rule, limit)
 			page, err := readPage(ctx, tx, &c, limit)
 			if err != nil {
 				return err
