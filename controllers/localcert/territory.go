@@ -27,6 +27,9 @@ func territoryCurrent(l *v1alpha1.LocalCERT, s *seen) status.Fact {
 	if fault := relayconfig.TerritoryFault(l.Spec.Territory); fault != nil {
 		return status.Fact{Status: metav1.ConditionFalse, Reason: fault.Reason, Message: fault.Message}
 	}
+	if fault := relayconfig.ReservedFault(relayconfig.LocalReferences(l), l.Name); fault != nil {
+		return status.Fact{Status: metav1.ConditionFalse, Reason: fault.Reason, Message: fault.Message}
+	}
 	if s.contents.Keys != nil {
 		if fault := relayconfig.ReferenceFault(relayconfig.LocalReferences(l), s.contents.Keys); fault != nil {
 			return status.Fact{Status: metav1.ConditionFalse, Reason: fault.Reason, Message: fault.Message}

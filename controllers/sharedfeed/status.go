@@ -57,6 +57,9 @@ func (s *seen) verdict(f *v1alpha1.SharedFeed, edit *status.Editor, now time.Tim
 	if fault := relayconfig.FeedFault(f, s.exists, usable); fault != nil {
 		return *fault, 0
 	}
+	if fault := relayconfig.ReservedFault(s.references, s.local.Name); fault != nil {
+		return *fault, 0
+	}
 	if fault := relayconfig.ReferenceFault(s.references, s.there); fault != nil {
 		return *fault, 0
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
 )
 
 func TestEachGenerationOfTheCAHasObjectsOfItsOwn(t *testing.T) {
@@ -78,4 +79,13 @@ func text(t *testing.T, o *unstructured.Unstructured, fields ...string) string {
 		t.Fatalf("%s has no %v: %v", o.GetName(), fields, err)
 	}
 	return value
+}
+
+func TestEachSecretOfALocalCERTIsReserved(t *testing.T) {
+	n := NamesOf("alfa")
+	for _, name := range []string{n.Link, n.LocalPort, n.Signing, n.Operator, n.Desk, n.Canary, CAName("alfa", 1), CAName("alfa", 7)} {
+		if !relayconfig.Reserved("alfa", name) {
+			t.Errorf("a feed could have the relay mount Secret %q", name)
+		}
+	}
 }

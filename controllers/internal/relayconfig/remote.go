@@ -7,8 +7,10 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/status"
@@ -163,7 +165,7 @@ func (r *references) configMap(at string, ref *v1alpha1.ConfigMapReference) {
 
 // Mounted are the Secrets and ConfigMaps that the relay's pod needs, each once, sorted.
 // Feeds count that cannot be part of the configuration: each change of the list
-// restarts the relay.
+// restarts the relay. Reserved Secrets do not.
 func (in Input) Mounted() []Object {
 	refs := LocalReferences(in.Local)
 	for i := range in.Feeds {
@@ -171,7 +173,9 @@ func (in Input) Mounted() []Object {
 	}
 	var out []Object
 	for _, r := range refs {
-		out = append(out, r.Object)
+		if !r.reserved(in.Local.Name) {
+			out = append(out, r.Object)
+		}
 	}
 	slices.SortFunc(out, func(a, b Object) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
@@ -181,6 +185,31 @@ func (in Input) Mounted() []Object {
 
 // Keys are the keys of those Secrets and ConfigMaps that exist.
 type Keys map[Object][]string
+
+// reservedSecrets are what a LocalCERT's own Secrets end in: certificates, and CAs.
+var reservedSecrets = regexp.MustCompile(`^-(link|local|signing|operator|desk|canary|ca(-[0-9]+)?)$`)
+
+// Reserved tells whether a Secret is one of those that a LocalCERT makes for itself. They
+// speak for our operator, our desk or our CA: a resource that names one would have our
+// relay show them to a server of its author's choice.
+func Reserved(localCERT, secret string) bool {
+	rest, ok := strings.CutPrefix(secret, localCERT)
+	return ok && reservedSecrets.MatchString(rest)
+}
+
+func (r Reference) reserved(localCERT string) bool {
+	return r.Kind == Secret && Reserved(localCERT, r.Name)
+}
+
+// ReservedFault says which reference names a reserved Secret; nil if none does.
+func ReservedFault(refs []Reference, localCERT string) *status.Verdict {
+	for _, r := range refs {
+		if r.reserved(localCERT) {
+			return stalled(v1alpha1.ReasonSpecInvalid, "%s: Secret %q belongs to LocalCERT %q alone and is not shown to the relay here; make another Secret", r.Field, r.Name, localCERT)
+		}
+	}
+	return nil
+}
 
 // ReferenceFault says which Secret, ConfigMap or key is missing; nil if none is. The
 // rest of a feed works all the same.

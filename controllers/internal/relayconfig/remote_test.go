@@ -107,3 +107,19 @@ func TestReferenceFaults(t *testing.T) {
 		}
 	}
 }
+
+func TestASecretOfTheLocalCERTIsShownToNobody(t *testing.T) {
+	for secret, reserved := range map[string]bool{
+		"alfa-operator": true, "alfa-desk": true, "alfa-ca": true, "alfa-ca-12": true, "alfa-signing": true,
+		"alfa-ca-bundle": false, "alfa-db-app": false, "bravo-ca": false, "alfa": false, "alfa-misp-desk": false,
+	} {
+		f := &v1alpha1.SharedFeed{Spec: v1alpha1.SharedFeedSpec{Import: &v1alpha1.FeedImportSpec{Deliveries: []v1alpha1.FeedDelivery{
+			{Name: "hook", Webhook: &v1alpha1.WebhookDelivery{Receiver: *endpoint("https://alfa-relay-local:9443/", secret)}},
+		}}}}
+		mounted := Input{Local: local(), Feeds: []v1alpha1.SharedFeed{*f}}.Mounted()
+		fault := ReservedFault(FeedReferences(f), "alfa")
+		if (len(mounted) == 0) != reserved || (fault != nil) != reserved {
+			t.Errorf("%s: mounted %v, fault %v", secret, mounted, fault)
+		}
+	}
+}
