@@ -6,6 +6,7 @@ package journal
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -18,44 +19,73 @@ type Entry struct {
 
 // Audit reads a log from its first entry and compares it with what was signed: for each
 // checkpoint that was kept, by us or by the peer, ascending by size, the root over the
-// entries before it; and for each entry, the hash that is stored of it. It names the
+// entries before it; and for each entry, the hashes that are stored of it. It names the
 // first entry or checkpoint that does not agree. Memory does not grow with the log.
 // Errors wrap ErrDamaged, or are those of reading.
 func Audit(entries iter.Seq2[Entry, error], stored HashReader, kept []Checkpoint) (int64, error) {
-	var edge edge
+	var a Auditor
 	next := 0
 	compare := func() error {
-		for ; next < len(kept) && kept[next].Tree.N == edge.size; next++ {
-			if root := edge.root(); kept[next].Tree.N > 0 && root != kept[next].Tree.Hash {
-				return fmt.Errorf("auditing %q: the first %d entries are not those that were signed: %w", kept[next].Origin, edge.size, ErrDamaged)
+		for ; next < len(kept) && kept[next].Tree.N == a.Size(); next++ {
+			if err := a.Compare(kept[next]); err != nil {
+				return err
 			}
 		}
 		return nil
 	}
 	for entry, err := range entries {
 		if err := compare(); err != nil {
-			return edge.size, err
+			return a.Size(), err
 		}
 		if err != nil {
-			return edge.size, fmt.Errorf("auditing entry %d: %w", edge.size, err)
+			return a.Size(), fmt.Errorf("auditing entry %d: %w", a.Size(), err)
 		}
-		leaf := LeafHash(entry.Kind, entry.Body)
-		have, err := stored.ReadHashes([]int64{tlog.StoredHashIndex(0, edge.size)})
-		if err != nil {
-			return edge.size, fmt.Errorf("auditing entry %d: its hash is not there: %w: %w", edge.size, ErrDamaged, err)
+		if err := a.Add(entry, stored); err != nil {
+			return a.Size(), err
 		}
-		if len(have) != 1 || have[0] != leaf {
-			return edge.size, fmt.Errorf("auditing entry %d: it is not what was hashed when it was written: %w", edge.size, ErrDamaged)
-		}
-		edge.add(leaf)
 	}
 	if err := compare(); err != nil {
-		return edge.size, err
+		return a.Size(), err
 	}
 	if next < len(kept) {
-		return edge.size, fmt.Errorf("auditing %q: %d entries were signed, %d are there: %w", kept[next].Origin, kept[next].Tree.N, edge.size, ErrDamaged)
+		return a.Size(), fmt.Errorf("auditing %q: %d entries were signed, %d are there: %w", kept[next].Origin, kept[next].Tree.N, a.Size(), ErrDamaged)
 	}
-	return edge.size, nil
+	return a.Size(), nil
+}
+
+// Auditor is an audit under way, for a log that is read in parts. The zero value is at
+// the beginning of the log.
+type Auditor struct{ edge edge }
+
+// Size is the number of entries that were found whole.
+func (a *Auditor) Size() int64 { return a.edge.size }
+
+// Add compares the next entry with the hashes that are stored of it: its own, and those
+// of the subtrees that it completes. Errors wrap ErrDamaged, and nothing is added.
+func (a *Auditor) Add(entry Entry, stored HashReader) error {
+	index := a.edge.size
+	want := a.edge.completes(LeafHash(entry.Kind, entry.Body))
+	at := make([]int64, len(want))
+	for i := range at {
+		at[i] = tlog.StoredHashIndex(0, index) + int64(i)
+	}
+	have, err := stored.ReadHashes(at)
+	if err != nil {
+		return fmt.Errorf("auditing entry %d: its hash is not there: %w: %w", index, ErrDamaged, err)
+	}
+	if !slices.Equal(have, want) {
+		return fmt.Errorf("auditing entry %d: it is not what was hashed when it was written: %w", index, ErrDamaged)
+	}
+	a.edge.add(want)
+	return nil
+}
+
+// Compare compares what was added so far with a checkpoint of that size. Errors wrap ErrDamaged.
+func (a *Auditor) Compare(c Checkpoint) error {
+	if c.Tree.N != a.edge.size || c.Tree.N > 0 && a.edge.root() != c.Tree.Hash {
+		return fmt.Errorf("auditing %q: the first %d entries are not those that were signed: %w", c.Origin, c.Tree.N, ErrDamaged)
+	}
+	return nil
 }
 
 // edge is the right edge of a growing tree: the roots of its complete subtrees, the
@@ -65,12 +95,20 @@ type edge struct {
 	roots []tlog.Hash
 }
 
-func (e *edge) add(leaf tlog.Hash) {
+// completes returns the next leaf and the roots of the subtrees that it completes, in
+// the order in which they are stored.
+func (e *edge) completes(leaf tlog.Hash) []tlog.Hash {
+	out, last := []tlog.Hash{leaf}, len(e.roots)
 	for n := e.size; n&1 == 1; n >>= 1 {
-		leaf = tlog.NodeHash(e.roots[len(e.roots)-1], leaf)
-		e.roots = e.roots[:len(e.roots)-1]
+		last--
+		out = append(out, tlog.NodeHash(e.roots[last], out[len(out)-1]))
 	}
-	e.roots = append(e.roots, leaf)
+	return out
+}
+
+// add takes what completes returned.
+func (e *edge) add(completed []tlog.Hash) {
+	e.roots = append(e.roots[:len(e.roots)-(len(completed)-1)], completed[len(completed)-1])
 	e.size++
 }
 

@@ -118,6 +118,12 @@ func validOrigin(name string) bool {
 	return name != "" && len(name) <= MaxOriginBytes && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == '+' || r > '~' })
 }
 
+// VerifierKey is the key of a log's checkpoints in the form of the signed note format, for
+// tools that read it.
+func VerifierKey(origin string, key ed25519.PublicKey) (string, error) {
+	return note.NewEd25519VerifierKey(origin, key)
+}
+
 // noteKey is a key of a signed note: for signing when signer is set, else for verifying.
 type noteKey struct {
 	name   string

@@ -169,14 +169,15 @@ func TestEveryCheckpointContinuesEveryOlderOneAndNoOther(t *testing.T) {
 
 func TestAnAuditFindsWhatWasChanged(t *testing.T) {
 	for name, change := range map[string]func(b *book){
-		"an edited body":        func(b *book) { b.entries[17].Body = []byte("edited") },
-		"another kind":          func(b *book) { b.entries[17].Kind = journal.Act },
-		"a removed entry":       func(b *book) { b.entries = append(b.entries[:17], b.entries[18:]...) },
-		"an inserted entry":     func(b *book) { b.entries = append(b.entries[:17:17], b.entries[16:]...) },
-		"two entries exchanged": func(b *book) { b.entries[16], b.entries[17] = b.entries[17], b.entries[16] },
-		"a cut end":             func(b *book) { b.entries = b.entries[:30] },
-		"a changed leaf hash":   func(b *book) { b.hashes[tlog.StoredHashIndex(0, 17)][3] ^= 4 },
-		"missing hashes":        func(b *book) { b.hashes = b.hashes[:20] },
+		"an edited body":              func(b *book) { b.entries[17].Body = []byte("edited") },
+		"another kind":                func(b *book) { b.entries[17].Kind = journal.Act },
+		"a removed entry":             func(b *book) { b.entries = append(b.entries[:17], b.entries[18:]...) },
+		"an inserted entry":           func(b *book) { b.entries = append(b.entries[:17:17], b.entries[16:]...) },
+		"two entries exchanged":       func(b *book) { b.entries[16], b.entries[17] = b.entries[17], b.entries[16] },
+		"a cut end":                   func(b *book) { b.entries = b.entries[:30] },
+		"a changed leaf hash":         func(b *book) { b.hashes[tlog.StoredHashIndex(0, 17)][3] ^= 4 },
+		"a changed hash of a subtree": func(b *book) { b.hashes[tlog.StoredHashIndex(2, 3)][3] ^= 4 },
+		"missing hashes":              func(b *book) { b.hashes = b.hashes[:20] },
 		"an edited body with its hash": func(b *book) {
 			b.entries[17].Body = []byte("edited")
 			b.hashes[tlog.StoredHashIndex(0, 17)] = journal.LeafHash(b.entries[17].Kind, b.entries[17].Body)
