@@ -13,8 +13,8 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// maxReferences is the largest number of references to one hundred objects that are
-// looked at. What is beyond is not understood, and binds as AMBER+STRICT.
+// maxReferences is the largest number of references to one object that are looked at. What
+// is beyond is not understood, and binds as AMBER+STRICT.
 const maxReferences = store.MaxRecords
 
 // bind asks which other objects of the same source bind those of the batch: the
@@ -85,34 +85,59 @@ func (b *batch) strictest(ctx context.Context, source string, ids []string) (rul
 	return bound, nil
 }
 
-// referring returns what refers to objects of a source, by the object that it refers to.
-func (b *batch) referring(ctx context.Context, source string, ids []string, kind string) (from map[string][]string, all bool, err error) {
-	from, all = map[string][]string{}, true
+// referring returns what refers to objects of a source, by the object that it refers to,
+// and to which objects more refers than that.
+func (b *batch) referring(ctx context.Context, source string, ids []string, kind string) (from map[string][]string, more map[string]bool, err error) {
+	from, more = map[string][]string{}, map[string]bool{}
 	for part := range slices.Chunk(ids, store.MaxSelectors) {
 		found, err := b.cfg.Store.ReferencesTo(ctx, source, part, maxReferences)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
-		all = all && len(found) < maxReferences
+		if len(found) == maxReferences && len(part) > 1 {
+			// Whose they are is asked of each by itself: the others are not bound by them.
+			if found, err = b.referringEach(ctx, source, part, more); err != nil {
+				return nil, nil, err
+			}
+		} else if len(found) == maxReferences {
+			more[part[0]] = true
+		}
 		for _, r := range found {
 			if r.Kind == kind {
 				from[r.To] = append(from[r.To], r.From)
 			}
 		}
 	}
-	return from, all, nil
+	return from, more, nil
+}
+
+// referringEach asks for each object by itself. Those to which more refers it puts into more.
+func (b *batch) referringEach(ctx context.Context, source string, ids []string, more map[string]bool) ([]store.Reference, error) {
+	var all []store.Reference
+	for _, id := range ids {
+		found, err := b.cfg.Store.ReferencesTo(ctx, source, []string{id}, maxReferences)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == maxReferences {
+			more[id] = true
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 func (b *batch) bindBare(ctx context.Context, source string, indexes []int) error {
-	from, all, err := b.referring(ctx, source, b.idsOf(indexes), kindContains)
+	from, more, err := b.referring(ctx, source, b.idsOf(indexes), kindContains)
 	if err != nil {
 		return err
 	}
 	known := map[string]map[string]rule.Bound{}
 	for _, i := range indexes {
 		bound := &b.questions[i].Container
-		if !all {
+		if more[b.objects[i].ID] {
 			*bound = rule.Bound{Level: rule.AmberStrict, ID: b.objects[i].ID}
+			continue // it is above every ceiling
 		}
 		for _, id := range from[b.objects[i].ID] {
 			if known[id] == nil {
@@ -204,12 +229,12 @@ func (b *batch) findVictims(ctx context.Context) error {
 		}
 	}
 	for _, source := range b.e.stored {
-		from, all, err := b.referring(ctx, source, ids, kindVictim)
+		from, more, err := b.referring(ctx, source, ids, kindVictim)
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
-			if len(from[id]) > 0 || !all {
+			if len(from[id]) > 0 || more[id] {
 				b.victims[id] = true
 			}
 		}

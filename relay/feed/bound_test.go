@@ -5,6 +5,7 @@ package feed
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -167,5 +168,34 @@ func TestRevocationsGoFirstAfterAFailure(t *testing.T) {
 	defer m.mu.Unlock()
 	if len(m.first) != 1 {
 		t.Errorf("the first batch that was decided had %d objects, not the one that is revoked", len(m.first))
+	}
+}
+
+// TestWhatManyContainersNameBindsNothingElse: of an object that too many name, not all of
+// them are looked at, and so it is held; others of its batch are not.
+func TestWhatManyContainersNameBindsNothingElse(t *testing.T) {
+	alfa := sideOn(t, filepath.Join(t.TempDir(), "alfa.db"), http.DefaultTransport, func(s Store) Store { return s })
+	source := sourceName("threats", "attack")
+	refs := make([]store.Reference, maxReferences)
+	for i := range refs {
+		refs[i] = store.Reference{Kind: kindContains, From: fmt.Sprintf("note--00000000-0000-4000-8000-%012d", i), To: indicatorID(1)}
+	}
+	if err := alfa.store.PutReferences(t.Context(), source, refs); err != nil {
+		t.Fatal(err)
+	}
+	// Any container makes the source one with references.
+	all := []stix.Object{mustParse(t, redReport("01", indicatorID(3))), mustParse(t, indicator(1)), mustParse(t, indicator(2))}
+	if _, err := alfa.store.PutObjects(t.Context(), source, records(all), ""); err != nil {
+		t.Fatal(err)
+	}
+	alfa.Apply(alfaConfig())
+	eventually(t, "both are decided", func() bool {
+		return whyOf(t, alfa, indicator(1)).Outcome != desk.Undecided && whyOf(t, alfa, indicator(2)).Outcome != desk.Undecided
+	})
+	if v := whyOf(t, alfa, indicator(1)); v.Reason != "ContainerAboveCeiling: AMBER+STRICT" {
+		t.Errorf("what too many name: %+v", v)
+	}
+	if v := whyOf(t, alfa, indicator(2)); v.Outcome != desk.Shared {
+		t.Errorf("what nothing names: %+v", v)
 	}
 }
