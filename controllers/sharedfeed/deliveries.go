@@ -11,9 +11,6 @@ import (
 	relayreport "github.com/certlink/certlink/relay/report"
 )
 
-// maxDeliveryMessage is the length of the longest message of a delivery's status.
-const maxDeliveryMessage = 1024
-
 // deliveries writes the status of an import's deliveries, and says what is wrong with
 // one; nil if all is well. A delivery that fails comes before one with dead letters: it
 // may still get worse.
@@ -21,7 +18,7 @@ func (s *seen) deliveries(f *v1alpha1.SharedFeed) *status.Fact {
 	f.Status.Deliveries = nil
 	var failing, dead *status.Fact
 	for _, d := range s.delivered(f.Name) {
-		out := v1alpha1.DeliveryStatus{Name: d.Name, Delivered: new(int64), Waiting: new(int64), Dead: new(int64), Message: clip(d.Error, maxDeliveryMessage)}
+		out := v1alpha1.DeliveryStatus{Name: d.Name, Delivered: new(int64), Waiting: new(int64), Dead: new(int64), Message: status.OneLine(d.Error)}
 		*out.Delivered, *out.Waiting, *out.Dead = step(d.Delivered), step(d.Waiting), d.Dead
 		f.Status.Deliveries = append(f.Status.Deliveries, out)
 		if d.Error != "" && failing == nil {

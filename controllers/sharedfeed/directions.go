@@ -27,6 +27,9 @@ const defaultInterval = 60
 // maxReasons that a status can hold.
 const maxReasons = 32
 
+// maxReason is the longest reason that it can hold, in bytes.
+const maxReason = 128
+
 // judgeExport says whether allowed objects can reach their peers.
 func (s *seen) judgeExport(f *v1alpha1.SharedFeed, e *relayreport.Export, now time.Time) judgement {
 	before := f.Status.Sources
@@ -35,7 +38,7 @@ func (s *seen) judgeExport(f *v1alpha1.SharedFeed, e *relayreport.Export, now ti
 	j := judgement{}
 	j.fresh, j.again = s.decided(e)
 	lacking, complete, again := fetched(f, e.Sources, now)
-	if j.again = lookup.Soonest(j.again, again); !complete {
+	if j.again = lookup.Soonest(j.again, again); !complete && (lacking.Status == metav1.ConditionFalse || j.fresh.Status != metav1.ConditionFalse) {
 		j.fresh = lacking
 	}
 	active := s.active(f)
@@ -108,8 +111,8 @@ func (s *seen) count(f *v1alpha1.SharedFeed, e *relayreport.Export) int64 {
 	var held int64
 	for i, h := range least.Held {
 		held += h.Objects
-		if i < maxReasons && h.Reason != "" {
-			f.Status.HeldReasons = append(f.Status.HeldReasons, v1alpha1.HeldCount{Reason: h.Reason[:min(len(h.Reason), 128)], Objects: &h.Objects})
+		if i < maxReasons {
+			addReason(f, h)
 		}
 	}
 	f.Status.Shared, f.Status.Held = &least.Shared, &held
@@ -117,6 +120,26 @@ func (s *seen) count(f *v1alpha1.SharedFeed, e *relayreport.Export) int64 {
 		roundCounts(f)
 	}
 	return least.Shared
+}
+
+// addReason counts what is held for a reason. Reasons that are the same as far as a
+// status can hold them are one: the API server takes no list with a key twice.
+func addReason(f *v1alpha1.SharedFeed, h relayreport.Held) {
+	reason := status.OneLine(h.Reason)
+	if len(reason) > maxReason {
+		reason = strings.TrimSpace(strings.ToValidUTF8(reason[:maxReason], ""))
+	}
+	if reason == "" {
+		return
+	}
+	for i := range f.Status.HeldReasons {
+		if known := &f.Status.HeldReasons[i]; known.Reason == reason {
+			sum := *known.Objects + h.Objects
+			known.Objects = &sum
+			return
+		}
+	}
+	f.Status.HeldReasons = append(f.Status.HeldReasons, v1alpha1.HeldCount{Reason: reason, Objects: &h.Objects})
 }
 
 // roundCounts makes counts that grow all the time grow in steps.

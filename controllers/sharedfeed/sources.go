@@ -18,9 +18,6 @@ import (
 // defaultSourceInterval between two pulls of a source, in seconds.
 const defaultSourceInterval = 300
 
-// maxMessage is the longest message of a source that a status can hold.
-const maxMessage = 1024
-
 // tellSources writes what became of the sources that our relay fetches. Before is what
 // the status had: a time that alone has moved on is no news.
 func tellSources(f *v1alpha1.SharedFeed, sources []relayreport.Source, before []v1alpha1.SourceStatus) {
@@ -40,7 +37,7 @@ func tellSources(f *v1alpha1.SharedFeed, sources []relayreport.Source, before []
 
 func sourceStatus(s *relayreport.Source) v1alpha1.SourceStatus {
 	stored := s.Stored
-	out := v1alpha1.SourceStatus{Name: s.Name, Stored: &stored, Message: clip(s.Error, maxMessage)}
+	out := v1alpha1.SourceStatus{Name: s.Name, Stored: &stored, Message: status.OneLine(s.Error)}
 	if !s.LastSuccess.IsZero() {
 		t := metav1.NewTime(s.LastSuccess.UTC())
 		out.LastSuccessTime = &t
@@ -68,20 +65,6 @@ func deref[T any](p *T) T {
 		return zero
 	}
 	return *p
-}
-
-// clip shortens to a number of bytes, to whole characters.
-func clip(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	end := 0
-	for i := range s {
-		if i <= limit-len("…") {
-			end = i
-		}
-	}
-	return s[:end] + "…"
 }
 
 // step rounds down to 1, 2 or 5 times a power of ten.
@@ -130,7 +113,25 @@ func fetched(f *v1alpha1.SharedFeed, sources []relayreport.Source, now time.Time
 		}
 		again = lookup.Soonest(again, allowed-age+time.Second)
 	}
+	for _, s := range f.Spec.Export.Sources {
+		if s.Pull != nil && !everFetched(s.Name, sources) {
+			return status.Fact{
+				Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonPending,
+				Message: fmt.Sprintf("the first pull of source %q has not ended yet", s.Name),
+			}, false, again
+		}
+	}
 	return status.Fact{}, true, again
+}
+
+// everFetched tells whether a pull of a source has ever ended without error.
+func everFetched(name string, sources []relayreport.Source) bool {
+	for i := range sources {
+		if sources[i].Name == name {
+			return !sources[i].LastSuccess.IsZero()
+		}
+	}
+	return false
 }
 
 func sourceInterval(f *v1alpha1.SharedFeed, name string) time.Duration {

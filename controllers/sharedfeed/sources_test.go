@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,7 +51,8 @@ func TestSources(t *testing.T) {
 		"it_fails_for_long":             {said: relayreport.Source{Stored: 12345, LastSuccess: minute.Add(-18 * time.Minute), Failing: noon, Error: "it is down"}, fresh: "False/SourceFailed", says: `source "attack" was last fetched at 2026-01-02T11:42:00Z: it is down`, stored: 12345, wrote: 12345},
 		"it_has_never_been_fetched":     {said: relayreport.Source{Failing: noon, Error: "it is down"}, fresh: "False/SourceFailed", says: "never fetched: it is down", wrote: 12345},
 		"it_is_full":                    {said: relayreport.Source{Stored: 12345, LastSuccess: minute, QuotaReached: true}, fresh: "False/QuotaReached", says: "maxObjects", stored: 12345, wrote: 12345},
-		"a_long_pull_is_told_in_steps":  {said: relayreport.Source{Stored: 12345, Progress: relayreport.Progress{Started: noon, Percent: 40}}, fresh: "True/Decided", stored: 10000, wrote: 10000},
+		"a_long_pull_is_told_in_steps":  {said: relayreport.Source{Stored: 12345, Progress: relayreport.Progress{Started: noon, Percent: 40}}, fresh: "Unknown/Pending", says: `first pull of source "attack"`, stored: 10000, wrote: 10000},
+		"the_relay_has_not_looked_yet":  {said: relayreport.Source{}, fresh: "Unknown/Pending", says: `first pull of source "attack"`, wrote: 12345},
 		"its_Secret_is_missing":         {said: relayreport.Source{Stored: 12345, LastSuccess: minute}, change: func(s *seen) { s.there = nil }, fresh: "True/Decided", ready: "False/SecretNotFound", says: `spec.export.sources[attack].pull.stix.secretRef: there is no Secret "charlie"`, stored: 12345, wrote: 12345},
 		"its_Secret_lacks_the_password": {said: relayreport.Source{Stored: 12345, LastSuccess: minute}, change: func(s *seen) { s.there = relayconfig.Keys{s.references[0].Object: {"username"}} }, fresh: "True/Decided", ready: "False/SecretNotFound", says: `"username" without "password"`, stored: 12345, wrote: 12345},
 	} {
@@ -100,11 +102,25 @@ func TestASourceThatGoesOnSucceedingChangesNothing(t *testing.T) {
 	}
 }
 
-func TestLongMessagesAreCutAtACharacter(t *testing.T) {
-	if got := clip(strings.Repeat("é", 1000), maxMessage); len(got) > maxMessage || !strings.HasSuffix(got, "é…") {
-		t.Errorf("%d bytes, ends in %q", len(got), got[len(got)-6:])
+func TestWhatAServerSaysIsSafeToShow(t *testing.T) {
+	f, s := sourced(relayreport.Source{Failing: noon, Error: "it says \x1b[31m" + strings.Repeat("é", 1000)})
+	run(t, f, s)
+	if got := f.Status.Sources[0].Message; len(got) > 1024 || strings.ContainsRune(got, 0x1b) || !utf8.ValidString(got) {
+		t.Errorf("%d bytes: %q", len(got), got)
 	}
-	if got := clip("short", maxMessage); got != "short" {
-		t.Errorf("got %q", got)
+}
+
+// TestReasonsThatAStatusCannotTellApartAreOne: else the API server would take no status
+// of the feed any more.
+func TestReasonsThatAStatusCannotTellApartAreOne(t *testing.T) {
+	long := "UnknownMarking: " + strings.Repeat("é", 100)
+	f := feed(v1alpha1.FeedExport)
+	run(t, f, world(&relayreport.Report{Exports: []relayreport.Export{{
+		Name: "threats", Stored: 9, Peers: []relayreport.ExportPeer{{Peer: "bravo", Held: []relayreport.Held{
+			{Reason: long + "a", Objects: 2}, {Reason: long + "b", Objects: 3}, {Reason: "Unmarked", Objects: 4}, {Objects: 1},
+		}}},
+	}}}))
+	if got := f.Status.HeldReasons; len(got) != 2 || *got[0].Objects != 5 || len(got[0].Reason) > 128 || !utf8.ValidString(got[0].Reason) || *f.Status.Held != 10 {
+		t.Errorf("held %d: %+v", *f.Status.Held, got)
 	}
 }
