@@ -59,7 +59,7 @@ func (c *Clues) observedData(raw []byte) {
 		case "objects":
 			members(value, func(_, object []byte) bool {
 				c.observable(string(typeOf(object)), object)
-				return len(c.List) < Max
+				return len(c.List) < Max || !c.Undecidable // one more makes it undecidable
 			})
 		case "last_observed":
 			c.Observed = timeOf(value)

@@ -95,6 +95,13 @@ func TestPatterns(t *testing.T) {
 		"[network-traffic:dst_ref.value = '192.0.2.1' AND network-traffic:dst_port = 443]": "address 192.0.2.1",
 		"[network-traffic:src_ref.value = 'a.example']":                                    "domain a.example",
 		"[network-traffic:dst_ref.value LIKE '192%']":                                      "?",
+		"[ipv4-addr:'value' = '192.0.2.1']":                                                "?",
+		"[ipv4-addr: value = '192.0.2.1']":                                                 "?",
+		"[ipv4-addr :value = '192.0.2.1']":                                                 "?",
+		"[url: value = 'http://192.0.2.1/']":                                               "?",
+		"[network-traffic:dst_ref.'value' = '192.0.2.1']":                                  "address 192.0.2.1",
+		"[network-traffic:dst_ref. value = '192.0.2.1']":                                   "?",
+		"[network-traffic:dst_ref .value = '192.0.2.1']":                                   "?",
 		"[file:name = 'ipv4-addr:value = ''192.0.2.1''']":                                  "",
 		`[file:name = 'it\'s ipv4-addr:value']`:                                            "",
 		"[file:hashes.'SHA-256' = 'ab' AND ipv4-addr:value = '192.0.2.1']":                 "address 192.0.2.1",
@@ -168,6 +175,19 @@ func TestTooManyValuesAreNotDecidedUpon(t *testing.T) {
 	got := find(t, `{"type":"indicator","id":"indicator`+id+`","created":"2026-01-01T00:00:00Z","pattern":"[ipv4-addr:value IN (`+strings.Join(list, ",")+`)]"}`)
 	if len(got.List) != clue.Max || !got.Undecidable {
 		t.Errorf("%d values, undecidable %v", len(got.List), got.Undecidable)
+	}
+}
+
+func TestTooManyValuesOfObservedDataAreNotDecidedUpon(t *testing.T) {
+	var list []string
+	for i := range clue.Max + 1 {
+		list = append(list, fmt.Sprintf(`"%d":{"type":"ipv4-addr","value":"192.0.%d.%d"}`, i, i/256, i%256))
+	}
+	for n, want := range map[int]bool{clue.Max: false, clue.Max + 1: true} {
+		got := find(t, `{"type":"observed-data","id":"observed-data`+id+`","created":"2026-01-01T00:00:00Z","objects":{`+strings.Join(list[:n], ",")+`}}`)
+		if len(got.List) != clue.Max || got.Undecidable != want {
+			t.Errorf("%d of %d values, undecidable %v", len(got.List), n, got.Undecidable)
+		}
 	}
 }
 

@@ -132,6 +132,10 @@ func (c *Clues) value(about subject, negated bool, t token) {
 // subjectOf reads a path. The receivers of a message and the addresses of its
 // readers are victims: what names them is about nothing here.
 func subjectOf(path []byte) subject {
+	// A quoted part means the same as a plain one (STIX 2.1 section 9.7).
+	if bytes.IndexByte(path, '\'') >= 0 {
+		path = bytes.ReplaceAll(path, []byte("'"), nil)
+	}
 	switch string(path) {
 	case "ipv4-addr:value", "ipv6-addr:value":
 		return addresses
@@ -151,6 +155,17 @@ func subjectOf(path []byte) subject {
 		return numbers
 	case bytes.HasPrefix(path, []byte("domain-name:resolves_to_refs")):
 		return hosts
+	}
+	return subjectOfHalf(path)
+}
+
+// subjectOfHalf is that of a path of which no more than a half was read, because white
+// space or a quote stands in it: what it is about is not decided upon.
+func subjectOfHalf(path []byte) subject {
+	switch string(path) {
+	case "ipv4-addr:", "ipv6-addr:", "autonomous-system:", "domain-name:", "url:", "email-addr:", "email-message:",
+		"network-traffic:", "network-traffic:src_ref", "network-traffic:src_ref.", "network-traffic:dst_ref", "network-traffic:dst_ref.":
+		return addresses
 	}
 	return nothing
 }
