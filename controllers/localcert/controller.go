@@ -147,7 +147,7 @@ func (r *Reconciler) sync(ctx context.Context, l *v1alpha1.LocalCERT, edit *stat
 	verdict, later := report(l, s, p, edit, r.Now())
 	r.Metrics.observe(l)
 	again = lookup.Soonest(lookup.Soonest(again, later), p.lookAgain(r.Now()))
-	if lookup.HasSecret(s.input.Mounted()) {
+	if lookup.HasSecret(s.input.Watched()) {
 		again = lookup.Soonest(again, lookup.SecretsAgain)
 	}
 	if end := p.material.notAfter; end.After(r.Now()) {

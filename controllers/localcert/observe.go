@@ -237,6 +237,6 @@ func (r *Reconciler) observeDeclared(ctx context.Context, l *v1alpha1.LocalCERT,
 	if s.input.Targets, err = lookup.Targets(ctx, r.Client, l.Namespace, s.input.Services); err != nil {
 		return err
 	}
-	s.contents, err = lookup.Read(ctx, r.Direct, l.Namespace, s.input.Mounted())
+	s.contents, err = lookup.Read(ctx, r.Direct, l.Namespace, s.input.Watched())
 	return err
 }

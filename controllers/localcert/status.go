@@ -11,6 +11,7 @@ import (
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/manifest"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
 	"github.com/certlink/certlink/controllers/internal/reports"
 	"github.com/certlink/certlink/controllers/internal/status"
 	"github.com/certlink/certlink/internal/cabundle"
@@ -24,7 +25,7 @@ func report(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, now ti
 	certificates := certificatesIssued(s, p)
 	edit.Put(v1alpha1.ConditionCertificatesIssued, certificates)
 	standing, again := reports.Standing(s.view, p.config, whole, edit.Holds(v1alpha1.ConditionReady, metav1.ConditionTrue), now)
-	standing = mounted(s, p, standing)
+	standing = withDatabase(l, s, mounted(s, p, standing))
 	edit.Put(v1alpha1.ConditionRelayAvailable, relayAvailable(s, p, standing))
 	edit.Put(v1alpha1.ConditionTrustInSync, trustInSync(s, p, now))
 	edit.Put(v1alpha1.ConditionTerritoryCurrent, territoryCurrent(l, s))
@@ -39,6 +40,19 @@ func report(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, now ti
 		standing.Message = "certificates are issued and our relay runs the newest configuration"
 	}
 	return standing, again
+}
+
+// withDatabase names the Secret of the database where the relay does not run for want
+// of it. A relay that runs is not judged by it: it has its connections.
+func withDatabase(l *v1alpha1.LocalCERT, s *seen, standing status.Verdict) status.Verdict {
+	refs := relayconfig.DatabaseReference(l)
+	if len(refs) == 0 || s.view.Contact == reports.Reached || s.contents.Keys == nil {
+		return standing
+	}
+	if fault := relayconfig.ReferenceFault(refs, s.contents.Keys); fault != nil {
+		return *fault
+	}
+	return standing
 }
 
 // whole is a configuration as a part of itself.

@@ -37,6 +37,14 @@ func wideFeed(i int) v1alpha1.SharedFeed {
 	return f
 }
 
+// reportedBy is the report of a relay that runs a plan.
+func reportedBy(p *plan, now time.Time) reports.View {
+	return reports.View{
+		Contact: reports.Reached, Wanted: p.config, Checksum: p.checksum, WrittenAt: now.Add(-time.Hour), Live: p.config,
+		Report: &relayreport.Report{Config: relayreport.ConfigState{Checksum: p.checksum}},
+	}
+}
+
 func TestMoreThanAConfigurationHoldsIsNamedAndTheRestRuns(t *testing.T) {
 	now := time.Now()
 	l, s := local(), &seen{certificates: allIssued(t, testca.New(t, "alfa.example"))}
@@ -47,10 +55,7 @@ func TestMoreThanAConfigurationHoldsIsNamedAndTheRestRuns(t *testing.T) {
 	if n := len(p.config.Exports); n < 25 || n == 40 {
 		t.Errorf("the relay gets %d exports", n)
 	}
-	s.view = reports.View{
-		Contact: reports.Reached, Wanted: p.config, Checksum: p.checksum, WrittenAt: now.Add(-time.Hour), Live: p.config,
-		Report: &relayreport.Report{Config: relayreport.ConfigState{Checksum: p.checksum}},
-	}
+	s.view = reportedBy(p, now)
 	edit := status.NewEditor(&l.Status.Conditions, l.Generation, now)
 	verdict, _ := report(l, s, p, edit, now)
 	edit.Conclude(verdict)

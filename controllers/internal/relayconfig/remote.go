@@ -98,6 +98,7 @@ type Reference struct {
 	// Field for people, for example "spec.export.sources[attack].pull.stix.secretRef".
 	Field string
 	// Key that must be there; empty means that any of a ConfigMap, or of SecretKeys, does.
+	// Of Secrets, only that of a database has one.
 	Key string
 }
 
@@ -143,6 +144,18 @@ func LocalReferences(l *v1alpha1.LocalCERT) []Reference {
 	return refs
 }
 
+// databaseField names the Secret of a database.
+const databaseField = "spec.relay.storage.postgres.secretRef"
+
+// DatabaseReference is the Secret of a relay's database; empty without one.
+func DatabaseReference(l *v1alpha1.LocalCERT) []Reference {
+	p := l.Spec.Relay.Storage.Postgres
+	if p == nil {
+		return nil
+	}
+	return []Reference{{Object: Object{Secret, p.SecretRef.Name}, Field: databaseField, Key: PostgresKey}}
+}
+
 type references []Reference
 
 func (r *references) collection(at string, c *v1alpha1.TAXIICollection) {
@@ -161,6 +174,18 @@ func (r *references) configMap(at string, ref *v1alpha1.ConfigMapReference) {
 	if ref != nil {
 		*r = append(*r, Reference{Object: Object{ConfigMap, ref.Name}, Field: at, Key: ref.Key})
 	}
+}
+
+// Watched are the objects whose content is looked at: those that are mounted, and the
+// Secret of the database.
+func (in Input) Watched() []Object {
+	out := in.Mounted()
+	for _, r := range DatabaseReference(in.Local) {
+		if !slices.Contains(out, r.Object) {
+			out = append(out, r.Object)
+		}
+	}
+	return out
 }
 
 // Mounted are the Secrets and ConfigMaps that the relay's pod needs, each once, sorted.
@@ -233,13 +258,12 @@ func ReferenceFault(refs []Reference, there Keys) *status.Verdict {
 // keyFault says which key is missing, or does not fit the others; empty if none.
 func (r Reference) keyFault(keys []string) string {
 	has := func(key string) bool { return slices.Contains(keys, key) }
-	if r.Kind == ConfigMap {
-		switch {
-		case r.Key != "" && !has(r.Key):
-			return fmt.Sprintf("has no key %q; add it", r.Key)
-		case len(keys) == 0:
-			return "has no keys; add what is to be read, an empty bundle if it is nothing"
-		}
+	switch {
+	case r.Key != "" && !has(r.Key):
+		return fmt.Sprintf("has no key %q; add it", r.Key)
+	case r.Kind == ConfigMap && len(keys) == 0:
+		return "has no keys; add what is to be read, an empty bundle if it is nothing"
+	case r.Kind == ConfigMap, r.Key != "":
 		return ""
 	}
 	for _, pair := range [][2]string{{"tls.crt", "tls.key"}, {"username", "password"}} {
