@@ -25,7 +25,13 @@ const (
 	maxManifestBytes = 256 << 20
 	maxEntryBytes    = 1 << 20
 	maxEvents        = 1_000_000
+	// maxUnsettled is how many events of a pull may be read again the next time although
+	// the manifest does not change.
+	maxUnsettled = 100
 )
+
+// errSum: the event is not the one that the manifest describes.
+var errSum = fmt.Errorf("%w: its SHA-256 is not that of the manifest", ErrFormat)
 
 // Feed reads a MISP feed: the directory with manifest.json.
 type Feed struct {
@@ -81,6 +87,8 @@ type Changes struct {
 	tally Tally
 	// owed is how many bytes of objects were given since the last cursor.
 	owed int64
+	// unsettled counts events that are not what the manifest says, as yet.
+	unsettled int
 }
 
 // Changed reads the manifest and finds what is new since the cursor: "" for a first
@@ -132,6 +140,10 @@ func (c *Changes) Next(ctx context.Context) (*Event, error) {
 	}
 	var told *remote.StatusError
 	switch {
+	case c.unsettled < maxUnsettled && (errors.Is(err, errSum) || errors.Is(err, ErrFormat) && errors.Is(err, io.ErrUnexpectedEOF)):
+		// A cache may give an old file below a new manifest, and a file may be half written:
+		// it is looked at again the next time.
+		c.unsettled++
 	case errors.Is(err, ErrFormat), errors.Is(err, ErrTooLarge), errors.Is(err, remote.ErrTooLong), errors.Is(err, remote.ErrBomb):
 		// It is looked at again when it has changed.
 		c.mark(e, mark{timestamp: e.timestamp})
@@ -160,7 +172,7 @@ func (f Feed) open(ctx context.Context, e entry) (*Event, error) {
 	case event.UUID != e.uuid.String():
 		return nil, fmt.Errorf("%w: the file holds the event %s", ErrFormat, event.UUID)
 	case e.sum != [sha256.Size]byte{} && !bytes.Equal(sum.Sum(nil), e.sum[:]):
-		return nil, fmt.Errorf("%w: its SHA-256 is not that of the manifest", ErrFormat)
+		return nil, errSum
 	}
 	return event, nil
 }

@@ -157,11 +157,51 @@ func TestOneBadEventCostsTheOthersNothing(t *testing.T) {
 			t.Errorf("event %d is read: %v", n, have)
 		}
 	}
-	// What was bad is looked at again when it changed; what was missing, always.
+	// What was bad is looked at again when it changed; what was missing, or another file
+	// than the manifest says, always.
 	f[uuidOf(2)+".json"] = eventText(2, 2, plain)
 	got, _, _ = pulled(t, f.feed(), cursor)
-	if len(got) != 1 || got[uuidOf(2)] == nil {
+	if _, again := got[uuidOf(5)]; len(got) != 2 || got[uuidOf(2)] == nil || !again {
 		t.Errorf("again: %d events", len(got))
+	}
+}
+
+// TestAnEventThatIsBehindItsManifestIsReadWhenItHasCome: a cache gives the old file, or
+// half of the new one, for a while.
+func TestAnEventThatIsBehindItsManifestIsReadWhenItHasCome(t *testing.T) {
+	before, now := eventText(1, 1767400010, plain), eventText(1, 1767400020, plain)
+	sum := sha256.Sum256([]byte(now))
+	named := `,"integrity:sha256":"` + hex.EncodeToString(sum[:]) + `"`
+	for name, old := range map[string]string{"old": before, "half": now[:len(now)/2]} {
+		f := files{"manifest.json": manifestOf(entryText(1, 1767400010, "")), uuidOf(1) + ".json": before}
+		_, cursor, _ := pulled(t, f.feed(), "")
+		f["manifest.json"], f[uuidOf(1)+".json"] = manifestOf(entryText(1, 1767400020, named)), old
+		got, cursor, _ := pulled(t, f.feed(), cursor)
+		if got[uuidOf(1)] != nil {
+			t.Errorf("%s: it is taken", name)
+		}
+		f[uuidOf(1)+".json"] = now
+		if got, _, _ = pulled(t, f.feed(), cursor); got[uuidOf(1)] == nil {
+			t.Errorf("%s: it is not read again", name)
+		}
+	}
+}
+
+func TestEventsThatStayBehindTheirManifestCostNoMoreThanAHundredEachTime(t *testing.T) {
+	f, entries := files{}, []string(nil)
+	for n := range maxUnsettled + 50 {
+		entries = append(entries, entryText(n, n+1, `,"integrity:sha256":"`+strings.Repeat("00", 31)+`01"`))
+		f[uuidOf(n)+".json"] = eventText(n, n+1, plain)
+	}
+	f["manifest.json"] = manifestOf(entries...)
+	c, err := f.feed().Changed(t.Context(), "")
+	for err == nil {
+		if _, err = c.Next(t.Context()); errors.As(err, new(*EventError)) {
+			err = nil
+		}
+	}
+	if c, err = f.feed().Changed(t.Context(), c.Cursor()); err != nil || c.Total() != maxUnsettled {
+		t.Errorf("%d events are read again, %v", c.Total(), err)
 	}
 }
 
