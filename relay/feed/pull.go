@@ -73,7 +73,7 @@ func (w *walk) page(ctx context.Context, client *taxii.Client, in *intake) (got 
 	// The last part of the page and the cursor behind it are one transaction. Without
 	// news nothing is written.
 	text := ""
-	if behind != w.cursor || got > 0 {
+	if behind != w.cursor {
 		text = behind.text()
 	}
 	if err := in.finish(ctx, text); err != nil {

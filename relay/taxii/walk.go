@@ -47,13 +47,36 @@ func (p *Page) Behind(ctx context.Context, q PageQuery) (next PageQuery, more bo
 	switch {
 	case !p.More():
 		if ok {
-			next.AddedAfter = FormatTime(last)
+			next.AddedAfter = FormatTime(p.settledBefore(last))
 		}
 		return next, false, nil
 	case !ok:
 		return q, false, fmt.Errorf("%w: it gives neither a cursor nor a date", ErrNoProgress)
 	}
 	return p.byDate(q, last)
+}
+
+// What a server adds now may still get the date of what it has added already: dates may
+// be as coarse as a second, and an addition that began earlier may end later. lateBy is
+// the overlap for that, and settling how long it is kept.
+const (
+	lateBy   = time.Second
+	settling = 10 * time.Minute
+)
+
+// settledBefore is where to look for news behind the last record of a collection: a
+// little before it as long as more of its date may come, at it from then on. Of our own
+// kind of server each record has a later date than all before.
+func (p *Page) settledBefore(last time.Time) time.Time {
+	now, err := http.ParseTime(p.header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	early := last.Add(-lateBy)
+	if p.location.Markings != "" || now.Sub(last) > settling || early.Year() < 1 {
+		return last
+	}
+	return early
 }
 
 // byDate goes on behind a page that ends at a date, with one microsecond of overlap.
