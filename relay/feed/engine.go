@@ -220,8 +220,11 @@ func (e *Engine) Wake(peer string) {
 }
 
 // Stored makes the exports look for what is undecided: another replica of this relay
-// has stored objects.
-func (e *Engine) Stored() { e.exporter.wake() }
+// has stored or deleted objects.
+func (e *Engine) Stored() {
+	e.exporter.heard.Store(true)
+	e.exporter.wake()
+}
 
 // WakeAll pulls all imports at once: our own certificates have changed.
 func (e *Engine) WakeAll() {

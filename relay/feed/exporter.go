@@ -5,8 +5,10 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/certlink/certlink/relay/report"
@@ -27,11 +29,17 @@ const (
 	maxDefinitions = 10_000
 )
 
-// exporter decides. One goroutine does it for all exports, in small turns, so that a
-// large feed does not hold up a small one.
+// exporter decides, in the replica that leads. One goroutine does it for all exports, in
+// small turns, so that a large feed does not hold up a small one.
 type exporter struct {
 	*Engine
 	poke chan struct{}
+	// heard: another replica may have changed what the policies are made from.
+	heard atomic.Bool
+
+	busy sync.Mutex // held for a round; guards leading
+	// leading gives the context to decide under; nil while another replica decides.
+	leading func() context.Context
 
 	mu     sync.Mutex // guards what follows
 	counts map[*export]report.Export
@@ -50,14 +58,17 @@ func (x *exporter) wake() {
 }
 
 func (x *exporter) run(ctx context.Context) {
-	failures := 0
+	var leading sync.WaitGroup
+	leading.Go(func() { x.cfg.Lead(ctx, decideLease, x.lead) })
+	defer leading.Wait()
+	again := 0 // looks since all was well and decided
 	for ctx.Err() == nil {
 		wait := lookAgain
-		if x.pass(ctx) {
-			failures = 0
+		if ok, watch := x.round(ctx); ok && !watch {
+			again = 0
 		} else {
-			wait = retryPause(failures, lookAgain)
-			failures++
+			wait = retryPause(again, lookAgain)
+			again++
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -72,8 +83,8 @@ func (x *exporter) run(ctx context.Context) {
 // pass decides all that is undecided, one turn of each view after the other, and
 // looks at the counts. It tells whether all went well.
 func (x *exporter) pass(ctx context.Context) bool {
-	failed := map[*export]error{}
 	shown := x.cfg.Now()
+	failed := x.hear(ctx, x.live.Load())
 	for work := true; work && ctx.Err() == nil; {
 		work = false
 		p := x.live.Load()
@@ -82,6 +93,9 @@ func (x *exporter) pass(ctx context.Context) bool {
 				continue
 			}
 			more, err := x.turn(ctx, p, e)
+			if errors.Is(err, store.ErrFenced) {
+				return true // another replica decides now, and this one will know soon
+			}
 			if err != nil {
 				failed[e] = err
 			}
@@ -122,13 +136,15 @@ func (x *exporter) turn(ctx context.Context, p *plan, e *export) (more bool, err
 // unseen tells whether a record is a marking definition that the policy has not
 // seen.
 func (e *export) unseen(r store.Record) bool {
-	return r.Type == stix.TypeMarkingDefinition && !e.definitions[r.Seq]
+	_, seen := e.definitions[r.Seq]
+	return r.Type == stix.TypeMarkingDefinition && !seen
 }
 
 // learn makes the policy anew from the marking definitions in the sources, and
 // tells whether it differs from the last.
 func (x *exporter) learn(ctx context.Context, e *export) (changed bool, err error) {
 	forgotten := e.forgotten.Load()
+	clear(e.definitions)
 	statements := map[string]bool{}
 	for _, name := range e.stored {
 		if err := x.readDefinitions(ctx, e, name, statements); err != nil {
@@ -161,7 +177,7 @@ func (x *exporter) readDefinitions(ctx context.Context, e *export, source string
 		}
 		for _, r := range page.Records {
 			if len(e.definitions) < maxDefinitions {
-				e.definitions[r.Seq] = true
+				e.definitions[r.Seq] = r.ID
 			}
 			o, err := stix.Parse(r.Raw)
 			plain, known := statements[r.ID]
@@ -172,10 +188,13 @@ func (x *exporter) readDefinitions(ctx context.Context, e *export, source string
 				statements[r.ID] = err == nil && o.Statement
 			}
 		}
+		if n := len(page.Records); n > 0 {
+			e.defined[source] = page.Records[n-1].Seq
+		}
 		if page.Next == 0 {
 			return nil
 		}
-		q.After = page.Next
+		q.After, e.defined[source] = page.Next, page.Next
 	}
 }
 

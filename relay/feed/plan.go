@@ -48,9 +48,11 @@ type export struct {
 	// forgotten counts the times that marking definitions were deleted from the
 	// sources, learned how many of these the policy knows of.
 	forgotten, learned atomic.Int64
-	// definitions are positions of marking definitions that the policy has seen.
-	// The exporter's goroutine alone uses it.
-	definitions map[int64]bool
+	// definitions are the ids of marking definitions that the policy has seen, by their
+	// positions, defined says up to which position of each stored source it has looked for
+	// them. The exporter's goroutine alone uses them.
+	definitions map[int64]string
+	defined     map[string]int64
 	// redaction of what leaves; nil for none.
 	redaction *redact.Policy
 	outlooks  outlooks
@@ -116,7 +118,7 @@ func newPlan(c *config.Config, before *plan) *plan {
 
 func newExport(trustDomain string, conf config.Export, before *plan) *export {
 	e := &export{
-		Export: conf, sources: map[string]string{}, definitions: map[int64]bool{}, redaction: redact.New(conf.Redaction),
+		Export: conf, sources: map[string]string{}, definitions: map[int64]string{}, defined: map[string]int64{}, redaction: redact.New(conf.Redaction),
 		related: map[string]int64{}, relates: map[string]bool{}, revoked: map[store.View]int64{}, introduced: map[string]bool{},
 		collection: taxii.Collection{
 			ID: collectionID(trustDomain, "export", conf.Name), Alias: conf.Name, Title: titleOf(conf.Title, conf.Name),

@@ -64,7 +64,8 @@ func LeaseOf(ctx context.Context) (Lease, bool) {
 // HotlineTopic is the topic of messages to a peer that were stored; see News.
 func HotlineTopic(peer string) string { return "hotline/" + peer }
 
-// ObjectsTopic is the topic of objects that were stored.
+// ObjectsTopic is the topic of objects that were stored or deleted, or whose decisions
+// were taken back.
 const ObjectsTopic = "objects"
 
 // NotesTopic is the topic of notes on leases.

@@ -37,8 +37,13 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		if err != nil {
 			return err
 		}
-		deleted = len(page.Records)
-		return s.deleteRecords(ctx, tx, collection, page.Records)
+		if deleted = len(page.Records); deleted == 0 {
+			return nil
+		}
+		if err := s.deleteRecords(ctx, tx, collection, page.Records); err != nil {
+			return err
+		}
+		return s.announce(ctx, tx, store.ObjectsTopic)
 	})
 	if err != nil {
 		return 0, err

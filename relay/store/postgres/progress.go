@@ -131,7 +131,7 @@ func (s *Store) PutReferences(ctx context.Context, collection string, references
 			return err
 		}
 		slices.Sort(changed)
-		return lapse(ctx, tx, words[collection], slices.Compact(changed))
+		return s.lapse(ctx, tx, words[collection], slices.Compact(changed))
 	})
 }
 

@@ -106,12 +106,12 @@ func (s *Store) Lapse(ctx context.Context, collection string, ids []string) erro
 		if _, err := s.tick(ctx, tx, 0); err != nil {
 			return err
 		}
-		return lapse(ctx, tx, number, ids)
+		return s.lapse(ctx, tx, number, ids)
 	})
 }
 
 // lapse takes back all decisions about the records of objects. Their places stay.
-func lapse(ctx context.Context, tx pgx.Tx, collection int32, ids []string) error {
+func (s *Store) lapse(ctx context.Context, tx pgx.Tx, collection int32, ids []string) error {
 	if err := holdViews(ctx, tx); err != nil {
 		return err
 	}
@@ -144,6 +144,8 @@ func lapse(ctx context.Context, tx pgx.Tx, collection int32, ids []string) error
 			return err
 		}
 	}
-	_, err = tx.Exec(ctx, "DELETE FROM decision_counts WHERE records = 0")
-	return err
+	if _, err = tx.Exec(ctx, "DELETE FROM decision_counts WHERE records = 0"); err != nil {
+		return err
+	}
+	return s.announce(ctx, tx, store.ObjectsTopic)
 }
