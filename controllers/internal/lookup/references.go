@@ -13,7 +13,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -29,12 +28,14 @@ const SecretsAgain = 20 * time.Second
 // Contents are the Secrets and ConfigMaps that exist among those asked for.
 type Contents struct {
 	Keys relayconfig.Keys
-	// Digest changes when what they hold changes. It is empty without any.
+	// Digest changes when what they hold changes. It is empty without any. Of a Secret
+	// it has the version and nothing of the values: it shows in an annotation of pods,
+	// where a password could be guessed against it.
 	Digest string
 }
 
 // Read reads Secrets and ConfigMaps of a namespace, one by one: they are not cached.
-// Their values go no further than into the digest.
+// The values of Secrets go no further.
 func Read(ctx context.Context, direct client.Reader, namespace string, objects []relayconfig.Object) (Contents, error) {
 	out := Contents{Keys: relayconfig.Keys{}}
 	if len(objects) == 0 {
@@ -42,41 +43,46 @@ func Read(ctx context.Context, direct client.Reader, namespace string, objects [
 	}
 	digest := sha256.New()
 	for _, o := range objects {
-		data, exists, err := read(ctx, direct, types.NamespacedName{Namespace: namespace, Name: o.Name}, o.Kind)
+		data, version, err := read(ctx, direct, types.NamespacedName{Namespace: namespace, Name: o.Name}, o.Kind)
 		if err != nil {
 			return Contents{}, fmt.Errorf("reading %s %q: %w", o.Kind, o.Name, err)
 		}
-		fmt.Fprintf(digest, "%s %q %t\n", o.Kind, o.Name, exists)
-		if !exists {
+		fmt.Fprintf(digest, "%s %q %q\n", o.Kind, o.Name, version)
+		if version == "" {
 			continue
 		}
 		keys := slices.Sorted(maps.Keys(data))
 		out.Keys[o] = keys
 		for _, key := range keys {
-			fmt.Fprintf(digest, "%q %x\n", key, sha256.Sum256(data[key]))
+			if o.Kind == relayconfig.ConfigMap {
+				fmt.Fprintf(digest, "%q %x\n", key, sha256.Sum256(data[key]))
+			}
 		}
 	}
 	out.Digest = hex.EncodeToString(digest.Sum(nil))
 	return out, nil
 }
 
-func read(ctx context.Context, direct client.Reader, key types.NamespacedName, kind relayconfig.Kind) (data map[string][]byte, exists bool, err error) {
+// read returns what an object holds, and its version: empty where there is none, and the
+// same for every ConfigMap, as its content counts.
+func read(ctx context.Context, direct client.Reader, key types.NamespacedName, kind relayconfig.Kind) (data map[string][]byte, version string, err error) {
 	if kind == relayconfig.Secret {
 		var secret corev1.Secret
-		err = direct.Get(ctx, key, &secret)
-		return secret.Data, err == nil, client.IgnoreNotFound(err)
+		if err := direct.Get(ctx, key, &secret); err != nil {
+			return nil, "", client.IgnoreNotFound(err)
+		}
+		return secret.Data, string(secret.UID) + "/" + secret.ResourceVersion, nil
 	}
 	var from corev1.ConfigMap
-	err = direct.Get(ctx, key, &from)
-	if apierrors.IsNotFound(err) {
-		return nil, false, nil
+	if err := direct.Get(ctx, key, &from); err != nil {
+		return nil, "", client.IgnoreNotFound(err)
 	}
 	data = map[string][]byte{}
 	for k, v := range from.Data {
 		data[k] = []byte(v)
 	}
 	maps.Copy(data, from.BinaryData)
-	return data, err == nil, err
+	return data, "there", nil
 }
 
 // ObjectsOf are what references name, each once.
