@@ -158,6 +158,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), renderTimeout)
 	defer cancel()
+	// A long event takes longer than the port gives other answers. A port that cannot be
+	// told so has no such bound.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(renderTimeout))
 	now, err := d.catalogue.look(ctx)
 	if err != nil {
 		s.cfg.Log.ErrorContext(ctx, "a MISP feed cannot be read", "import", d.imported, "delivery", d.conf.Name, "error", err)

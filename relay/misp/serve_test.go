@@ -255,3 +255,28 @@ func TestARestartGivesTheSameDirectory(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// patient is a port that can be told how long an answer may take.
+type patient struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+// SetWriteDeadline is for http.ResponseController.
+func (p *patient) SetWriteDeadline(at time.Time) error {
+	p.until = at
+	return nil
+}
+
+func TestALongEventMayTakeLongerThanOtherAnswersOfThePort(t *testing.T) {
+	s := newShop(t)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/misp/bravo/misp/manifest.json", nil)
+	for name, value := range map[string]string{"import": "bravo", "delivery": "misp", "file": "manifest.json"} {
+		r.SetPathValue(name, value)
+	}
+	w := &patient{ResponseRecorder: httptest.NewRecorder()}
+	s.ServeHTTP(w, r)
+	if left := time.Until(w.until); w.Code != http.StatusOK || left < renderTimeout-time.Minute || left > renderTimeout {
+		t.Errorf("answer %d, %v are left to write it", w.Code, left)
+	}
+}
