@@ -45,17 +45,30 @@ type Judgement struct {
 	// Until is when the verdict ends because the object will be too old; zero for never.
 	Until time.Time
 
-	// told is what the reason does not say; found is what the data sets know, if looked.
-	told   Evidence
-	found  territory.Evidence
-	looked bool
+	// told is what the reason does not say; found is what the data sets know, nil if they
+	// were not asked.
+	told  Evidence
+	found *found
+}
+
+// found is put into words once, and only if somebody asks.
+type found struct {
+	territory.Evidence
+	statement *territory.Statement
+}
+
+func (f *found) words() *territory.Statement {
+	if f.statement == nil {
+		s := f.Statement()
+		f.statement = &s
+	}
+	return f.statement
 }
 
 // Evidence for people: a JSON object, "" where the reason says all. At most MaxEvidence bytes.
 func (j Judgement) Evidence() string {
-	if j.looked {
-		statement := j.found.Statement()
-		j.told.Territory = &statement
+	if j.found != nil {
+		j.told.Territory = j.found.words()
 	}
 	if j.told == (Evidence{}) {
 		return ""
@@ -66,10 +79,10 @@ func (j Judgement) Evidence() string {
 // Territory is the evidence of an object that leaves because it appears to emanate
 // from the peer's territory; false for others.
 func (j Judgement) Territory() (territory.Statement, bool) {
-	if !j.looked || !j.Share {
+	if j.found == nil || !j.Share {
 		return territory.Statement{}, false
 	}
-	return j.found.Statement(), true
+	return *j.found.words(), true
 }
 
 // MaxEvidence is the length of the longest evidence.
@@ -91,11 +104,19 @@ type Evidence struct {
 }
 
 func (e Evidence) text() string {
-	text, err := json.Marshal(e)
-	if err != nil || len(text) > MaxEvidence {
+	if e.Territory == nil || e != (Evidence{Territory: e.Territory}) {
+		text, err := json.Marshal(e)
+		if err != nil || len(text) > MaxEvidence {
+			return ""
+		}
+		return string(text)
+	}
+	// Nearly all evidence is about a territory and nothing else.
+	text, err := e.Territory.AppendJSON(append(make([]byte, 0, 512), `{"territory":`...))
+	if err != nil || len(text) >= MaxEvidence {
 		return ""
 	}
-	return string(text)
+	return string(append(text, '}'))
 }
 
 // Decide is Judge for an object that stands alone, and a rule without a largest age.
@@ -142,7 +163,7 @@ func (p *Policy) Judge(q Question, o stix.Object) Judgement {
 			return j
 		}
 	}
-	j.Verdict = Verdict{Share: true, Reason: within + level.String()}
+	j.Verdict = Verdict{Share: true, Reason: withins[level]}
 	return j
 }
 
@@ -211,7 +232,7 @@ func (p *Policy) place(o stix.Object, j *Judgement) (reason string) {
 		*j = held(territory.NoTerritoryData)
 		return j.Reason
 	}
-	j.found, j.looked = p.atlas.Look(o), true
+	j.found = &found{Evidence: p.atlas.Look(o)}
 	ok, why := j.found.Emanates(p.area, p.terms)
 	if !ok {
 		j.Verdict, j.Until = Verdict{Reason: why}, time.Time{}

@@ -54,6 +54,16 @@ const (
 	within         = "TLPWithinCeiling: "
 )
 
+// aboves and withins are the reasons of each level, made once.
+var aboves, withins = reasonsOf(aboveCeiling), reasonsOf(within)
+
+func reasonsOf(prefix string) (reasons [Red + 1]string) {
+	for l := range reasons {
+		reasons[l] = prefix + Level(l).String()
+	}
+	return reasons
+}
+
 // revision is part of the hash. It changes with the code of Decide, so that a
 // release that decides otherwise decides again.
 const revision = "certlink-rule/2"
@@ -211,7 +221,7 @@ func (p *Policy) level(unmarked Level, o stix.Object) (Level, string) {
 	for _, ref := range o.Markings {
 		l, why := AmberStrict, UnknownMarking
 		if known, ok := LevelOf(ref); ok {
-			l, why = known, aboveCeiling+known.String()
+			l, why = known, aboves[known]
 		} else if p.statements[ref] {
 			continue
 		}

@@ -4,7 +4,6 @@
 package territory
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/certlink/certlink/relay/territory/span"
@@ -79,15 +78,18 @@ func (e Evidence) statement() Statement {
 	// Braces, times and counts take less than room does.
 	const room = 160
 	size := room
+	var text object
 	for i := range e.findings {
 		v := e.findings[i].value()
 		out.AsOf = e.findings[i].newest(out.AsOf)
-		text, err := json.Marshal(v)
-		if err != nil || size+len(text)+1 > MaxStatement {
+		text.text = text.text[:0]
+		v.appendTo(&text)
+		if text.err != nil || size+len(text.text)+1 > MaxStatement {
 			out.Omitted++
+			text.err = nil
 			continue
 		}
-		size += len(text) + 1
+		size += len(text.text) + 1
 		out.Values = append(out.Values, v)
 	}
 	return out

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -56,6 +57,13 @@ func (b *bench) rules(context.Context) error {
 		}
 	}
 	b.results.AddValue("rule.us_per_object", "us", "<= 5", each(ownCPU()-begun, b.scale.rules), b.scale.rules)
+	begun = ownCPU()
+	for i := range b.scale.rules {
+		if policy.Judge(rule.Question{Source: "tool"}, objects[i%different]).Evidence() == "" {
+			return errors.New("deciding: an object has no evidence")
+		}
+	}
+	b.results.AddValue("rule.with_evidence_us_per_object", "us", "", each(ownCPU()-begun, b.scale.rules), b.scale.rules)
 	b.results.AddValue("rule.make_and_read_us_per_object", "us", "", each(read, different), different)
 	return nil
 }
