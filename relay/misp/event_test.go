@@ -441,3 +441,17 @@ func TestAnEventOfManyAttributesNeedsLittleMemory(t *testing.T) {
 		t.Errorf("%d MiB of heap for an event of %d attributes", most>>20, n)
 	}
 }
+
+// TestAStricterObjectIsANewVersionOfItsAttributes: with the old version the stricter
+// marking would be refused as a fork, and the weaker one would stay.
+func TestAStricterObjectIsANewVersionOfItsAttributes(t *testing.T) {
+	versionOf := func(distribution string, at int) stix.Object {
+		list, _ := converted(t, eventWith(fmt.Sprintf(`,"Tag":[{"name":"tlp:clear"}],"Object":[{"uuid":"5c0d1e2f-0000-4000-8000-0000000000b1","name":"other","timestamp":"%d","distribution":%q,"Attribute":[%s]}]`,
+			at, distribution, attributeOf("ip-dst", "192.0.2.1", `,"to_ids":true`))))
+		return indicatorIn(t, list)
+	}
+	before, after := versionOf("5", 1767400005), versionOf("0", 1767400020)
+	if before.ID != after.ID || !after.Version.After(before.Version) || levelOf(t, after) <= levelOf(t, before) {
+		t.Errorf("version %v of level %v follows version %v of level %v", after.Version, levelOf(t, after), before.Version, levelOf(t, before))
+	}
+}

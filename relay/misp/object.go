@@ -45,7 +45,8 @@ func (o *output) object(raw []byte) error {
 		if m.Deleted.truth() {
 			rest[i].Deleted = "true"
 		}
-		if rest[i].Timestamp.instant().Before(m.Timestamp.instant()) && m.Deleted.truth() {
+		// What they inherit of the object may have changed with it.
+		if rest[i].Timestamp.instant().Before(m.Timestamp.instant()) {
 			rest[i].Timestamp = m.Timestamp
 		}
 		rest[i].Tags = append(rest[i].Tags, tag{Name: "misp-object:" + m.Name})
