@@ -11,7 +11,7 @@ type RemoteEndpoint struct {
 	// +required
 	// +kubebuilder:validation:MinLength=8
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule=`self.matches('^https?://[^/?#@\\s\\p{Cc}]+([/?#][^\\s\\p{Cc}]*)?$') && isURL(self) && url(self).getHostname() != ''`,message="url must begin with https:// or http:// and name a host, without spaces; credentials belong into secretRef"
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^https?://[^/?#@\\s\\p{Cc}\\p{Z}]+([/?#][^\\s\\p{Cc}\\p{Z}]*)?$') && isURL(self) && url(self).getHostname() != ''`,message="url must begin with https:// or http:// and name a host, without spaces; credentials belong into secretRef"
 	URL string `json:"url,omitempty"`
 
 	// secretRef names a Secret of this namespace with what the server asks of us:

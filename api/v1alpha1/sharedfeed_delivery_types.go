@@ -33,6 +33,7 @@ type MISPDelivery struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('\\p{Cc}')`,message="organisation must be one line, without control characters"
 	Organisation string `json:"organisation,omitempty"`
 }
 

@@ -35,6 +35,7 @@ type FeedRedaction struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=250
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[A-Za-z0-9_-]+$')",message="properties must hold names of STIX properties: letters, digits, '_' and '-'"
 	Properties []string `json:"properties,omitempty"`
 
 	// victimIdentities is Keep (default) or Strip: identities that relationships name as

@@ -50,6 +50,7 @@ type TAXIICollection struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('\\p{Cc}')`,message="collection must be one line, without control characters"
 	Collection string `json:"collection,omitempty"`
 }
 

@@ -8,7 +8,7 @@
 // Everything it makes has an owner reference and goes with the LocalCERT, but
 // for the volume of the relay and the Secrets that cert-manager wrote: messages
 // and keys must survive a deletion by mistake. A change of configuration never
-// restarts the relay.
+// restarts the relay, unless it names a Secret or ConfigMap that none had named before.
 package localcert
 
 import (

@@ -62,6 +62,7 @@ const (
 	identitiesMessage    = "identities must be ids of STIX identities, such as identity--f431f809-377b-45e0-aa1c-6a4751cae5ff"
 	secretNameMessage    = "name must be the name of a Secret of this namespace: lower-case letters, digits, '-' and '.'"
 	configMapNameMessage = "name must be the name of a ConfigMap of this namespace: lower-case letters, digits, '-' and '.'"
+	propertiesMessage    = "properties must hold names of STIX properties: letters, digits, '_' and '-'"
 	keyMessage           = "key must be a key of a ConfigMap: letters, digits, '.', '_' and '-', not beginning with '..'"
 	sourceMessage        = "name must hold lower-case letters, digits and '-', and begin and end with a letter or digit"
 	typesMessage         = "types must hold names of STIX object types, such as indicator or attack-pattern: lower-case letters, digits and '-'"
@@ -158,6 +159,8 @@ func territoryOf() []spoiled {
 	return cases
 }
 
+func lineMessage(field string) string { return field + " must be one line, without control characters" }
+
 // remotesOf are the rules about servers, and about the Secrets and ConfigMaps that are
 // named: a name that the API server or the kubelet would refuse later would stop the
 // relay's whole namespace, and a key with a slash would lead out of the mount.
@@ -176,7 +179,7 @@ func remotesOf() []spoiled {
 		one(object, field+".key", keyMessage, "../../secrets/charlie/token", "..", ".", "a b")
 	}
 	server := func(object, field string) {
-		one(object, field+".url", urlMessage, "https://", "https:///feed", "https://user:password@misp.example/", "https://misp.example/a b", "https://misp.example/a\nb", "http://:80/", "ftp://misp.example/")
+		one(object, field+".url", urlMessage, "https://", "https:///feed", "https://user:password@misp.example/", "https://misp.example/a b", "https://misp.example/a\u2003b", "https://misp.example:https/", "https://misp.example/a\nb", "http://:80/", "ftp://misp.example/")
 		secret(object, field+".secretRef")
 	}
 	server("sharedfeed-source-taxii", "spec.export.sources[0].pull.taxii.server")
@@ -191,6 +194,10 @@ func remotesOf() []spoiled {
 	}
 	secret("localcert-postgres", "spec.relay.storage.postgres.secretRef")
 	configMap("peercert-bundleref", "spec.trust.bundleRef")
+	one("sharedfeed-source-taxii", "spec.export.sources[0].pull.taxii.collection", lineMessage("collection"), "a\nb", "\x1b[31m")
+	one("sharedfeed-import", "spec.import.deliveries[0].taxii.collection", lineMessage("collection"), "a\tb")
+	one("sharedfeed-delivery-misp", "spec.import.deliveries[0].misp.organisation", lineMessage("organisation"), "CERT\nBravo")
+	one("sharedfeed-export", "spec.export.redaction.properties[0]", propertiesMessage, "x ticket", "x.ticket")
 	return append(cases, spoiled{"identity that is none", "peercert-bundle", fieldValues{"spec.identities[0]": "location--f431f809-377b-45e0-aa1c-6a4751cae5ff"}, "spec.identities[0]", identitiesMessage})
 }
 
@@ -391,6 +398,15 @@ func TestAccepted(t *testing.T) {
 		{"an import under its own name", "sharedservice-import", fieldValues{"spec.import.service": absent{}, "spec.import.from": absent{}, "spec.import.limits": absent{}}},
 		{"a name of 63 characters", "sharedservice-import", fieldValues{"metadata.name": strings.Repeat("s", 63)}},
 		{"a Service whose name begins with a digit", "sharedservice-export", fieldValues{"spec.export.serviceRef.name": "1misp"}},
+		{"every field set", "sharedfeed-source-configmap", nil},
+		{"every field set", "sharedfeed-source-taxii", nil},
+		{"every field set", "sharedfeed-delivery-misp", nil},
+		{"every field set", "sharedfeed-delivery-webhook", nil},
+		{"a server with an IPv6 address", "sharedfeed-source-misp", fieldValues{"spec.export.sources[0].pull.misp.url": "https://[2001:db8::1]:8443/feed/"}},
+		{"a server without a path", "sharedfeed-source-misp", fieldValues{"spec.export.sources[0].pull.misp.url": "http://misp"}},
+		{"an @ behind the host", "sharedfeed-source-misp", fieldValues{"spec.export.sources[0].pull.misp.url": "https://misp.example/a@b?c=%20d@e"}},
+		{"a Secret with dots", "sharedfeed-source-misp", fieldValues{"spec.export.sources[0].pull.misp.secretRef.name": "misp.alfa-2.example"}},
+		{"a key with dots", "sharedfeed-source-configmap", fieldValues{"spec.export.sources[0].pull.configMapRef.key": ".own_bundle-1.JSON"}},
 		{"every field set", "hotline", nil},
 		{"a name of 40 characters", "localcert", fieldValues{"metadata.name": strings.Repeat("a", 40)}},
 		{"a name of 63 characters", "peercert-bundle", fieldValues{"metadata.name": strings.Repeat("1", 63)}},

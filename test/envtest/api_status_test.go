@@ -105,7 +105,7 @@ func TestSelectableFields(t *testing.T) {
 		{&v1alpha1.HotlineList{}, client.MatchingFields{"spec.peerRef.name": "bravo"}, 1},
 		{&v1alpha1.HotlineList{}, client.MatchingFields{"spec.peerRef.name": "charlie"}, 0},
 		{&v1alpha1.PeerCERTList{}, client.MatchingFields{"spec.identity.trustDomain": "bravo.example"}, 2},
-		{&v1alpha1.SharedFeedList{}, client.MatchingFields{"spec.direction": "Import"}, 1},
+		{&v1alpha1.SharedFeedList{}, client.MatchingFields{"spec.direction": "Import"}, 3},
 		{&v1alpha1.SharedServiceList{}, client.MatchingFields{"spec.direction": "Export"}, 1},
 	}
 	for _, c := range cases {

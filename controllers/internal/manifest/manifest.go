@@ -5,7 +5,8 @@
 // pure: equal input gives equal objects, and testdata shows what they look like.
 //
 // None of the objects changes the template of the relay's pod when the relay's
-// configuration changes: the relay reloads by itself and is not restarted.
+// configuration changes: the relay reloads by itself and is not restarted. The one
+// exception is a Secret or ConfigMap that no resource had named before.
 package manifest
 
 import (
