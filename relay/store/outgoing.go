@@ -70,6 +70,14 @@ type Reference struct {
 
 // Outgoing keeps what has left, what must be taken back, and what ties decisions together.
 type Outgoing interface {
+	Handing
+	Arrivals
+	Takings
+	References
+}
+
+// Handing gives out what may leave, and finds what is to be decided again.
+type Handing interface {
 	// HandOut is ListView for a page that leaves. When it returns, what the page holds
 	// counts as handed out, durably: no record of it can be held or deleted without a
 	// withdrawal. A page without content hands out nothing.
@@ -85,7 +93,10 @@ type Outgoing interface {
 	// collection, at most MaxRecords objects: until they are decided again they are
 	// not shown, as after a change of the rule.
 	Lapse(ctx context.Context, collection string, ids []string) error
+}
 
+// Arrivals keep how far peers have come, and what they did not keep.
+type Arrivals interface {
 	// Progress returns how far a peer has come in a feed; zero if it never came.
 	Progress(ctx context.Context, feed, peer string) (Progress, error)
 	// SetProgress stores progress: a later SentTo with SentAt, a later ReceivedTo with
@@ -96,13 +107,19 @@ type Outgoing interface {
 	Refusals(ctx context.Context, feed, peer, id string, limit int) ([]Refusal, error)
 	// CountRefusals counts the refusals kept of a view.
 	CountRefusals(ctx context.Context, feed, peer string) (int64, error)
+}
 
+// Takings keep what peers must drop.
+type Takings interface {
 	// Withdrawals returns, ascending by Position, versions that were handed out and are
 	// now held or deleted, at most limit. A version is there once for each time.
 	Withdrawals(ctx context.Context, feed, peer string, limit int) ([]Withdrawal, error)
 	// ClearWithdrawals forgets those up to a position: they were announced.
 	ClearWithdrawals(ctx context.Context, feed, peer string, upTo int64) error
+}
 
+// References tie decisions together.
+type References interface {
 	// PutReferences stores references found in a collection, at most MaxRecords, and lapses
 	// (see Lapse) what a new one refers to. Repeating a call is safe.
 	PutReferences(ctx context.Context, collection string, references []Reference) error

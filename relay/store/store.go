@@ -30,19 +30,29 @@ var (
 
 // Store is everything that a relay keeps.
 type Store interface {
+	Feeds
+	Hotlines
+	Trust
+	Leases
+	News
+	// Close ends all use of the store.
+	Close() error
+}
+
+// Feeds is what it keeps of feeds.
+type Feeds interface {
 	Objects
 	Views
 	Outgoing
 	Deliveries
 	Quarantine
 	Revocations
+}
+
+// Hotlines is what it keeps of hotlines.
+type Hotlines interface {
 	Messages
 	Lines
-	Trust
-	Leases
-	News
-	// Close ends all use of the store.
-	Close() error
 }
 
 // Object is one version of a STIX object, kept byte for byte.

@@ -44,9 +44,9 @@ func mustDelivery(t *testing.T, s store.Store, name string) store.Delivery {
 	return d
 }
 
-func mustDead(t *testing.T, s store.Store, name string, after int64, queued bool, limit int) []store.DeadLetter {
+func mustDead(t *testing.T, s store.Store, after int64, queued bool, limit int) []store.DeadLetter {
 	t.Helper()
-	list, err := s.DeadLetters(t.Context(), "c", name, after, queued, limit)
+	list, err := s.DeadLetters(t.Context(), "c", "siem", after, queued, limit)
 	if err != nil {
 		t.Fatalf("DeadLetters: %v", err)
 	}
@@ -55,7 +55,7 @@ func mustDead(t *testing.T, s store.Store, name string, after int64, queued bool
 
 func deliveryBegins(t *testing.T, e env) {
 	same(t, "state", mustDelivery(t, e, "siem"), store.Delivery{})
-	same(t, "dead letters", len(mustDead(t, e, "siem", 0, false, 10)), 0)
+	same(t, "dead letters", len(mustDead(t, e, 0, false, 10)), 0)
 }
 
 func deliveryAdvances(t *testing.T, e env) {
@@ -66,7 +66,7 @@ func deliveryAdvances(t *testing.T, e env) {
 	}
 	s := e.reopen(t, Options{})
 	same(t, "state", mustDelivery(t, s, "siem"), store.Delivery{Position: 20, Delivered: 18, Dead: 2})
-	same(t, "dead letters", mustDead(t, s, "siem", 0, false, 10), []store.DeadLetter{dead(3), dead(7)})
+	same(t, "dead letters", mustDead(t, s, 0, false, 10), []store.DeadLetter{dead(3), dead(7)})
 }
 
 func deliveryConflicts(t *testing.T, e env) {
@@ -74,12 +74,12 @@ func deliveryConflicts(t *testing.T, e env) {
 	wantErr(t, e.AdvanceDelivery(t.Context(), "c", "siem", store.Advance{From: 9, To: 20, Dead: []store.DeadLetter{dead(1)}}), store.ErrConflict)
 	wantErr(t, e.AdvanceDelivery(t.Context(), "c", "other", store.Advance{From: 9, To: 20}), store.ErrConflict)
 	same(t, "state", mustDelivery(t, e, "siem"), store.Delivery{Position: 10, Delivered: 1})
-	same(t, "dead letters", len(mustDead(t, e, "siem", 0, false, 10)), 0)
+	same(t, "dead letters", len(mustDead(t, e, 0, false, 10)), 0)
 }
 
 func deliveryRepeats(t *testing.T, e env) {
 	mustAdvance(t, e, "siem", store.Advance{To: 10, Dead: []store.DeadLetter{dead(1), dead(2), dead(3)}})
-	same(t, "queued at first", len(mustDead(t, e, "siem", 0, true, 10)), 0)
+	same(t, "queued at first", len(mustDead(t, e, 0, true, 10)), 0)
 	n, err := e.QueueDeadLetters(t.Context(), "c", "siem")
 	if err != nil || n != 3 {
 		t.Fatalf("QueueDeadLetters: %d, %v", n, err)
@@ -92,8 +92,8 @@ func deliveryRepeats(t *testing.T, e env) {
 	}
 	left := dead(3)
 	left.Queued = true
-	same(t, "letters", mustDead(t, e, "siem", 0, false, 10), []store.DeadLetter{again, left})
-	same(t, "queued letters", mustDead(t, e, "siem", 0, true, 10), []store.DeadLetter{left})
+	same(t, "letters", mustDead(t, e, 0, false, 10), []store.DeadLetter{again, left})
+	same(t, "queued letters", mustDead(t, e, 0, true, 10), []store.DeadLetter{left})
 	same(t, "state", mustDelivery(t, e, "siem"), store.Delivery{Position: 10, Delivered: 1, Dead: 2, Queued: 1})
 }
 
@@ -113,8 +113,8 @@ func deliveriesApart(t *testing.T, e env) {
 
 func deadInParts(t *testing.T, e env) {
 	mustAdvance(t, e, "siem", store.Advance{To: 10, Dead: []store.DeadLetter{dead(1), dead(2), dead(3)}})
-	same(t, "first", mustDead(t, e, "siem", 0, false, 2), []store.DeadLetter{dead(1), dead(2)})
-	same(t, "rest", mustDead(t, e, "siem", 2, false, 2), []store.DeadLetter{dead(3)})
+	same(t, "first", mustDead(t, e, 0, false, 2), []store.DeadLetter{dead(1), dead(2)})
+	same(t, "rest", mustDead(t, e, 2, false, 2), []store.DeadLetter{dead(3)})
 }
 
 func countsWaiting(t *testing.T, e env) {
@@ -135,7 +135,7 @@ func cutsReasons(t *testing.T, e env) {
 	long := dead(1)
 	long.Reason = strings.Repeat("ä", store.MaxDeadReason)
 	mustAdvance(t, e, "siem", store.Advance{To: 1, Dead: []store.DeadLetter{long}})
-	same(t, "reason", mustDead(t, e, "siem", 0, false, 1)[0].Reason, strings.Repeat("ä", store.MaxDeadReason/2))
+	same(t, "reason", mustDead(t, e, 0, false, 1)[0].Reason, strings.Repeat("ä", store.MaxDeadReason/2))
 }
 
 func deadLimits(t *testing.T, e env) {
