@@ -67,6 +67,8 @@ type Parts struct {
 	MISP http.Handler
 	// Trust has the record of trust changes; nil means that there is none to be had.
 	Trust TrustLog
+	// Journals has the journals of the hotlines; nil means that there are none.
+	Journals Journals
 	// Log is told of errors that the client is not. Required.
 	Log *slog.Logger
 }
@@ -103,6 +105,9 @@ func NewHandler(p Parts) http.Handler {
 		askers := []access.Role{access.RoleDesk, access.RoleTool}
 		mux.Handle("GET "+PathTerritory, only(askers, h.reply(h.territoryOfValue)))
 		mux.Handle("POST "+PathTerritory, only(askers, h.reply(h.territoryOfObject)))
+	}
+	if p.Journals != nil {
+		h.serveJournals(mux, p.Journals)
 	}
 	if p.Trust != nil {
 		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))

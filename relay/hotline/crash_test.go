@@ -61,7 +61,8 @@ func (n *nation) list(d store.Direction) []desk.Message {
 }
 
 // proven fails unless everything that was sent to the other nation is there
-// once, with gapless serials and receipts that anybody can verify.
+// once, with gapless serials and receipts that anybody can verify, and entered once in
+// the journal of either.
 func (n *nation) proven(to *nation, messages int) {
 	n.t.Helper()
 	sent, arrived := n.list(store.Out), to.list(store.In)
@@ -88,6 +89,9 @@ func (n *nation) proven(to *nation, messages int) {
 	}
 	if r := n.report(); r.Queued != 0 || r.Error != "" {
 		n.t.Errorf("report of %s: %+v", n.name, r)
+	}
+	if ours, theirs := n.verify(), to.verify(); ours.Damage != nil || theirs.Damage != nil || ours.Messages != int64(messages) || theirs.Receipts != int64(messages) {
+		n.t.Errorf("%s has entered %d messages, damage %v; %s %d receipts, damage %v", n.name, ours.Messages, ours.Damage, to.name, theirs.Receipts, theirs.Damage)
 	}
 	if counts, err := to.life().store.CountMessages(n.t.Context(), n.trustDomain); err != nil || counts.Gaps != 0 {
 		n.t.Errorf("%d serials of %s are missing, %v", counts.Gaps, n.name, err)
@@ -213,6 +217,8 @@ func exchange(t *testing.T, atMessage, atAck *crash) {
 	}
 	during(atAck, func() { w.bravo.acknowledge(firstID) })
 	w.bravo.proven(w.alfa, 1)
+	w.alfa.journalled(1, 1)
+	w.bravo.journalled(1, 1)
 	for _, m := range []desk.Message{w.alfa.list(store.Out)[0], w.bravo.list(store.In)[0]} {
 		if m.State != "Acknowledged" || m.AcknowledgedBy != "Officer Two" || m.AcknowledgedAt.IsZero() {
 			t.Errorf("acknowledged message is %+v", m)
@@ -270,6 +276,8 @@ func chaos(t *testing.T, random *rand.Rand) {
 	w.faults(nil)
 	w.quiet()
 	w.alfa.proven(w.bravo, talks*each)
+	w.alfa.journalled(talks*each, 0)
+	w.bravo.journalled(0, talks*each)
 	next := map[string]int{}
 	arrived := w.bravo.list(store.In) // newest first
 	for _, m := range slices.Backward(arrived) {

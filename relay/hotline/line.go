@@ -27,6 +27,8 @@ type line struct {
 	wake chan struct{}
 	// commits shares transactions between concurrent changes.
 	commits committer
+	// verifying is held while the journal is verified.
+	verifying sync.Mutex
 
 	mu      sync.Mutex // guards what follows
 	hotline config.Hotline
@@ -38,6 +40,8 @@ type line struct {
 	held map[string]failure
 	// tried are messages that were sent at least once since the start, by id.
 	tried map[string]bool
+	// damage of the journal as the last verification found it, for people.
+	damage string
 }
 
 func newLine(e *Engine, trustDomain string) *line {
@@ -274,10 +278,14 @@ func (l *line) emptied() {
 	}
 }
 
-// error is what the report says about the last attempts: "" when all is well.
+// error is what the report says about the journal, or else the last attempts: "" when
+// all is well.
 func (l *line) error() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.damage != "" {
+		return l.damage
+	}
 	if l.failure.text != "" || len(l.held) == 0 {
 		return l.failure.text
 	}

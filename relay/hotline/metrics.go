@@ -19,6 +19,7 @@ type metrics struct {
 	sentAgain *prometheus.CounterVec
 	refused   *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
+	damaged   *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
@@ -36,6 +37,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		sent:      counter("delivered_messages_total", "Messages of ours whose receipt was verified."),
 		sentAgain: counter("redeliveries_total", "Attempts to deliver a message again."),
 		refused:   counter("refused_receipts_total", "Receipts of the peer that did not verify."),
+		damaged:   gauge("journal_damaged", "1 when the last verification of the journal did not find it whole, else 0; absent before the first."),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "receipt_seconds",
 			Help:    "Time from storing a message of ours to its verified receipt.",
@@ -45,7 +47,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds} {
+	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds, m.damaged} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -56,6 +58,13 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 func (m *metrics) queued(hotline string, n int64) { m.waiting.WithLabelValues(hotline).Set(float64(n)) }
 func (m *metrics) missing(hotline string, n int64) {
 	m.absent.WithLabelValues(hotline).Set(float64(n))
+}
+func (m *metrics) journal(hotline string, whole bool) {
+	value := 1.0
+	if whole {
+		value = 0
+	}
+	m.damaged.WithLabelValues(hotline).Set(value)
 }
 func (m *metrics) received(hotline string)       { m.arrived.WithLabelValues(hotline).Inc() }
 func (m *metrics) redelivered(hotline string)    { m.sentAgain.WithLabelValues(hotline).Inc() }
@@ -72,6 +81,7 @@ func (m *metrics) forget(hotline string) {
 	m.waiting.DeletePartialMatch(labels)
 	m.absent.DeletePartialMatch(labels)
 	m.seconds.DeletePartialMatch(labels)
+	m.damaged.DeletePartialMatch(labels)
 	for _, c := range []*prometheus.CounterVec{m.arrived, m.sent, m.sentAgain, m.refused} {
 		c.DeletePartialMatch(labels)
 	}

@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package desk
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/certlink/certlink/relay/access"
+)
+
+// Paths of the journal, for the role desk. {hotline} is the name of a hotline.
+const (
+	// PathJournal: GET says how far our journal of a hotline has come (→ Journal).
+	PathJournal = "/journal/{hotline}"
+	// PathJournalVerify: POST reads the whole journal and compares it with what was signed
+	// and what is stored (→ JournalCheck). It takes no body.
+	PathJournalVerify = "/journal/{hotline}/verify"
+	// PathProof: GET proves a message of ours (→ MessageProof).
+	PathProof = "/hotline/messages/out/{peer}/{id}/proof"
+)
+
+// Journals has our journal of each hotline. It may be called concurrently. Its errors
+// are those of package store: ErrNotFound for a hotline or message that we do not have, or
+// that is older than the journal; ErrBusy for a journal that is being verified.
+type Journals interface {
+	JournalHead(ctx context.Context, hotline string) (Journal, error)
+	VerifyJournal(ctx context.Context, hotline string) (JournalCheck, error)
+	ProveMessage(ctx context.Context, peer, id string) (MessageProof, error)
+}
+
+// Journal is the newest checkpoint of our journal of a hotline.
+type Journal struct {
+	// Hotline and Peer as in Message.
+	Hotline string `json:"hotline"`
+	Peer    string `json:"peer"`
+	// Origin names the log, Size is the number of its entries.
+	Origin string `json:"origin"`
+	Size   int64  `json:"size"`
+	// Root is the RFC 6962 hash over the entries, base64; empty for an empty journal.
+	Root []byte `json:"root,omitempty"`
+	// At is when the checkpoint was stored.
+	At time.Time `json:"at,omitzero"`
+	// Checkpoint as it was signed (C2SP tlog-checkpoint).
+	Checkpoint string `json:"checkpoint,omitempty"`
+}
+
+// States of a journal.
+const (
+	// JournalWhole: entries, hashes, checkpoints and messages agree.
+	JournalWhole = "Whole"
+	// JournalUnproven: they agree, but what was signed last is signed by a certificate that
+	// our CA does not vouch for now.
+	JournalUnproven = "Unproven"
+	// JournalDamaged: they do not agree.
+	JournalDamaged = "Damaged"
+)
+
+// JournalCheck is what a verification found.
+type JournalCheck struct {
+	Journal
+	// State is JournalWhole, JournalUnproven or JournalDamaged.
+	State string `json:"state"`
+	// Messages and Receipts are the entries of these kinds, Checkpoints the signed states.
+	Messages    int64 `json:"messages"`
+	Receipts    int64 `json:"receipts"`
+	Checkpoints int64 `json:"checkpoints"`
+	// Proven is the size of the largest checkpoint whose signer our CA vouches for.
+	Proven int64 `json:"proven"`
+	// ExpiredSigners counts checkpoints whose signer has expired since, UnknownSigners
+	// those whose signer does not chain to the bundle that we hold of ourselves. The next
+	// checkpoint by a good signer covers their entries.
+	ExpiredSigners int64 `json:"expiredSigners,omitempty"`
+	UnknownSigners int64 `json:"unknownSigners,omitempty"`
+	// Before counts messages, of both directions, that were stored before the journal began.
+	Before int64 `json:"before,omitempty"`
+	// Damage is the first that was found.
+	Damage *JournalDamage `json:"damage,omitempty"`
+}
+
+// JournalDamage says where a journal does not agree with what was signed or stored.
+type JournalDamage struct {
+	// Index of the entry, from 0; -1 for a message without entry.
+	Index int64 `json:"index"`
+	// Kind of the entry; empty for a checkpoint.
+	Kind string `json:"kind,omitempty"`
+	// Direction and Message name the message that it is about, if it is about one.
+	Direction string `json:"direction,omitempty"`
+	Message   string `json:"message,omitempty"`
+	// Reason in one line.
+	Reason string `json:"reason"`
+}
+
+// String names the place and the reason in one line.
+func (d *JournalDamage) String() string {
+	var where string
+	switch {
+	case d.Index < 0:
+		where = "message " + d.Direction + " " + d.Message
+	case d.Message != "":
+		where = fmt.Sprintf("entry %d (%s, message %s %s)", d.Index, d.Kind, d.Direction, d.Message)
+	case d.Kind != "":
+		where = fmt.Sprintf("entry %d (%s)", d.Index, d.Kind)
+	default:
+		where = fmt.Sprintf("checkpoint at entry %d", d.Index)
+	}
+	return where + ": " + d.Reason
+}
+
+// MessageProof proves a message of ours to anybody, with published formats alone.
+type MessageProof struct {
+	// Peer and ID as in Message.
+	Peer string `json:"peer"`
+	ID   string `json:"id"`
+	// Origin names the log. Index is that of the entry and Kind stands in front of its body.
+	Origin string `json:"origin"`
+	Index  int64  `json:"index"`
+	Kind   string `json:"kind"`
+	// Body of the entry, byte for byte: the payload of the message.
+	Body []byte `json:"body"`
+	// Proof is a C2SP tlog-proof, with the signed checkpoint.
+	Proof string `json:"proof"`
+	// Chain is the certificate chain of the signer in PEM, the leaf first.
+	Chain string `json:"chain"`
+	// VerifierKey is the leaf's key as the signed note format has it.
+	VerifierKey string `json:"verifierKey"`
+}
+
+// serveJournals adds the paths of the journal.
+func (h *handler) serveJournals(mux *http.ServeMux, j Journals) {
+	paths := map[string]func(r *http.Request) (any, error){
+		"GET " + PathJournal: func(r *http.Request) (any, error) { return j.JournalHead(r.Context(), r.PathValue("hotline")) },
+		"POST " + PathJournalVerify: func(r *http.Request) (any, error) {
+			return j.VerifyJournal(r.Context(), r.PathValue("hotline"))
+		},
+		"GET " + PathProof: func(r *http.Request) (any, error) {
+			return j.ProveMessage(r.Context(), r.PathValue("peer"), r.PathValue("id"))
+		},
+	}
+	for pattern, action := range paths {
+		mux.Handle(pattern, only([]access.Role{access.RoleDesk}, h.reply(func(r *http.Request) (int, any, error) {
+			body, err := action(r)
+			return http.StatusOK, body, err
+		})))
+	}
+}

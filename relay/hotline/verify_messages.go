@@ -1,0 +1,182 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/journal"
+	"github.com/certlink/certlink/relay/store"
+)
+
+const (
+	// messagesAtOnce are read of a direction at once.
+	messagesAtOnce = 64
+	// entriesAtOnce are kept while the journal is read backwards.
+	entriesAtOnce = 512
+)
+
+// side is the messages of one direction, the newest first, as they were when it began.
+type side struct {
+	line      *line
+	direction store.Direction
+	page      []store.Message
+	next      int64
+	// met tells whether the newest message was met in the journal.
+	met bool
+	// entries counts those of this direction.
+	entries int64
+}
+
+func (l *line) messages(d store.Direction) *side { return &side{line: l, direction: d} }
+
+func (s *side) begin(ctx context.Context) error { return s.read(ctx, 0) }
+
+func (s *side) read(ctx context.Context, before int64) error {
+	page, err := s.line.engine.cfg.Store.ListMessages(ctx, store.MessageQuery{
+		Direction: s.direction, Peer: s.line.trustDomain, Before: before, Limit: messagesAtOnce,
+	})
+	s.page, s.next = page.Messages, page.Next
+	return err
+}
+
+// peek returns the next older message, nil at the end.
+func (s *side) peek(ctx context.Context) (*store.Message, error) {
+	if len(s.page) == 0 && s.next != 0 {
+		if err := s.read(ctx, s.next); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.page) == 0 {
+		return nil, nil
+	}
+	return &s.page[0], nil
+}
+
+// messages compares messages with entries, backwards: in each direction both are in the
+// order in which they were stored. What is older than the first entry was stored before
+// the journal began.
+func (v *verification) messages(ctx context.Context, out, in *side) (*desk.JournalDamage, error) {
+	for hi := v.check.Size; hi > 0; {
+		lo := max(0, hi-entriesAtOnce)
+		window, err := v.window(ctx, lo, hi)
+		if err != nil {
+			return nil, err
+		}
+		for i := len(window) - 1; i >= 0; i-- {
+			side := out
+			switch journal.Kind(window[i].Kind) {
+			case journal.Message:
+			case journal.Receipt:
+				side = in
+			default:
+				continue
+			}
+			if damage, err := side.compare(ctx, lo+int64(i), window[i]); damage != nil || err != nil {
+				return damage, err
+			}
+		}
+		hi = lo
+	}
+	for _, side := range []*side{out, in} {
+		before, damage, err := side.rest(ctx)
+		if damage != nil || err != nil {
+			return damage, err
+		}
+		v.check.Before += before
+	}
+	return nil, nil
+}
+
+// window reads the entries from lo to hi, without their bodies.
+func (v *verification) window(ctx context.Context, lo, hi int64) ([]store.JournalEntry, error) {
+	var window []store.JournalEntry
+	for at := lo; at < hi; {
+		batches, err := v.line.batches(ctx, at, batchesAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		if len(batches) == 0 {
+			return nil, fmt.Errorf("reading entry %d of the journal: %w", at, store.ErrNotFound)
+		}
+		for _, b := range batches {
+			for i, entry := range b.Entries {
+				if index := b.First + int64(i); index >= lo && index < hi {
+					window = append(window, store.JournalEntry{Kind: entry.Kind, Message: entryMessage(entry)})
+				}
+			}
+			at = b.First + int64(len(b.Entries))
+		}
+	}
+	if int64(len(window)) != hi-lo {
+		return nil, fmt.Errorf("reading entries %d to %d of the journal: %d are there", lo, hi, len(window))
+	}
+	return window, nil
+}
+
+// compare takes the next older entry of this direction.
+func (s *side) compare(ctx context.Context, index int64, entry store.JournalEntry) (*desk.JournalDamage, error) {
+	s.entries++
+	m, err := s.peek(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case m == nil && s.met:
+		return &desk.JournalDamage{
+			Index: index, Kind: entry.Kind, Direction: string(s.direction), Message: entry.Message, Reason: "the message was entered twice",
+		}, nil
+	case m == nil, m.ID != entry.Message && !s.met:
+		return nil, nil // it was stored after we began
+	case m.ID != entry.Message:
+		return s.stray(m, "the message has no entry in the journal"), nil
+	}
+	s.met = true
+	return s.take(m), nil
+}
+
+// take leaves a message behind, unless it is not what its payload says.
+func (s *side) take(m *store.Message) *desk.JournalDamage {
+	p, err := decodeStored(m.Payload)
+	if err != nil || p.ID != m.ID || p.Serial != m.Serial || p.Conversation != m.Conversation ||
+		string(p.Kind) != m.Kind || p.Precedence != m.Precedence || p.InReplyTo != m.InReplyTo || !p.CreatedAt.Equal(m.CreatedAt) {
+		return s.stray(m, "what is stored about the message is not what its content says")
+	}
+	s.page = s.page[1:]
+	return nil
+}
+
+// rest counts the messages that are older than every entry.
+func (s *side) rest(ctx context.Context) (before int64, damage *desk.JournalDamage, err error) {
+	for {
+		m, err := s.peek(ctx)
+		switch {
+		case m == nil || err != nil:
+			return before, nil, err
+		case s.entries > 0 && !s.met:
+			return before, s.stray(m, "the message has no entry in the journal"), nil
+		}
+		before++
+		s.page = s.page[1:]
+	}
+}
+
+func (s *side) stray(m *store.Message, reason string) *desk.JournalDamage {
+	return &desk.JournalDamage{Index: -1, Direction: string(s.direction), Message: oneLine(m.ID), Reason: reason}
+}
+
+// entryMessage is the id of the message that an entry is about.
+func entryMessage(entry store.JournalEntry) string {
+	if entry.Message != "" || journal.Kind(entry.Kind) != journal.Receipt {
+		return entry.Message
+	}
+	var r ReceiptPayload
+	if err := json.Unmarshal(entry.Body, &r); err != nil {
+		return ""
+	}
+	return r.MessageID
+}

@@ -1,0 +1,267 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"database/sql"
+	"encoding/pem"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/transparency-dev/formats/proof"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// verify returns what a verification of the nation's journal finds.
+func (n *nation) verify() desk.JournalCheck {
+	n.t.Helper()
+	c, err := n.engine().VerifyJournal(n.t.Context(), n.config.Hotlines[0].Name)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return c
+}
+
+// journalled fails unless the journal is whole and holds each message once.
+func (n *nation) journalled(sent, received int64) {
+	n.t.Helper()
+	c := n.verify()
+	if c.State != desk.JournalWhole || c.Messages != sent || c.Receipts != received || c.Size != sent+received || c.Before != 0 || c.Proven != c.Size {
+		n.t.Errorf("the journal of %s is %s with %d messages and %d receipts in %d entries, %d proven, %d messages before it, damage %v; want %d and %d",
+			n.name, c.State, c.Messages, c.Receipts, c.Size, c.Proven, c.Before, c.Damage, sent, received)
+	}
+}
+
+// tamper changes the database of a nation behind the back of its relay.
+func (n *nation) tamper(statement string, args ...any) {
+	n.t.Helper()
+	db, err := sql.Open("sqlite", n.path)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer db.Close()
+	for _, table := range []string{"journals", "messages"} { // what forbids it is forgotten first
+		var triggers string
+		if err := db.QueryRowContext(n.t.Context(), "SELECT coalesce(group_concat('DROP TRIGGER ' || name, ';'), '') FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", table).Scan(&triggers); err != nil {
+			n.t.Fatal(err)
+		}
+		if _, err := db.ExecContext(n.t.Context(), triggers); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	result, err := db.ExecContext(n.t.Context(), statement, args...)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if changed, err := result.RowsAffected(); err != nil || changed == 0 {
+		n.t.Fatalf("%q changed %d rows, %v", statement, changed, err)
+	}
+}
+
+func TestVerifyJournal(t *testing.T) {
+	for name, tt := range map[string]struct {
+		statement string
+		says      string
+	}{
+		"an_edited_message":              {"UPDATE messages SET payload = CAST(replace(payload, 'text of s1', 'text of s9') AS BLOB) WHERE direction = 'out' AND serial = 2", "entry 1 (message/1, message out " + ulidFor(0, 1) + "): the message of this entry is not what was signed"},
+		"a_removed_message":              {"DELETE FROM messages WHERE direction = 'out' AND serial = 3", "entry 2 (message/1, message out " + ulidFor(0, 2) + "): the message of this entry is not in the store"},
+		"an_inserted_message":            {insertAfter("out"), "message out " + ulidFor(1, 0) + ": the message has no entry"},
+		"an_inserted_received_message":   {insertAfter("in"), "message in " + ulidFor(1, 0) + ": the message has no entry"},
+		"a_removed_received_message":     {"DELETE FROM messages WHERE direction = 'in'", "the received message of this receipt is not in the store"},
+		"an_edited_received_message":     {"UPDATE messages SET payload = CAST(replace(payload, 'Officer Two', 'Officer Six') AS BLOB) WHERE direction = 'in'", "the received message is not the one that was receipted"},
+		"another_receipt_beside_it":      {"UPDATE messages SET receipt = x'00' WHERE direction = 'in'", "the receipt beside the message is not the one that was entered"},
+		"an_edited_column":               {"UPDATE messages SET precedence = 'FLASH' WHERE direction = 'out' AND serial = 2", "message out " + ulidFor(0, 1) + ": what is stored about the message is not what its content says"},
+		"a_cut_end":                      {"DELETE FROM journals WHERE size > 2", "the message has no entry"},
+		"a_removed_batch":                {"DELETE FROM journals WHERE size = 2", "checkpoint at entry 1: entries are missing"},
+		"a_removed_beginning":            {"DELETE FROM journals WHERE size = 1", "checkpoint at entry 0: entries are missing"},
+		"an_edited_hash":                 {"UPDATE journals SET hashes = zeroblob(length(hashes)) WHERE size = 2", "entry 1 (message/1"},
+		"an_edited_root":                 {"UPDATE journals SET root = zeroblob(32) WHERE size = 2", "checkpoint at entry 2: the entries up to here are not those that were signed"},
+		"a_signature_of_another_state":   {"UPDATE journals SET signed = (SELECT signed FROM journals WHERE size = 1) WHERE size = 2", "the checkpoint says another size or root"},
+		"an_edited_checkpoint":           {"UPDATE journals SET signed = CAST(replace(signed, char(10)||'2'||char(10), char(10)||'3'||char(10)) AS BLOB) WHERE size = 2", "the checkpoint is not signed by the certificate beside it"},
+		"certificates_that_are_none":     {"UPDATE signer_chains SET chain = x'00'", "the certificates beside the checkpoint cannot be read"},
+		"an_entry_for_another_message":   {"UPDATE journals SET entries = CAST(replace(entries, '" + ulidFor(0, 1) + "', '" + ulidFor(0, 2) + "') AS BLOB) WHERE size = 2", "the message of this entry is not what was signed"},
+		"an_entry_that_is_now_a_receipt": {"UPDATE journals SET entries = CAST(replace(entries, 'message/1', 'receipt/1') AS BLOB) WHERE size = 2", "entry 1 (receipt/1"},
+	} {
+		bubble(t, "finds_"+name, func(t *testing.T, w *world) {
+			for i, subject := range []string{"s0", "s1", "s2"} {
+				w.alfa.send(request(ulidFor(0, i), subject))
+			}
+			w.quiet()
+			w.bravo.acknowledge(ulidFor(0, 0))
+			w.quiet()
+			w.alfa.journalled(3, 1)
+			w.alfa.tamper(tt.statement)
+			c := w.alfa.verify()
+			if c.State != desk.JournalDamaged || c.Damage == nil || !strings.Contains(c.Damage.String(), tt.says) {
+				t.Errorf("it is %s: %v; want %s", c.State, c.Damage, tt.says)
+			}
+			if r := w.alfa.report(); !strings.Contains(r.Error, "our journal is damaged: ") {
+				t.Errorf("report is %+v", r)
+			}
+			if got := testutil.ToFloat64(w.alfa.engine().metrics.damaged.WithLabelValues("to-bravo")); got != 1 {
+				t.Errorf("the metric is %v", got)
+			}
+		})
+	}
+	bubble(t, "tells_an_expired_signer_and_goes_on", func(t *testing.T, w *world) {
+		w.alfa.send(request(firstID, "s"))
+		<-time.After(365 * 24 * time.Hour)
+		w.alfa.become(w.alfa.newIdentity(w.alfa.ca, w.bravo.ca))
+		if c := w.alfa.verify(); c.State != desk.JournalWhole || c.ExpiredSigners != 1 || c.Proven != 1 {
+			t.Errorf("it is %+v", c)
+		}
+	})
+	bubble(t, "is_unproven_while_our_CA_does_not_vouch_for_the_last_signer", func(t *testing.T, w *world) {
+		w.faults(cut)
+		good := w.alfa.who()
+		stranger := w.alfa.newIdentity(w.alfa.ca, w.bravo.ca)
+		stranger.pair = testca.New(t, "alfa.example").Leaf(t, testca.Leaf{Path: "/signing"})
+		w.alfa.send(request("", "s"))
+		w.alfa.become(stranger)
+		w.alfa.send(request("", "s"))
+		if c := w.alfa.verify(); c.State != desk.JournalUnproven || c.UnknownSigners != 1 || c.Proven != 1 || c.Size != 2 {
+			t.Errorf("it is %+v", c)
+		}
+		w.alfa.become(good)
+		w.alfa.send(request("", "s"))
+		if c := w.alfa.verify(); c.State != desk.JournalWhole || c.UnknownSigners != 1 || c.Proven != 3 {
+			t.Errorf("after the next good checkpoint it is %+v", c)
+		}
+		if got := testutil.ToFloat64(w.alfa.engine().metrics.damaged.WithLabelValues("to-bravo")); got != 0 {
+			t.Errorf("the metric is %v", got)
+		}
+	})
+	bubble(t, "counts_messages_from_before_the_journal", func(t *testing.T, w *world) {
+		w.faults(cut)
+		w.alfa.send(request("", "s"))
+		w.alfa.tamper("DELETE FROM journals")
+		w.alfa.send(request("", "s"))
+		if c := w.alfa.verify(); c.State != desk.JournalWhole || c.Before != 1 || c.Messages != 1 {
+			t.Errorf("it is %+v", c)
+		}
+	})
+	bubble(t, "reads_a_journal_that_is_longer_than_one_look", func(t *testing.T, w *world) {
+		w.faults(cut)
+		const sent = entriesAtOnce + 2*messagesAtOnce + 3
+		for range sent {
+			w.alfa.send(request("", "s"))
+		}
+		w.alfa.journalled(sent, 0)
+	})
+	bubble(t, "knows_only_our_hotlines_and_verifies_one_at_a_time", func(t *testing.T, w *world) {
+		if _, err := w.alfa.engine().VerifyJournal(t.Context(), "none"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("an unknown hotline: %v", err)
+		}
+		if _, err := w.alfa.engine().JournalHead(t.Context(), "none"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the head of an unknown hotline: %v", err)
+		}
+		l := w.alfa.engine().lineTo("bravo.example")
+		l.verifying.Lock()
+		defer l.verifying.Unlock()
+		if _, err := w.alfa.engine().VerifyJournal(t.Context(), "to-bravo"); !errors.Is(err, desk.ErrBusy) {
+			t.Errorf("a second verification: %v", err)
+		}
+	})
+}
+
+// insertAfter copies a message as the newest of its direction.
+func insertAfter(direction string) string {
+	return `INSERT INTO messages (direction, peer, id, serial, conversation, kind, precedence, urgency, in_reply_to, created_at, stored_at, payload, signed, receipt, receipt_at)
+		SELECT direction, peer, '` + ulidFor(1, 0) + `', 99, conversation, kind, precedence, urgency, in_reply_to, created_at, stored_at, payload, signed, receipt, receipt_at
+		FROM messages WHERE direction = '` + direction + `' LIMIT 1`
+}
+
+// TestProof checks a proof as docs/journal.md tells a third party to: with the published
+// formats, and nothing of ours.
+func TestProof(t *testing.T) {
+	bubble(t, "anybody_can_check_a_message", func(t *testing.T, w *world) {
+		for i := range 40 {
+			w.alfa.send(request(ulidFor(i/10, i%10), "s"))
+			if i%7 == 0 { // receipts between the messages
+				w.bravo.send(request("", "back"))
+			}
+		}
+		w.quiet()
+		for i := range 40 {
+			id := ulidFor(i/10, i%10)
+			p, err := w.alfa.engine().ProveMessage(t.Context(), "bravo", id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkProof(t, w.alfa.ca, p)
+			m, err := w.bravo.life().store.GetMessage(t.Context(), store.In, "alfa.example", id)
+			if err != nil || string(m.Payload) != string(p.Body) {
+				t.Errorf("message %s: bravo holds another content, %v", id, err)
+			}
+		}
+	})
+	bubble(t, "not_of_what_we_did_not_send", func(t *testing.T, w *world) {
+		w.faults(cut)
+		w.alfa.send(request(firstID, "s"))
+		w.alfa.tamper("DELETE FROM journals")
+		w.alfa.send(request(ulidFor(0, 1), "s"))
+		for _, id := range []string{firstID, ulidFor(3, 3)} {
+			if _, err := w.alfa.engine().ProveMessage(t.Context(), "bravo.example", id); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+	})
+}
+
+func checkProof(t *testing.T, ca *testca.CA, p desk.MessageProof) {
+	t.Helper()
+	block, rest := pem.Decode([]byte(p.Chain))
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
+	roots.AddCert(ca.Root)
+	intermediates.AppendCertsFromPEM(rest)
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, CurrentTime: leaf.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+		t.Errorf("the chain: %v", err)
+	}
+	if len(leaf.URIs) != 1 || leaf.URIs[0].String() != "spiffe://alfa.example/signing" {
+		t.Errorf("the leaf is of %v", leaf.URIs)
+	}
+	want, err := note.NewEd25519VerifierKey(p.Origin, leaf.PublicKey.(ed25519.PublicKey))
+	if err != nil || want != p.VerifierKey {
+		t.Errorf("the key is %q, want %q, %v", p.VerifierKey, want, err)
+	}
+	var tp proof.TLogProof
+	if err := tp.Unmarshal([]byte(p.Proof)); err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := note.NewVerifier(p.VerifierKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := note.Open(tp.Checkpoint, note.VerifierList(verifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := tlog.ParseTree([]byte("go.sum database tree\n" + strings.SplitN(opened.Text, "\n", 2)[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leafHash := sha256.Sum256(append([]byte("\x00message/1\n"), p.Body...))
+	path := tlog.RecordProof{}
+	for _, h := range tp.Hashes {
+		path = append(path, h)
+	}
+	if err := tlog.CheckRecord(path, tree.N, tree.Hash, int64(tp.Index), leafHash); err != nil {
+		t.Errorf("entry %d of %d: %v", tp.Index, tree.N, err)
+	}
+}
