@@ -4,6 +4,7 @@
 package stix
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -56,9 +57,11 @@ func (p *parser) text(name string, longest int, to *string) error {
 	if err != nil {
 		return err
 	}
-	plain, err := jsontext.AppendUnquote(nil, v)
-	if err != nil {
-		return syntax(err)
+	plain := v[1 : len(v)-1] // without escapes, and so nearly always, that is the text
+	if bytes.IndexByte(plain, '\\') >= 0 {
+		if plain, err = jsontext.AppendUnquote(nil, v); err != nil {
+			return syntax(err)
+		}
 	}
 	if len(plain) > longest {
 		return fmt.Errorf("%w: %s is longer than %d bytes", ErrInvalid, name, longest)
@@ -95,6 +98,9 @@ func (p *parser) time(name string, to *time.Time) error {
 // ParseTime reads a STIX timestamp: RFC 3339, UTC with "Z" (STIX 2.1 section
 // 2.16). Digits below the microsecond are cut.
 func ParseTime(text string) (time.Time, error) {
+	if t, ok := plainTime(text); ok {
+		return t, nil
+	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || !strings.HasSuffix(text, "Z") || strings.Contains(text, ",") || t.Year() < 1 {
 		return time.Time{}, fmt.Errorf("%q is no time of the form 2006-01-02T15:04:05.999Z", brief(text))

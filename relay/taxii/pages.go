@@ -146,8 +146,13 @@ func (h *handler) page(ctx context.Context, collection string, q store.Query) (p
 		if err != nil {
 			return page{}, err
 		}
+		// Mostly one read is the page: it is not copied.
+		read := got.Records
+		if len(p.records) > 0 {
+			read = append(p.records, read...)
+		}
 		for i, r := range got.Records {
-			p.records = append(p.records, r)
+			p.records = read[:len(read)-len(got.Records)+i+1]
 			p.size += len(r.Raw)
 			if p.size >= MaxPageBytes && (i+1 < len(got.Records) || got.Next != 0) {
 				p.next = encodeCursor(collection, q, r.DateAdded.UnixMicro())

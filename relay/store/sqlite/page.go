@@ -4,10 +4,11 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -22,8 +23,9 @@ func readPage(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	size := 0
-	var raw sql.RawBytes
-	var at arena
+	var raw blob
+	var spec sql.RawBytes
+	var sameSpec string // of nearly all records
 	known := glossary{tx: tx, words: map[int64]string{0: ""}}
 	for rows.Next() {
 		if len(page.Records) == limit || size >= store.MaxPageBytes {
@@ -35,10 +37,13 @@ func readPage(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store
 			added, version        int64
 			typ, collection, form int64
 		)
-		if err := rows.Scan(&r.Seq, &added, &r.ID, &version, &typ, &r.SpecVersion, &raw, &collection, &form); err != nil {
+		if err := rows.Scan(&r.Seq, &added, &r.ID, &version, &typ, &spec, &raw, &collection, &form); err != nil {
 			return store.Page{}, err
 		}
-		r.Raw = at.keep(raw)
+		if string(spec) != sameSpec {
+			sameSpec = string(spec)
+		}
+		r.Raw, r.SpecVersion = raw, sameSpec
 		for _, w := range [...]struct {
 			id int64
 			to *string
@@ -49,9 +54,32 @@ func readPage(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store
 		}
 		r.DateAdded, r.Version = instant(added), versionTime(version)
 		size += len(r.Raw)
+		if len(page.Records) == fewRecords {
+			page.Records = slices.Grow(page.Records, limit-fewRecords) // a long page: to grow it step by step costs copies
+		}
 		page.Records = append(page.Records, r)
 	}
 	return page, rows.Err()
+}
+
+// fewRecords is the length of a page that is not yet taken for a long one.
+const fewRecords = 256
+
+// blob takes content over from the driver, which makes new bytes for each row and keeps
+// none: a test holds it to that. nil stays nil.
+type blob []byte
+
+// Scan implements sql.Scanner.
+func (b *blob) Scan(from any) error {
+	switch v := from.(type) {
+	case nil:
+		*b = nil
+	case []byte:
+		*b = v
+	default:
+		return fmt.Errorf("a content is of type %T", from)
+	}
+	return nil
 }
 
 // glossary turns the numbers of words back, each looked up once for a page: cheaper
@@ -71,26 +99,4 @@ func (g *glossary) word(ctx context.Context, id int64) (string, error) {
 	}
 	g.words[id] = word
 	return word, nil
-}
-
-// arena keeps the contents of a page's records together.
-type arena struct{ free []byte }
-
-// arenaBytes holds about two hundred indicators.
-const arenaBytes = 256 << 10
-
-// keep copies what the driver will use again; nil stays nil.
-func (a *arena) keep(b []byte) []byte {
-	switch {
-	case b == nil:
-		return nil
-	case len(b) > arenaBytes/4:
-		return bytes.Clone(b)
-	case len(b) > len(a.free):
-		a.free = make([]byte, arenaBytes)
-	}
-	kept := a.free[:len(b):len(b)]
-	copy(kept, b)
-	a.free = a.free[len(b):]
-	return kept
 }

@@ -4,6 +4,9 @@
 package sqlite
 
 import (
+	"bytes"
+	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -98,5 +101,48 @@ func TestObjectsFromBeforeTheKeysAreFoundByThem(t *testing.T) {
 	page, err := stored.ListObjects(t.Context(), "c", store.Query{Limit: 10, IDs: []string{objects[1].ID}})
 	if err != nil || len(page.Records) != 1 {
 		t.Error(page, err)
+	}
+}
+
+// A page keeps the bytes that the driver gives for a row, without a copy.
+func TestTheDriverMakesNewBytesForEachRow(t *testing.T) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "rows.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const rowsOfTest = 2000
+	content := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 1+i*7919%9000) }
+	if _, err := db.ExecContext(t.Context(), "CREATE TABLE t (i INTEGER PRIMARY KEY, b BLOB)"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range rowsOfTest {
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO t (i, b) VALUES (?, ?)", i, content(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := db.QueryContext(t.Context(), "SELECT b FROM t ORDER BY i")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var kept []blob
+	for rows.Next() {
+		var b blob
+		if err := rows.Scan(&b); err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, b)
+	}
+	if err := errors.Join(rows.Err(), rows.Close(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if len(kept) != rowsOfTest {
+		t.Fatalf("%d rows, want %d", len(kept), rowsOfTest)
+	}
+	for i, b := range kept {
+		if !bytes.Equal(b, content(i)) {
+			t.Fatalf("the bytes of row %d have changed", i)
+		}
 	}
 }

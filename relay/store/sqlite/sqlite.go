@@ -95,7 +95,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	s.carry.SetMaxOpenConns(1)
-	if s.read, err = sql.Open("sqlite", dsn(s.path, "deferred", "query_only(1)", "cache_size(-8192)", "temp_store(MEMORY)")); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(s.path, "deferred", "query_only(1)", "cache_size(-1024)", "temp_store(MEMORY)")); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(readers)
