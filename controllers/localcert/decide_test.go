@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/certlink/certlink/api/v1alpha1"
@@ -247,6 +248,25 @@ func TestAChangedSecretIsShownToTheRelayTwice(t *testing.T) {
 		value, again := r.next(key, tc.digest, tc.others, true, noon.Add(tc.after))
 		if value != tc.want || again != tc.again {
 			t.Errorf("%s: got %q, again in %v, want %q in %v", tc.name, value, again, tc.want, tc.again)
+		}
+	}
+}
+
+func TestEachReplicaIsShownANewConfigurationTwice(t *testing.T) {
+	key := types.NamespacedName{Namespace: "cert", Name: "alfa"}
+	for pods, want := range map[int]string{1: "two", 3: "two.1"} {
+		var r refreshes
+		s := &seen{pods: make([]metav1.PartialObjectMetadata, pods)}
+		at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+		r.next(key, "one", unreported("one", s), true, at)
+		var got string
+		// The one pod that reports has it at once.
+		for range 5 {
+			at = at.Add(refreshAgain)
+			got, _ = r.next(key, "two", unreported("two", s), true, at)
+		}
+		if got != want {
+			t.Errorf("%d pods are annotated with %q, want %q", pods, got, want)
 		}
 	}
 }

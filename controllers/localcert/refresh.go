@@ -101,12 +101,22 @@ func arrived(r *relayreport.Report, p *plan) bool {
 	return configured && (r.Identity.Error != "" || unmounted(r.Identity, p.leaves) == "")
 }
 
+// unreported changes with what the report does not tell to have arrived: Secrets and
+// ConfigMaps of people, and where there are several pods all of it, since the report is
+// that of one. Another must not go on with a peer that was revoked, or with a wider rule.
+func unreported(digest string, s *seen) string {
+	if len(s.pods) > 1 {
+		return digest
+	}
+	return s.contents.Digest
+}
+
 // refresh has the kubelet show the relay what is new, and returns when to look again.
 func (r *Reconciler) refresh(ctx context.Context, key types.NamespacedName, p *plan, s *seen) (time.Duration, error) {
 	sum := sha256.Sum256([]byte(p.checksum + p.material.digest + s.contents.Digest))
 	digest := hex.EncodeToString(sum[:16])
 	arrived := arrived(r.relays.View(key.Namespace).Report, p)
-	value, again := r.refreshes.next(key, digest, s.contents.Digest, arrived, r.Now())
+	value, again := r.refreshes.next(key, digest, unreported(digest, s), arrived, r.Now())
 	if len(s.pods) == 0 {
 		return 0, nil // the pod's own events bring us back
 	}
