@@ -59,6 +59,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 		checkCommand(o),
 		trustCommand(o),
 		hotlineCommand(o),
+		journalCommand(o),
 		feedCommand(o),
 		territoryCommand(o),
 	)
@@ -67,7 +68,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 
 const rootLong = `Links, feeds and hotlines of a CERT, through the API server of our own cluster.
 
-card, peer and status read and write custom resources. check, trust, hotline, feed
+card, peer and status read and write custom resources. check, trust, hotline, journal, feed
 and territory talk to our relay with the certificate in the desk's Secret: who may get that
 Secret may use the desk.`
 

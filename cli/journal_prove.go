@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/certlink/certlink/internal/relayclient"
+	"github.com/certlink/certlink/relay/desk"
+)
+
+// proveFlags are those of journal prove.
+type proveFlags struct {
+	directory string
+	output    format
+}
+
+func journalProveCommand(o *options) *cobra.Command {
+	f := &proveFlags{}
+	cmd := &cobra.Command{
+		Use:   "prove MESSAGE-ID",
+		Short: "Write files that prove a message of ours to anybody",
+		Long: `Write what proves a message of ours to somebody who has no certlink:
+
+  MESSAGE-ID.entry        the entry of our journal: message/1, a line feed, the message
+  MESSAGE-ID.tlog-proof   leads from it to the checkpoint that our relay signed (C2SP tlog-proof)
+  MESSAGE-ID.chain.pem    the certificate of the signer and what leads to our CA
+  MESSAGE-ID.vkey         the key of the checkpoint (signed note)
+
+docs/journal.md says how they are checked. The entry holds the whole message: mind its TLP.`,
+		Example: `  kubectl certlink journal prove 01J0000000000000000000000A --directory proof
+  kubectl certlink journal prove 01J0000000000000000000000A -o json`,
+		Args: cobra.ExactArgs(1),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			return o.completeIDs(cmd, args, prefix, relayclient.Out)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := o.within(cmd, defaultTimeout)
+			defer cancel()
+			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
+				return o.journalProve(ctx, relay, args[0], f)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&f.directory, "directory", ".", "where the files are written; it is made if need be")
+	f.output.addTo(cmd)
+	return cmd
+}
+
+func (o *options) journalProve(ctx context.Context, relay *relayclient.Client, id string, f *proveFlags) error {
+	if _, err := ulid.ParseStrict(id); err != nil {
+		return fmt.Errorf("%q is no message id", id)
+	}
+	message, err := relay.Find(ctx, relayclient.Out, id)
+	if err != nil {
+		return notFound(err, id, "the outbox")
+	}
+	proof, err := relay.Prove(ctx, message.Peer, message.ID)
+	if relayclient.IsStatus(err, 404) {
+		return fmt.Errorf("message %s was stored before the journal began: its proof is the signed message of kubectl certlink hotline show %s -o json", id, id)
+	}
+	if err != nil {
+		return err
+	}
+	if f.output != asTable {
+		return f.output.document(o.Out, proof)
+	}
+	return o.writeProof(proof, id, f.directory)
+}
+
+// writeProof writes files that only their owner can read: they hold the message.
+func (o *options) writeProof(p desk.MessageProof, id, directory string) error {
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return fmt.Errorf("making the directory: %w", err)
+	}
+	for _, file := range []struct {
+		suffix  string
+		content []byte
+	}{
+		{".entry", append([]byte(p.Kind+"\n"), p.Body...)},
+		{".tlog-proof", []byte(p.Proof)},
+		{".chain.pem", []byte(p.Chain)},
+		{".vkey", []byte(p.VerifierKey + "\n")},
+	} {
+		path := filepath.Join(directory, id+file.suffix)
+		if err := os.WriteFile(path, file.content, 0o600); err != nil {
+			return fmt.Errorf("writing the proof: %w", err)
+		}
+		fmt.Fprintln(o.Out, path)
+	}
+	return nil
+}

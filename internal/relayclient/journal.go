@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package relayclient
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/certlink/certlink/relay/desk"
+)
+
+// JournalHead says how far our journal of a hotline, given by its name, has come.
+func (c *Client) JournalHead(ctx context.Context, hotline string) (desk.Journal, error) {
+	var head desk.Journal
+	if err := c.call(ctx, http.MethodGet, address("/journal/"+url.PathEscape(hotline), nil), nil, &head); err != nil {
+		return desk.Journal{}, fmt.Errorf("reading the journal of %q: %w", hotline, err)
+	}
+	return head, nil
+}
+
+// VerifyJournal makes the relay verify our journal of a hotline.
+func (c *Client) VerifyJournal(ctx context.Context, hotline string) (desk.JournalCheck, error) {
+	var check desk.JournalCheck
+	if err := c.call(ctx, http.MethodPost, address("/journal/"+url.PathEscape(hotline)+"/verify", nil), nil, &check); err != nil {
+		return desk.JournalCheck{}, fmt.Errorf("verifying the journal of %q: %w", hotline, err)
+	}
+	return check, nil
+}
+
+// Prove returns what proves a message of ours to anybody.
+func (c *Client) Prove(ctx context.Context, peer, id string) (desk.MessageProof, error) {
+	path := desk.PathMessages + "/out/" + url.PathEscape(peer) + "/" + url.PathEscape(id) + "/proof"
+	var proof desk.MessageProof
+	if err := c.call(ctx, http.MethodGet, address(path, nil), nil, &proof); err != nil {
+		return desk.MessageProof{}, fmt.Errorf("proving message %s: %w", id, err)
+	}
+	return proof, nil
+}
