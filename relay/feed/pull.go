@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/certlink/certlink/relay/taxii"
 )
@@ -27,13 +28,33 @@ type walk struct {
 	server, collection string
 	cursor             cursor
 	location           *taxii.Location
+	// skimmed is when what a full import has no room for was last looked through.
+	skimmed time.Time
 }
 
 // resume begins at a stored cursor.
 func (w *walk) resume(stored string) { w.cursor = startAt(stored, w.server, w.collection) }
 
-// pull reads the collection from where the last pull has ended to its end.
+// pull reads the collection from where the last pull has ended to its end. Where the
+// quota ends it, what takes back is looked for in the rest: that may make room.
 func (w *walk) pull(ctx context.Context, client *taxii.Client, in *intake) error {
+	err := w.read(ctx, client, in)
+	now := in.cfg.Now()
+	if !errors.Is(err, errQuota) || in.peer == "" || now.Before(w.skimmed.Add(skimEvery)) {
+		return err
+	}
+	if err := w.skim(ctx, client, in); err != nil {
+		return err
+	}
+	w.skimmed = now
+	if in.holds() >= in.quota {
+		return errQuota
+	}
+	return w.read(ctx, client, in)
+}
+
+// read reads the collection until its end, or the quota.
+func (w *walk) read(ctx context.Context, client *taxii.Client, in *intake) error {
 	empty := 0
 	var trail taxii.Trail
 	for range maxPages {
