@@ -54,6 +54,7 @@ type IssuerReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="name must be the name of an issuer of cert-manager: lower-case letters, digits, '-' and '.'"
 	Name string `json:"name,omitempty"`
 
 	// kind of the issuer: Issuer (default) or ClusterIssuer.

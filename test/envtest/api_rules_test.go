@@ -62,6 +62,7 @@ const (
 	identitiesMessage    = "identities must be ids of STIX identities, such as identity--f431f809-377b-45e0-aa1c-6a4751cae5ff"
 	secretNameMessage    = "name must be the name of a Secret of this namespace: lower-case letters, digits, '-' and '.'"
 	configMapNameMessage = "name must be the name of a ConfigMap of this namespace: lower-case letters, digits, '-' and '.'"
+	issuerNameMessage    = "name must be the name of an issuer of cert-manager: lower-case letters, digits, '-' and '.'"
 	propertiesMessage    = "properties must hold names of STIX properties: letters, digits, '_' and '-'"
 	keyMessage           = "key must be a key of a ConfigMap: letters, digits, '.', '_' and '-', not beginning with '..'"
 	sourceMessage        = "name must hold lower-case letters, digits and '-', and begin and end with a letter or digit"
@@ -194,6 +195,7 @@ func remotesOf() []spoiled {
 	}
 	secret("localcert-postgres", "spec.relay.storage.postgres.secretRef")
 	configMap("peercert-bundleref", "spec.trust.bundleRef")
+	one("localcert", "spec.issuerRef.name", issuerNameMessage, "a/b", "..", "Alfa")
 	one("sharedfeed-source-taxii", "spec.export.sources[0].pull.taxii.collection", lineMessage("collection"), "a\nb", "\x1b[31m")
 	one("sharedfeed-import", "spec.import.deliveries[0].taxii.collection", lineMessage("collection"), "a\tb")
 	one("sharedfeed-delivery-misp", "spec.import.deliveries[0].misp.organisation", lineMessage("organisation"), "CERT\nBravo")
