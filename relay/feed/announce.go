@@ -123,13 +123,33 @@ func (b *batch) putNotes(ctx context.Context, notes []store.Object) error {
 		}
 		var again []store.Object
 		for i, outcome := range outcomes {
-			if outcome == store.Forked {
+			switch outcome {
+			case store.Forked:
 				again = append(again, later(notes[i]))
+			case store.Duplicate:
+				if err := b.revive(ctx, notes[i]); err != nil {
+					return err
+				}
 			}
 		}
 		if notes = again; len(notes) == 0 {
 			return nil
 		}
+	}
+	return nil
+}
+
+// revive has a note decided again that was held while its object was not shared.
+func (b *batch) revive(ctx context.Context, note store.Object) error {
+	collection := noteName(b.e.Name, b.reader.TrustDomain)
+	versions, err := b.cfg.Store.Explain(ctx, b.view, []string{collection}, note.ID, maxVersions)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(versions, func(v store.Explained) bool {
+		return v.Version.Equal(note.Version) && v.Rule == b.hash && !v.Share
+	}) {
+		return b.cfg.Store.Lapse(ctx, collection, []string{note.ID})
 	}
 	return nil
 }

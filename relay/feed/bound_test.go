@@ -22,7 +22,8 @@ import (
 // meddled is a store to which somebody does something between two steps of a turn.
 type meddled struct {
 	Store
-	beforeBatch, beforeDecide func()
+	beforeBatch  func()
+	beforeDecide func([]store.Decision)
 
 	mu     sync.Mutex // guards what follows
 	shared map[int64]bool
@@ -39,7 +40,7 @@ func (m *meddled) Undecided(ctx context.Context, v store.View, collections []str
 
 func (m *meddled) Decide(ctx context.Context, v store.View, decisions []store.Decision) error {
 	if m.beforeDecide != nil {
-		m.beforeDecide()
+		m.beforeDecide(decisions)
 	}
 	m.mu.Lock()
 	if m.first == nil {

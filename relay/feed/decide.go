@@ -58,6 +58,8 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 		return true, nil // a marking definition was deleted just now
 	}
 	b := &batch{exporter: x, e: e, reader: reader, outlook: o, view: o.view(e, reader)}
+	x.meanwhile.begin()
+	defer x.meanwhile.end()
 	if err := b.next(ctx); err != nil {
 		return false, err
 	}
@@ -93,6 +95,10 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	}
 	if b.revokedTo > 0 {
 		e.revoked[b.view] = b.revokedTo // not before: a turn that ends early begins with them again
+	}
+	// What rests on what is gone may have come too late to be taken back with that.
+	if err := x.meanwhile.end().lapse(ctx, x.cfg.Store); err != nil {
+		return false, err
 	}
 	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))
 	x.metrics.decisions.WithLabelValues(e.Name, "held").Add(float64(len(decisions) - shared))
@@ -139,7 +145,8 @@ func (b *batch) judge(ctx context.Context) (decisions []store.Decision, shared i
 	}
 	decisions = make([]store.Decision, 0, len(b.records))
 	var notes []store.Object
-	var gone []string // ids of the notes of what is held now
+	var gone []string            // ids of the notes of what is held now
+	var waiting []store.Decision // notes about what is not decided yet
 	for i, r := range b.records {
 		d, ok := store.Decision{Seq: r.Seq}, true
 		switch r.Collection {
@@ -161,11 +168,16 @@ func (b *batch) judge(ctx context.Context) (decisions []store.Decision, shared i
 			return nil, 0, err
 		}
 		if !ok {
+			waiting = append(waiting, d)
 			continue
 		}
 		if decisions = append(decisions, d); d.Share {
 			shared++
 		}
+	}
+	if b.again && len(decisions) == 0 {
+		// Nothing else is decided before they are. They come back with what they are about.
+		decisions = waiting
 	}
 	if err := b.putNotes(ctx, notes); err != nil {
 		return nil, 0, err

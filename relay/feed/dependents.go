@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/certlink/certlink/relay/stix"
 	"github.com/certlink/certlink/relay/store"
@@ -14,6 +15,43 @@ import (
 
 // dependents are objects, by stored collection, that were decided by looking at others.
 type dependents map[string][]string
+
+// meanwhile is what was decided by looking at what is deleted while a batch is decided: the
+// batch may have been read before, and be stored after all was taken back.
+type meanwhile struct {
+	mu       sync.Mutex // guards what follows
+	deciding bool
+	found    dependents
+}
+
+// begin comes before a batch is read.
+func (m *meanwhile) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.deciding, m.found = true, dependents{}
+}
+
+// note comes after something was deleted, and before the decisions that looked at it are
+// taken back: those that are stored until then are among these, later ones find the note.
+func (m *meanwhile) note(d dependents) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.deciding {
+		return
+	}
+	for collection, ids := range d {
+		m.found[collection] = append(m.found[collection], ids...)
+	}
+}
+
+// end comes after a batch is stored. It returns what must be decided again.
+func (m *meanwhile) end() dependents {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := m.found
+	m.deciding, m.found = false, nil
+	return found
+}
 
 // lapse has them decided again.
 func (d dependents) lapse(ctx context.Context, s Store) error {
@@ -42,6 +80,7 @@ func (e *Engine) deleteObjects(ctx context.Context, stored string, q store.Query
 	for {
 		n, err := e.cfg.Store.DeleteObjects(ctx, stored, q)
 		if total += n; err != nil || n < q.Limit {
+			e.meanwhile.note(d)
 			return total, errors.Join(err, d.lapse(ctx, e.cfg.Store))
 		}
 	}

@@ -39,30 +39,55 @@ func (in *intake) drop(ctx context.Context, list []dropped) error {
 	if err := in.finish(ctx, ""); err != nil {
 		return err
 	}
+	return in.erase(ctx, list)
+}
+
+// erase deletes versions from the import.
+func (in *intake) erase(ctx context.Context, list []dropped) error {
 	var total int64
+	defer func() { in.erased(total) }()
 	for _, d := range list {
 		q := store.Query{IDs: []string{d.ID}, Limit: store.MaxSelectors}
-		if _, ok := stix.SplitID(d.ID); !ok {
-			continue
+		var err error
+		if q.Versions.At, err = in.versions(ctx, d); err == nil && len(q.Versions.At) > 0 {
+			var n int
+			n, err = in.cfg.Store.DeleteObjects(ctx, in.stored, q)
+			total += int64(n)
 		}
-		if d.Version != "" {
-			at, err := stix.ParseTime(d.Version)
-			if err != nil {
-				continue
-			}
-			q.Versions.At = []time.Time{at}
-		}
-		n, err := in.cfg.Store.DeleteObjects(ctx, in.stored, q)
 		if err != nil {
 			return fmt.Errorf("dropping what was withdrawn: %w", err)
 		}
-		total += int64(n)
 	}
+	in.cfg.Log.InfoContext(ctx, "a peer has withdrawn objects", "feed", in.name, "peer", in.peer, "objects", total)
+	return nil
+}
+
+// erased counts what was deleted, also before a failure.
+func (in *intake) erased(total int64) {
 	in.mu.Lock()
 	in.now.Stored -= total
 	in.now.Withdrawn += total
 	in.mu.Unlock()
 	in.counts.objects.WithLabelValues("withdrawn").Add(float64(total))
-	in.cfg.Log.InfoContext(ctx, "a peer has withdrawn objects", "feed", in.name, "peer", in.peer, "objects", total)
-	return nil
+}
+
+// versions says by what the store selects a version; none for what cannot be one.
+func (in *intake) versions(ctx context.Context, d dropped) (at []time.Time, err error) {
+	if _, ok := stix.SplitID(d.ID); !ok {
+		return nil, nil
+	}
+	if d.Version != "" {
+		if version, err := stix.ParseTime(d.Version); err == nil {
+			at = append(at, version)
+		}
+		return at, nil
+	}
+	// For an object without version the time of its adding stands; one with versions is not meant.
+	page, err := in.cfg.Store.ListObjects(ctx, in.stored, store.Query{IDs: []string{d.ID}, NoContent: true, Limit: store.MaxSelectors})
+	for _, r := range page.Records {
+		if r.Version.IsZero() {
+			at = append(at, r.DateAdded)
+		}
+	}
+	return at, err
 }
