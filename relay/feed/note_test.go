@@ -91,7 +91,8 @@ func TestAReplacedObjectDoesNotStopItsView(t *testing.T) {
 	close(armed)
 	push(t, alfa, "own", envelope(at(2, "192.0.2.8")))
 	eventually(t, "both are shared", func() bool {
-		return whyOf(t, alfa, indicator(1)).Outcome == desk.Shared && whyOf(t, alfa, indicator(2)).Outcome == desk.Shared
+		e := exportOf(t, alfa)
+		return e.Stored == 2 && e.Undecided == 0 && whyOf(t, alfa, indicator(2)).Outcome == desk.Shared
 	})
 	eventually(t, "both notes are there", func() bool { return len(notes(t, bravo)) == 2 })
 }
