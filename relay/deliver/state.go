@@ -6,7 +6,6 @@ package deliver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/certlink/certlink/relay/remote"
@@ -104,14 +103,12 @@ func explain(err error) string {
 	if told, ok := errors.AsType[*taxii.ProtocolError](err); ok {
 		return "the server answers " + told.Error()
 	}
-	text := remote.Clean(err).Error()
 	if errors.Is(err, errServer) || errors.Is(err, taxii.ErrNoCollection) || errors.Is(err, taxii.ErrNotTAXII) || isStoreError(err) {
-		return text
+		return remote.Clean(err).Error()
 	}
-	if advice := remote.Advice(err); advice != "" {
-		return fmt.Sprintf("%s; %s", text, advice)
-	}
-	return text
+	// In the same words for the same fault: a port that differs from attempt to attempt
+	// would change the status each time.
+	return remote.Explain(err)
 }
 
 func isStoreError(err error) bool {
