@@ -54,13 +54,18 @@ type put struct {
 	words      *vocabulary
 	ticker     *ticker
 	collection int64
+	known      *known
 	prepared   map[string]*sql.Stmt
 	args       []any
+	keys       []int64
 }
 
 func (s *Store) newPut(ctx context.Context, tx *sql.Tx, collection string) (*put, error) {
-	p := &put{tx: tx, words: newVocabulary(tx), prepared: map[string]*sql.Stmt{}}
-	var err error
+	p := &put{tx: tx, words: newVocabulary(tx), known: s.known, prepared: map[string]*sql.Stmt{}}
+	err := s.beginKnown(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
 	if p.collection, err = p.words.id(ctx, collection); err != nil {
 		return nil, err
 	}
@@ -158,14 +163,17 @@ func (p *put) fresh(ctx context.Context, objects []store.Object) (bool, error) {
 		return false, nil
 	}
 	seen := make(map[int64]bool, len(objects))
-	p.args = p.args[:0]
+	p.args, p.keys = p.args[:0], p.keys[:0]
 	for _, o := range objects {
 		key := keyOf(o.ID)
 		if seen[key] {
 			return false, nil
 		}
 		seen[key] = true
-		p.args = append(p.args, key)
+		p.args, p.keys = append(p.args, key), append(p.keys, key)
+	}
+	if p.known.news(p.keys) {
+		return true, nil
 	}
 	find, err := p.statement(ctx, anyStored) //nolint:sqlclosecheck // it serves the whole put; close ends it
 	if err != nil {
@@ -197,7 +205,7 @@ func (p *put) one(ctx context.Context, o store.Object) (store.Outcome, error) {
 
 // insert adds records with the next positions.
 func (p *put) insert(ctx context.Context, text string, objects ...store.Object) error {
-	p.args = p.args[:0]
+	p.args, p.keys = p.args[:0], p.keys[:0]
 	for _, o := range objects {
 		typ, err := p.words.id(ctx, o.Type)
 		if err != nil {
@@ -207,8 +215,11 @@ func (p *put) insert(ctx context.Context, text string, objects ...store.Object) 
 		if raw == nil {
 			raw = []byte{} // STRICT tables refuse NULL; no bytes are an empty blob
 		}
-		p.args = append(p.args, p.ticker.next(), p.collection, o.ID, versionMicros(o.Version), typ, o.SpecVersion, raw, o.Revoked, keyOf(o.ID))
+		key := keyOf(o.ID)
+		p.keys = append(p.keys, key)
+		p.args = append(p.args, p.ticker.next(), p.collection, o.ID, versionMicros(o.Version), typ, o.SpecVersion, raw, o.Revoked, key)
 	}
+	p.known.add(p.keys...)
 	statement, err := p.statement(ctx, text) //nolint:sqlclosecheck // as above
 	if err == nil {
 		_, err = statement.ExecContext(ctx, p.args...)

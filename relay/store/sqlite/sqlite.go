@@ -46,6 +46,8 @@ type Store struct {
 	// carry has one connection that makes checkpoints, and nothing else.
 	carry       *sql.DB
 	checkpoints *checkpoints
+	// known tells quickly that objects are new.
+	known *known
 	// read has connections that cannot change anything.
 	read *sql.DB
 }
@@ -61,7 +63,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database %q: %w", cfg.Path, err)
 	}
-	s := &Store{path: path, now: cfg.Now, turns: newTurns(), checkpoints: newCheckpoints(path)}
+	s := &Store{path: path, now: cfg.Now, turns: newTurns(), checkpoints: newCheckpoints(path), known: newKnown()}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening database %q: %w", path, s.classify(err)), s.Close())
 	}
@@ -107,6 +109,7 @@ func (s *Store) open(ctx context.Context) error {
 // Close waits for running calls and closes the database.
 func (s *Store) Close() error {
 	s.checkpoints.running.Wait()
+	s.known.close()
 	var errs []error
 	for _, db := range []*sql.DB{s.read, s.carry, s.write} {
 		if db != nil {
