@@ -51,7 +51,12 @@ func (e *Engine) Quarantined(ctx context.Context, q desk.QuarantineQuery) (desk.
 	return out, nil
 }
 
-// Settle implements desk.Quarantiner. Who settled what stays in the store.
+// Settle implements desk.Quarantiner. Who settled what stays in the store. A revocation
+// that is accepted counts as one that came so:
+//
+//	take back what is revoked, note the revocation → settle
+//
+// A crash in between leaves the item as it was, to be settled again.
 func (e *Engine) Settle(ctx context.Context, req desk.SettleRequest) (desk.QuarantineItem, error) {
 	i, err := e.importOf(req.Feed)
 	if err != nil {
@@ -60,6 +65,9 @@ func (e *Engine) Settle(ctx context.Context, req desk.SettleRequest) (desk.Quara
 	state := store.Dropped
 	if req.Accept {
 		state = store.Accepted
+		if err := i.revokeAs(ctx, req.Item); err != nil {
+			return desk.QuarantineItem{}, err
+		}
 	}
 	item, err := e.cfg.Store.SettleQuarantined(ctx, i.stored, req.Item, state, req.Officer)
 	if err != nil {
@@ -73,6 +81,17 @@ func (e *Engine) Settle(ctx context.Context, req desk.SettleRequest) (desk.Quara
 	err = i.countQuarantine(ctx)
 	i.show(true)
 	return said(item), err
+}
+
+// revokeAs revokes an object as an item that is held says, if it does.
+func (i *importer) revokeAs(ctx context.Context, item int64) error {
+	page, err := i.cfg.Store.ListQuarantined(ctx, store.QuarantineQuery{Collection: i.stored, After: item - 1, Limit: 1})
+	if err != nil || len(page.Items) == 0 || page.Items[0].Seq != item {
+		return err
+	}
+	// What does not parse was never held.
+	o, _ := stix.Parse(page.Items[0].Raw)
+	return (&intake{puller: i.puller}).revoke(ctx, revocations([]stix.Object{o}))
 }
 
 func said(item store.Quarantined) desk.QuarantineItem {
