@@ -179,9 +179,11 @@ func (d *deciding) one(decision store.Decision) error {
 		until = lapsedAtOnce
 	}
 	is := group{collection: r.collection, rule: d.rule, share: decision.Share, reason: d.words[decision.Reason]}
+	if r.share && (!is.share || form != r.form) {
+		d.takings++ // also for a form: a page that was just read has the one before
+	}
 	switch {
 	case r.share && !is.share:
-		d.takings++
 		if handed {
 			d.withdrawals = append(d.withdrawals, withdrawal{decision.Seq, d.next})
 			d.next++

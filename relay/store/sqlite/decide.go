@@ -154,12 +154,12 @@ func (d *deciding) one(ctx context.Context, decision store.Decision) error {
 		decision = store.Decision{Seq: decision.Seq, Reason: store.Replacing, Until: lapsedAtOnce}
 		form = 0
 	}
-	if was.share && !decision.Share {
-		d.takings++
-		if handed {
-			if err := withdraw(ctx, d.tx, d.ticker, d.view, decision.Seq); err != nil {
-				return err
-			}
+	if was.share && (!decision.Share || form != was.form) {
+		d.takings++ // also for a form: a page that was just read has the one before
+	}
+	if handed && !decision.Share {
+		if err := withdraw(ctx, d.tx, d.ticker, d.view, decision.Seq); err != nil {
+			return err
 		}
 	}
 	return d.store(ctx, decision, was, form)

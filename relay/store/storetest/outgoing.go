@@ -12,21 +12,22 @@ import (
 )
 
 var outgoingTests = map[string]func(t *testing.T, e env){
-	"hands_out_what_a_view_shows":                           handsOut,
-	"withdraws_what_was_handed_out_and_is_held":             withdrawsHeld,
-	"withdraws_what_was_handed_out_and_is_deleted":          withdrawsDeleted,
-	"withdraws_nothing_that_was_only_shared":                withdrawsOnlyHanded,
-	"withdraws_before_it_shares_in_another_form":            replacesForms,
-	"changes_the_form_in_place_before_it_was_handed_out":    changesForms,
-	"keeps_evidence_until_the_next_decision":                keepsEvidence,
-	"finds_what_has_lapsed_with_time":                       findsExpired,
-	"hides_what_was_lapsed_and_finds_it_again":              lapses,
-	"lapses_what_a_new_reference_names":                     lapsesReferred,
-	"finds_references_by_what_they_refer_to":                findsReferences,
-	"finds_revocations_before_all_else":                     findsRevoked,
-	"moves_progress_forward_only":                           movesProgress,
-	"keeps_the_last_refusal_of_a_version":                   keepsRefusals,
-	"never_loses_what_is_handed_out_while_it_is_taken_back": handsOutUnderChange,
+	"hands_out_what_a_view_shows":                            handsOut,
+	"withdraws_what_was_handed_out_and_is_held":              withdrawsHeld,
+	"withdraws_what_was_handed_out_and_is_deleted":           withdrawsDeleted,
+	"withdraws_nothing_that_was_only_shared":                 withdrawsOnlyHanded,
+	"withdraws_before_it_shares_in_another_form":             replacesForms,
+	"changes_the_form_in_place_before_it_was_handed_out":     changesForms,
+	"keeps_evidence_until_the_next_decision":                 keepsEvidence,
+	"finds_what_has_lapsed_with_time":                        findsExpired,
+	"hides_what_was_lapsed_and_finds_it_again":               lapses,
+	"lapses_what_a_new_reference_names":                      lapsesReferred,
+	"finds_references_by_what_they_refer_to":                 findsReferences,
+	"finds_revocations_before_all_else":                      findsRevoked,
+	"moves_progress_forward_only":                            movesProgress,
+	"keeps_the_last_refusal_of_a_version":                    keepsRefusals,
+	"never_loses_what_is_handed_out_while_it_is_taken_back":  handsOutUnderChange,
+	"never_loses_the_form_in_which_something_was_handed_out": changesFormsUnderPages,
 }
 
 func mustHandOut(t *testing.T, s store.Store, v store.View, q store.Query) store.Page {
@@ -287,20 +288,36 @@ func findsRevoked(t *testing.T, e env) {
 func handsOutUnderChange(t *testing.T, e env) {
 	all := stored(t, e, 200)
 	mustDecide(t, e, view("r"), share(all...)...)
+	handsOutWhile(t, e, func(r store.Record) error { return e.Decide(t.Context(), view("r"), hold("TooSecret", r)) })
+}
+
+// changesFormsUnderPages reads pages while a writer changes forms: each version that a
+// page held in the form before must be withdrawn in the end.
+func changesFormsUnderPages(t *testing.T, e env) {
+	all := stored(t, e, 200)
+	mustDecide(t, e, view("r"), share(all...)...)
+	handsOutWhile(t, e, func(r store.Record) error { return e.Decide(t.Context(), view("r"), inForm("short", r)) })
+}
+
+// handsOutWhile reads pages while all is changed, both from the first to the last. What
+// left as it is stored must be withdrawn in the end.
+func handsOutWhile(t *testing.T, e env, change func(store.Record) error) {
+	t.Helper()
+	all := mustView(t, e, view("r"), inC, store.Query{}).Records
 	done := make(chan error, 1)
 	go func() {
-		for _, r := range all {
-			if err := e.Decide(t.Context(), view("r"), hold("TooSecret", r)); err != nil {
-				done <- err
-				return
-			}
+		var err error
+		for i := 0; i < len(all) && err == nil; i++ {
+			err = change(all[i])
 		}
-		done <- nil
+		done <- err
 	}()
 	left := map[string]bool{}
 	for limit := 1; ; limit++ {
-		for _, id := range ids(mustHandOut(t, e, view("r"), store.Query{Limit: limit}).Records) {
-			left[id] = true
+		for _, r := range mustHandOut(t, e, view("r"), store.Query{Limit: min(limit, store.MaxRecords)}).Records {
+			if r.Form == "" {
+				left[r.ID] = true
+			}
 		}
 		select {
 		case err := <-done:
