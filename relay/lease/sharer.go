@@ -84,7 +84,8 @@ func (s *Sharer) hold(ctx context.Context, l store.Lease, asked time.Time, work 
 		defer close(ended)
 		work(working)
 	}()
-	lost := s.renew(working, l, asked, ended)
+	// Not under the lease: the store says then who has it, and refuses nothing.
+	lost := s.renew(ctx, l, asked, ended)
 	// Whoever stops working stops before the lease goes on.
 	stop()
 	<-ended

@@ -34,11 +34,16 @@ func newTable() *table {
 
 var errAway = errors.New("the store is away")
 
-func (t *table) Acquire(_ context.Context, name, holder string, ttl time.Duration) (store.Lease, bool, error) {
+var errUnder = errors.New("a store refuses to renew a lease under itself once another has it, which is no answer")
+
+func (t *table) Acquire(ctx context.Context, name, holder string, ttl time.Duration) (store.Lease, bool, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	live := t.until[name].After(time.Now())
+	_, under := store.LeaseOf(ctx)
 	switch {
+	case under:
+		return store.Lease{}, false, errUnder
 	case t.away:
 		return store.Lease{}, false, errAway
 	case live && t.holder[name] != holder:

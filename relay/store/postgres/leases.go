@@ -23,13 +23,22 @@ func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Durat
 	var token int64
 	held := true
 	err := s.change(ctx, s.urgent, doing, func(ctx context.Context, tx pgx.Tx) error {
+		// One that has ended goes on only when no change under it is under way; see fenced. What
+		// had not ended by then is not taken below.
+		var now, ended int64
+		err := tx.QueryRow(ctx, `WITH clock AS MATERIALIZED (SELECT coalesce($2::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS now),
+			ended AS (SELECT 1 FROM clock CROSS JOIN leases l WHERE l.name = $1 AND l.expires <= clock.now FOR UPDATE OF l)
+			SELECT now, (SELECT count(*) FROM ended) FROM clock`, name, s.ownNow()).Scan(&now, &ended)
+		if err != nil {
+			return err
+		}
 		// One statement: two that ask at once do so one after the other, and the second is refused.
-		err := tx.QueryRow(ctx, `WITH clock AS (SELECT coalesce($4::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS now)
+		err = tx.QueryRow(ctx, `WITH clock AS (SELECT coalesce($4::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS now)
 			INSERT INTO leases AS l (name, holder, token, expires) SELECT $1, $2, 1, now + $3 FROM clock
 			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires,
-				token = l.token + CASE WHEN l.holder = excluded.holder AND l.expires > excluded.expires - $3 THEN 0 ELSE 1 END
-			WHERE l.holder = excluded.holder OR l.expires <= excluded.expires - $3
-			RETURNING token`, name, holder, ttl.Microseconds(), s.ownNow()).Scan(&token)
+				token = l.token + CASE WHEN l.holder = excluded.holder AND l.expires > $5 THEN 0 ELSE 1 END
+			WHERE l.holder = excluded.holder OR l.expires <= $5
+			RETURNING token`, name, holder, ttl.Microseconds(), s.ownNow(), now).Scan(&token)
 		if errors.Is(err, pgx.ErrNoRows) {
 			held, err = false, nil
 		}
@@ -102,15 +111,16 @@ func (s *Store) Notes(ctx context.Context, prefix string) (map[string][]byte, er
 	return notes, err
 }
 
-// fenced refuses a change under a lease that went to another holder. The row
-// stays locked until the change is committed, so it goes to nobody meanwhile.
+// fenced refuses a change under a lease that went to another holder. The row stays
+// locked until the change is committed, so it goes to nobody meanwhile. Its holder can
+// renew it: a change that waits long for others must not cost the lease it is made under.
 func fenced(ctx context.Context, tx pgx.Tx) error {
 	l, ok := store.LeaseOf(ctx)
 	if !ok {
 		return nil
 	}
 	var one int
-	err := tx.QueryRow(ctx, "SELECT 1 FROM leases WHERE name = $1 AND token = $2 FOR SHARE", l.Name, l.Token).Scan(&one)
+	err := tx.QueryRow(ctx, "SELECT 1 FROM leases WHERE name = $1 AND token = $2 FOR KEY SHARE", l.Name, l.Token).Scan(&one)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return store.ErrFenced
 	}
