@@ -105,8 +105,9 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	return true, nil
 }
 
-// next reads the batch: what we tell the peer, then what lapsed, then revocations, then
-// the rest in the order of its coming, and our notes when what they are about is decided.
+// next reads the batch: what we tell the peer, then what lapsed, then what lies where the
+// export has no source any more, then revocations, then the rest in the order of its
+// coming, and our notes when what they are about is decided.
 func (b *batch) next(ctx context.Context) (err error) {
 	s := b.cfg.Store
 	notices := []string{noticeName(b.e.Name, b.reader.TrustDomain)}
@@ -119,6 +120,7 @@ func (b *batch) next(ctx context.Context) (err error) {
 		return err
 	}
 	for _, look := range []func() ([]store.Record, error){
+		func() ([]store.Record, error) { return b.abandoned(ctx) },
 		func() ([]store.Record, error) {
 			found, err := s.UndecidedRevoked(ctx, b.view, b.e.stored, b.e.revoked[b.view], decideAtOnce)
 			if err == nil && len(found) > 0 {
@@ -136,6 +138,28 @@ func (b *batch) next(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// abandoned are records that the peer was shown from sources which the export had: they
+// are to be withdrawn. They are looked for once, as other sources make another export.
+func (b *batch) abandoned(ctx context.Context) ([]store.Record, error) {
+	if b.e.swept[b.view] {
+		return nil, nil
+	}
+	left, err := b.cfg.Store.SharedFrom(ctx, b.view.Feed, b.view.Peer)
+	if err != nil {
+		return nil, err
+	}
+	ours := b.e.collections(b.reader.TrustDomain)
+	left = slices.DeleteFunc(left, func(name string) bool { return slices.Contains(ours, name) })
+	for part := range slices.Chunk(left, store.MaxSelectors) {
+		found, err := b.cfg.Store.Undecided(ctx, b.view, part, decideAtOnce)
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
+	}
+	b.e.swept[b.view] = true
+	return nil, nil
 }
 
 // judge decides about the batch. What is not decided yet is left out.
@@ -197,6 +221,9 @@ func (b *batch) judge(ctx context.Context) (decisions []store.Decision, shared i
 // on its way out does not count.
 func (b *batch) judgeObject(i int, r store.Record) (store.Decision, rule.Judgement) {
 	o := b.objects[i]
+	if _, ok := b.e.sources[r.Collection]; !ok {
+		return store.Decision{Seq: r.Seq, Reason: rule.UnknownSource}, rule.Judgement{}
+	}
 	if o.ID == "" {
 		return store.Decision{Seq: r.Seq, Reason: rule.Unreadable}, rule.Judgement{}
 	}

@@ -305,3 +305,24 @@ func TestWhatLeavesByTerritoryIsMarkedAsNoAttribution(t *testing.T) {
 	}
 	eventually(t, "the note goes with its object", func() bool { return len(notes()) == 0 })
 }
+
+// TestASourceThatIsGoneTakesBackWhatItGave: nobody deleted its objects, and no rule holds
+// them; the export just has the source no more.
+func TestASourceThatIsGoneTakesBackWhatItGave(t *testing.T) {
+	alfa, bravo := pair(t)
+	push(t, alfa, "own", envelope(indicator(1, greenID)))
+	push(t, alfa, "attack", envelope(indicator(2, greenID)))
+	has := func(raw string) bool {
+		return strings.Contains(strings.Join(collected(t, bravo, "from-alfa"), "\n"), raw)
+	}
+	eventually(t, "bravo has both", func() bool { return has(indicator(1, greenID)) && has(indicator(2, greenID)) })
+	less := alfaConfig()
+	less.Exports[0].Sources = less.Exports[0].Sources[:1]
+	alfa.Apply(less)
+	eventually(t, "bravo has dropped what is shared no more", func() bool { return !has(indicator(1, greenID)) })
+	if !has(indicator(2, greenID)) {
+		t.Error("the other one is gone, too")
+	}
+	alfa.Apply(alfaConfig())
+	eventually(t, "bravo has it again", func() bool { return has(indicator(1, greenID)) })
+}

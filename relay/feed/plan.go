@@ -61,6 +61,9 @@ type export struct {
 	// spare work. The exporter's goroutine alone uses them.
 	related map[string]int64
 	revoked map[store.View]int64
+	// swept are the views in which nothing is left of sources that the export had before.
+	// The exporter's goroutine alone uses it.
+	swept map[store.View]bool
 	// relates tells of which stored sources there are references.
 	relates map[string]bool
 	// introduced are the peers to which we have introduced ourselves since the start.
@@ -119,7 +122,7 @@ func newPlan(c *config.Config, before *plan) *plan {
 func newExport(trustDomain string, conf config.Export, before *plan) *export {
 	e := &export{
 		Export: conf, sources: map[string]string{}, definitions: map[int64]string{}, defined: map[string]int64{}, redaction: redact.New(conf.Redaction),
-		related: map[string]int64{}, relates: map[string]bool{}, revoked: map[store.View]int64{}, introduced: map[string]bool{},
+		related: map[string]int64{}, relates: map[string]bool{}, revoked: map[store.View]int64{}, swept: map[store.View]bool{}, introduced: map[string]bool{},
 		collection: taxii.Collection{
 			ID: collectionID(trustDomain, "export", conf.Name), Alias: conf.Name, Title: titleOf(conf.Title, conf.Name),
 			Description: describe(conf), CanRead: true, MediaTypes: taxii.MediaTypes(),

@@ -97,6 +97,10 @@ type Handing interface {
 
 // Arrivals keep how far peers have come, and what they did not keep.
 type Arrivals interface {
+	// SharedFrom returns, sorted, the collections of which a view shares records, under
+	// whatever rule.
+	SharedFrom(ctx context.Context, feed, peer string) ([]string, error)
+
 	// Progress returns how far a peer has come in a feed; zero if it never came.
 	Progress(ctx context.Context, feed, peer string) (Progress, error)
 	// SetProgress stores progress: a later SentTo with SentAt, a later ReceivedTo with

@@ -128,3 +128,18 @@ func (s *Store) UndecidedRevoked(ctx context.Context, v store.View, collections 
 	slices.SortFunc(found, func(a, b store.Record) int { return cmp.Compare(a.Seq, b.Seq) })
 	return found[:min(limit, len(found))], nil
 }
+
+// SharedFrom implements store.Outgoing.
+func (s *Store) SharedFrom(ctx context.Context, feed, peer string) ([]string, error) {
+	var found []string
+	err := s.look(ctx, s.bulk, "listing what is shared", func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT w.word FROM words w WHERE w.id = ANY (ARRAY(SELECT DISTINCT c.collection FROM views v CROSS JOIN decision_counts c
+			WHERE c.view = v.id AND v.feed = $1 AND v.peer = $2 AND c.share AND c.records > 0))`, feed, peer)
+		if err == nil {
+			found, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+	slices.Sort(found)
+	return found, err
+}

@@ -140,3 +140,25 @@ func (s *Store) UndecidedRevoked(ctx context.Context, v store.View, collections 
 	slices.SortFunc(found, func(a, b store.Record) int { return cmp.Compare(a.Seq, b.Seq) })
 	return found[:min(limit, len(found))], nil
 }
+
+// SharedFrom implements store.Outgoing.
+func (s *Store) SharedFrom(ctx context.Context, feed, peer string) ([]string, error) {
+	var found []string
+	err := s.look(ctx, "listing what is shared", func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT DISTINCT w.word FROM views v CROSS JOIN decision_counts c ON c.view = v.id CROSS JOIN words w ON w.id = c.collection
+			WHERE v.feed = ? AND v.peer = ? AND c.share = 1 AND c.records > 0 ORDER BY w.word`, feed, peer)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			found = append(found, name)
+		}
+		return rows.Err()
+	})
+	return found, err
+}
