@@ -6,6 +6,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"sync"
 )
 
@@ -149,15 +150,7 @@ func (k *known) set(keys []int64) {
 func (k *known) news(keys []int64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.full {
-		return false
-	}
-	for _, key := range keys {
-		if k.holds(key) {
-			return false
-		}
-	}
-	return true
+	return k.full && !slices.ContainsFunc(keys, k.holds)
 }
 
 func (k *known) holds(key int64) bool {
