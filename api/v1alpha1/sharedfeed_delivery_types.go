@@ -28,6 +28,7 @@ type FeedDelivery struct {
 }
 
 // MISPDelivery is a MISP feed that our MISP instances fetch.
+// +kubebuilder:validation:MinProperties=0
 type MISPDelivery struct {
 	// organisation that the events name as their creator. Default: the display name of the peer.
 	// +optional

@@ -6,6 +6,7 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // FeedPull says where our relay fetches the objects of a source. Exactly one part is set.
+// +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="[has(self.taxii), has(self.stix), has(self.misp), has(self.configMapRef)].filter(x, x).size() == 1",message="exactly one of taxii, stix, misp and configMapRef must be set"
 type FeedPull struct {
 	// taxii is a collection of a TAXII 2.1 server.

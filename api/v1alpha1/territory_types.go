@@ -38,6 +38,7 @@ const (
 )
 
 // DatasetOrigin says where a data set or a list comes from. Exactly one part is set.
+// +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="has(self.http) != has(self.configMapRef)",message="exactly one of http and configMapRef must be set"
 type DatasetOrigin struct {
 	// http is where the relay fetches it.

@@ -58,7 +58,7 @@ func breaches(path string, s *apiextensionsv1.JSONSchemaProps, valid any) []brea
 	if s.MaxProperties != nil {
 		breaks("maxProperties", someProperties(int(*s.MaxProperties)+1), "must have at most %d items", *s.MaxProperties)
 	}
-	if s.MinProperties != nil && !filledByDefault(s) {
+	if s.MinProperties != nil && *s.MinProperties > 0 && !filledByDefault(s) {
 		breaks("minProperties", map[string]any{}, "should have at least %d properties", *s.MinProperties)
 	}
 	if len(s.Enum) > 0 {
