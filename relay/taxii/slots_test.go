@@ -64,6 +64,8 @@ func TestASlotGoesToTheCallerWithTheFewest(t *testing.T) {
 			release()
 		}
 		<-time.After(10 * time.Second)
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if len(order) != 4 || s.inUse != 0 || len(s.callers) != 0 {
 			t.Errorf("%d turns are left, %d slots in use, %d callers known", len(order), s.inUse, len(s.callers))
 		}
