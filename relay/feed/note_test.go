@@ -47,7 +47,7 @@ func notes(t *testing.T, n *nation) (list []string) {
 	return list
 }
 
-// deletes deletes an object from the source own as a tool does.
+// deletes takes an object from the source own as a tool does.
 func deletes(t *testing.T, n *nation, id string) {
 	t.Helper()
 	if _, err := (localBackend{n.Engine}).Delete(t.Context(), "threats.own", store.Query{IDs: []string{id}}); err != nil {
