@@ -110,6 +110,8 @@ func (b linkBackend) Objects(ctx context.Context, id string, q store.Query) (sto
 		}
 	}
 	v := o.view(e, reader)
+	// What has grown too old waits for the exporter, as after a restart, but not for readers.
+	q.Now = b.cfg.Now()
 	page, err := b.cfg.Store.HandOut(ctx, v, e.collections(caller), q)
 	if err != nil {
 		return store.Page{}, err

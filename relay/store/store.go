@@ -116,6 +116,9 @@ type Query struct {
 	NewestSpec bool
 	// Versions selects among the versions of each object.
 	Versions Versions
+	// Now leaves out of a view what is shared by a decision whose Until is not after it. The
+	// zero time leaves out nothing. Collections do not know it.
+	Now time.Time
 	// NoContent leaves Raw out.
 	NoContent bool
 	// Limit is the largest number of records, 1 to MaxRecords.

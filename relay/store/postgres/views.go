@@ -20,6 +20,8 @@ import (
 type lens struct {
 	view, rule  int32
 	collections []int32
+	// now hides what was to be decided again by then; 0 hides nothing.
+	now int64
 }
 
 func (s *Store) findLens(ctx context.Context, tx pgx.Tx, v store.View, collections []string) (lens, error) {
@@ -129,6 +131,7 @@ func (s *Store) selectView(ctx context.Context, tx pgx.Tx, v store.View, collect
 	if err != nil || l.view == 0 || l.rule == 0 || len(l.collections) == 0 {
 		return nil, err
 	}
+	l.now = micros(q.Now)
 	stale, err := firstStale(ctx, tx, l)
 	if err != nil {
 		return nil, err
@@ -176,6 +179,9 @@ func (l lens) shown(c *clause, decisions string, stale int64) {
 		l.view, l.rule, l.collections)
 	if stale != 0 {
 		c.add(" AND "+decisions+".added < ?", stale)
+	}
+	if l.now != 0 {
+		c.add(" AND ("+decisions+".until = 0 OR "+decisions+".until > ?)", l.now)
 	}
 }
 

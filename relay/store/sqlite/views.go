@@ -19,6 +19,8 @@ import (
 type lens struct {
 	view, rule  int64
 	collections []int64
+	// now hides what was to be decided again by then; 0 hides nothing.
+	now int64
 }
 
 func findLens(ctx context.Context, tx *sql.Tx, v store.View, collections []string) (lens, error) {
@@ -109,6 +111,7 @@ func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []str
 	if err != nil || l.view == 0 || l.rule == 0 || len(l.collections) == 0 {
 		return nil, err
 	}
+	l.now = micros(q.Now)
 	end, err := firstStale(ctx, tx, l)
 	if err != nil {
 		return nil, err
@@ -159,6 +162,9 @@ func (l lens) shown(c *clause, decisions string, end int64) {
 	in(c, decisions+".collection", l.collections)
 	if end != 0 {
 		c.add(" AND "+decisions+".added < ?", end)
+	}
+	if l.now != 0 {
+		c.add(" AND ("+decisions+".until = 0 OR "+decisions+".until > ?)", l.now)
 	}
 }
 

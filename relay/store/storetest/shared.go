@@ -5,6 +5,7 @@ package storetest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -28,4 +29,18 @@ func tellsWhereSharedLies(t *testing.T, e env) {
 	from("d")
 	must(t, e.Lapse(t.Context(), "d", objectIDs(2, 3)))
 	from("d")
+}
+
+func hidesExpired(t *testing.T, e env) {
+	all := stored(t, e, 3)
+	decisions := share(all...)
+	decisions[0].Until, decisions[1].Until = epoch, epoch.Add(time.Second)
+	mustDecide(t, e, view("r"), decisions...)
+	for at, want := range map[time.Time][]string{
+		{}: objectIDs(0, 1, 2), epoch.Add(-time.Second): objectIDs(0, 1, 2), epoch: objectIDs(1, 2), epoch.Add(time.Minute): objectIDs(2),
+	} {
+		same(t, "shown at "+at.String(), ids(mustView(t, e, view("r"), inC, store.Query{Now: at}).Records), want)
+		same(t, "the last at "+at.String(), ids(mustView(t, e, view("r"), inC, store.Query{Now: at, Versions: store.Versions{Last: true}}).Records), want)
+		same(t, "by id at "+at.String(), ids(mustView(t, e, view("r"), inC, store.Query{Now: at, IDs: objectIDs(0, 1, 2)}).Records), want)
+	}
 }

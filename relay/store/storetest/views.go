@@ -29,6 +29,7 @@ var viewTests = map[string]func(t *testing.T, e env){
 	"explains_each_version_of_an_object":                  explainsVersions,
 	"explains_what_another_rule_decided":                  explainsOldRule,
 	"explains_nothing_of_an_unknown_object":               explainsNothing,
+	"hides_what_is_to_be_decided_again_by_now":            hidesExpired,
 	"tells_of_which_collections_it_shares_something":      tellsWhereSharedLies,
 }
 
