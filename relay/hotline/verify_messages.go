@@ -18,7 +18,7 @@ const (
 	// messagesAtOnce are read of a direction at once.
 	messagesAtOnce = 64
 	// entriesAtOnce are kept while the journal is read backwards.
-	entriesAtOnce = 512
+	entriesAtOnce = 128
 )
 
 // side is the messages of one direction, the newest first, as they were when it began.

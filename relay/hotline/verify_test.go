@@ -154,11 +154,20 @@ func TestVerifyJournal(t *testing.T) {
 	})
 	bubble(t, "reads_a_journal_that_is_longer_than_one_look", func(t *testing.T, w *world) {
 		w.faults(cut)
-		const sent = entriesAtOnce + 2*messagesAtOnce + 3
-		for range sent {
+		const together, alone = entriesAtOnce + messagesAtOnce, 2*batchesAtOnce + 3
+		requests := make([]desk.SendRequest, together)
+		for i := range requests {
+			requests[i] = request("", "s")
+		}
+		for _, err := range sendAll(t.Context(), t, w, heldUp(w), requests) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range alone {
 			w.alfa.send(request("", "s"))
 		}
-		w.alfa.journalled(sent, 0)
+		w.alfa.journalled(together+alone, 0)
 	})
 	bubble(t, "knows_only_our_hotlines_and_verifies_one_at_a_time", func(t *testing.T, w *world) {
 		if _, err := w.alfa.engine().VerifyJournal(t.Context(), "none"); !errors.Is(err, store.ErrNotFound) {
