@@ -296,7 +296,7 @@ func handsOutUnderChange(t *testing.T, e env) {
 func changesFormsUnderPages(t *testing.T, e env) {
 	all := stored(t, e, 200)
 	mustDecide(t, e, view("r"), share(all...)...)
-	handsOutWhile(t, e, func(r store.Record) error { return e.Decide(t.Context(), view("r"), inForm("short", r)) })
+	handsOutWhile(t, e, func(r store.Record) error { return e.Decide(t.Context(), view("r"), inForm("without-names", r)) })
 }
 
 // handsOutWhile reads pages while all is changed, both from the first to the last. What
