@@ -154,7 +154,8 @@ func (h *webhook) verdict(err error, failures int) verdict {
 	if told, ok := errors.AsType[*remote.StatusError](err); ok && told.Status == http.StatusRequestEntityTooLarge {
 		return smaller
 	}
-	if failures >= h.maxAttempts {
+	// Without our own key or credentials nothing was sent: that is no fault of the objects.
+	if failures >= h.maxAttempts && !errors.Is(err, remote.ErrCredentials) {
 		return hopeless
 	}
 	return again
