@@ -203,18 +203,27 @@ func (b *batch) judge(ctx context.Context) (decisions []store.Decision, shared i
 		// Nothing else is decided before they are. They come back with what they are about.
 		decisions = waiting
 	}
-	if err := b.putNotes(ctx, notes); err != nil {
+	if err := b.accompany(ctx, decisions, notes, gone); err != nil {
 		return nil, 0, err
+	}
+	return decisions, shared, nil
+}
+
+// accompany stores what goes with decisions before they are: new notes, what introduces
+// our extension, and that the notes of what is held now are to be decided again.
+func (b *batch) accompany(ctx context.Context, decisions []store.Decision, notes []store.Object, gone []string) error {
+	if err := b.putNotes(ctx, notes); err != nil {
+		return err
 	}
 	if slices.ContainsFunc(decisions, func(d store.Decision) bool { return d.Form != "" }) {
 		if err := b.introduce(ctx, redact.Extension); err != nil {
-			return nil, 0, err
+			return err
 		}
 	}
-	if len(gone) > 0 {
-		err = b.cfg.Store.Lapse(ctx, noteName(b.e.Name, b.reader.TrustDomain), gone)
+	if len(gone) == 0 {
+		return nil
 	}
-	return decisions, shared, err
+	return b.cfg.Store.Lapse(ctx, noteName(b.e.Name, b.reader.TrustDomain), gone)
 }
 
 // judgeObject decides about one record of a source. It is judged whole; what it loses
