@@ -57,7 +57,8 @@ func Check(kind string, generation, observed int64, conditions []metav1.Conditio
 			fault("condition %s is there twice", c.Type)
 		}
 		seen[c.Type] = true
-		if !slices.Contains(required, c.Type) && !slices.Contains(whileTrue, c.Type) && !(kind == "SharedFeed" && c.Type == v1alpha1.ConditionQuarantined) {
+		ofFeed := kind == "SharedFeed" && c.Type == v1alpha1.ConditionQuarantined
+		if !ofFeed && !slices.Contains(required, c.Type) && !slices.Contains(whileTrue, c.Type) {
 			fault("condition %s is not one of a %s", c.Type, kind)
 		}
 		faults = append(faults, form(c, generation)...)

@@ -44,8 +44,8 @@ func (t *faultyTx) do(what string, op func() error) error {
 		done = err == nil
 		return err
 	})
-	if done && err != nil {
-		*t.lied = true
+	if done {
+		*t.lied = *t.lied || err != nil
 		return nil
 	}
 	return err

@@ -198,7 +198,7 @@ func (v *verification) batch(ctx context.Context, b *store.JournalBatch) (*desk.
 	}
 	v.check.Checkpoints++
 	tree := journal.Checkpoint{Origin: v.check.Origin, Tree: treeOf(b.Checkpoint)}
-	if err := v.auditor.Compare(tree); err != nil {
+	if !holds(v.auditor.Compare(tree)) {
 		return v.damage(store.JournalEntry{}, "the entries up to here are not those that were signed"), nil
 	}
 	if reason := v.signers.open(b.Checkpoint); reason != "" {
@@ -206,6 +206,10 @@ func (v *verification) batch(ctx context.Context, b *store.JournalBatch) (*desk.
 	}
 	return nil, nil
 }
+
+// holds tells whether a check found nothing. What it found is damage to be named, no
+// fault of the verification.
+func holds(err error) bool { return err == nil }
 
 // why explains an entry that does not have its hash.
 func (v *verification) why(entry store.JournalEntry, err error) string {
@@ -224,7 +228,7 @@ func (v *verification) entry(ctx context.Context, entry store.JournalEntry) (str
 	switch journal.Kind(entry.Kind) {
 	case journal.Message:
 		v.check.Messages++
-		if p, err := decodeStored(entry.Body); err != nil || p.ID != entry.Message {
+		if p, err := decodeStored(entry.Body); !holds(err) || p.ID != entry.Message {
 			return "the entry stands for another message than it holds", nil
 		}
 	case journal.Receipt:
@@ -244,10 +248,10 @@ func (v *verification) receipt(ctx context.Context, entry store.JournalEntry) (s
 	if err != nil {
 		return "", err
 	}
-	if _, err := decodeReceipt(entry.Body, m.Payload); err != nil {
+	if _, err := decodeReceipt(entry.Body, m.Payload); !holds(err) {
 		return "the received message is not the one that was receipted", nil
 	}
-	if content, err := receipt.Content(m.Receipt); err != nil || string(content) != string(entry.Body) {
+	if content, err := receipt.Content(m.Receipt); !holds(err) || string(content) != string(entry.Body) {
 		return "the receipt beside the message is not the one that was entered", nil
 	}
 	return "", nil

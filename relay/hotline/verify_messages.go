@@ -6,6 +6,7 @@ package hotline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 
@@ -68,16 +69,16 @@ func (v *verification) messages(ctx context.Context, out, in *side) (*desk.Journ
 		if err != nil {
 			return nil, err
 		}
-		for i := len(window) - 1; i >= 0; i-- {
+		for i, entry := range slices.Backward(window) {
 			side := out
-			switch journal.Kind(window[i].Kind) {
+			switch journal.Kind(entry.Kind) {
 			case journal.Message:
 			case journal.Receipt:
 				side = in
 			default:
 				continue
 			}
-			if damage, err := side.compare(ctx, lo+int64(i), window[i]); damage != nil || err != nil {
+			if damage, err := side.compare(ctx, lo+int64(i), entry); damage != nil || err != nil {
 				return damage, err
 			}
 		}

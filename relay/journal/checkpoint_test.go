@@ -8,6 +8,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,11 +125,8 @@ func FuzzOpenCheckpointTakesNothingUnsigned(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, kept := range b.kept {
-			if c == kept {
-				return
-			}
+		if !slices.Contains(b.kept, c) {
+			t.Errorf("took %v, which nobody signed", c)
 		}
-		t.Errorf("took %v, which nobody signed", c)
 	})
 }

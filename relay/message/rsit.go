@@ -43,11 +43,18 @@ func KnownRSIT(code string) bool {
 
 var taxonomy = sync.OnceValue(func() []Class {
 	var file struct {
-		Predicates []struct{ Value, Expanded string }
-		Values     []struct {
-			Predicate string
-			Entry     []struct{ Value, Expanded, Description string }
-		}
+		Predicates []struct {
+			Value    string `json:"value"`
+			Expanded string `json:"expanded"`
+		} `json:"predicates"`
+		Values []struct {
+			Predicate string `json:"predicate"`
+			Entry     []struct {
+				Value       string `json:"value"`
+				Expanded    string `json:"expanded"`
+				Description string `json:"description"`
+			} `json:"entry"`
+		} `json:"values"`
 	}
 	if err := json.Unmarshal(rsitFile, &file); err != nil {
 		return nil // a test reads the whole of it
