@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/certlink/certlink/relay/stix"
 	"github.com/certlink/certlink/relay/store"
@@ -30,6 +31,8 @@ type intake struct {
 	*puller
 	chunk []stix.Object
 	size  int
+	// rested is when the intake last gave way to messages; zero before.
+	rested time.Time
 	// debt is what a receipt must say; nil where none is sent.
 	debt *debt
 }
@@ -63,7 +66,7 @@ func (in *intake) take(ctx context.Context, o stix.Object) error {
 			return err
 		}
 	}
-	if len(in.chunk) == chunkObjects || in.size+len(o.Raw) > chunkBytes {
+	if len(in.chunk) >= min(chunkObjects, in.pace()) || in.size+len(o.Raw) > chunkBytes {
 		if err := in.put(ctx, in.chunk, ""); err != nil {
 			return err
 		}
@@ -108,10 +111,36 @@ func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string)
 			return fmt.Errorf("storing objects: %w", err)
 		}
 		in.tally(ctx, part, outcomes)
+		in.giveWay(ctx)
 		if objects = objects[len(part):]; len(objects) == 0 {
 			return nil
 		}
 	}
+}
+
+// The rest of an intake while messages are exchanged: restFor times as long as it has
+// worked since the last one, so that two thirds of its processor are free, and at most
+// longestRest.
+const (
+	restFor     = 2
+	longestRest = 250 * time.Millisecond
+)
+
+// giveWay rests while messages are exchanged: they need the processor and the disk as
+// well as the store's turn, and so does the peer, which has less to send meanwhile.
+func (in *intake) giveWay(ctx context.Context) {
+	now := time.Now()
+	worked := now.Sub(in.rested)
+	if in.pace() < store.MaxRecords && !in.rested.IsZero() {
+		timer := time.NewTimer(min(longestRest, restFor*worked))
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		now = time.Now()
+	}
+	in.rested = now
 }
 
 // pace is the number of objects for one transaction now.

@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// pacedStore is a store that lets so many objects in at once.
+type pacedStore struct {
+	Store
+	at int
+}
+
+func (s *pacedStore) Pace() int { return s.at }
+
+func TestAnIntakeRestsWhileMessagesAreExchangedAndOnlyThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &pacedStore{at: store.MaxRecords}
+		in := &intake{puller: &puller{Engine: &Engine{cfg: Config{Store: s}}}}
+		rest := func(worked time.Duration) time.Duration {
+			time.Sleep(worked) // inside the bubble: it works
+			begin := time.Now()
+			in.giveWay(t.Context())
+			return time.Since(begin)
+		}
+		for _, c := range []struct {
+			pace         int
+			worked, want time.Duration
+		}{
+			{250, time.Second, 0}, // the first has nothing to compare with
+			{250, 5 * time.Millisecond, 10 * time.Millisecond},
+			{250, time.Second, longestRest},
+			{store.MaxRecords, time.Second, 0},
+			{250, 3 * time.Millisecond, 6 * time.Millisecond},
+		} {
+			if s.at = c.pace; rest(c.worked) != c.want {
+				t.Errorf("at a pace of %d, after %v of work, it does not rest for %v", c.pace, c.worked, c.want)
+			}
+		}
+	})
+}
