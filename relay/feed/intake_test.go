@@ -24,7 +24,7 @@ func TestAnIntakeRestsWhileMessagesAreExchangedAndOnlyThen(t *testing.T) {
 		s := &pacedStore{at: store.MaxRecords}
 		in := &intake{puller: &puller{Engine: &Engine{cfg: Config{Store: s}}}}
 		rest := func(worked time.Duration) time.Duration {
-			time.Sleep(worked) // inside the bubble: it works
+			<-time.After(worked) // the bubble's time, in which it works
 			begin := time.Now()
 			in.giveWay(t.Context())
 			return time.Since(begin)
