@@ -31,7 +31,7 @@ func Find(o stix.Object) Clues {
 func (c *Clues) indicator(raw []byte) {
 	var pattern, language []byte
 	left := 3
-	members(raw, func(name, value []byte) bool {
+	stix.Members(raw, func(name, value []byte) bool {
 		switch string(name) {
 		case "pattern":
 			pattern = value
@@ -49,15 +49,15 @@ func (c *Clues) indicator(raw []byte) {
 		c.Undecidable = true
 		return
 	}
-	c.pattern(unquote(pattern))
+	c.pattern(stix.Unquote(pattern))
 }
 
 // observedData reads the objects that STIX 2.0 and early 2.1 embed.
 func (c *Clues) observedData(raw []byte) {
-	members(raw, func(name, value []byte) bool {
+	stix.Members(raw, func(name, value []byte) bool {
 		switch string(name) {
 		case "objects":
-			members(value, func(_, object []byte) bool {
+			stix.Members(value, func(_, object []byte) bool {
 				c.observable(string(typeOf(object)), object)
 				return len(c.List) < Max || !c.Undecidable // one more makes it undecidable
 			})
@@ -69,9 +69,9 @@ func (c *Clues) observedData(raw []byte) {
 }
 
 func typeOf(raw []byte) (typ []byte) {
-	members(raw, func(name, value []byte) bool {
+	stix.Members(raw, func(name, value []byte) bool {
 		if string(name) == "type" {
-			typ = unquote(value)
+			typ = stix.Unquote(value)
 			return false
 		}
 		return true
@@ -98,11 +98,11 @@ func (c *Clues) observable(typ string, raw []byte) {
 	default:
 		return
 	}
-	members(raw, func(name, value []byte) bool {
+	stix.Members(raw, func(name, value []byte) bool {
 		if string(name) != member {
 			return true
 		}
-		if text := unquote(value); text != nil {
+		if text := stix.Unquote(value); text != nil {
 			value = text
 		}
 		take(value)
@@ -112,7 +112,7 @@ func (c *Clues) observable(typ string, raw []byte) {
 
 // timeOf reads a timestamp; zero if it is none.
 func timeOf(quoted []byte) time.Time {
-	text := unquote(quoted)
+	text := stix.Unquote(quoted)
 	// The form without a fraction, or with three digits, is that of nearly all.
 	if t, ok := plainTime(text); ok {
 		return t
