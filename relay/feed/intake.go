@@ -19,6 +19,8 @@ import (
 const (
 	chunkObjects = 5000
 	chunkBytes   = 8 << 20
+	// askEvery so many objects the store is asked how many it wants at once.
+	askEvery = 50
 )
 
 // errQuota ends a pull at the quota. It is no failure.
@@ -66,7 +68,7 @@ func (in *intake) take(ctx context.Context, o stix.Object) error {
 			return err
 		}
 	}
-	if len(in.chunk) >= min(chunkObjects, in.pace()) || in.size+len(o.Raw) > chunkBytes {
+	if in.full() || in.size+len(o.Raw) > chunkBytes {
 		if err := in.put(ctx, in.chunk, ""); err != nil {
 			return err
 		}
@@ -75,6 +77,13 @@ func (in *intake) take(ctx context.Context, o stix.Object) error {
 	in.chunk = append(in.chunk, o)
 	in.size += len(o.Raw)
 	return nil
+}
+
+// full tells whether a transaction has its objects. The store is asked now and then: it
+// answers under the lock of its writers.
+func (in *intake) full() bool {
+	n := len(in.chunk)
+	return n >= chunkObjects || n > 0 && n%askEvery == 0 && n >= in.pace()
 }
 
 // finish stores what is left, and the cursor behind it in the same transaction. An
