@@ -28,7 +28,10 @@ const (
 // fill dials a connection for which there is a reservation and parks it. It
 // returns nil when there is one.
 func (p *Pool) fill(pt *path, class Class) *Error {
-	c, err := p.dial(p.life, pt.Path, class, nil, false)
+	p.mu.Lock()
+	life := pt.life
+	p.mu.Unlock()
+	c, err := p.dial(life, pt.Path, class, nil, false)
 	p.mu.Lock()
 	pt.lanes[class].opening--
 	if err != nil {

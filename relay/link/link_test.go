@@ -254,10 +254,12 @@ func gated(t *testing.T, to string, gate <-chan struct{}) (address string, waits
 }
 
 func TestARevocationDuringTheHandshakeCutsWhatItOpens(t *testing.T) {
-	alfa, bravo := meet(t)
+	alfa, bravo := newSide(t, "alfa"), newSide(t, "bravo")
+	// The gate is the only way: bravo dials nobody, and no other address was ever known.
+	bravo.expects(t, "alfa", alfa)
 	gate := make(chan struct{})
 	address, waits, gone := gated(t, bravo.address, gate)
-	alfa.change(t, func(p *config.Peer) { p.Endpoints = []config.Endpoint{{Address: address}} })
+	alfa.join(t, "bravo", bravo, []config.Endpoint{{Address: address}})
 	failed := make(chan error, 1)
 	go func() {
 		_, err := get(t, alfa.pool.Client("bravo.example", link.Feed), discovery)

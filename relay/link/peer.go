@@ -4,6 +4,7 @@
 package link
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -46,6 +47,9 @@ type path struct {
 	priority int32
 	// wanted: the configuration names it. Accepted paths are never wanted.
 	wanted bool
+	// life is that of a wanted path: what is being dialled ends with it, by end.
+	life context.Context
+	end  context.CancelFunc
 	// state and round trip as the heartbeats have them; "" when they say nothing.
 	state     report.State
 	roundTrip time.Duration

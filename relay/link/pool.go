@@ -89,7 +89,7 @@ func (p *Pool) Apply(c *config.Config) {
 		if !named[td] {
 			pr.cfg.Endpoints = nil
 			p.configure(pr)
-			p.turnAway(pr)
+			p.turnAway(pr, nobody(td))
 			delete(p.peers, td)
 		}
 	}
@@ -101,7 +101,10 @@ func (p *Pool) configure(pr *peer) {
 	if pr.cfg.State != config.Revoked {
 		for _, e := range pr.cfg.Endpoints {
 			pt := pr.path(Path{TrustDomain: pr.cfg.TrustDomain, Address: e.Address})
-			pt.priority, pt.wanted = e.Priority, true
+			if pt.priority = e.Priority; !pt.wanted {
+				pt.wanted = true
+				pt.life, pt.end = context.WithCancel(p.life)
+			}
 			wanted[pt.Path] = true
 			p.encourage(pt)
 		}
@@ -116,11 +119,18 @@ func (p *Pool) configure(pr *peer) {
 			p.abandon(pt)
 		}
 	}
+	if pr.cfg.State == config.Revoked {
+		p.turnAway(pr, revoked(pr.cfg))
+	}
 }
 
-// abandon lets a path go that is not configured any more. What it carries ends in peace.
+// abandon lets a path go that is not configured any more. What it carries ends in peace;
+// what is being dialled, or shakes hands, ends at once.
 func (p *Pool) abandon(pt *path) {
-	pt.wanted = false
+	if pt.wanted {
+		pt.wanted = false
+		pt.end()
+	}
 	for c := range pt.conns {
 		p.leave(c)
 	}
@@ -139,11 +149,11 @@ func (p *Pool) leave(c *conn) {
 	}
 }
 
-// turnAway tells those who wait for a peer that there is no such peer any more.
-func (p *Pool) turnAway(pr *peer) {
+// turnAway tells those who wait for a peer why they wait in vain.
+func (p *Pool) turnAway(pr *peer, why *Error) {
 	for class, waiters := range pr.waiting {
 		for _, w := range waiters {
-			w.fail(nobody(pr.cfg.TrustDomain))
+			w.fail(why)
 		}
 		delete(pr.waiting, class)
 	}
@@ -260,7 +270,7 @@ func (p *Pool) shutDown() {
 	p.mu.Lock()
 	p.closing = true
 	for _, pr := range p.peers {
-		p.turnAway(pr)
+		p.turnAway(pr, nobody(pr.cfg.TrustDomain))
 		for _, pt := range pr.paths {
 			if pt.retry != nil {
 				pt.retry.Stop()

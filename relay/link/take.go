@@ -54,6 +54,11 @@ func nobody(trustDomain string) *Error {
 	return &Error{Cause: report.CauseNoEndpoints, Message: fmt.Sprintf("no peer of ours has the trust domain %q", trustDomain)}
 }
 
+// revoked is the error for a peer to which we say nothing any more.
+func revoked(peer config.Peer) *Error {
+	return &Error{Cause: report.CauseRefused, Message: fmt.Sprintf("peer %q is Revoked by our side", peer.Name)}
+}
+
 // callable returns an *Error if nothing may be sent to the peer. The caller holds p.mu.
 func (p *Pool) callable(trustDomain string) (*peer, error) {
 	pr := p.peers[trustDomain]
@@ -61,7 +66,7 @@ func (p *Pool) callable(trustDomain string) (*peer, error) {
 	case pr == nil:
 		return nil, nobody(trustDomain)
 	case pr.cfg.State == config.Revoked:
-		return nil, &Error{Cause: report.CauseRefused, Message: fmt.Sprintf("peer %q is Revoked by our side", pr.cfg.Name)}
+		return nil, revoked(pr.cfg)
 	case p.closing:
 		return nil, &Error{Cause: report.CauseUnreachable, Message: "our relay is stopping"}
 	}
