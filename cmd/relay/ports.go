@@ -47,7 +47,7 @@ func (r *relay) buildPorts() (err error) {
 		Pool:     r.pool,
 		Handlers: map[link.Class]http.Handler{
 			link.Probe:   probes,
-			link.Hotline: r.offers.Gate(r.hotline.Handler()),
+			link.Hotline: r.offers.Gate(r.hotlineHandler()),
 			link.Feed:    r.offers.Gate(r.feeds.LinkHandler()),
 		},
 		Heartbeats: r.prober.Heartbeats,

@@ -10,7 +10,6 @@ import (
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/deliver"
 	"github.com/certlink/certlink/relay/feed"
-	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/misp"
@@ -26,16 +25,7 @@ func (r *relay) buildTraffic() (err error) {
 	if err != nil {
 		return err
 	}
-	r.hotline, err = hotline.New(hotline.Config{
-		Store:    r.store,
-		Identity: func() hotline.Identity { return r.identity.Current() },
-		Client:   r.offers.Guard(r.client(link.Hotline)),
-		Lead:     shared.Do,
-		Log:      r.log,
-		Changed:  r.changed,
-		Registry: r.metrics,
-	})
-	if err != nil {
+	if err := r.buildHotline(shared); err != nil {
 		return err
 	}
 	r.territory, err = territory.NewKeeper(territory.Config{Log: r.log, Changed: r.changed, Registry: r.metrics})

@@ -68,7 +68,7 @@ type limits struct {
 
 var classes = map[Class]limits{
 	Hotline: {
-		prefixes: []string{PathHotline}, body: 256 << 10,
+		prefixes: []string{PathHotline}, body: 5 << 20,
 		read: 30 * time.Second, write: 60 * time.Second,
 		held: 32, spare: 1, answer: 30 * time.Second,
 	},
