@@ -219,6 +219,9 @@ func (r *Reconciler) observeDeclared(ctx context.Context, l *v1alpha1.LocalCERT,
 		s.input.Peers = append(s.input.Peers, *p)
 		s.input.Bundles[p.Name] = bundle
 	}
+	if err := r.observeLast(ctx, l, s.input); err != nil {
+		return err
+	}
 	for i := range feeds.Items {
 		if feeds.Items[i].DeletionTimestamp.IsZero() {
 			s.input.Feeds = append(s.input.Feeds, feeds.Items[i])

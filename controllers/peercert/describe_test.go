@@ -17,6 +17,7 @@ import (
 	"github.com/certlink/certlink/controllers/internal/relayconfig"
 	"github.com/certlink/certlink/internal/card"
 	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/relay/config"
 	relayreport "github.com/certlink/certlink/relay/report"
 )
 
@@ -220,7 +221,9 @@ func TestAPeerWithoutALinkHasNoneInItsStatus(t *testing.T) {
 	ca := testca.New(t, "bravo.example")
 	for name, cut := range map[string]func(*v1alpha1.PeerCERT, *seen){
 		"revoked":  func(p *v1alpha1.PeerCERT, _ *seen) { p.Spec.State = v1alpha1.PeerRevoked },
-		"left_out": func(_ *v1alpha1.PeerCERT, s *seen) { s.bundle = relayconfig.Bundle{PEM: "damaged"} },
+		"left_out": func(_ *v1alpha1.PeerCERT, s *seen) {
+			s.bundle, s.view.Wanted = relayconfig.Bundle{PEM: "damaged"}, &config.Config{}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := bravo()

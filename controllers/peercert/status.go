@@ -25,7 +25,8 @@ import (
 // report writes what was seen into the status. It is pure.
 func report(p *v1alpha1.PeerCERT, s *seen, edit *status.Editor, now time.Time) loop.Outcome {
 	declared(p, s)
-	if fault := barred(p, s); fault != nil {
+	fault := barred(p, s)
+	if fault != nil && !kept(p, s, fault) {
 		leftOut(p, fault, edit)
 		return loop.Outcome{Verdict: *fault}
 	}
@@ -48,6 +49,10 @@ func report(p *v1alpha1.PeerCERT, s *seen, edit *status.Editor, now time.Time) l
 	expired, end := expiry(s.bundle, now)
 	if expired != nil && !learned(found) {
 		verdict = *expired
+	}
+	if fault != nil {
+		verdict = *fault
+		verdict.Message += "; until then our relay goes on with the bundle that it has"
 	}
 	if !end.IsZero() {
 		again = lookup.Soonest(again, end.Sub(now)+time.Second)
@@ -86,6 +91,16 @@ func barred(p *v1alpha1.PeerCERT, s *seen) *status.Verdict {
 		return &v
 	}
 	return relayconfig.PeerFault(p, s.local, s.bundle, s.siblings)
+}
+
+// kept tells whether our relay goes on with the bundle that it has, while the declared one
+// cannot be used.
+func kept(p *v1alpha1.PeerCERT, s *seen, fault *status.Verdict) bool {
+	if fault.Reason != v1alpha1.ReasonBundleNotFound && fault.Reason != v1alpha1.ReasonBundleInvalid || s.view.Wanted == nil {
+		return false
+	}
+	wanted, ok := find(s.view.Wanted, p.Name)
+	return ok && wanted.TrustDomain == p.Spec.Identity.TrustDomain
 }
 
 // suspended says what spec.state holds back, and of a peer that is drained how

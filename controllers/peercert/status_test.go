@@ -142,6 +142,14 @@ func TestReport(t *testing.T) {
 			well("Ready=False/PeerCertificateExpired", "Stalled=True/PeerCertificateExpired")},
 		"an_expired_bundle_that_a_learned_one_replaces": {expired.Bundle(), "Active",
 			func(_ *v1alpha1.PeerCERT, s *seen) { the(s).Trust.Learned = true }, well("TrustInSync=True/ManifestOutdated")},
+		"a_ConfigMap_that_is_gone_while_the_relay_has_the_bundle": {ca.Bundle(), "Active", func(_ *v1alpha1.PeerCERT, s *seen) {
+			s.bundle = relayconfig.Bundle{Missing: "there is no ConfigMap"}
+		}, well("Ready=False/BundleNotFound", "Stalled=True/BundleNotFound")},
+		"a_ConfigMap_that_is_gone_of_a_peer_that_became_another": {ca.Bundle(), "Active", func(p *v1alpha1.PeerCERT, s *seen) {
+			s.bundle = relayconfig.Bundle{Missing: "there is no ConfigMap"}
+			p.Spec.Identity.TrustDomain = "charlie.example"
+		}, well("Ready=False/BundleNotFound", "Stalled=True/BundleNotFound", "Connected=False/BundleNotFound", "Redundant=False/BundleNotFound",
+			"PeerAccepted=Unknown/BundleNotFound", "TrustInSync=Unknown/BundleNotFound")},
 		"a_bundle_that_is_not_valid_yet": {future.Bundle(), "Active", nil,
 			well("Ready=False/PeerCertificateExpired", "Stalled=True/PeerCertificateExpired")},
 		"an_expired_CA_beside_a_valid_one": {expired.Bundle() + ca.Bundle(), "Active", nil, well()},

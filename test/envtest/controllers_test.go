@@ -373,7 +373,14 @@ func TestWhatIsWrongOnOurSide(t *testing.T) {
 		peersOfRelay(t, "bravo", "delta") // what the other cases made is gone
 		n.edit(t, from, func() { from.Data = map[string]string{"ca.crt": "damaged"} })
 		n.expect(t, p, "Ready=False/BundleInvalid")
-		peersOfRelay(t, "bravo")
+		peersOfRelay(t, "bravo", "delta") // the last good one stays
+		if err := n.Client.Delete(t.Context(), from); err != nil {
+			t.Fatal(err)
+		}
+		n.expect(t, p, "Ready=False/BundleNotFound")
+		peersOfRelay(t, "bravo", "delta")
+		create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: n.Namespace, Name: "delta-ca"}, Data: map[string]string{"ca.crt": text}})
+		n.expect(t, p, "Ready=True", "!Stalled")
 	})
 	t.Run("a_feed_to_nobody", func(t *testing.T) {
 		f := n.export.DeepCopy()

@@ -90,7 +90,7 @@ func (in Input) peers(c *config.Config) map[string]bool {
 	names := map[string]bool{}
 	for i := range in.Peers {
 		p := &in.Peers[i]
-		bundle := in.Bundles[p.Name]
+		bundle := in.Bundles[p.Name].inForce()
 		if PeerFault(p, in.Local, bundle, byDomain[p.Spec.Identity.TrustDomain]) == nil {
 			c.Peers = append(c.Peers, Peer(p, bundle.PEM))
 			names[p.Name] = true

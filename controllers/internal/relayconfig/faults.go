@@ -19,6 +19,27 @@ type Bundle struct {
 	PEM string
 	// Missing says why there is none; empty when there is.
 	Missing string
+	// Last is the PEM that the relay's configuration has had until now, for as long as
+	// what was found cannot be used: a ConfigMap that is made anew must not cut the link.
+	// Whoever wants that says so with spec.state. Empty when there was none.
+	Last string
+}
+
+// Usable tells whether certificates were found.
+func (b Bundle) Usable() bool {
+	if b.Missing != "" {
+		return false
+	}
+	_, err := card.Certificates(b.PEM)
+	return err == nil
+}
+
+// inForce is the bundle that the relay gets: the one that was found, else the last good one.
+func (b Bundle) inForce() Bundle {
+	if b.Last != "" && !b.Usable() {
+		return Bundle{PEM: b.Last}
+	}
+	return b
 }
 
 // PeerFault says why a PeerCERT cannot become part of the configuration of
