@@ -220,7 +220,7 @@ func TestAnOfferedBundleIsShownAsItIsToBePasted(t *testing.T) {
 func TestAPeerWithoutALinkHasNoneInItsStatus(t *testing.T) {
 	ca := testca.New(t, "bravo.example")
 	for name, cut := range map[string]func(*v1alpha1.PeerCERT, *seen){
-		"revoked":  func(p *v1alpha1.PeerCERT, _ *seen) { p.Spec.State = v1alpha1.PeerRevoked },
+		"revoked": func(p *v1alpha1.PeerCERT, _ *seen) { p.Spec.State = v1alpha1.PeerRevoked },
 		"left_out": func(_ *v1alpha1.PeerCERT, s *seen) {
 			s.bundle, s.view.Wanted = relayconfig.Bundle{PEM: "damaged"}, &config.Config{}
 		},
