@@ -36,6 +36,9 @@ type Config struct {
 	// Client returns the client whose requests go to a trust domain over the
 	// hotline's own connections.
 	Client func(trustDomain string) *http.Client
+	// Attachments tells where the files of messages are. Nil means that messages with
+	// attachments are neither sent nor taken.
+	Attachments Attachments
 	// Lead does work while this replica of the relay has the lease of that name, as
 	// lease.Sharer.Do does. Nil means that there is no other replica.
 	Lead func(ctx context.Context, name string, work func(ctx context.Context))

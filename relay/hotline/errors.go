@@ -38,17 +38,20 @@ type receiptError struct{ err error }
 func (e *receiptError) Error() string { return "verifying receipt: " + e.err.Error() }
 func (e *receiptError) Unwrap() error { return e.err }
 
+// errNotReady: the attachments of a message are not all at the peer yet.
+var errNotReady = errors.New("its attachments are not all at the peer yet; the message waits for them")
+
 // isOfMessage tells whether another message could fare better.
 func isOfMessage(err error) bool {
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		switch refused.status {
-		case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, statusIncomplete:
 			return true
 		}
 		return false
 	}
 	_, wrong := errors.AsType[*receiptError](err)
-	return wrong
+	return wrong || errors.Is(err, errNotReady)
 }
 
 // forPeople says what is wrong, on which side, and what to do, in one line that

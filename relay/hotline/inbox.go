@@ -75,6 +75,9 @@ func (e *Engine) take(w http.ResponseWriter, r *http.Request) (proof []byte, dup
 	if err != nil {
 		return nil, false, err
 	}
+	if err := l.complete(r.Context(), p.Attachments); err != nil {
+		return nil, false, err
+	}
 	// Receipts carry whole microseconds, as the store keeps them.
 	m.StoredAt = e.cfg.Now().UTC().Truncate(time.Microsecond)
 	m.ReceiptAt = m.StoredAt

@@ -22,6 +22,9 @@ func (l *line) deliver(ctx context.Context, m store.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	e := l.engine
+	if err := l.ready(ctx, &m); err != nil {
+		return err
+	}
 	if l.triedBefore(m.ID) {
 		e.metrics.redelivered(l.name())
 	}

@@ -4,6 +4,7 @@
 package hotline
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -72,6 +73,15 @@ func decodeStored(raw []byte) (Payload, error) {
 		return Payload{}, fmt.Errorf("reading stored message: %w", err)
 	}
 	return p, nil
+}
+
+// attachmentsOf returns the attachments that a stored message names.
+func attachmentsOf(raw []byte) ([]message.Attachment, error) {
+	if !bytes.Contains(raw, []byte(`"attachments"`)) {
+		return nil, nil
+	}
+	p, err := decodeStored(raw)
+	return p.Attachments, err
 }
 
 func receiptFor(p Payload, raw []byte, storedAt time.Time) ReceiptPayload {
