@@ -37,6 +37,8 @@ type Config struct {
 	Store Store `json:"store"`
 	// Territory holds the data sets that rules with emanatesFrom look things up in.
 	Territory Territory `json:"territory,omitzero"`
+	// Desk says who may use the local port for the desk.
+	Desk Desk `json:"desk,omitzero"`
 	// Peers are the CERTs that we are linked with. At most 1024.
 	Peers []Peer `json:"peers,omitempty"`
 	// Exports are the feeds that we publish. At most 1024.
@@ -300,6 +302,14 @@ type Hotline struct {
 	Peer string `json:"peer"`
 	// Deadlines for each precedence; those that are absent take the defaults.
 	Deadlines []Deadline `json:"deadlines,omitempty"`
+	// Release says which messages need the release of how many officers; nil means none.
+	Release *Release `json:"release,omitempty"`
+	// Notifiers tell our own people what Escalation and Delivery say, by name. At most 16.
+	Notifiers []Notifier `json:"notifiers,omitempty"`
+	// Escalation says whom to tell when somebody is silent beyond a deadline. At most 32 steps.
+	Escalation []Step `json:"escalation,omitempty"`
+	// Delivery says who hears of each new message. At most 8.
+	Delivery []Notice `json:"delivery,omitempty"`
 }
 
 // Deadline says how long an answer may take for one precedence.
@@ -311,4 +321,7 @@ type Deadline struct {
 	// AcknowledgementSeconds until the duty officer's acknowledgement. Zero means
 	// the default.
 	AcknowledgementSeconds int32 `json:"acknowledgementSeconds,omitempty"`
+	// AnswerSeconds until the answer to a message that asks for one and does not say
+	// itself until when. Zero means the default.
+	AnswerSeconds int32 `json:"answerSeconds,omitempty"`
 }

@@ -22,10 +22,10 @@ const (
 // DefaultDeadlines are the deadlines of a hotline, the most urgent precedence first.
 func DefaultDeadlines() []Deadline {
 	return []Deadline{
-		{Precedence: "FLASH", ReceiptSeconds: 30, AcknowledgementSeconds: 300},
-		{Precedence: "IMMEDIATE", ReceiptSeconds: 60, AcknowledgementSeconds: 900},
-		{Precedence: "PRIORITY", ReceiptSeconds: 300, AcknowledgementSeconds: 3600},
-		{Precedence: "ROUTINE", ReceiptSeconds: 900, AcknowledgementSeconds: 86400},
+		{Precedence: "FLASH", ReceiptSeconds: 30, AcknowledgementSeconds: 300, AnswerSeconds: 3600},
+		{Precedence: "IMMEDIATE", ReceiptSeconds: 60, AcknowledgementSeconds: 900, AnswerSeconds: 14400},
+		{Precedence: "PRIORITY", ReceiptSeconds: 300, AcknowledgementSeconds: 3600, AnswerSeconds: 86400},
+		{Precedence: "ROUTINE", ReceiptSeconds: 900, AcknowledgementSeconds: 86400, AnswerSeconds: 604800},
 	}
 }
 
@@ -38,6 +38,7 @@ func (c *Config) SetDefaults() {
 	fill(&c.Identity.DisplayName, c.Identity.TrustDomain)
 	c.Store.Postgres.setDefaults()
 	c.Territory.setDefaults(c.Store.SQLite)
+	c.Desk.setDefaults()
 	for i := range c.Peers {
 		p := &c.Peers[i]
 		fill(&p.State, Active)
@@ -74,12 +75,14 @@ func (c *Config) SetDefaults() {
 	}
 	for i := range c.Hotlines {
 		c.Hotlines[i].setDefaults()
+		c.Hotlines[i].setEscalationDefaults()
 	}
 }
 
 // setDefaults completes the deadlines. Where only the acknowledgement's was
 // given, and it is shorter than the default receipt's, that gives way to it.
 func (h *Hotline) setDefaults() {
+	h.Release.setDefaults()
 	for _, d := range DefaultDeadlines() {
 		i := slices.IndexFunc(h.Deadlines, func(x Deadline) bool { return x.Precedence == d.Precedence })
 		if i < 0 {
@@ -93,6 +96,7 @@ func (h *Hotline) setDefaults() {
 		d.AcknowledgementSeconds = max(d.AcknowledgementSeconds, given.ReceiptSeconds)
 		fill(&given.ReceiptSeconds, d.ReceiptSeconds)
 		fill(&given.AcknowledgementSeconds, d.AcknowledgementSeconds)
+		fill(&given.AnswerSeconds, d.AnswerSeconds)
 	}
 }
 

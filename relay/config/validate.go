@@ -28,6 +28,7 @@ func (c *Config) Validate() error {
 	c.Listen.validate(f.in("listen"))
 	c.Store.validate(f.in("store"))
 	c.Territory.validate(f.in("territory"))
+	c.Desk.validate(f.in("desk"))
 	peers := c.validatePeers(f.in("peers"))
 	c.validateFeeds(f, peers)
 	c.validateHotlines(f.in("hotlines"), peers)
@@ -198,6 +199,8 @@ func (c *Config) validateHotlines(f faults, peers *set) {
 		checkPeer(at.in("peer"), h.Peer, peers)
 		ends.add(at.in("peer"), h.Peer)
 		h.validateDeadlines(at.in("deadlines"))
+		h.Release.validate(at.in("release"))
+		h.validateEscalation(at)
 	}
 }
 
@@ -209,6 +212,7 @@ func (h Hotline) validateDeadlines(f faults) {
 		precedences.add(at.in("precedence"), d.Precedence)
 		checkRange(at.in("receiptSeconds"), d.ReceiptSeconds, 1, 604_800)
 		checkRange(at.in("acknowledgementSeconds"), d.AcknowledgementSeconds, 1, 2_592_000)
+		checkRange(at.in("answerSeconds"), d.AnswerSeconds, 1, 31_536_000)
 		if d.ReceiptSeconds > d.AcknowledgementSeconds {
 			at.in("receiptSeconds").add("must not be longer than acknowledgementSeconds")
 		}
