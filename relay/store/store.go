@@ -315,6 +315,10 @@ type MessageQuery struct {
 	// Limit is 1 to MaxMessages.
 	Limit int
 }
+	// ID, Conversation and Kind of messages; empty means all. A Conversation needs a Peer.
+	ID, Conversation, Kind string
+	// Unread selects received messages that our desk has not acknowledged, but for ACKs.
+	Unread bool
 
 // MessagePage is a part of a selection.
 type MessagePage struct {
@@ -360,6 +364,10 @@ type Messages interface {
 	// CountMessages sums up the hotline with a peer.
 	CountMessages(ctx context.Context, peer string) (MessageCounts, error)
 }
+	// Marks returns what messages of marking kinds say about the messages with these
+	// ids, at most MaxMarked, of one direction and peer: the newest serial of each
+	// target first, at most MaxMarks for each.
+	Marks(ctx context.Context, d Direction, peer string, ids []string) ([]Mark, error)
 
 // MessageCounts sums up the messages exchanged with a peer.
 type MessageCounts struct {

@@ -95,28 +95,15 @@ func (s *Store) ListMessages(ctx context.Context, q store.MessageQuery) (store.M
 	if err := checkLimit(q.Limit, store.MaxMessages); err != nil {
 		return store.MessagePage{}, fmt.Errorf("listing messages: %w", err)
 	}
+	if q.Conversation != "" && q.Peer == "" {
+		return store.MessagePage{}, errors.New("listing messages: a conversation needs a peer")
+	}
 	var page store.MessagePage
 	err := s.look(ctx, s.urgent, "listing messages", func(ctx context.Context, tx pgx.Tx) (err error) {
 		page, err = queryMessages(ctx, tx, listMessages(q), "pos DESC", q.Limit)
 		return err
 	})
 	return page, err
-}
-
-func listMessages(q store.MessageQuery) *clause {
-	c := &clause{}
-	c.add(sized + " WHERE true")
-	if q.Direction != "" {
-		c.add(" AND direction = ?", q.Direction)
-	}
-	if q.Peer != "" {
-		c.add(" AND peer = ?", q.Peer)
-	}
-	if q.Before != 0 {
-		c.add(" AND pos < ?", q.Before)
-	}
-	c.add(" ORDER BY pos DESC LIMIT ?", q.Limit+1)
-	return c
 }
 
 // Pending implements store.Messages.

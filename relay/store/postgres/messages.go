@@ -203,5 +203,8 @@ func insertMessage(ctx context.Context, tx pgx.Tx, m *store.Message) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		m.Direction, m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, urgency(m.Precedence),
 		m.InReplyTo, append([]byte{}, m.Payload...), m.Signed, micros(m.CreatedAt), micros(m.StoredAt), m.Receipt, micros(m.ReceiptAt))
-	return err
+	if err != nil {
+		return err
+	}
+	return mark(ctx, tx, m)
 }

@@ -78,22 +78,14 @@ func (s *Store) ListMessages(ctx context.Context, q store.MessageQuery) (store.M
 	if err := checkLimit(q.Limit, store.MaxMessages); err != nil {
 		return store.MessagePage{}, fmt.Errorf("listing messages: %w", err)
 	}
+	if q.Conversation != "" && q.Peer == "" {
+		return store.MessagePage{}, errors.New("listing messages: a conversation needs a peer")
+	}
 	var page store.MessagePage
 	err := s.look(ctx, "listing messages", func(tx *sql.Tx) error {
-		var c clause
-		c.add(fullMessage + " WHERE 1")
-		if q.Direction != "" {
-			c.add(" AND direction = ?", q.Direction)
-		}
-		if q.Peer != "" {
-			c.add(" AND peer = ?", q.Peer)
-		}
-		if q.Before != 0 {
-			c.add(" AND pos < ?", q.Before)
-		}
-		c.add(" ORDER BY pos DESC LIMIT ?", q.Limit+1)
+		c := selectMessages(q)
 		var err error
-		page, err = queryMessages(ctx, tx, &c, q.Limit)
+		page, err = queryMessages(ctx, tx, c, q.Limit)
 		return err
 	})
 	return page, err

@@ -187,5 +187,8 @@ func insertMessage(ctx context.Context, tx *sql.Tx, m *store.Message) error {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.Direction, m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, urgency(m.Precedence),
 		m.InReplyTo, append([]byte{}, m.Payload...), m.Signed, micros(m.CreatedAt), micros(m.StoredAt), m.Receipt, micros(m.ReceiptAt))
-	return err
+	if err != nil {
+		return err
+	}
+	return mark(ctx, tx, m)
 }

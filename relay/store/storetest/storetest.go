@@ -40,6 +40,7 @@ func Run(t *testing.T, open Opener) {
 		{"deliveries", deliveryTests},
 		{"quarantine", quarantineTests},
 		{"messages", messageTests},
+		{"marks", markTests},
 		{"lines", lineTests},
 		{"trust", trustTests},
 		{"leases", leaseTests},

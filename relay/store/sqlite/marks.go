@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// selectMessages is the statement of a list. The indexes are named, because statistics
+// of a database that grows from nothing mislead.
+func selectMessages(q store.MessageQuery) *clause {
+	c := &clause{}
+	c.add(fullMessage)
+	switch {
+	case q.Unread:
+		c.add(" INDEXED BY messages_unanswered WHERE direction = 'in' AND acknowledged_by = '' AND kind <> 'ACK'")
+	case q.ID != "":
+		// What has messages has a line.
+		c.add(" WHERE direction IN ('in', 'out') AND peer IN (SELECT peer FROM lines) AND id = ?", q.ID)
+	case q.Conversation != "":
+		c.add(` WHERE pos IN (SELECT pos FROM messages INDEXED BY messages_talk WHERE peer = ?1 AND conversation = ?2 AND conversation <> id
+			UNION ALL SELECT pos FROM messages WHERE direction IN ('in', 'out') AND peer = ?1 AND id = ?2 AND conversation = id)`, q.Peer, q.Conversation)
+	case q.Kind == "TERM" && q.Direction != "" && q.Peer != "":
+		c.add(" INDEXED BY messages_terms WHERE kind = 'TERM'")
+	default:
+		c.add(" WHERE 1")
+	}
+	for _, equal := range []struct{ column, value string }{
+		{"direction", string(q.Direction)}, {"peer", q.Peer}, {"id", q.ID}, {"conversation", q.Conversation}, {"kind", q.Kind},
+	} {
+		if equal.value != "" {
+			c.add(" AND "+equal.column+" = ?", equal.value)
+		}
+	}
+	if q.Before != 0 {
+		c.add(" AND pos < ?", q.Before)
+	}
+	c.add(" ORDER BY pos DESC LIMIT ?", q.Limit+1)
+	return c
+}
+
+// mark stores what a message says about others of its sender.
+func mark(ctx context.Context, tx *sql.Tx, m *store.Message) error {
+	for _, target := range store.Marked(m) {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO message_marks (direction, peer, target, pos)
+			SELECT direction, peer, ?, pos FROM messages WHERE direction = ? AND peer = ? AND id = ?`, target, m.Direction, m.Peer, m.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Marks implements store.Messages.
+func (s *Store) Marks(ctx context.Context, d store.Direction, peer string, ids []string) ([]store.Mark, error) {
+	if len(ids) > store.MaxMarked {
+		return nil, fmt.Errorf("reading marks: %d messages are more than %d", len(ids), store.MaxMarked)
+	}
+	var marks []store.Mark
+	err := s.look(ctx, "reading marks", func(tx *sql.Tx) error {
+		for _, id := range ids {
+			of, err := marksOf(ctx, tx, d, peer, id)
+			if err != nil {
+				return err
+			}
+			marks = append(marks, of...)
+		}
+		return nil
+	})
+	return marks, err
+}
+
+func marksOf(ctx context.Context, tx *sql.Tx, d store.Direction, peer, id string) (marks []store.Mark, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT k.target, m.id, m.serial, m.kind, m.created_at FROM message_marks k CROSS JOIN messages m ON m.pos = k.pos
+		WHERE k.direction = ? AND k.peer = ? AND k.target = ? ORDER BY k.pos DESC LIMIT ?`, d, peer, id, store.MaxMarks)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var k store.Mark
+		var created int64
+		if err := rows.Scan(&k.Target, &k.ID, &k.Serial, &k.Kind, &created); err != nil {
+			return nil, err
+		}
+		k.CreatedAt = instant(created)
+		marks = append(marks, k)
+	}
+	slices.SortFunc(marks, func(a, b store.Mark) int { return cmp.Compare(b.Serial, a.Serial) })
+	return marks, rows.Err()
+}
