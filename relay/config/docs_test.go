@@ -44,6 +44,7 @@ func TestTheReferenceNamesEveryField(t *testing.T) {
 	}
 	full := config.Config{
 		Store:    config.Store{Postgres: &config.Postgres{}},
+		Desk:     config.Desk{Officers: []config.Officer{{}}},
 		Peers:    []config.Peer{{Endpoints: []config.Endpoint{{}}}},
 		Exports:  []config.Export{{Sources: []config.Source{{}}}},
 		Imports:  []config.Import{{}},

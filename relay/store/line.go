@@ -109,6 +109,7 @@ type Lines interface {
 
 // LineReader reads a line. It is of use only while the function that got it runs.
 type LineReader interface {
+	DraftReader
 	// Journal returns the newest checkpoint of our journal, and the number of hashes in
 	// it; zero for an empty one.
 	Journal() (newest Checkpoint, hashes int64, err error)
@@ -127,12 +128,19 @@ type LineReader interface {
 // LineTx changes a line. It is of use only while the function that got it runs.
 type LineTx interface {
 	LineReader
+	DraftWriter
 	// Enqueue, Accept and PutReceipt are those of Messages. After an error of Enqueue or
 	// Accept that wraps ErrConflict or ErrNotFound, or is one of compose, nothing of
 	// that call was done, and others may follow.
 	Enqueue(compose func(serial int64) (Message, error)) (Message, error)
 	Accept(m Message) (stored Message, duplicate bool, err error)
 	PutReceipt(id string, signed, receipt []byte, storedAt time.Time) error
+	// HoldAttachments keeps attachments of a direction for a holder, which is the id of a
+	// message, or another name of ours such as that of a draft; Enqueue and Accept do it by
+	// themselves. ErrIncomplete if one is not stored complete; then nothing was done. Repeating
+	// is safe. DropAttachments lets go what a holder holds.
+	HoldAttachments(d Direction, holder string, uses []AttachmentUse) error
+	DropAttachments(d Direction, holder string) error
 	// Append adds a batch to our journal. ErrConflict when it does not continue it.
 	Append(b JournalBatch) error
 	// KeepPeerCheckpoint keeps a checkpoint of the peer's journal. ErrConflict when one

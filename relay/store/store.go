@@ -32,7 +32,9 @@ var (
 type Store interface {
 	Feeds
 	Hotlines
+	Attachments
 	Trust
+	Sealing
 	Leases
 	News
 	// Close ends all use of the store.
@@ -53,6 +55,7 @@ type Feeds interface {
 type Hotlines interface {
 	Messages
 	Lines
+	Drafts
 }
 
 // Object is one version of a STIX object, kept byte for byte.
@@ -290,6 +293,9 @@ type Message struct {
 	Conversation, Kind, Precedence, InReplyTo string
 	// Payload is the exact content that is signed.
 	Payload []byte
+	// Attachments that the payload names, which must be stored complete: storing the
+	// message holds them. They are not returned.
+	Attachments []AttachmentUse
 	// Signed is the signed message as sent last (Out) or received (In).
 	Signed []byte
 	// CreatedAt is the author's time, StoredAt that of this store.
@@ -309,16 +315,16 @@ type MessageQuery struct {
 	// Direction and Peer; empty means both and all.
 	Direction Direction
 	Peer      string
+	// ID, Conversation and Kind of messages; empty means all. A Conversation needs a Peer.
+	ID, Conversation, Kind string
+	// Unread selects received messages that our desk has not acknowledged, but for ACKs.
+	Unread bool
 	// Before selects messages stored before the message with this rowid-like
 	// position; zero starts with the newest.
 	Before int64
 	// Limit is 1 to MaxMessages.
 	Limit int
 }
-	// ID, Conversation and Kind of messages; empty means all. A Conversation needs a Peer.
-	ID, Conversation, Kind string
-	// Unread selects received messages that our desk has not acknowledged, but for ACKs.
-	Unread bool
 
 // MessagePage is a part of a selection.
 type MessagePage struct {
@@ -334,7 +340,8 @@ type Messages interface {
 	// An error of compose is returned as it is, and uses up no serial. An id that
 	// is stored already is ErrConflict. An ACK marks the received message that
 	// InReplyTo names as acknowledged in the same transaction; ErrNotFound if there
-	// is none, and a second ACK for it is ErrConflict.
+	// is none, and a second ACK for it is ErrConflict. ErrIncomplete if an attachment is
+	// not stored complete.
 	Enqueue(ctx context.Context, peer string, compose func(serial int64) (Message, error)) (Message, error)
 	// Pending returns messages to the peer without receipt, the most urgent
 	// precedence first, then by serial, at most limit. A message counts as urgent
@@ -349,13 +356,18 @@ type Messages interface {
 	// with the same payload it returns what is stored and duplicate; with another
 	// payload, or another id under the same serial, ErrConflict. An ACK marks the
 	// message of ours that InReplyTo names, in the same transaction; the first ACK
-	// stays, and one that names no message of ours marks nothing.
+	// stays, and one that names no message of ours marks nothing. ErrIncomplete if an
+	// attachment of a message that is new is not stored complete.
 	Accept(ctx context.Context, m Message) (stored Message, duplicate bool, err error)
 	// GetMessage returns a message by direction, peer and id, or ErrNotFound.
 	GetMessage(ctx context.Context, d Direction, peer, id string) (Message, error)
 	// ListMessages returns a page of messages, newest first by the order in which
 	// this store got them.
 	ListMessages(ctx context.Context, q MessageQuery) (MessagePage, error)
+	// Marks returns what messages of marking kinds say about the messages with these
+	// ids, at most MaxMarked, of one direction and peer: the newest serial of each
+	// target first, at most MaxMarks for each.
+	Marks(ctx context.Context, d Direction, peer string, ids []string) ([]Mark, error)
 	// Outstanding returns messages of ours to the peer without receipt, and those
 	// with receipt that are not acknowledged (ACK messages are never
 	// acknowledged); at most limit of each, oldest first. Payload, Signed and
@@ -364,10 +376,6 @@ type Messages interface {
 	// CountMessages sums up the hotline with a peer.
 	CountMessages(ctx context.Context, peer string) (MessageCounts, error)
 }
-	// Marks returns what messages of marking kinds say about the messages with these
-	// ids, at most MaxMarked, of one direction and peer: the newest serial of each
-	// target first, at most MaxMarks for each.
-	Marks(ctx context.Context, d Direction, peer string, ids []string) ([]Mark, error)
 
 // MessageCounts sums up the messages exchanged with a peer.
 type MessageCounts struct {

@@ -42,7 +42,10 @@ func Run(t *testing.T, open Opener) {
 		{"messages", messageTests},
 		{"marks", markTests},
 		{"lines", lineTests},
+		{"attachments", attachmentTests},
+		{"drafts", draftTests},
 		{"trust", trustTests},
+		{"sealing", sealingTests},
 		{"leases", leaseTests},
 		{"concurrency", concurrencyTests},
 	} {
