@@ -35,6 +35,7 @@ type Store interface {
 	Attachments
 	Trust
 	Sealing
+	Sealing
 	Leases
 	News
 	// Close ends all use of the store.

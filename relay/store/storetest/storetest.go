@@ -46,6 +46,7 @@ func Run(t *testing.T, open Opener) {
 		{"drafts", draftTests},
 		{"trust", trustTests},
 		{"sealing", sealingTests},
+		{"sealing", sealingTests},
 		{"leases", leaseTests},
 		{"concurrency", concurrencyTests},
 	} {
