@@ -25,7 +25,7 @@ func trustCommand(o *options) *cobra.Command {
 		Short: "Whom our relay trusts, and every change of it",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(trustLogCommand(o), trustShowCommand(o))
+	cmd.AddCommand(trustLogCommand(o), trustShowCommand(o), trustRotateCommand(o))
 	return cmd
 }
 
