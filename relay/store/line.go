@@ -128,6 +128,7 @@ type LineReader interface {
 // LineTx changes a line. It is of use only while the function that got it runs.
 type LineTx interface {
 	LineReader
+	LineCheckTx
 	DraftWriter
 	// Enqueue, Accept and PutReceipt are those of Messages. After an error of Enqueue or
 	// Accept that wraps ErrConflict or ErrNotFound, or is one of compose, nothing of

@@ -35,7 +35,6 @@ type Store interface {
 	Attachments
 	Trust
 	Sealing
-	Sealing
 	Leases
 	News
 	// Close ends all use of the store.
@@ -56,6 +55,7 @@ type Feeds interface {
 type Hotlines interface {
 	Messages
 	Lines
+	LineChecks
 	Drafts
 }
 
