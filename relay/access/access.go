@@ -30,7 +30,7 @@ type Peer struct {
 // FeedsAllowed tells whether feeds may flow to and from the peer now.
 func (p Peer) FeedsAllowed() bool { return p.State == config.Active }
 
-// Role is what a local client may do; it is the path of its SPIFFE ID.
+// Role is what a local client may do; it is the first part of the path of its SPIFFE ID.
 type Role string
 
 // The roles of the local port. See package desk.
@@ -41,8 +41,9 @@ const (
 )
 
 type (
-	peerKey struct{}
-	roleKey struct{}
+	peerKey     struct{}
+	roleKey     struct{}
+	identityKey struct{}
 )
 
 // WithPeer returns a context that carries the peer.
@@ -65,4 +66,16 @@ func WithRole(ctx context.Context, r Role) context.Context {
 func RoleFrom(ctx context.Context) (Role, bool) {
 	r, ok := ctx.Value(roleKey{}).(Role)
 	return r, ok
+}
+
+// WithIdentity returns a context that carries the SPIFFE ID of a local client.
+func WithIdentity(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, identityKey{}, id)
+}
+
+// IdentityFrom returns the SPIFFE ID of the client of the local port, as its verified
+// certificate has it; empty means nobody. A renewed certificate is the same identity.
+func IdentityFrom(ctx context.Context) string {
+	id, _ := ctx.Value(identityKey{}).(string)
+	return id
 }

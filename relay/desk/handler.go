@@ -32,7 +32,8 @@ const defaultList = 50
 // concurrently; what they store is durable on return. Their errors are
 // *InvalidError and those of package store.
 type Hotline interface {
-	// Send stores a message of ours for delivery. Repeating a request with the
+	// Send stores a message of ours for delivery; or, when officers must release it first,
+	// as a draft (the state is StateDraft, the server answers 202). Repeating a request with the
 	// same id returns what is stored, and false.
 	Send(ctx context.Context, req SendRequest) (m Message, created bool, err error)
 	// Acknowledge stores the acknowledgement of a received message and returns it.
@@ -69,6 +70,8 @@ type Parts struct {
 	Trust TrustLog
 	// Journals has the journals of the hotlines; nil means that there are none.
 	Journals Journals
+	// Drafts wait for their release; nil means that there are none.
+	Drafts Drafts
 	// Log is told of errors that the client is not. Required.
 	Log *slog.Logger
 }
@@ -108,6 +111,9 @@ func NewHandler(p Parts) http.Handler {
 	}
 	if p.Journals != nil {
 		h.serveJournals(mux, p.Journals)
+	}
+	if p.Drafts != nil {
+		h.serveDrafts(mux, p.Drafts)
 	}
 	if p.Trust != nil {
 		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))
@@ -169,6 +175,9 @@ func (h *handler) send(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	m, created, err := h.hotline.Send(r.Context(), req)
+	if m.State == StateDraft {
+		return http.StatusAccepted, m, err
+	}
 	if created {
 		return http.StatusCreated, m, err
 	}
@@ -229,6 +238,10 @@ func decode(r *http.Request, into any) error {
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if invalid, ok := errors.AsType[*InvalidError](err); ok {
 		problem.Write(w, http.StatusUnprocessableEntity, invalid.Error())
+		return
+	}
+	if forbidden, ok := errors.AsType[*ForbiddenError](err); ok {
+		problem.Write(w, http.StatusForbidden, forbidden.Error())
 		return
 	}
 	for _, known := range []struct {

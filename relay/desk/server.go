@@ -11,14 +11,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/certlink/certlink/relay/access"
+	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/gate"
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/problem"
@@ -55,6 +55,8 @@ type ServerConfig struct {
 type Server struct {
 	cfg  ServerConfig
 	gate *gate.Gate
+	// desk says which officers there are; nil before Apply: none.
+	desk atomic.Pointer[config.Desk]
 }
 
 // NewServer checks the configuration. Nothing is accepted before Run.
@@ -66,9 +68,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	var err error
 	s.gate, err = gate.New(gate.Config{
 		Listener:  cfg.Listener,
-		TLS:       func() *tls.Config { return cfg.Identity.Current().LocalServer([]string{protocol}, hasRole) },
+		TLS:       func() *tls.Config { return cfg.Identity.Current().LocalServer([]string{protocol}, s.allowed) },
 		Protocols: map[string]int{protocol: heldPerClient},
-		Client:    clientRole,
+		Client:    clientName,
 		Refused: func(remote net.Addr, err error) {
 			cfg.Log.Debug("local connection refused", "remote", remote.String(), "error", err)
 		},
@@ -80,6 +82,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	}
 	return s, nil
 }
+
+// Apply takes the officers of a new live configuration. From now on a request of one that
+// is not there is refused, over open connections too.
+func (s *Server) Apply(c *config.Config) { s.desk.Store(&c.Desk) }
 
 // Run accepts and serves until the context ends, then lets requests finish for a
 // while.
@@ -114,37 +120,6 @@ func (s *Server) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// roleOf reads the role of a SPIFFE ID of ours.
-func roleOf(path string) (access.Role, bool) {
-	switch role := access.Role(strings.TrimPrefix(path, "/")); role {
-	case access.RoleOperator, access.RoleDesk, access.RoleTool:
-		return role, true
-	default:
-		return "", false
-	}
-}
-
-// hasRole closes the door, in the handshake, to certificates of ours that are for
-// something else.
-func hasRole(id spiffeid.ID) error {
-	if _, ok := roleOf(id.Path()); !ok {
-		return fmt.Errorf("the certificate is for %s, which has no role on the local port", id)
-	}
-	return nil
-}
-
-// clientRole names a client by its role, for the bound on connections.
-func clientRole(state tls.ConnectionState) (string, error) {
-	if len(state.PeerCertificates) == 0 || len(state.PeerCertificates[0].URIs) != 1 {
-		return "", errors.New("the connection has no identity")
-	}
-	role, ok := roleOf(state.PeerCertificates[0].URIs[0].Path)
-	if !ok {
-		return "", errors.New("the connection has no role")
-	}
-	return string(role), nil
-}
-
 type connKey struct{}
 
 // connected puts the connection into the context of its requests.
@@ -156,8 +131,9 @@ func connected(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, authenticated)
 }
 
-// admit gives a request its role. The client is verified for each request: since
-// the handshake its certificate may have ended, or its CA may have been replaced.
+// admit gives a request its role and identity. The client is verified for each request:
+// since the handshake its certificate may have ended, its CA may have been replaced, or
+// its officer removed.
 func (s *Server) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*gate.Conn)
@@ -165,11 +141,17 @@ func (s *Server) admit(next http.Handler) http.Handler {
 			problem.Write(w, http.StatusForbidden, "the connection has no identity")
 			return
 		}
-		if _, err := s.cfg.Identity.Current().VerifyLocal(c.State.PeerCertificates); err != nil {
+		id, err := s.cfg.Identity.Current().VerifyLocal(c.State.PeerCertificates)
+		if err == nil {
+			err = s.allowed(id)
+		}
+		if err != nil {
 			w.Header().Set("Connection", "close")
 			problem.Write(w, http.StatusForbidden, err.Error())
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(access.WithRole(r.Context(), access.Role(c.Client))))
+		role, _, _ := roleOf(id.Path())
+		ctx := access.WithIdentity(access.WithRole(r.Context(), role), id.String())
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -11,6 +11,7 @@
 //
 //	spiffe://OURDOMAIN/operator  the report, checks of peers
 //	spiffe://OURDOMAIN/desk      the report, checks of peers, the hotline, and what a tool may
+//	spiffe://OURDOMAIN/desk/NAME the same as one officer, whom the configuration lists
 //	spiffe://OURDOMAIN/tool      local TAXII, why an object was shared or held
 //
 // Errors are application/problem+json (RFC 9457); TAXII paths answer with TAXII
@@ -119,8 +120,15 @@ type Message struct {
 	References   []message.Reference   `json:"references,omitempty"`
 	AnswerBy     time.Time             `json:"answerBy,omitzero"`
 	Preserve     *message.Preserved    `json:"preserve,omitempty"`
+	// ReleasedBy are the officers who released the message, in order; Warnings what the
+	// glossary says about its words, for messages of ours that were just sent and for drafts.
+	ReleasedBy []message.ReleaseBy `json:"releasedBy,omitempty"`
+	Warnings   []string            `json:"warnings,omitempty"`
+	// Draft is set while State is Draft, and says what it waits for or how it ended.
+	Draft *Draft `json:"draft,omitempty"`
 	// State is Queued, Stored (the receipt is verified) or Acknowledged for
-	// messages of ours; Received or Acknowledged for those of the peer.
+	// messages of ours; Received or Acknowledged for those of the peer; Draft for what
+	// was not sent.
 	State string `json:"state"`
 	// ReceiptAt is when the receiving side stored the message.
 	ReceiptAt time.Time `json:"receiptAt,omitzero"`
