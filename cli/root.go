@@ -62,6 +62,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 		journalCommand(o),
 		feedCommand(o),
 		territoryCommand(o),
+		profileCommand(o),
 	)
 	return root
 }
