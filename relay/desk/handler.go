@@ -118,6 +118,7 @@ func NewHandler(p Parts) http.Handler {
 	if p.Trust != nil {
 		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))
 	}
+	mux.Handle("GET "+PathProfile, only(all, new(profiler).serve(h)))
 	mux.Handle("/taxii2/", only([]access.Role{access.RoleDesk, access.RoleTool}, p.TAXII))
 	mux.Handle("/", only(nil, nil))
 	return mux
