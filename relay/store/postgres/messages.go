@@ -84,10 +84,17 @@ func (s *Store) enqueue(ctx context.Context, tx pgx.Tx, peer string, compose fun
 			return store.Message{}, fmt.Errorf("message %s is acknowledged: %w", m.InReplyTo, store.ErrConflict)
 		}
 	}
+	files, err := findAttachments(ctx, tx, store.Out, peer, m.Attachments)
+	if err != nil {
+		return store.Message{}, err
+	}
 	if _, err := tx.Exec(ctx, "UPDATE lines SET out_serial = $2 WHERE peer = $1", peer, serial); err != nil {
 		return store.Message{}, err
 	}
 	if err := insertMessage(ctx, tx, &m); err != nil {
+		return store.Message{}, err
+	}
+	if err := s.holdAttachments(ctx, tx, store.Out, peer, m.ID, files); err != nil {
 		return store.Message{}, err
 	}
 	// Earlier messages of the conversation become as urgent as this one.
@@ -138,14 +145,14 @@ func (s *Store) accept(ctx context.Context, tx pgx.Tx, m store.Message) (stored 
 	case !errors.Is(err, store.ErrNotFound):
 		return store.Message{}, false, err
 	}
-	if err := receive(ctx, tx, &m); err != nil || m.Kind != kindACK {
+	if err := s.receive(ctx, tx, &m); err != nil || m.Kind != kindACK {
 		return m, false, err
 	}
 	return m, false, acknowledge(ctx, tx, store.Out, &m)
 }
 
 // receive stores a received message that is new, under a serial that is.
-func receive(ctx context.Context, tx pgx.Tx, m *store.Message) error {
+func (s *Store) receive(ctx context.Context, tx pgx.Tx, m *store.Message) error {
 	var taken bool
 	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'in' AND peer = $1 AND serial = $2)",
 		m.Peer, m.Serial).Scan(&taken); err != nil {
@@ -154,10 +161,17 @@ func receive(ctx context.Context, tx pgx.Tx, m *store.Message) error {
 	if taken {
 		return fmt.Errorf("serial %d of another message: %w", m.Serial, store.ErrConflict)
 	}
+	files, err := findAttachments(ctx, tx, store.In, m.Peer, m.Attachments)
+	if err != nil {
+		return err
+	}
 	if err := insertMessage(ctx, tx, m); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, "UPDATE lines SET in_messages = in_messages + 1, in_serial = greatest(in_serial, $2) WHERE peer = $1", m.Peer, m.Serial)
+	if err := s.holdAttachments(ctx, tx, store.In, m.Peer, m.ID, files); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "UPDATE lines SET in_messages = in_messages + 1, in_serial = greatest(in_serial, $2) WHERE peer = $1", m.Peer, m.Serial)
 	return err
 }
 
@@ -206,5 +220,8 @@ func insertMessage(ctx context.Context, tx pgx.Tx, m *store.Message) error {
 	if err != nil {
 		return err
 	}
-	return mark(ctx, tx, m)
+	if err := mark(ctx, tx, m); err != nil {
+		return err
+	}
+	return awaitAnswer(ctx, tx, m)
 }

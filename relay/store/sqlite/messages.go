@@ -73,11 +73,18 @@ func (s *Store) enqueue(ctx context.Context, tx *sql.Tx, peer string, compose fu
 			return store.Message{}, fmt.Errorf("message %s is acknowledged: %w", m.InReplyTo, store.ErrConflict)
 		}
 	}
+	files, err := findAttachments(ctx, tx, store.Out, peer, m.Attachments)
+	if err != nil {
+		return store.Message{}, err
+	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO lines (peer, out_serial) VALUES (?1, ?2)
 		ON CONFLICT (peer) DO UPDATE SET out_serial = ?2`, peer, serial); err != nil {
 		return store.Message{}, err
 	}
 	if err := insertMessage(ctx, tx, &m); err != nil {
+		return store.Message{}, err
+	}
+	if err := s.holdAttachments(ctx, tx, store.Out, peer, m.ID, files); err != nil {
 		return store.Message{}, err
 	}
 	// Earlier messages of the conversation become as urgent as this one.
@@ -132,10 +139,17 @@ func (s *Store) accept(ctx context.Context, tx *sql.Tx, m store.Message) (stored
 	if taken {
 		return store.Message{}, false, fmt.Errorf("serial %d of another message: %w", m.Serial, store.ErrConflict)
 	}
+	files, err := findAttachments(ctx, tx, store.In, m.Peer, m.Attachments)
+	if err != nil {
+		return store.Message{}, false, err
+	}
 	if err := s.keepReserve(2); err != nil {
 		return store.Message{}, false, err
 	}
 	if err := insertMessage(ctx, tx, &m); err != nil {
+		return store.Message{}, false, err
+	}
+	if err := s.holdAttachments(ctx, tx, store.In, m.Peer, m.ID, files); err != nil {
 		return store.Message{}, false, err
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO lines (peer, in_messages, in_serial) VALUES (?1, 1, ?2)
@@ -190,5 +204,8 @@ func insertMessage(ctx context.Context, tx *sql.Tx, m *store.Message) error {
 	if err != nil {
 		return err
 	}
-	return mark(ctx, tx, m)
+	if err := mark(ctx, tx, m); err != nil {
+		return err
+	}
+	return awaitAnswer(ctx, tx, m)
 }
