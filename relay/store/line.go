@@ -130,6 +130,7 @@ type LineTx interface {
 	LineReader
 	LineCheckTx
 	DraftWriter
+	EscalationWriter
 	// Enqueue, Accept and PutReceipt are those of Messages. After an error of Enqueue or
 	// Accept that wraps ErrConflict or ErrNotFound, or is one of compose, nothing of
 	// that call was done, and others may follow.

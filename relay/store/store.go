@@ -57,6 +57,7 @@ type Hotlines interface {
 	Lines
 	LineChecks
 	Drafts
+	Escalations
 }
 
 // Object is one version of a STIX object, kept byte for byte.

@@ -42,6 +42,7 @@ func Run(t *testing.T, open Opener) {
 		{"messages", messageTests},
 		{"marks", markTests},
 		{"lines", lineTests},
+		{"escalations", escalationTests},
 		{"linechecks", lineCheckTests},
 		{"attachments", attachmentTests},
 		{"drafts", draftTests},

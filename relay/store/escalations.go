@@ -1,0 +1,173 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Awaiting is a message of ours that asks for an answer and has none.
+type Awaiting struct {
+	// Message without content and without acknowledgement.
+	Message
+	// AnswerBy as the message says it; zero if it does not.
+	AnswerBy time.Time
+}
+
+// askingKinds ask for an answer by themselves; answeringKinds do not answer, whatever
+// they reply to.
+var (
+	askingKinds       = []string{"INQUIRY", "PRESERVE", "EXTEND"}
+	notAnsweringKinds = []string{"ACK", "INQUIRY", "LINE_CHECK"}
+	neverAskingKinds  = []string{"ACK", "CANCEL", "LINE_CHECK"}
+)
+
+// Asks tells whether a message asks for an answer, and by when, if it says so. Engines
+// note it with each message of ours.
+func Asks(m *Message) (by time.Time, asks bool) {
+	if slices.Contains(neverAskingKinds, m.Kind) {
+		return time.Time{}, false
+	}
+	var content struct {
+		AnswerBy time.Time `json:"answer_by"`
+	}
+	if json.Unmarshal(m.Payload, &content) != nil {
+		content.AnswerBy = time.Time{} // its content was checked before it came here
+	}
+	return content.AnswerBy, !content.AnswerBy.IsZero() || slices.Contains(askingKinds, m.Kind)
+}
+
+// Answers returns the ids of our messages that need no answer any more once m is
+// stored: what a received message answers, or what one of ours cancels.
+func Answers(m *Message) []string {
+	switch {
+	case m.Direction == Out && m.Kind == "CANCEL":
+		return Marked(m)
+	case m.Direction == In && m.InReplyTo != "" && !slices.Contains(notAnsweringKinds, m.Kind):
+		return []string{m.InReplyTo}
+	}
+	return nil
+}
+
+// Escalation is a step that was taken because somebody is silent about a message.
+type Escalation struct {
+	// Direction and Message say about which message, Stage at which stage. Words of ours.
+	Direction Direction
+	Message   string
+	Stage     string
+	// Step is the name of the step, Taken how often it was taken.
+	Step  string
+	Taken int32
+	// FirstAt and LastAt are when; whole microseconds.
+	FirstAt, LastAt time.Time
+}
+
+// Notice is one thing to be told to one notifier, and what became of it.
+type Notice struct {
+	// ID is unique for each peer, and the same for the same thing.
+	ID string
+	// Peer is the trust domain of the hotline.
+	Peer string
+	// Event, Stage, Step and Occurrence say what, Direction and Message about which message.
+	// Words of ours.
+	Event, Stage, Step string
+	Occurrence         int32
+	Direction          Direction
+	Message            string
+	// Notifier by name.
+	Notifier string
+	// Deadline that has passed; zero for none. At is when it was decided.
+	Deadline, At time.Time
+	// Batch names those that are told together; empty before the first attempt.
+	Batch string
+	// Attempts that were made. NextAt is when the next is due; zero when there is none: it
+	// was told at SentAt, or given up.
+	Attempts       int32
+	NextAt, SentAt time.Time
+	// Error of the last attempt, or why it was given up; at most MaxNoticeError bytes.
+	Error string
+}
+
+// MaxNoticeError is the longest Notice.Error, in bytes.
+const MaxNoticeError = 1024
+
+// Check tells whether a notice can be stored.
+func (n *Notice) Check() error {
+	if n.ID == "" || n.Notifier == "" || n.Event == "" || len(n.Error) > MaxNoticeError {
+		return fmt.Errorf("a notice needs an id, an event and a notifier, and an error of at most %d bytes", MaxNoticeError)
+	}
+	return nil
+}
+
+// NoticeQuery selects notices, newest first.
+type NoticeQuery struct {
+	// Peer is required.
+	Peer string
+	// Message by id, and Event; empty means all.
+	Message, Event string
+	// Before is the Next of the page before; zero starts with the newest.
+	Before int64
+	// Limit is 1 to MaxMessages.
+	Limit int
+}
+
+// NoticePage is a part of a selection.
+type NoticePage struct {
+	Notices []Notice
+	// Next continues when put into NoticeQuery.Before; zero at the end.
+	Next int64
+}
+
+// Arrival is a received message with its position.
+type Arrival struct {
+	// Message without content.
+	Message
+	Position int64
+}
+
+// Escalations keeps what is done about silence. It is changed by ChangeLine.
+type Escalations interface {
+	// Unread returns received messages that our desk has not acknowledged, but for ACKs;
+	// at most limit, oldest serial first, without content.
+	Unread(ctx context.Context, peer string, limit int) ([]Message, error)
+	// Unanswered returns messages of ours that ask for an answer and have none, at most
+	// limit, oldest serial first. Those stored by a release that did not know of this
+	// are not among them.
+	Unanswered(ctx context.Context, peer string, limit int) ([]Awaiting, error)
+	// IsUnanswered tells whether a message of ours is among those.
+	IsUnanswered(ctx context.Context, peer, id string) (bool, error)
+	// OpenEscalations returns steps that are not settled, at most limit.
+	OpenEscalations(ctx context.Context, peer string, limit int) ([]Escalation, error)
+	// OpenNotices returns notices with a next attempt, at most limit, in the order in which
+	// they were stored.
+	OpenNotices(ctx context.Context, peer string, limit int) ([]Notice, error)
+	// ListNotices returns a page of notices, newest first.
+	ListNotices(ctx context.Context, q NoticeQuery) (NoticePage, error)
+	// Arrived returns messages received after a position, at most limit, ascending.
+	Arrived(ctx context.Context, peer string, after int64, limit int) ([]Arrival, error)
+	// Announced returns the position up to which received messages were announced; known is
+	// false before the first SetAnnounced. ArrivedBefore is the position of the last
+	// message received before a time, zero if there is none.
+	Announced(ctx context.Context, peer string) (position int64, known bool, err error)
+	ArrivedBefore(ctx context.Context, peer string, t time.Time) (int64, error)
+}
+
+// EscalationWriter changes what is done about silence on a line.
+type EscalationWriter interface {
+	// TakeStep stores that a step was taken e.Taken times. ErrConflict if it was not taken
+	// exactly once less; nothing was done then. A settled step begins anew with 1.
+	TakeStep(e Escalation) error
+	// SettleSteps settles the steps of a message and stage. Of their notices it gives up
+	// those that were never attempted, and returns all others.
+	SettleSteps(d Direction, message, stage, why string) ([]Notice, error)
+	// PutNotice stores a notice in the place of what has its id. The line's peer is its peer.
+	PutNotice(n Notice) error
+	// SetAnnounced moves the position of Announced, if it is still from; -1 stands for none,
+	// at either end. Else ErrConflict.
+	SetAnnounced(from, to int64) error
+}
