@@ -158,6 +158,9 @@ type Peer struct {
 	// Identities are the ids of STIX identities that this peer may speak for: what
 	// another peer sends as created by one of them is refused. At most 256.
 	Identities []string `json:"identities,omitempty"`
+	// Transit is Denied (default) or Allowed: whether we carry sealed messages between
+	// this peer and other peers that are Allowed.
+	Transit Transit `json:"transit,omitempty"`
 }
 
 // Limits of what one peer may use. Zero fields take the defaults.
@@ -302,6 +305,8 @@ type Hotline struct {
 	Peer string `json:"peer"`
 	// Deadlines for each precedence; those that are absent take the defaults.
 	Deadlines []Deadline `json:"deadlines,omitempty"`
+	// LineChecks of every path of the hotline.
+	LineChecks LineChecks `json:"lineChecks,omitzero"`
 	// Release says which messages need the release of how many officers; nil means none.
 	Release *Release `json:"release,omitempty"`
 	// Notifiers tell our own people what Escalation and Delivery say, by name. At most 16.
@@ -310,6 +315,9 @@ type Hotline struct {
 	Escalation []Step `json:"escalation,omitempty"`
 	// Delivery says who hears of each new message. At most 8.
 	Delivery []Notice `json:"delivery,omitempty"`
+	// Transit are the peers, by name, through which messages to and from Peer may go,
+	// sealed, while no direct path is up; the first is tried first. At most 8.
+	Transit []string `json:"transit,omitempty"`
 }
 
 // Deadline says how long an answer may take for one precedence.

@@ -46,6 +46,7 @@ func (c *Config) SetDefaults() {
 		fill(&p.Detection.IntervalMilliseconds, DefaultIntervalMilliseconds)
 		fill(&p.Detection.Misses, DefaultMisses)
 		fill(&p.Rotation, Automatic)
+		fill(&p.Transit, TransitDenied)
 		fill(&p.Limits.TunnelConnections, DefaultConnections)
 	}
 	for i := range c.ServiceExports {
@@ -82,6 +83,7 @@ func (c *Config) SetDefaults() {
 // setDefaults completes the deadlines. Where only the acknowledgement's was
 // given, and it is shorter than the default receipt's, that gives way to it.
 func (h *Hotline) setDefaults() {
+	h.LineChecks.setDefaults()
 	h.Release.setDefaults()
 	for _, d := range DefaultDeadlines() {
 		i := slices.IndexFunc(h.Deadlines, func(x Deadline) bool { return x.Precedence == d.Precedence })

@@ -94,6 +94,7 @@ func (c *Config) validatePeers(f faults) *set {
 		p.Limits.validate(at.in("limits"))
 		p.Territory.validate(at.in("territory"))
 		p.validateIdentities(at.in("identities"))
+		checkOneOf(at.in("transit"), p.Transit, TransitDenied, TransitAllowed)
 		validateEndpoints(at.in("endpoints"), p.Endpoints)
 	}
 	return names
@@ -199,6 +200,8 @@ func (c *Config) validateHotlines(f faults, peers *set) {
 		checkPeer(at.in("peer"), h.Peer, peers)
 		ends.add(at.in("peer"), h.Peer)
 		h.validateDeadlines(at.in("deadlines"))
+		h.LineChecks.validate(at.in("lineChecks"))
+		h.validateTransit(at.in("transit"), peers)
 		h.Release.validate(at.in("release"))
 		h.validateEscalation(at)
 	}
