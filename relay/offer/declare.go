@@ -20,7 +20,8 @@ import (
 type declared struct {
 	peer                                             config.Peer
 	exports, imports, serviceExports, serviceImports []string
-	hotline                                          bool
+	hotline, carries                                 bool
+	transit                                          []string // trust domains
 }
 
 // declarations reads what the configuration declares for a peer. Imports have the
@@ -48,6 +49,7 @@ func declarations(c *config.Config, p config.Peer) declared {
 		}
 	}
 	d.hotline = slices.ContainsFunc(c.Hotlines, func(x config.Hotline) bool { return x.Peer == p.Name })
+	d.declareTransit(c)
 	for _, list := range []*[]string{&d.exports, &d.imports, &d.serviceExports, &d.serviceImports} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
@@ -63,7 +65,7 @@ type view struct {
 }
 
 // compose puts an offer together, without its serials and time.
-func compose(now *identity.Snapshot, d declared, seenRoot string, v view, versions []int32, release string) Document {
+func compose(now *identity.Snapshot, d declared, seenRoot string, sealKey []byte, v view, versions []int32, release string) Document {
 	trust, _ := now.PeerTrust(d.peer.TrustDomain)
 	ours := now.Advertised()
 	doc := Document{
@@ -71,6 +73,7 @@ func compose(now *identity.Snapshot, d declared, seenRoot string, v view, versio
 		Card: cabundle.Fingerprint(d.peer.TrustDomain, trust.Roots), AcceptedRoots: cabundle.Hashes(trust.Roots), SeenRoot: seenRoot, Leaf: cabundle.Hash(now.Leaves()["link"]),
 		Bundle: cabundle.Encode(ours), BundleHash: cabundle.SetHash(ours),
 		Exports: d.exports, Imports: d.imports, ServiceExports: d.serviceExports, ServiceImports: d.serviceImports, Hotline: d.hotline,
+		SealKey: sealKey, Carries: d.carries, Transit: d.transit,
 		Outbound: v.outbound, Inbound: v.inbound, PathsUp: v.pathsUp,
 	}
 	doc.Revision = revisionOf(doc)

@@ -93,6 +93,13 @@ type Document struct {
 	ServiceImports []string `json:"serviceImports,omitempty"`
 	Hotline        bool     `json:"hotline,omitempty"`
 	More           bool     `json:"more,omitempty"`
+	// SealKey is the key to which the receiver seals what travels to the sender through
+	// others' hands (package seal).
+	SealKey []byte `json:"sealKey,omitempty"`
+	// Carries: the sender carries sealed messages between the receiver and others.
+	// Transit are the trust domains through which the sender takes the receiver's.
+	Carries bool     `json:"carries,omitempty"`
+	Transit []string `json:"transit,omitempty"`
 	// Outbound, Inbound and PathsUp are the sender's view of the link.
 	Outbound report.State `json:"outbound,omitempty"`
 	Inbound  report.State `json:"inbound,omitempty"`
@@ -149,6 +156,9 @@ func (d *Document) check() error {
 	if len(d.Bundle) > cabundle.MaxBytes {
 		return fmt.Errorf("bundle: %d bytes are more than %d", len(d.Bundle), cabundle.MaxBytes)
 	}
+	if len(d.SealKey) > maxSealKey {
+		return fmt.Errorf("sealKey: %d bytes are more than %d", len(d.SealKey), maxSealKey)
+	}
 	for _, w := range []struct {
 		field, text string
 		most        int
@@ -167,6 +177,7 @@ func (d *Document) check() error {
 	}{
 		{"acceptedRoots", d.AcceptedRoots, maxRoots, maxHash}, {"exports", d.Exports, maxNames, maxName}, {"imports", d.Imports, maxNames, maxName},
 		{"serviceExports", d.ServiceExports, maxNames, maxName}, {"serviceImports", d.ServiceImports, maxNames, maxName},
+		{"transit", d.Transit, maxTransit, maxName},
 	} {
 		if len(l.list) > l.most {
 			return fmt.Errorf("%s: %d entries are more than %d", l.field, len(l.list), l.most)

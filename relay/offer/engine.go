@@ -41,6 +41,8 @@ type Config struct {
 	Keeper Keeper
 	// Client reaches a peer's relay in the probe class. Required.
 	Client func(trustDomain string) *http.Client
+	// SealKeys keeps the keys to which relays seal; nil means that there are none.
+	SealKeys SealKeys
 	// View says how we see the link to a peer; nil means that we cannot say. Revision
 	// asks it, too: who calls that holds no lock which View takes.
 	View func(trustDomain string) (outbound, inbound report.State, pathsUp int32)

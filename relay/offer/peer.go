@@ -71,6 +71,7 @@ type draftKey struct {
 	snapshot *identity.Snapshot
 	declared *declared
 	seenRoot string
+	sealKey  string
 	view     view
 }
 
@@ -108,14 +109,15 @@ func (p *peer) declare(d declared) {
 func (p *peer) draft() Document {
 	outbound, inbound, pathsUp := p.engine.cfg.View(p.trustDomain)
 	seen, _ := p.engine.cfg.Identity.Seen(p.trustDomain)
+	sealKey := p.engine.sealKey()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := draftKey{snapshot: p.engine.cfg.Identity.Current(), declared: &p.declared, seenRoot: seen.Root, view: view{outbound, inbound, pathsUp}}
+	key := draftKey{snapshot: p.engine.cfg.Identity.Current(), declared: &p.declared, seenRoot: seen.Root, sealKey: string(sealKey), view: view{outbound, inbound, pathsUp}}
 	if key.snapshot == nil {
 		return Document{}
 	}
 	if key != p.drafted {
-		p.doc = compose(key.snapshot, p.declared, key.seenRoot, key.view, p.engine.cfg.Versions, p.engine.cfg.Release)
+		p.doc = compose(key.snapshot, p.declared, key.seenRoot, sealKey, key.view, p.engine.cfg.Versions, p.engine.cfg.Release)
 		p.drafted = key
 	}
 	return p.doc

@@ -60,7 +60,9 @@ func (p *peer) take(ctx context.Context, jws []byte) error {
 		return nil
 	}
 	p.takeBundle(ctx, now, opened, d)
+	p.takeKey(ctx, jws, d)
 	next := &received{Document: d, unknown: unknown, agreement: Agree(p.engine.cfg.Versions, d.Versions), at: p.engine.cfg.Clock().UTC()}
+	next.SealKey = nil
 	next.Bundle = "" // it is in force, or waits, or does not count
 	p.mu.Lock()
 	before := p.last
