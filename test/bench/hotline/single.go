@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/store"
+)
+
+const (
+	bravoDomain, alfaDomain = "bravo.example", "alfa.example"
+	// textBytes of a message.
+	textBytes = 1024
+)
+
+// request is a message of 1 KiB of text, in a conversation of its own.
+func request(precedence string) desk.SendRequest {
+	return desk.SendRequest{
+		ID: ulid.Make().String(), Hotline: "bravo", Subject: "Load", Officer: "Bench", Precedence: precedence,
+		Text: strings.Repeat("0123456789abcde\n", textBytes/16),
+	}
+}
+
+// stages of messages that are sent one at a time, in milliseconds since the call of Send.
+type stages struct{ here, there, done []float64 }
+
+// one sends a message and notes when it was stored here, stored there, and when its
+// verified receipt was stored here.
+func (w *world) one(ctx context.Context, s *stages) error {
+	r := request("IMMEDIATE")
+	begun := time.Now()
+	since := func() float64 { return float64(time.Since(begun).Nanoseconds()) / 1e6 }
+	if _, _, err := w.alfa.engine.Send(ctx, r); err != nil {
+		return err
+	}
+	here := since()
+	var there, done float64
+	var errs [2]error
+	var both sync.WaitGroup
+	both.Go(func() {
+		errs[0] = w.bravo.await(ctx, w.bravo.has(ctx, store.In, alfaDomain, r.ID))
+		there = since()
+	})
+	both.Go(func() {
+		errs[1] = w.alfa.await(ctx, w.alfa.has(ctx, store.Out, bravoDomain, r.ID))
+		done = since()
+	})
+	both.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return fmt.Errorf("waiting for message %s: %w", r.ID, err)
+		}
+	}
+	s.here, s.there, s.done = append(s.here, here), append(s.there, there), append(s.done, done)
+	return nil
+}
+
+// disk is a file on the file system of the stores, to which 4 KiB are appended and synced.
+type disk struct{ file *os.File }
+
+func newDisk(dir string) (*disk, error) {
+	file, err := os.Create(filepath.Join(dir, "fsync"))
+	if err != nil {
+		return nil, fmt.Errorf("making a file: %w", err)
+	}
+	return &disk{file}, nil
+}
+
+// sync returns the milliseconds of one write and its fdatasync.
+func (d *disk) sync() (float64, error) {
+	begun := time.Now()
+	if _, err := d.file.Write(make([]byte, 4096)); err != nil {
+		return 0, fmt.Errorf("writing: %w", err)
+	}
+	if err := syscall.Fdatasync(int(d.file.Fd())); err != nil {
+		return 0, fmt.Errorf("syncing: %w", err)
+	}
+	return float64(time.Since(begun).Nanoseconds()) / 1e6, nil
+}
+
+// echo is a TCP connection over loopback whose other end returns what it gets.
+type echo struct{ conn net.Conn }
+
+func newEcho(ctx context.Context) (*echo, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	defer l.Close()
+	go func() {
+		far, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer far.Close()
+		buffer := make([]byte, textBytes)
+		for {
+			n, err := far.Read(buffer)
+			if err != nil {
+				return
+			}
+			if _, err := far.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+	return &echo{conn}, err
+}
+
+// trip returns the milliseconds of a kilobyte there and back.
+func (e *echo) trip() (float64, error) {
+	begun, buffer := time.Now(), make([]byte, textBytes)
+	if _, err := e.conn.Write(buffer); err != nil {
+		return 0, fmt.Errorf("writing: %w", err)
+	}
+	for got := 0; got < textBytes; {
+		n, err := e.conn.Read(buffer)
+		if err != nil {
+			return 0, fmt.Errorf("reading: %w", err)
+		}
+		got += n
+	}
+	return float64(time.Since(begun).Nanoseconds()) / 1e6, nil
+}
