@@ -44,7 +44,9 @@ func (l *line) deliver(ctx context.Context, m store.Message) error {
 		e.metrics.receiptRefused(l.name())
 		return &receiptError{err: err}
 	}
-	if err := e.cfg.Store.PutReceipt(ctx, l.trustDomain, m.ID, signed, answer, proven.StoredAt); err != nil {
+	if err := e.cfg.Store.ChangeLine(ctx, l.trustDomain, func(tx store.LineTx) error {
+		return tx.PutReceipt(store.Receipt{ID: m.ID, Body: answer, At: proven.StoredAt})
+	}); err != nil {
 		return &localError{doing: "storing a receipt", err: err}
 	}
 	e.metrics.delivered(l.name(), m.Precedence, e.cfg.Now().Sub(m.StoredAt))

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -25,13 +26,16 @@ const (
 type JournalEntry struct {
 	// Kind as package journal has it.
 	Kind string `json:"kind"`
-	// Message is the id of the message of ours whose payload is the body; empty for
-	// an entry with a body of its own.
+	// Message is the id of the message that holds the body: as its payload, or of a receipt
+	// that of the received message, as its receipt; empty for an entry with a body of its own.
 	Message string `json:"message,omitempty"`
-	// Body as it was hashed. Of a message's entry it is left out when it is stored, and
+	// Body as it was hashed. Where Message is set it is left out when it is stored, and
 	// filled in when it is read.
 	Body []byte `json:"body,omitempty"`
 }
+
+// Receipt tells whether the body is the receipt of a received message.
+func (e *JournalEntry) Receipt() bool { return strings.HasPrefix(e.Kind, "receipt/") }
 
 // Checkpoint is a state of a journal, as it was signed.
 type Checkpoint struct {
@@ -121,8 +125,40 @@ type LineReader interface {
 	// PeerCheckpoints returns the checkpoints of the peer's journal that are kept, of a
 	// size of at least from, ascending, at most limit; PeerCheckpoint the largest one,
 	// or ErrNotFound.
+	// Both are those of the present era, see BreakPeerJournal.
 	PeerCheckpoints(from int64, limit int) ([]Checkpoint, error)
 	PeerCheckpoint() (Checkpoint, error)
+	// Proof returns the proof of what the peer said about or with a message, and the chain
+	// of its signer; nil for a message without one, or ErrNotFound.
+	Proof(d Direction, id string) (proof, chain []byte, err error)
+	// Whole returns the largest serial of a direction below which nothing is missing: no
+	// message (In), or no receipt (Out).
+	Whole(d Direction) (int64, error)
+	// After returns messages of a direction with a larger serial, ascending, at most limit.
+	After(d Direction, serial int64, limit int) ([]Message, error)
+	// Breaks returns when a journal of the line, ours or the peer's, went on after its
+	// database had been set back; newest first, at most 16.
+	Breaks(ours bool) ([]Break, error)
+}
+
+// Receipt of the peer for a message of ours.
+type Receipt struct {
+	// ID of the message.
+	ID string
+	// Body as the peer entered it, Proof of that and Chain of its signer.
+	Body, Proof, Chain []byte
+	// At is when the peer stored the message, as it says.
+	At time.Time
+}
+
+// Break says that a journal went on after its database had been set back.
+type Break struct {
+	// At is when we learned of it.
+	At time.Time
+	// OldSize entries were signed before; the journal goes on after Size of them.
+	OldSize, Size int64
+	// Note is the entry that says so.
+	Note []byte
 }
 
 // LineTx changes a line. It is of use only while the function that got it runs.
@@ -131,12 +167,13 @@ type LineTx interface {
 	LineCheckTx
 	DraftWriter
 	EscalationWriter
-	// Enqueue, Accept and PutReceipt are those of Messages. After an error of Enqueue or
+	// Enqueue and Accept are those of Messages. After an error of Enqueue or
 	// Accept that wraps ErrConflict or ErrNotFound, or is one of compose, nothing of
 	// that call was done, and others may follow.
 	Enqueue(compose func(serial int64) (Message, error)) (Message, error)
 	Accept(m Message) (stored Message, duplicate bool, err error)
-	PutReceipt(id string, signed, receipt []byte, storedAt time.Time) error
+	// PutReceipt stores the receipt of a message of ours. Repeating is safe; the first stays.
+	PutReceipt(r Receipt) error
 	// HoldAttachments keeps attachments of a direction for a holder, which is the id of a
 	// message, or another name of ours such as that of a draft; Enqueue and Accept do it by
 	// themselves. ErrIncomplete if one is not stored complete; then nothing was done. Repeating
@@ -147,5 +184,16 @@ type LineTx interface {
 	Append(b JournalBatch) error
 	// KeepPeerCheckpoint keeps a checkpoint of the peer's journal. ErrConflict when one
 	// of that size with another root is kept; the first stays.
+	// Of many only the newest 64 and the newest of each day stay, of these 400.
 	KeepPeerCheckpoint(c Checkpoint) error
+	// BreakPeerJournal begins another era of the peer's journal with this checkpoint, and
+	// keeps what says so. BreakJournal keeps what says so of ours.
+	BreakPeerJournal(b Break, c Checkpoint) error
+	BreakJournal(b Break) error
+	// Restore stores a message of ours that a peer gave back, under its serial. ErrConflict
+	// when one with that id or serial is here; then nothing was done.
+	Restore(m Message) error
+	// Move gives a message of ours without receipt the next serial, and what compose makes of
+	// it; what its entry held is kept for that.
+	Move(id string, compose func(serial int64) (Message, error)) (Message, error)
 }

@@ -293,16 +293,27 @@ type Message struct {
 	Serial int64
 	// Conversation, Kind, Precedence, InReplyTo as in the payload.
 	Conversation, Kind, Precedence, InReplyTo string
-	// Payload is the exact content that is signed.
+	// Payload is the exact content that is entered into the sender's journal.
 	Payload []byte
+	// Entry is the place in our journal, from 1: of a message of ours (Out) its own, of a
+	// received one (In) that of our receipt. Zero before there was a journal.
+	Entry int64
+	// Urgency is 0 for a message that goes as FLASH does, growing with less urgent ones: that
+	// of its precedence, or of a later one of its conversation. The store sets it.
+	Urgency int
 	// Attachments that the payload names, which must be stored complete: storing the
 	// message holds them. They are not returned.
 	Attachments []AttachmentUse
-	// Signed is the signed message as sent last (Out) or received (In).
+	// Signed is the signed message as earlier releases exchanged it, one by one.
 	Signed []byte
+	// Proof is the tlog-proof of what the peer said, its message (In), under a checkpoint of
+	// its journal, and ProofChain the chain of who signed that. They are read with
+	// LineReader.Proof, and not returned otherwise.
+	Proof, ProofChain []byte
 	// CreatedAt is the author's time, StoredAt that of this store.
 	CreatedAt, StoredAt time.Time
-	// Receipt is the peer's signed receipt (Out) or ours (In); nil before.
+	// Receipt is the body of the peer's receipt (Out) or of ours (In); nil before. Of
+	// earlier releases it is a JWS.
 	Receipt []byte
 	// ReceiptAt is when the receiving side stored the message; zero before.
 	ReceiptAt time.Time
@@ -351,9 +362,6 @@ type Messages interface {
 	// conversation is that of the serials. Messages of the conversations in without,
 	// at most MaxSelectors, are left out.
 	Pending(ctx context.Context, peer string, limit int, without ...string) ([]Message, error)
-	// PutReceipt stores the receipt of a message of ours and the signed message
-	// that it answers. Repeating is safe; the first receipt stays.
-	PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, storedAt time.Time) error
 	// Accept stores a received message, with our receipt. If the id is stored
 	// with the same payload it returns what is stored and duplicate; with another
 	// payload, or another id under the same serial, ErrConflict. An ACK marks the

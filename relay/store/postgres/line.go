@@ -5,10 +5,8 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -129,8 +127,8 @@ func scanBatch(rows pgx.Rows) (b store.JournalBatch, size int, err error) {
 	return b, len(entries) + len(hashes), err
 }
 
-// fill puts the payloads of messages into the entries that stand for them. One that is
-// gone leaves its entry empty: whoever compares hashes finds it.
+// fill puts what messages hold into the entries that stand for them. One that is gone
+// leaves its entry empty: whoever compares hashes finds it.
 func (r *lineReader) fill(batches []store.JournalBatch) error {
 	for _, b := range batches {
 		for i := range b.Entries {
@@ -138,7 +136,7 @@ func (r *lineReader) fill(batches []store.JournalBatch) error {
 			if e.Message == "" {
 				continue
 			}
-			err := r.tx.QueryRow(r.ctx, "SELECT payload FROM messages WHERE direction = 'out' AND peer = $1 AND id = $2", r.peer, e.Message).Scan(&e.Body)
+			err := r.tx.QueryRow(r.ctx, bodyOf(e), r.peer, e.Message, b.First+int64(i)+1).Scan(&e.Body)
 			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 				return err
 			}
@@ -147,35 +145,14 @@ func (r *lineReader) fill(batches []store.JournalBatch) error {
 	return nil
 }
 
-const peerCheckpoint = `SELECT p.size, p.root, p.signed, c.chain, p.stored_at, 0::bigint FROM peer_checkpoints AS p JOIN signer_chains AS c ON c.id = p.chain`
-
-// PeerCheckpoint implements store.LineReader.
-func (r *lineReader) PeerCheckpoint() (store.Checkpoint, error) {
-	c, _, err := scanCheckpoint(r.tx.QueryRow(r.ctx, peerCheckpoint+" WHERE p.peer = $1 ORDER BY p.size DESC LIMIT 1", r.peer))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return store.Checkpoint{}, fmt.Errorf("checkpoint of %s: %w", r.peer, store.ErrNotFound)
+// bodyOf selects the body of an entry. That of a message is what was entered there, unless
+// the message was stored by a release that did not note the place.
+func bodyOf(e *store.JournalEntry) string {
+	if e.Receipt() {
+		return "SELECT receipt FROM messages WHERE direction = 'in' AND peer = $1 AND id = $2 AND entry = $3"
 	}
-	return c, err
-}
-
-// PeerCheckpoints implements store.LineReader.
-func (r *lineReader) PeerCheckpoints(from int64, limit int) (list []store.Checkpoint, err error) {
-	if err := checkLimit(limit, store.MaxMessages); err != nil {
-		return nil, fmt.Errorf("reading checkpoints: %w", err)
-	}
-	rows, err := r.tx.Query(r.ctx, peerCheckpoint+" WHERE p.peer = $1 AND p.size >= $2 ORDER BY p.size LIMIT $3", r.peer, from, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		c, _, err := scanCheckpoint(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, c)
-	}
-	return list, rows.Err()
+	return `SELECT coalesce((SELECT payload FROM superseded WHERE peer = $1 AND entry = $3 AND id = $2),
+		(SELECT payload FROM messages WHERE direction = 'out' AND peer = $1 AND id = $2 AND entry IN (0, $3)))`
 }
 
 type lineTx struct {
@@ -192,11 +169,6 @@ func (l *lineTx) Enqueue(compose func(serial int64) (store.Message, error)) (sto
 func (l *lineTx) Accept(m store.Message) (store.Message, bool, error) {
 	m.Peer = l.peer
 	return l.s.accept(l.ctx, l.tx, m)
-}
-
-// PutReceipt implements store.LineTx.
-func (l *lineTx) PutReceipt(id string, signed, receipt []byte, storedAt time.Time) error {
-	return putReceipt(l.ctx, l.tx, l.peer, id, signed, receipt, storedAt)
 }
 
 // Append implements store.LineTx.
@@ -217,7 +189,7 @@ func (l *lineTx) Append(b store.JournalBatch) error {
 		hashes = append(hashes, h[:]...)
 	}
 	c := b.Checkpoint
-	chain, err := l.chain(c.Chain)
+	chain, err := signerChain(l.ctx, l.tx, c.Chain)
 	if err != nil {
 		return err
 	}
@@ -225,36 +197,4 @@ func (l *lineTx) Append(b store.JournalBatch) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		l.peer, c.Size, b.First, b.FirstHash, b.FirstHash+int64(len(b.Hashes)), entries, hashes, c.Root[:], c.Signed, chain, micros(l.s.now()))
 	return err
-}
-
-// KeepPeerCheckpoint implements store.LineTx.
-func (l *lineTx) KeepPeerCheckpoint(c store.Checkpoint) error {
-	var root []byte
-	switch err := l.tx.QueryRow(l.ctx, "SELECT root FROM peer_checkpoints WHERE peer = $1 AND size = $2", l.peer, c.Size).Scan(&root); {
-	case err == nil && string(root) == string(c.Root[:]):
-		return nil
-	case err == nil:
-		return fmt.Errorf("another checkpoint of %s at %d entries is kept: %w", l.peer, c.Size, store.ErrConflict)
-	case !errors.Is(err, pgx.ErrNoRows):
-		return err
-	}
-	chain, err := l.chain(c.Chain)
-	if err != nil {
-		return err
-	}
-	_, err = l.tx.Exec(l.ctx, "INSERT INTO peer_checkpoints (peer, size, root, signed, chain, stored_at) VALUES ($1, $2, $3, $4, $5, $6)",
-		l.peer, c.Size, c.Root[:], c.Signed, chain, micros(l.s.now()))
-	return err
-}
-
-// chain stores a certificate chain once and returns its number.
-func (l *lineTx) chain(der []byte) (id int64, err error) {
-	sum := sha256.Sum256(der)
-	err = l.tx.QueryRow(l.ctx, "SELECT id FROM signer_chains WHERE hash = $1", sum[:]).Scan(&id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		// Two lines may do so at once: the second finds what the first has stored.
-		err = l.tx.QueryRow(l.ctx, `INSERT INTO signer_chains (chain, hash) VALUES ($1, $2)
-			ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash RETURNING id`, append([]byte{}, der...), sum[:]).Scan(&id)
-	}
-	return id, err
 }

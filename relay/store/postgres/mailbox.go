@@ -15,10 +15,10 @@ import (
 
 const (
 	// head are the columns of a message without its content, body are those with it.
-	head = "pos, direction, peer, id, serial, conversation, kind, precedence, in_reply_to, created_at, stored_at, receipt_at, acknowledged_by, acknowledged_at"
+	head = "pos, direction, peer, id, serial, conversation, kind, precedence, in_reply_to, created_at, stored_at, receipt_at, acknowledged_by, acknowledged_at, entry, urgency"
 	body = "payload, signed, receipt"
 	// sized selects all, with the size that counts for a page.
-	sized = "SELECT " + head + ", " + body + ", urgency, octet_length(payload) + coalesce(octet_length(signed), 0) + coalesce(octet_length(receipt), 0) AS size FROM messages"
+	sized = "SELECT " + head + ", " + body + ", octet_length(payload) + coalesce(octet_length(signed), 0) + coalesce(octet_length(receipt), 0) AS size FROM messages"
 )
 
 // scanned is a message as its columns are read.
@@ -31,7 +31,7 @@ type scanned struct {
 func (m *scanned) head() []any {
 	return []any{
 		&m.pos, &m.Direction, &m.Peer, &m.ID, &m.Serial, &m.Conversation, &m.Kind, &m.Precedence, &m.InReplyTo,
-		&m.created, &m.stored, &m.receipt, &m.AcknowledgedBy, &m.acknowledged,
+		&m.created, &m.stored, &m.receipt, &m.AcknowledgedBy, &m.acknowledged, &m.Entry, &m.Urgency,
 	}
 }
 

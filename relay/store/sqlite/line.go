@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -123,8 +122,8 @@ func scanBatch(rows *sql.Rows) (b store.JournalBatch, size int, err error) {
 	return b, len(entries) + len(hashes), err
 }
 
-// fill puts the payloads of messages into the entries that stand for them. One that is
-// gone leaves its entry empty: whoever compares hashes finds it.
+// fill puts what messages hold into the entries that stand for them. One that is gone
+// leaves its entry empty: whoever compares hashes finds it.
 func (r *lineReader) fill(batches []store.JournalBatch) error {
 	for _, b := range batches {
 		for i := range b.Entries {
@@ -132,7 +131,7 @@ func (r *lineReader) fill(batches []store.JournalBatch) error {
 			if e.Message == "" {
 				continue
 			}
-			err := r.tx.QueryRowContext(r.ctx, "SELECT payload FROM messages WHERE direction = 'out' AND peer = ? AND id = ?", r.peer, e.Message).Scan(&e.Body)
+			err := r.tx.QueryRowContext(r.ctx, bodyOf(e), r.peer, e.Message, b.First+int64(i)+1).Scan(&e.Body)
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
@@ -141,35 +140,14 @@ func (r *lineReader) fill(batches []store.JournalBatch) error {
 	return nil
 }
 
-const peerCheckpoint = `SELECT p.size, p.root, p.signed, c.chain, p.stored_at, 0 FROM peer_checkpoints AS p JOIN signer_chains AS c ON c.id = p.chain`
-
-// PeerCheckpoint implements store.LineReader.
-func (r *lineReader) PeerCheckpoint() (store.Checkpoint, error) {
-	c, _, err := scanCheckpoint(r.tx.QueryRowContext(r.ctx, peerCheckpoint+" WHERE p.peer = ? ORDER BY p.size DESC LIMIT 1", r.peer))
-	if errors.Is(err, sql.ErrNoRows) {
-		return store.Checkpoint{}, fmt.Errorf("checkpoint of %s: %w", r.peer, store.ErrNotFound)
+// bodyOf selects the body of an entry. That of a message is what was entered there, unless
+// the message was stored by a release that did not note the place.
+func bodyOf(e *store.JournalEntry) string {
+	if e.Receipt() {
+		return "SELECT receipt FROM messages WHERE direction = 'in' AND peer = ?1 AND id = ?2 AND entry = ?3"
 	}
-	return c, err
-}
-
-// PeerCheckpoints implements store.LineReader.
-func (r *lineReader) PeerCheckpoints(from int64, limit int) (list []store.Checkpoint, err error) {
-	if err := checkLimit(limit, store.MaxMessages); err != nil {
-		return nil, fmt.Errorf("reading checkpoints: %w", err)
-	}
-	rows, err := r.tx.QueryContext(r.ctx, peerCheckpoint+" WHERE p.peer = ? AND p.size >= ? ORDER BY p.size LIMIT ?", r.peer, from, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		c, _, err := scanCheckpoint(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, c)
-	}
-	return list, rows.Err()
+	return `SELECT coalesce((SELECT payload FROM superseded WHERE peer = ?1 AND entry = ?3 AND id = ?2),
+		(SELECT payload FROM messages WHERE direction = 'out' AND peer = ?1 AND id = ?2 AND entry IN (0, ?3)))`
 }
 
 type lineTx struct {
@@ -186,11 +164,6 @@ func (l *lineTx) Enqueue(compose func(serial int64) (store.Message, error)) (sto
 func (l *lineTx) Accept(m store.Message) (store.Message, bool, error) {
 	m.Peer = l.peer
 	return l.s.accept(l.ctx, l.tx, m)
-}
-
-// PutReceipt implements store.LineTx.
-func (l *lineTx) PutReceipt(id string, signed, receipt []byte, storedAt time.Time) error {
-	return putReceipt(l.ctx, l.tx, l.peer, id, signed, receipt, storedAt)
 }
 
 // Append implements store.LineTx.
@@ -211,7 +184,7 @@ func (l *lineTx) Append(b store.JournalBatch) error {
 		hashes = append(hashes, h[:]...)
 	}
 	c := b.Checkpoint
-	chain, err := l.chain(c.Chain)
+	chain, err := signerChain(l.ctx, l.tx, c.Chain)
 	if err != nil {
 		return err
 	}
@@ -219,33 +192,4 @@ func (l *lineTx) Append(b store.JournalBatch) error {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		l.peer, c.Size, b.First, b.FirstHash, b.FirstHash+int64(len(b.Hashes)), entries, hashes, c.Root[:], c.Signed, chain, micros(l.s.now()))
 	return err
-}
-
-// KeepPeerCheckpoint implements store.LineTx.
-func (l *lineTx) KeepPeerCheckpoint(c store.Checkpoint) error {
-	var root []byte
-	switch err := l.tx.QueryRowContext(l.ctx, "SELECT root FROM peer_checkpoints WHERE peer = ? AND size = ?", l.peer, c.Size).Scan(&root); {
-	case err == nil && string(root) == string(c.Root[:]):
-		return nil
-	case err == nil:
-		return fmt.Errorf("another checkpoint of %s at %d entries is kept: %w", l.peer, c.Size, store.ErrConflict)
-	case !errors.Is(err, sql.ErrNoRows):
-		return err
-	}
-	chain, err := l.chain(c.Chain)
-	if err != nil {
-		return err
-	}
-	_, err = l.tx.ExecContext(l.ctx, "INSERT INTO peer_checkpoints (peer, size, root, signed, chain, stored_at) VALUES (?, ?, ?, ?, ?, ?)",
-		l.peer, c.Size, c.Root[:], c.Signed, chain, micros(l.s.now()))
-	return err
-}
-
-// chain stores a certificate chain once and returns its number.
-func (l *lineTx) chain(der []byte) (id int64, err error) {
-	err = l.tx.QueryRowContext(l.ctx, "SELECT id FROM signer_chains WHERE chain = ?", append([]byte{}, der...)).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = l.tx.QueryRowContext(l.ctx, "INSERT INTO signer_chains (chain) VALUES (?) RETURNING id", append([]byte{}, der...)).Scan(&id)
-	}
-	return id, err
 }

@@ -15,15 +15,15 @@ import (
 // The columns of scanMessage; light leaves the content out.
 const (
 	fullMessage = `SELECT pos, direction, peer, id, serial, conversation, kind, precedence, in_reply_to, created_at, stored_at,
-		receipt_at, acknowledged_by, acknowledged_at, payload, signed, receipt FROM messages`
+		receipt_at, acknowledged_by, acknowledged_at, entry, urgency, payload, signed, receipt FROM messages`
 	lightMessage = `SELECT pos, direction, peer, id, serial, conversation, kind, precedence, in_reply_to, created_at, stored_at,
-		receipt_at, acknowledged_by, acknowledged_at, NULL, NULL, NULL FROM messages`
+		receipt_at, acknowledged_by, acknowledged_at, entry, urgency, NULL, NULL, NULL FROM messages`
 )
 
 func scanMessage(row interface{ Scan(dest ...any) error }) (pos int64, m store.Message, err error) {
 	var created, stored, receipt, acknowledged int64
 	err = row.Scan(&pos, &m.Direction, &m.Peer, &m.ID, &m.Serial, &m.Conversation, &m.Kind, &m.Precedence, &m.InReplyTo,
-		&created, &stored, &receipt, &m.AcknowledgedBy, &acknowledged, &m.Payload, &m.Signed, &m.Receipt)
+		&created, &stored, &receipt, &m.AcknowledgedBy, &acknowledged, &m.Entry, &m.Urgency, &m.Payload, &m.Signed, &m.Receipt)
 	m.CreatedAt, m.StoredAt = instant(created), instant(stored)
 	m.ReceiptAt, m.AcknowledgedAt = instant(receipt), instant(acknowledged)
 	return pos, m, err

@@ -172,38 +172,26 @@ func acknowledge(ctx context.Context, tx *sql.Tx, of store.Direction, ack *store
 	return err
 }
 
-// PutReceipt implements store.Messages.
-func (s *Store) PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, storedAt time.Time) error {
-	return s.change(ctx, hotline, "storing receipt", func(tx *sql.Tx) error {
-		return putReceipt(ctx, tx, peer, id, signed, receipt, storedAt)
-	})
-}
-
-func putReceipt(ctx context.Context, tx *sql.Tx, peer, id string, signed, receipt []byte, storedAt time.Time) error {
-	if len(receipt) == 0 {
-		return errors.New("it is empty")
-	}
-	if _, err := getMessage(ctx, tx, store.Out, peer, id); err != nil {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, `UPDATE messages SET signed = ?, receipt = ?, receipt_at = ?
-		WHERE direction = 'out' AND peer = ? AND id = ? AND receipt IS NULL`, signed, receipt, micros(storedAt), peer, id)
-	return err
-}
-
 // insertMessage stores a message; its times become those that a reader gets.
 func insertMessage(ctx context.Context, tx *sql.Tx, m *store.Message) error {
 	for _, t := range []*time.Time{&m.CreatedAt, &m.StoredAt, &m.ReceiptAt} {
 		*t = instant(micros(*t))
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO messages (direction, peer, id, serial, conversation, kind, precedence, urgency,
-		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.Direction, m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, urgency(m.Precedence),
-		m.InReplyTo, append([]byte{}, m.Payload...), m.Signed, micros(m.CreatedAt), micros(m.StoredAt), m.Receipt, micros(m.ReceiptAt))
+	m.Urgency = urgency(m.Precedence)
+	chain, err := signerChain(ctx, tx, m.ProofChain)
 	if err != nil {
 		return err
 	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO messages (direction, peer, id, serial, conversation, kind, precedence, urgency,
+		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at, entry, proof, proof_chain)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.Direction, m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, m.Urgency,
+		m.InReplyTo, append([]byte{}, m.Payload...), m.Signed, micros(m.CreatedAt), micros(m.StoredAt), m.Receipt, micros(m.ReceiptAt),
+		m.Entry, m.Proof, chain)
+	if err != nil {
+		return err
+	}
+	m.Proof, m.ProofChain = nil, nil
 	if err := mark(ctx, tx, m); err != nil {
 		return err
 	}

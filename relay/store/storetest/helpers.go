@@ -186,7 +186,7 @@ func mustAccept(t *testing.T, s store.Store, m store.Message) store.Message {
 
 func mustReceipt(t *testing.T, s store.Store, id string) {
 	t.Helper()
-	err := s.PutReceipt(t.Context(), "bravo.example", id, []byte("signed "+id), []byte("receipt "+id), epoch.Add(time.Minute))
+	err := putReceipt(t, s, "bravo.example", store.Receipt{ID: id, Body: []byte("receipt " + id), At: epoch.Add(time.Minute)})
 	if err != nil {
 		t.Fatalf("PutReceipt: %v", err)
 	}
@@ -231,4 +231,10 @@ func reversed(s []string) []string {
 	s = slices.Clone(s)
 	slices.Reverse(s)
 	return s
+}
+
+// putReceipt stores the receipt of a message.
+func putReceipt(t *testing.T, s store.Store, peer string, r store.Receipt) error {
+	t.Helper()
+	return s.ChangeLine(t.Context(), peer, func(l store.LineTx) error { return l.PutReceipt(r) })
 }

@@ -232,7 +232,7 @@ func countsTraffic(t *testing.T, e env) {
 		})
 		must(t, err)
 		if !receipt.IsZero() {
-			must(t, e.PutReceipt(ctx, bravo, m.ID, []byte("s"), []byte("r"), receipt))
+			must(t, putReceipt(t, e, bravo, store.Receipt{ID: m.ID, Body: []byte("r"), At: receipt}))
 		}
 	}
 	now := time.Now()

@@ -43,7 +43,7 @@ func keepsMessages(t *testing.T, e env) {
 	if out.Direction != store.Out || out.Peer != "bravo.example" || out.Serial != 1 || out.StoredAt.IsZero() {
 		t.Errorf("enqueued message is %+v", out)
 	}
-	out.Signed, out.Receipt, out.ReceiptAt = []byte("signed out1"), []byte("receipt out1"), epoch.Add(time.Minute)
+	out.Receipt, out.ReceiptAt = []byte("receipt out1"), epoch.Add(time.Minute)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +51,7 @@ func keepsMessages(t *testing.T, e env) {
 	same(t, "message of ours", mustGet(t, s, store.Out, "out1"), out)
 	same(t, "received message", mustGet(t, s, store.In, "in1"), in)
 	want := received("in1", 1)
+	want.Urgency = 3
 	same(t, "received message as it was given", in, want)
 }
 
@@ -145,13 +146,13 @@ func firstReceipt(t *testing.T, e env) {
 	mustEnqueue(t, e, message("m"))
 	mustReceipt(t, e, "m")
 	first := mustGet(t, e, store.Out, "m")
-	if err := e.PutReceipt(t.Context(), "bravo.example", "m", []byte("s2"), []byte("r2"), epoch.Add(time.Hour)); err != nil {
+	if err := putReceipt(t, e, "bravo.example", store.Receipt{ID: "m", Body: []byte("r2"), At: epoch.Add(time.Hour)}); err != nil {
 		t.Errorf("repeating: %v", err)
 	}
 	same(t, "after a second receipt", mustGet(t, e, store.Out, "m"), first)
-	wantErr(t, e.PutReceipt(t.Context(), "bravo.example", "n", nil, []byte("r"), epoch), store.ErrNotFound)
-	wantErr(t, e.PutReceipt(t.Context(), "charlie.example", "m", nil, []byte("r"), epoch), store.ErrNotFound)
-	if err := e.PutReceipt(t.Context(), "bravo.example", "m", nil, nil, epoch); err == nil {
+	wantErr(t, putReceipt(t, e, "bravo.example", store.Receipt{ID: "n", Body: []byte("r"), At: epoch}), store.ErrNotFound)
+	wantErr(t, putReceipt(t, e, "charlie.example", store.Receipt{ID: "m", Body: []byte("r"), At: epoch}), store.ErrNotFound)
+	if err := putReceipt(t, e, "bravo.example", store.Receipt{ID: "m", Body: nil, At: epoch}); err == nil {
 		t.Error("an empty receipt is stored")
 	}
 }
@@ -318,7 +319,7 @@ func sumsUp(t *testing.T, e env) {
 	mustAccept(t, e, received("in2", 2))
 	mustEnqueue(t, e, message("ack", ackOf("in2")))
 	mustReceipt(t, e, "a")
-	if err := e.PutReceipt(t.Context(), "bravo.example", "ack", nil, []byte("r"), epoch.Add(time.Second)); err != nil {
+	if err := putReceipt(t, e, "bravo.example", store.Receipt{ID: "ack", Body: []byte("r"), At: epoch.Add(time.Second)}); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "sums", mustCountMessages(t, e), store.MessageCounts{
