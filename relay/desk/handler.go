@@ -70,6 +70,8 @@ type Parts struct {
 	Trust TrustLog
 	// Journals has the journals of the hotlines; nil means that there are none.
 	Journals Journals
+	// Glossaries has the glossary of each hotline; nil means that there are none.
+	Glossaries Glossaries
 	// Drafts wait for their release; nil means that there are none.
 	Drafts Drafts
 	// Log is told of errors that the client is not. Required.
@@ -111,6 +113,9 @@ func NewHandler(p Parts) http.Handler {
 	}
 	if p.Journals != nil {
 		h.serveJournals(mux, p.Journals)
+	}
+	if p.Glossaries != nil {
+		h.serveGlossaries(mux, p.Glossaries)
 	}
 	if p.Drafts != nil {
 		h.serveDrafts(mux, p.Drafts)
@@ -201,7 +206,10 @@ func (h *handler) get(r *http.Request) (int, any, error) {
 
 func (h *handler) list(r *http.Request) (int, any, error) {
 	query := r.URL.Query()
-	q := store.MessageQuery{Direction: store.Direction(query.Get("direction")), Peer: query.Get("peer"), Limit: defaultList}
+	q := store.MessageQuery{
+		Direction: store.Direction(query.Get("direction")), Peer: query.Get("peer"), Limit: defaultList,
+		ID: query.Get("id"), Conversation: query.Get("conversation"), Kind: query.Get("kind"), Unread: query.Get("unread") == "true",
+	}
 	invalid := &InvalidError{}
 	q.Before = invalid.number(query, "before", 0, math.MaxInt64)
 	q.Limit = int(invalid.number(query, "limit", defaultList, store.MaxMessages))

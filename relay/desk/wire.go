@@ -27,7 +27,8 @@ import (
 // Paths on the local port. Report is report.Path; TAXII is /taxii2/.
 const (
 	// PathMessages: POST sends (SendRequest → Message), GET lists
-	// (?direction=in|out&peer=&before=&limit= → MessageList).
+	// (?direction=in|out&peer=&id=&conversation=&kind=&unread=true&before=&limit= →
+	// MessageList). A conversation needs a peer.
 	PathMessages = "/hotline/messages"
 	// PathMessage: GET shows one message, PathMessages + "/{direction}/{peer}/{id}" → Message.
 	PathMessage = "/hotline/messages/{direction}/{peer}/{id}"
@@ -60,7 +61,7 @@ type SendRequest struct {
 	// InReplyTo is the id of a received message.
 	InReplyTo string `json:"inReplyTo,omitempty"`
 	// Kind is INQUIRY, ANSWER, NOTIFICATION, PRESERVE, PRESERVE_ACK, EXTEND, RELEASE,
-	// DOCUMENT, CORRECT or CANCEL. Default NOTIFICATION.
+	// DOCUMENT, TERM, CORRECT or CANCEL. Default NOTIFICATION.
 	Kind string `json:"kind,omitempty"`
 	// Precedence is FLASH, IMMEDIATE, PRIORITY or ROUTINE. Default ROUTINE.
 	Precedence string `json:"precedence,omitempty"`
@@ -85,6 +86,8 @@ type SendRequest struct {
 	AnswerBy time.Time `json:"answerBy,omitzero"`
 	// Preserve says what is to be preserved, for PRESERVE and EXTEND.
 	Preserve *message.Preserved `json:"preserve,omitempty"`
+	// Term is the statement of a TERM.
+	Term *message.Term `json:"term,omitempty"`
 }
 
 // AckRequest acknowledges a received message.
@@ -120,6 +123,11 @@ type Message struct {
 	References   []message.Reference   `json:"references,omitempty"`
 	AnswerBy     time.Time             `json:"answerBy,omitzero"`
 	Preserve     *message.Preserved    `json:"preserve,omitempty"`
+	Term         *message.Term         `json:"term,omitempty"`
+	// Standing, Marks and Remarks say what later messages of the same sender did to this one.
+	Standing string   `json:"standing,omitempty"`
+	Marks    []Mark   `json:"marks,omitempty"`
+	Remarks  []string `json:"remarks,omitempty"`
 	// ReleasedBy are the officers who released the message, in order; Warnings what the
 	// glossary says about its words, for messages of ours that were just sent and for drafts.
 	ReleasedBy []message.ReleaseBy `json:"releasedBy,omitempty"`
@@ -132,6 +140,10 @@ type Message struct {
 	State string `json:"state"`
 	// ReceiptAt is when the receiving side stored the message.
 	ReceiptAt time.Time `json:"receiptAt,omitzero"`
+	// ReceiptDue, of messages of ours, and AcknowledgeDue, of both directions, are when the
+	// deadlines of our Hotline end.
+	ReceiptDue     time.Time `json:"receiptDue,omitzero"`
+	AcknowledgeDue time.Time `json:"acknowledgeDue,omitzero"`
 	// AcknowledgedAt and AcknowledgedBy are from the signed acknowledgement;
 	// AcknowledgedBy names the duty officer.
 	AcknowledgedAt time.Time `json:"acknowledgedAt,omitzero"`

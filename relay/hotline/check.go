@@ -16,7 +16,7 @@ import (
 // deskKinds are the kinds that an officer can send; the relay makes the others.
 var deskKinds = []message.Kind{
 	message.Inquiry, message.Answer, message.Notification, message.Preserve, message.PreserveAck, message.Extend, message.Release,
-	message.Document, message.Correct, message.Cancel,
+	message.Document, message.TermKind, message.Correct, message.Cancel,
 }
 
 // faults collects what is wrong, field by field.

@@ -58,7 +58,7 @@ func (e *Engine) draft(ctx context.Context, r desk.SendRequest) (*line, Payload,
 		Conversation: r.Conversation, InReplyTo: r.InReplyTo, Kind: message.Kind(r.Kind), Precedence: r.Precedence, TLP: r.TLP, RSIT: r.RSIT,
 		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond),
 		Officer:   r.Officer, Subject: r.Subject, Text: r.Text, Language: r.Language,
-		Translations: r.Translations, References: r.References, AnswerBy: r.AnswerBy.UTC(), Preserve: r.Preserve,
+		Translations: r.Translations, References: r.References, AnswerBy: r.AnswerBy.UTC(), Preserve: r.Preserve, Term: r.Term,
 	}
 	if p.Kind == "" {
 		p.Kind = message.Notification
@@ -80,7 +80,7 @@ func (e *Engine) draft(ctx context.Context, r desk.SendRequest) (*line, Payload,
 	f.require(strings.TrimSpace(r.Officer) != "", "officer", "is required")
 	if l != nil {
 		p.To = l.trustDomain
-		if err := errors.Join(e.joinConversation(ctx, &p, &f), e.checkReferences(ctx, &p, &f)); err != nil {
+		if err := errors.Join(e.joinConversation(ctx, &p, &f), e.checkReferences(ctx, &p, &f), e.checkTerm(ctx, &p, &f)); err != nil {
 			return nil, Payload{}, err
 		}
 	}

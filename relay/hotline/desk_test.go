@@ -40,6 +40,7 @@ func TestSend(t *testing.T) {
 			Direction: "out", Hotline: "to-bravo", Peer: "bravo.example", PeerName: "CERT bravo", ID: m.ID, Serial: 1,
 			Conversation: m.ID, Kind: "NOTIFICATION", Precedence: "ROUTINE", TLP: "AMBER+STRICT", Subject: "s", Text: "text of s",
 			Language: "en", Officer: "Officer One", CreatedAt: m.CreatedAt, StoredAt: m.StoredAt, State: "Queued",
+			ReceiptDue: m.StoredAt.Add(15 * time.Minute), AcknowledgeDue: m.StoredAt.Add(24 * time.Hour),
 		}
 		if diff := cmp.Diff(want, m); diff != "" || m.ID == "" || m.StoredAt.IsZero() {
 			t.Errorf("message (-want +got):\n%s", diff)

@@ -7,8 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -29,6 +32,11 @@ func (e *Engine) List(ctx context.Context, q store.MessageQuery) (desk.MessageLi
 	f.require(q.Direction == "" || q.Direction == store.In || q.Direction == store.Out, "direction", "must be in or out")
 	f.require(q.Limit >= 1 && q.Limit <= store.MaxMessages, "limit", "must be within 1 to %d", store.MaxMessages)
 	f.require(q.Before >= 0, "before", "must be the next of the page before")
+	f.require(q.Conversation == "" || q.Peer != "", "peer", "is required with a conversation")
+	f.require(!q.Unread || q.Direction != store.Out, "direction", "must be in: of messages of ours, none is unread")
+	for field, value := range map[string]string{"id": q.ID, "conversation": q.Conversation, "kind": q.Kind} {
+		f.require(len(value) <= 64, field, "must have at most 64 letters")
+	}
 	if len(f) > 0 {
 		return desk.MessageList{}, &desk.InvalidError{Faults: f}
 	}
@@ -47,6 +55,9 @@ func (e *Engine) List(ctx context.Context, q store.MessageQuery) (desk.MessageLi
 		}
 		list.Messages = append(list.Messages, m)
 	}
+	if err := e.mark(ctx, list.Messages); err != nil {
+		return desk.MessageList{}, fmt.Errorf("listing messages: %w", err)
+	}
 	return list, nil
 }
 
@@ -60,10 +71,18 @@ func (e *Engine) Get(ctx context.Context, d store.Direction, peer, id string) (d
 	if err != nil {
 		return desk.Message{}, err
 	}
-	return e.show(ctx, stored, whole)
+	m, err := e.show(ctx, stored, whole)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	one := []desk.Message{m}
+	if err := e.mark(ctx, one); err != nil {
+		return desk.Message{}, fmt.Errorf("showing message %s: %w", id, err)
+	}
+	return one[0], nil
 }
 
-// show makes a stored message what the desk sees.
+// show makes a stored message what the desk sees, without what others say about it.
 func (e *Engine) show(ctx context.Context, s store.Message, d detail) (desk.Message, error) {
 	p, err := decodeStored(s.Payload)
 	if err != nil {
@@ -74,11 +93,12 @@ func (e *Engine) show(ctx context.Context, s store.Message, d detail) (desk.Mess
 		Conversation: s.Conversation, InReplyTo: s.InReplyTo, Kind: s.Kind, Precedence: s.Precedence,
 		TLP: p.TLP, RSIT: p.RSIT, Subject: p.Subject, Text: p.Text, Language: p.Language, Officer: p.Officer,
 		Translations: p.Translations, References: p.References, AnswerBy: p.AnswerBy, Preserve: p.Preserve,
-		CreatedAt: s.CreatedAt, StoredAt: s.StoredAt, ReceiptAt: s.ReceiptAt, State: state(s),
+		Term: p.Term, ReleasedBy: p.ReleasedBy, CreatedAt: s.CreatedAt, StoredAt: s.StoredAt, ReceiptAt: s.ReceiptAt, State: state(s),
 	}
 	if l := e.lineTo(s.Peer); l != nil {
 		hotline, peer := l.settings()
 		m.Hotline, m.PeerName = hotline.Name, peer.DisplayName
+		m.ReceiptDue, m.AcknowledgeDue = due(s, hotline.Deadlines)
 	}
 	if s.AcknowledgedBy != "" {
 		m.AcknowledgedAt = s.AcknowledgedAt
@@ -90,6 +110,19 @@ func (e *Engine) show(ctx context.Context, s store.Message, d detail) (desk.Mess
 		m.SignedMessage, m.SignedReceipt = string(s.Signed), string(s.Receipt)
 	}
 	return m, nil
+}
+
+// due is when a message should have its receipt, if it is ours, and its acknowledgement.
+// What we ask of the peer we ask of ourselves. Nobody acknowledges an ACK or a line check.
+func due(s store.Message, deadlines []config.Deadline) (receipt, acknowledgement time.Time) {
+	r, a := allowed(deadlines, s.Precedence)
+	if s.Direction == store.Out && r > 0 {
+		receipt = s.StoredAt.Add(r)
+	}
+	if s.Kind != KindACK && s.Kind != string(message.LineCheckKind) && a > 0 {
+		acknowledgement = s.StoredAt.Add(a)
+	}
+	return receipt, acknowledgement
 }
 
 // acknowledger is the officer named in the ACK of a message.
