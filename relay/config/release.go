@@ -97,11 +97,13 @@ const (
 	DefaultExpirySeconds       = 86_400
 )
 
+// MaxQuorum is the largest number of officers that must release a message.
+const MaxQuorum = 3
+
 // Bounds of release.
 const (
 	maxOfficers     = 64
 	maxReleaseRules = 16
-	maxQuorum       = 3
 )
 
 var officerName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -196,8 +198,8 @@ func (r *Release) validate(f faults) {
 var messageKind = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,31}$`)
 
 func validateRelease(f faults, quorum int32, drafter string, expiry int32) {
-	if quorum < 0 || quorum > maxQuorum {
-		f.in("quorum").add("%d must be within 0 to %d", quorum, maxQuorum)
+	if quorum < 0 || quorum > MaxQuorum {
+		f.in("quorum").add("%d must be within 0 to %d", quorum, MaxQuorum)
 	}
 	checkOneOf(f.in("drafterMayRelease"), drafter, Allowed, Denied)
 	if expiry != 0 {

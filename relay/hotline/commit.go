@@ -26,6 +26,12 @@ var errUnfinished = errors.New("storing: the transaction did not end")
 // that goes with it, or nil when nothing is new. It may run in one transaction with others.
 type change func(tx store.LineTx) (*store.JournalEntry, error)
 
+// changes is a change with any number of entries, at most maxEntries.
+type changes func(tx store.LineTx) ([]store.JournalEntry, error)
+
+// maxEntries of one change, so that a batch fits into store.MaxJournalEntries.
+const maxEntries = 4
+
 // ownError is an error of one change, after which the others of its transaction go on:
 // nothing of that change was done.
 type ownError struct{ err error }
@@ -35,7 +41,7 @@ func (e *ownError) Unwrap() error { return e.err }
 
 // waiting is a change whose caller waits.
 type waiting struct {
-	do  change
+	do  changes
 	err error // set before turn gets false
 	// turn gets true when the caller is to run the next transaction, and false when its
 	// change was made or refused.
@@ -54,7 +60,7 @@ type committer struct {
 // commit makes a change with others in one run of store and returns when it is stored or
 // refused. A caller whose ctx ends leaves the queue; a change that a transaction has
 // taken is waited for, so that the answer is true.
-func (c *committer) commit(ctx context.Context, do change, run func(ctx context.Context, batch []*waiting) error) error {
+func (c *committer) commit(ctx context.Context, do changes, run func(ctx context.Context, batch []*waiting) error) error {
 	w := &waiting{do: do, turn: make(chan bool, 1)}
 	if c.enter(w) {
 		select {

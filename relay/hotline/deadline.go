@@ -91,12 +91,16 @@ func (e *Engine) ReportHotlines(ctx context.Context) ([]report.Hotline, error) {
 		if err != nil {
 			return nil, err
 		}
+		drafts, urgent, err := e.reportDrafts(ctx, l)
+		if err != nil {
+			return nil, err
+		}
 		hotline, peer := l.settings()
 		e.metrics.missing(hotline.Name, counts.Gaps)
 		hotlines = append(hotlines, report.Hotline{
 			Name: hotline.Name, Peer: peer.Name,
 			Queued: counts.Queued, OverdueReceipts: o.receipts, OverdueAcknowledgements: o.acknowledgements,
-			LastReceipt: counts.LastReceipt, Unacknowledged: counts.Unacknowledged, Error: l.error(),
+			LastReceipt: counts.LastReceipt, Unacknowledged: counts.Unacknowledged, Drafts: drafts, UrgentDraftSince: urgent, Error: l.error(),
 		})
 	}
 	return hotlines, nil

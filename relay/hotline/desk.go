@@ -14,6 +14,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/store"
@@ -21,13 +22,20 @@ import (
 
 // Send stores a message of ours; when it returns, the message is on stable
 // storage and will be sent until the peer's receipt is there. created is false
-// when the same request was stored before. Errors are a *desk.InvalidError, or
-// wrap store.ErrConflict (the id is that of another message) or store.ErrFull.
+// when the same request was stored before. Where the hotline asks for a release, it is
+// stored as a draft instead, and leaves when it has that. Errors are a *desk.InvalidError
+// or *desk.ForbiddenError, or wrap store.ErrConflict (the id is that of another message)
+// or store.ErrFull.
 func (e *Engine) Send(ctx context.Context, r desk.SendRequest) (m desk.Message, created bool, err error) {
-	l, p, err := e.draft(ctx, r)
+	l, p, err := e.compose(ctx, r)
 	if err != nil {
 		return desk.Message{}, false, err
 	}
+	return e.submit(ctx, l, p, r)
+}
+
+// submit stores a composed message, or draft, for its request.
+func (e *Engine) submit(ctx context.Context, l *line, p Payload, r desk.SendRequest) (m desk.Message, created bool, err error) {
 	if r.ID != "" {
 		stored, err := e.cfg.Store.GetMessage(ctx, store.Out, l.trustDomain, r.ID)
 		if err == nil {
@@ -36,6 +44,10 @@ func (e *Engine) Send(ctx context.Context, r desk.SendRequest) (m desk.Message, 
 		if !errors.Is(err, store.ErrNotFound) {
 			return desk.Message{}, false, err
 		}
+	}
+	warnings := e.lint(ctx, l, &p)
+	if l.rule(&p).Quorum > 0 {
+		return e.toDraft(ctx, l, p, warnings)
 	}
 	stored, err := e.enqueue(ctx, l, p)
 	if errors.Is(err, store.ErrConflict) {
@@ -48,11 +60,21 @@ func (e *Engine) Send(ctx context.Context, r desk.SendRequest) (m desk.Message, 
 		return desk.Message{}, false, err
 	}
 	m, err = e.show(ctx, stored, whole)
+	m.Warnings = warnings
 	return m, true, err
 }
 
-// draft checks a request and completes it, except for what storing gives.
-func (e *Engine) draft(ctx context.Context, r desk.SendRequest) (*line, Payload, error) {
+// lint asks the glossary about the words of a message, at most maxWarnings.
+func (e *Engine) lint(ctx context.Context, l *line, p *Payload) []string {
+	if e.cfg.Lint == nil {
+		return nil
+	}
+	warnings := e.cfg.Lint(ctx, l.trustDomain, p)
+	return warnings[:min(len(warnings), maxWarnings)]
+}
+
+// compose checks a request and completes it, except for what storing gives.
+func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, Payload, error) {
 	p := Payload{
 		Version: Version, ID: r.ID, Serial: 1, From: e.cfg.Identity().TrustDomain(),
 		Conversation: r.Conversation, InReplyTo: r.InReplyTo, Kind: message.Kind(r.Kind), Precedence: r.Precedence, TLP: r.TLP, RSIT: r.RSIT,
@@ -72,12 +94,20 @@ func (e *Engine) draft(ctx context.Context, r desk.SendRequest) (*line, Payload,
 		}
 	}
 	var f faults
+	a, err := e.actor(ctx)
+	if err == nil && a.officer != nil {
+		err = a.must(config.Draft, "sending a message")
+	}
+	if err != nil {
+		return nil, Payload{}, err
+	}
+	a.name(&p.Officer, &f)
 	l := e.lineNamed(r.Hotline)
 	f.require(l != nil, "hotline", "there is no hotline %q, or its peer is revoked", oneLine(r.Hotline))
 	f.require(slices.Contains(deskKinds, p.Kind), "kind", "must be one of %v", deskKinds)
 	f.require(strings.TrimSpace(r.Subject) != "", "subject", "is required")
 	f.require(strings.TrimSpace(r.Text) != "", "text", "is required")
-	f.require(strings.TrimSpace(r.Officer) != "", "officer", "is required")
+	f.require(strings.TrimSpace(p.Officer) != "", "officer", "is required")
 	if l != nil {
 		p.To = l.trustDomain
 		if err := errors.Join(e.joinConversation(ctx, &p, &f), e.checkReferences(ctx, &p, &f), e.checkTerm(ctx, &p, &f)); err != nil {
@@ -155,28 +185,56 @@ func deskField(member string) string {
 	return member
 }
 
-// enqueue does step 1, see the package comment.
+// enqueue does step 1, see the package comment. What must be released is refused.
 func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message, error) {
 	var stored store.Message
-	err := l.change(ctx, enqueued(func(serial int64) (store.Message, error) {
+	err := l.changeAll(ctx, func(tx store.LineTx) ([]store.JournalEntry, error) {
+		// Inside the transaction: rules and officers of this moment count.
+		a, err := e.actor(ctx)
+		if err == nil {
+			err = l.unreleased(&p)
+		}
+		if err == nil {
+			err = l.noDraft(tx, p.ID)
+		}
+		if err != nil {
+			return nil, ofOne(err, true)
+		}
+		entry, err := enqueued(composed(&p), &stored)(tx)
+		if err != nil {
+			return nil, err
+		}
+		act, err := direct(a, &stored)
+		return append([]store.JournalEntry{*entry}, act...), err
+	})
+	if err != nil {
+		return store.Message{}, err
+	}
+	e.wasQueued(ctx, l, &stored)
+	return stored, nil
+}
+
+// composed gives a message its serial and what the store keeps beside it.
+func composed(p *Payload) func(serial int64) (store.Message, error) {
+	return func(serial int64) (store.Message, error) {
 		p.Serial = serial
-		raw, err := encode(&p)
+		raw, err := encode(p)
 		return store.Message{
 			ID: p.ID, Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
 			Payload: raw, CreatedAt: p.CreatedAt,
 		}, err
-	}, &stored))
-	if err != nil {
-		return store.Message{}, err
 	}
-	e.cfg.Log.InfoContext(ctx, "message queued", "peer", l.trustDomain, "message_id", p.ID, "serial", stored.Serial)
-	if p.Precedence == "FLASH" || p.Precedence == "IMMEDIATE" {
+}
+
+// wasQueued tells everybody about a message that is stored.
+func (e *Engine) wasQueued(ctx context.Context, l *line, m *store.Message) {
+	e.cfg.Log.InfoContext(ctx, "message queued", "peer", l.trustDomain, "message_id", m.ID, "serial", m.Serial)
+	if m.Precedence == "FLASH" || m.Precedence == "IMMEDIATE" {
 		l.hurry()
 	} else {
 		l.poke()
 	}
 	e.changed()
-	return stored, nil
 }
 
 // repeated answers a request whose id is stored: the stored message, if the
@@ -186,7 +244,7 @@ func (e *Engine) repeated(ctx context.Context, stored store.Message, asked Paylo
 	if err != nil {
 		return desk.Message{}, false, err
 	}
-	asked.Version, asked.Serial, asked.CreatedAt = p.Version, p.Serial, p.CreatedAt
+	asked.Version, asked.Serial, asked.CreatedAt, asked.ReleasedBy = p.Version, p.Serial, p.CreatedAt, p.ReleasedBy
 	if r.Conversation == "" {
 		asked.Conversation = p.Conversation
 	}
@@ -220,7 +278,13 @@ func (e *Engine) Acknowledge(ctx context.Context, peer, id string, r desk.AckReq
 		Conversation: read.Conversation, InReplyTo: id, Kind: message.ACK, Precedence: read.Precedence, TLP: received.TLP,
 		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond), Officer: r.Officer, Text: r.Text,
 	}
-	f := check(&p)
+	a, err := e.actor(ctx)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	var f faults
+	a.name(&p.Officer, &f)
+	f = append(f, check(&p)...)
 	f.require(r.Officer == "" || strings.TrimSpace(r.Officer) != "", "officer", "must name who acknowledges")
 	f.require(read.Kind != KindACK, "id", "an acknowledgement is not acknowledged")
 	if len(f) > 0 {
@@ -228,7 +292,7 @@ func (e *Engine) Acknowledge(ctx context.Context, peer, id string, r desk.AckReq
 	}
 	ack, err := e.enqueue(ctx, l, p)
 	if errors.Is(err, store.ErrConflict) {
-		return e.acknowledged(ctx, l, id, r)
+		return e.acknowledged(ctx, l, id, &p)
 	}
 	if err != nil {
 		return desk.Message{}, err
@@ -237,7 +301,7 @@ func (e *Engine) Acknowledge(ctx context.Context, peer, id string, r desk.AckReq
 }
 
 // acknowledged answers the second acknowledgement of a message.
-func (e *Engine) acknowledged(ctx context.Context, l *line, id string, r desk.AckRequest) (desk.Message, error) {
+func (e *Engine) acknowledged(ctx context.Context, l *line, id string, again *Payload) (desk.Message, error) {
 	read, err := e.cfg.Store.GetMessage(ctx, store.In, l.trustDomain, id)
 	if err != nil {
 		return desk.Message{}, err
@@ -250,7 +314,7 @@ func (e *Engine) acknowledged(ctx context.Context, l *line, id string, r desk.Ac
 	if err != nil {
 		return desk.Message{}, err
 	}
-	if p.Officer != r.Officer || p.Text != r.Text {
+	if p.Officer != again.Officer || p.Text != again.Text {
 		return desk.Message{}, fmt.Errorf("acknowledging message: %s acknowledged it at %s: %w",
 			p.Officer, p.CreatedAt.Format(time.RFC3339), store.ErrConflict)
 	}

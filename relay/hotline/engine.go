@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -49,6 +50,9 @@ type Config struct {
 	// Changed is called when something changed on which a person would act. It
 	// must not block. Nil means nobody.
 	Changed func()
+	// Lint says what the glossary has against the words of a message to a peer, a line for
+	// each. It must not block. Nil means nothing.
+	Lint func(ctx context.Context, trustDomain string, m *message.Message) []string
 	// Registry takes the metrics. Nil means none.
 	Registry prometheus.Registerer
 }
@@ -59,9 +63,13 @@ type Engine struct {
 	metrics *metrics
 	// recheck tells Run that the next deadline may have moved.
 	recheck chan struct{}
+	// redraft tells Run that the next draft may expire at another time.
+	redraft chan struct{}
 
 	mu    sync.Mutex // guards what follows
 	lines []*line
+	// desk says which officers there are.
+	desk config.Desk
 	// start runs a line; nil while Run does not run.
 	start func(*line)
 }
@@ -87,7 +95,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the hotline: %w", err)
 	}
-	return &Engine{cfg: cfg, metrics: m, recheck: make(chan struct{}, 1)}, nil
+	return &Engine{cfg: cfg, metrics: m, recheck: make(chan struct{}, 1), redraft: make(chan struct{}, 1)}, nil
 }
 
 // Apply takes a new live configuration. A hotline whose peer is revoked is not
@@ -103,7 +111,8 @@ func (e *Engine) Apply(c *config.Config) {
 	for _, l := range e.lines {
 		before[l.trustDomain] = l
 	}
-	e.lines = nil
+	e.lines, e.desk = nil, c.Desk
+	defer e.pokeDrafts()
 	for _, h := range c.Hotlines {
 		p, ok := peers[h.Peer]
 		if !ok || p.State == config.Revoked {
@@ -147,6 +156,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.start(l)
 	}
 	e.mu.Unlock()
+	running.Go(func() { e.watchDrafts(ctx) })
 	e.watchDeadlines(ctx)
 	e.mu.Lock()
 	e.start = nil

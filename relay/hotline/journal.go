@@ -20,11 +20,23 @@ import (
 type Store interface {
 	store.Messages
 	store.Lines
+	store.Drafts
 }
 
 // change makes a change of the line: it, its entry in our journal and the checkpoint
 // over that are one transaction, which concurrent changes share. See the package comment.
 func (l *line) change(ctx context.Context, do change) error {
+	return l.changeAll(ctx, func(tx store.LineTx) ([]store.JournalEntry, error) {
+		entry, err := do(tx)
+		if err != nil || entry == nil {
+			return nil, err
+		}
+		return []store.JournalEntry{*entry}, nil
+	})
+}
+
+// changeAll is change with several entries, which stand one after the other.
+func (l *line) changeAll(ctx context.Context, do changes) error {
 	err := l.commits.commit(ctx, do, l.store)
 	if own, ok := errors.AsType[*ownError](err); ok {
 		return own.err
@@ -42,12 +54,12 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 	return l.engine.cfg.Store.ChangeLine(ctx, l.trustDomain, func(tx store.LineTx) error {
 		var entries []store.JournalEntry
 		for _, w := range batch {
-			entry, err := w.do(tx)
+			added, err := w.do(tx)
 			if _, own := errors.AsType[*ownError](err); err != nil && !own {
 				return err
 			}
-			if w.err = err; err == nil && entry != nil {
-				entries = append(entries, *entry)
+			if w.err = err; err == nil {
+				entries = append(entries, added...)
 			}
 		}
 		if len(entries) == 0 {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/certlink/certlink/relay/message"
 )
 
 // metrics are labelled by the configured name of the hotline and by precedence,
@@ -20,6 +22,8 @@ type metrics struct {
 	refused   *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
 	damaged   *prometheus.GaugeVec
+	drafted   *prometheus.GaugeVec
+	oldest    *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
@@ -38,6 +42,11 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		sentAgain: counter("redeliveries_total", "Attempts to deliver a message again."),
 		refused:   counter("refused_receipts_total", "Receipts of the peer that did not verify."),
 		damaged:   gauge("journal_damaged", "1 when the last verification of the journal did not find it whole, else 0; absent before the first."),
+		drafted:   gauge("waiting_drafts", "Messages of ours that wait for their release."),
+		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "oldest_draft_timestamp_seconds",
+			Help: "When the oldest message that waits for its release was written; absent when none waits.",
+		}, []string{label, "precedence"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "receipt_seconds",
 			Help:    "Time from storing a message of ours to its verified receipt.",
@@ -47,7 +56,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds, m.damaged} {
+	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds, m.damaged, m.drafted, m.oldest} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -75,6 +84,18 @@ func (m *metrics) delivered(hotline, precedence string, after time.Duration) {
 	m.seconds.WithLabelValues(hotline, precedence).Observe(after.Seconds())
 }
 
+// drafts says how many wait, and since when the oldest of each precedence does.
+func (m *metrics) drafts(hotline string, n int, oldest map[string]time.Time) {
+	m.drafted.WithLabelValues(hotline).Set(float64(n))
+	for _, precedence := range message.Precedences {
+		if at, waits := oldest[precedence]; waits {
+			m.oldest.WithLabelValues(hotline, precedence).Set(float64(at.Unix()))
+		} else {
+			m.oldest.DeleteLabelValues(hotline, precedence)
+		}
+	}
+}
+
 // forget drops what was said about a hotline that is gone.
 func (m *metrics) forget(hotline string) {
 	labels := prometheus.Labels{"hotline": hotline}
@@ -82,6 +103,8 @@ func (m *metrics) forget(hotline string) {
 	m.absent.DeletePartialMatch(labels)
 	m.seconds.DeletePartialMatch(labels)
 	m.damaged.DeletePartialMatch(labels)
+	m.drafted.DeletePartialMatch(labels)
+	m.oldest.DeletePartialMatch(labels)
 	for _, c := range []*prometheus.CounterVec{m.arrived, m.sent, m.sentAgain, m.refused} {
 		c.DeletePartialMatch(labels)
 	}

@@ -375,6 +375,10 @@ type Hotline struct {
 	LastReceipt time.Time `json:"lastReceipt,omitzero"`
 	// Unacknowledged is the number of received messages that our desk has not acknowledged.
 	Unacknowledged int64 `json:"unacknowledged"`
+	// Drafts is the number of our messages that wait for their release, UrgentDraftSince when
+	// the oldest FLASH or IMMEDIATE one of them was written.
+	Drafts           int64     `json:"drafts,omitempty"`
+	UrgentDraftSince time.Time `json:"urgentDraftSince,omitzero"`
 	// Error of the last delivery attempt, with what to do.
 	Error string `json:"error,omitempty"`
 }
