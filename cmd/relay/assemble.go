@@ -71,6 +71,7 @@ func (r *relay) apply(cfg *config.Config) error {
 	if err := r.identity.Apply(cfg); err != nil {
 		return err
 	}
+	r.local.Apply(cfg)
 	r.pool.Apply(cfg)
 	r.prober.Apply(cfg)
 	r.offers.Apply(cfg)

@@ -74,6 +74,8 @@ type Parts struct {
 	Glossaries Glossaries
 	// Drafts wait for their release; nil means that there are none.
 	Drafts Drafts
+	// Attachments keeps the files of messages; nil means that there are none.
+	Attachments Attacher
 	// Log is told of errors that the client is not. Required.
 	Log *slog.Logger
 }
@@ -116,6 +118,9 @@ func NewHandler(p Parts) http.Handler {
 	}
 	if p.Glossaries != nil {
 		h.serveGlossaries(mux, p.Glossaries)
+	}
+	if p.Attachments != nil {
+		h.serveAttachments(mux, p.Attachments)
 	}
 	if p.Drafts != nil {
 		h.serveDrafts(mux, p.Drafts)
@@ -260,6 +265,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}{
 		{errBody, http.StatusBadRequest, err.Error()},
 		{errLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than %d bytes", maxBody)},
+		{store.ErrIncomplete, http.StatusUnprocessableEntity, err.Error()},
 		{store.ErrNotFound, http.StatusNotFound, err.Error()},
 		{ErrBusy, http.StatusTooManyRequests, err.Error()},
 		{store.ErrConflict, http.StatusConflict, err.Error()},

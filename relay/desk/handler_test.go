@@ -31,6 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type hotline struct {
 	err     error
 	created bool
+	state   string
 	send    desk.SendRequest
 	ack     desk.AckRequest
 	query   store.MessageQuery
@@ -39,7 +40,7 @@ type hotline struct {
 
 func (h *hotline) Send(_ context.Context, r desk.SendRequest) (desk.Message, bool, error) {
 	h.send = r
-	return desk.Message{ID: r.ID}, h.created, h.err
+	return desk.Message{ID: r.ID, State: h.state}, h.created, h.err
 }
 
 func (h *hotline) Acknowledge(_ context.Context, peer, id string, r desk.AckRequest) (desk.Message, error) {

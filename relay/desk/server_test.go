@@ -26,7 +26,7 @@ import (
 )
 
 // serve runs the local port of alfa, which answers with the role that it sees.
-func serve(t *testing.T, ca *testca.CA) (address string, source *identity.Source, cfg *config.Config) {
+func serve(t *testing.T, ca *testca.CA, configure func(*desk.Server)) (address string, source *identity.Source, cfg *config.Config) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := ca.WriteNation(dir); err != nil {
@@ -55,11 +55,14 @@ func serve(t *testing.T, ca *testca.CA) (address string, source *identity.Source
 		Listener: listener, Identity: source, Log: log, Metrics: prometheus.NewRegistry(),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			role, _ := access.RoleFrom(r.Context())
-			_, _ = io.WriteString(w, string(role))
+			_, _ = io.WriteString(w, string(role)+strings.TrimPrefix(access.IdentityFrom(r.Context()), "spiffe://alfa.example/"+string(role)))
 		}),
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if configure != nil {
+		configure(server)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -75,7 +78,7 @@ func serve(t *testing.T, ca *testca.CA) (address string, source *identity.Source
 
 func TestTheLocalPortLetsInOurOwnRolesOnly(t *testing.T) {
 	alfa, bravo := testca.New(t, "alfa.example"), testca.New(t, "bravo.example")
-	address, _, _ := serve(t, alfa)
+	address, _, _ := serve(t, alfa, nil)
 	expired := testca.Leaf{Path: "/desk", NotAfter: time.Now().Add(-time.Minute)}
 	for _, c := range []struct {
 		name string
@@ -87,7 +90,8 @@ func TestTheLocalPortLetsInOurOwnRolesOnly(t *testing.T) {
 		{"desk", alfa, testca.Leaf{Path: "/desk"}, "desk"},
 		{"tool", alfa, testca.Leaf{Path: "/tool"}, "tool"},
 		{"not_our_own_relay", alfa, testca.Leaf{Path: "/relay"}, ""},
-		{"not_a_path_below", alfa, testca.Leaf{Path: "/desk/x"}, ""},
+		{"not_a_path_below", alfa, testca.Leaf{Path: "/tool/x"}, ""},
+		{"not_an_officer_who_is_not_configured", alfa, testca.Leaf{Path: "/desk/x"}, ""},
 		{"not_without_an_identity", alfa, testca.Leaf{}, ""},
 		{"not_an_expired_one", alfa, expired, ""},
 		{"not_a_peer's_desk", bravo, testca.Leaf{Path: "/desk"}, ""},
@@ -108,7 +112,7 @@ func TestTheLocalPortLetsInOurOwnRolesOnly(t *testing.T) {
 
 func TestAClientOfAReplacedCAIsSentAway(t *testing.T) {
 	old := testca.New(t, "alfa.example")
-	address, source, cfg := serve(t, old)
+	address, source, cfg := serve(t, old, nil)
 	client := newClient(t, old, old.Leaf(t, testca.Leaf{Path: "/desk"}))
 	if got, err := request(t, client, address); got != "desk" {
 		t.Fatalf("role %q, %v", got, err)
@@ -124,7 +128,7 @@ func TestAClientOfAReplacedCAIsSentAway(t *testing.T) {
 
 func TestAClientWhoseCertificateEndsIsSentAway(t *testing.T) {
 	ca := testca.New(t, "alfa.example")
-	address, _, _ := serve(t, ca)
+	address, _, _ := serve(t, ca, nil)
 	client := newClient(t, ca, ca.Leaf(t, testca.Leaf{Path: "/desk", NotAfter: time.Now().Add(2 * time.Second)}))
 	if got, err := request(t, client, address); got != "desk" {
 		t.Fatalf("role %q, %v", got, err)

@@ -88,6 +88,8 @@ type SendRequest struct {
 	Preserve *message.Preserved `json:"preserve,omitempty"`
 	// Term is the statement of a TERM.
 	Term *message.Term `json:"term,omitempty"`
+	// Attachments, at most 16, each complete by PathUpload before.
+	Attachments []message.Attachment `json:"attachments,omitempty"`
 }
 
 // AckRequest acknowledges a received message.
@@ -124,6 +126,9 @@ type Message struct {
 	AnswerBy     time.Time             `json:"answerBy,omitzero"`
 	Preserve     *message.Preserved    `json:"preserve,omitempty"`
 	Term         *message.Term         `json:"term,omitempty"`
+	// Attachments that the message names. Those of a message that is stored are, too; their
+	// names and types are the author's word.
+	Attachments []message.Attachment `json:"attachments,omitempty"`
 	// Standing, Marks and Remarks say what later messages of the same sender did to this one.
 	Standing string   `json:"standing,omitempty"`
 	Marks    []Mark   `json:"marks,omitempty"`
