@@ -81,6 +81,7 @@ func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, Payloa
 		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond),
 		Officer:   r.Officer, Subject: r.Subject, Text: r.Text, Language: r.Language,
 		Translations: r.Translations, References: r.References, AnswerBy: r.AnswerBy.UTC(), Preserve: r.Preserve, Term: r.Term,
+		Attachments: r.Attachments,
 	}
 	if p.Kind == "" {
 		p.Kind = message.Notification
@@ -117,6 +118,7 @@ func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, Payloa
 	if p.Conversation == "" {
 		p.Conversation = p.ID
 	}
+	checkFiles(p.Attachments, &f)
 	for _, fault := range check(&p) {
 		if !slices.ContainsFunc(f, func(known desk.Fault) bool { return known.Field == fault.Field }) {
 			f = append(f, fault)
@@ -221,7 +223,7 @@ func composed(p *Payload) func(serial int64) (store.Message, error) {
 		raw, err := encode(p)
 		return store.Message{
 			ID: p.ID, Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
-			Payload: raw, CreatedAt: p.CreatedAt,
+			Payload: raw, CreatedAt: p.CreatedAt, Attachments: uses(p.Attachments),
 		}, err
 	}
 }

@@ -50,6 +50,9 @@ func (t *draftTx) put() (err error) {
 
 // end ends the draft in a state and returns the entry of the act.
 func (t *draftTx) end(state, act string, a actor, reason string) ([]store.JournalEntry, error) {
+	if err := t.DropAttachments(store.Out, t.d.ID); err != nil {
+		return nil, err
+	}
 	t.r.State, t.r.EndedAt, t.r.EndedBy, t.r.Reason = state, t.now, a.identity, reason
 	entry, err := acted(act, a, t.now, t.d.ID, &t.r, "reason", reason)
 	if err != nil {
@@ -189,6 +192,9 @@ func (t *draftTx) expiry(p *Payload) time.Time {
 
 // written stores the draft with new content and returns the entry of the act.
 func (t *draftTx) written(act string, a actor, p *Payload) ([]store.JournalEntry, error) {
+	if err := holdFiles(t, t.d.ID, p.Attachments); err != nil {
+		return nil, err
+	}
 	entry, err := acted(act, a, t.now, t.d.ID, &t.r,
 		"kind", string(p.Kind), "precedence", p.Precedence, "quorum", strconv.Itoa(needed(t.l.rule(p))), "warnings", warned(t.r.Warnings))
 	if err != nil {

@@ -139,7 +139,7 @@ func (e *Engine) open(identity Identity, peer string, signed []byte) (store.Mess
 	return store.Message{
 		Direction: store.In, Peer: peer, ID: p.ID, Serial: p.Serial,
 		Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
-		Payload: opened.Payload, Signed: signed, CreatedAt: p.CreatedAt,
+		Payload: opened.Payload, Signed: signed, CreatedAt: p.CreatedAt, Attachments: uses(p.Attachments),
 	}, p, nil
 }
 

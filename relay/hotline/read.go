@@ -93,7 +93,7 @@ func (e *Engine) show(ctx context.Context, s store.Message, d detail) (desk.Mess
 		Conversation: s.Conversation, InReplyTo: s.InReplyTo, Kind: s.Kind, Precedence: s.Precedence,
 		TLP: p.TLP, RSIT: p.RSIT, Subject: p.Subject, Text: p.Text, Language: p.Language, Officer: p.Officer,
 		Translations: p.Translations, References: p.References, AnswerBy: p.AnswerBy, Preserve: p.Preserve,
-		Term: p.Term, ReleasedBy: p.ReleasedBy, CreatedAt: s.CreatedAt, StoredAt: s.StoredAt, ReceiptAt: s.ReceiptAt, State: state(s),
+		Attachments: p.Attachments, Term: p.Term, ReleasedBy: p.ReleasedBy, CreatedAt: s.CreatedAt, StoredAt: s.StoredAt, ReceiptAt: s.ReceiptAt, State: state(s),
 	}
 	if l := e.lineTo(s.Peer); l != nil {
 		hotline, peer := l.settings()
