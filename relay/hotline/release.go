@@ -62,11 +62,11 @@ func (e *Engine) actor(ctx context.Context) (actor, error) {
 	if id == "" {
 		return actor{}, nil
 	}
-	return known(id, e.cfg.Identity().TrustDomain(), e.officers())
+	return actorOf(id, e.cfg.Identity().TrustDomain(), e.officers())
 }
 
-// known decides who an identity is. It must be of our own trust domain.
-func known(id, trustDomain string, d config.Desk) (actor, error) {
+// actorOf decides who an identity is. It must be of our own trust domain.
+func actorOf(id, trustDomain string, d config.Desk) (actor, error) {
 	parsed, err := spiffeid.FromString(id)
 	if err != nil || parsed.TrustDomain().Name() != trustDomain {
 		return actor{}, forbidden("%s is no identity of ours", oneLine(id))
@@ -177,7 +177,7 @@ func (r *record) payload(now time.Time) (Payload, error) {
 func counted(r *record, rule config.Release, trustDomain string, d config.Desk) []message.ReleaseBy {
 	var out []message.ReleaseBy
 	for _, release := range r.Releases {
-		a, err := known(release.Identity, trustDomain, d)
+		a, err := actorOf(release.Identity, trustDomain, d)
 		if err != nil || a.must(config.ReleaseRole, "") != nil || ownRelease(r, a, rule) != nil {
 			continue
 		}
