@@ -43,6 +43,11 @@ func WithAllPaths(ctx context.Context) context.Context {
 	return context.WithValue(ctx, hedgeKey{}, allPaths)
 }
 
+// OverOnePath lets a request go over one path at a time, whatever the context said before.
+func OverOnePath(ctx context.Context) context.Context {
+	return context.WithValue(ctx, hedgeKey{}, hedging(0))
+}
+
 // OverAllPaths tells whether requests with the context go over all paths at once.
 func OverAllPaths(ctx context.Context) bool { return ctx.Value(hedgeKey{}) == allPaths }
 

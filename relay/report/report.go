@@ -381,6 +381,14 @@ type Hotline struct {
 	UrgentDraftSince time.Time `json:"urgentDraftSince,omitzero"`
 	// Error of the last delivery attempt, with what to do.
 	Error string `json:"error,omitempty"`
+	// LineChecks of each path: those that we dial, then those that the peer dials, by
+	// address. At most 64.
+	LineChecks []LineCheck `json:"lineChecks,omitempty"`
+	// Transit are the ways through other peers, in the order in which they are tried.
+	Transit []Transit `json:"transit,omitempty"`
+	// Via is the peer through which messages go now, as no direct path is up; empty when
+	// they go directly, or not at all.
+	Via string `json:"via,omitempty"`
 }
 
 // Dataset is the state of a data set of territory, or of a warning list.

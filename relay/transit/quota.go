@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package transit
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// What one peer may use of us.
+const (
+	// BytesPerSecond of sealed requests and answers, on average, and burst of them at once.
+	BytesPerSecond = 1 << 20
+	burst          = 4 * maxSealed
+	// AtOnce is how many requests of one peer there may be at once, allAtOnce of all peers:
+	// each may hold twice maxSealed bytes.
+	AtOnce    = 4
+	allAtOnce = 16
+)
+
+// quotas bound what peers use, each for itself.
+type quotas struct {
+	now func() time.Time
+
+	mu      sync.Mutex // guards what follows
+	running int
+	peers   map[string]*quota // as many as there are peers with transit
+}
+
+type quota struct {
+	bytes   *rate.Limiter
+	running int
+}
+
+func newQuotas(now func() time.Time) *quotas {
+	return &quotas{now: now, peers: map[string]*quota{}}
+}
+
+// enter admits a request of a peer; false when it has too many, or used too much.
+func (q *quotas) enter(peer string) (leave func(), ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p := q.peers[peer]
+	if p == nil {
+		p = &quota{bytes: rate.NewLimiter(BytesPerSecond, burst)}
+		q.peers[peer] = p
+	}
+	if p.running >= AtOnce || q.running >= allAtOnce || p.bytes.TokensAt(q.now()) < maxSealed {
+		return nil, false
+	}
+	p.running++
+	q.running++
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		p.running--
+		q.running--
+	}, true
+}
+
+// used charges bytes to a peer. Who was let in may use what it brought and gets.
+func (q *quotas) used(peer string, n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if p := q.peers[peer]; p != nil {
+		p.bytes.ReserveN(q.now(), min(n, burst))
+	}
+}
