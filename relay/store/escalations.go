@@ -81,6 +81,8 @@ type Notice struct {
 	Message            string
 	// Notifier by name.
 	Notifier string
+	// Urgency orders notices of a notifier, the lowest first.
+	Urgency int32
 	// Deadline that has passed; zero for none. At is when it was decided.
 	Deadline, At time.Time
 	// Batch names those that are told together; empty before the first attempt.
@@ -102,6 +104,16 @@ func (n *Notice) Check() error {
 		return fmt.Errorf("a notice needs an id, an event and a notifier, and an error of at most %d bytes", MaxNoticeError)
 	}
 	return nil
+}
+
+// OpenQuery selects notices of one notifier.
+type OpenQuery struct {
+	Peer, Notifier string
+	// Due selects those whose next attempt is not later. Beyond selects those whose next
+	// attempt is later than that, too: it was set by a clock that was ahead.
+	Due, Beyond time.Time
+	// Limit is 1 to MaxMessages.
+	Limit int
 }
 
 // NoticeQuery selects notices, newest first.
@@ -143,9 +155,12 @@ type Escalations interface {
 	IsUnanswered(ctx context.Context, peer, id string) (bool, error)
 	// OpenEscalations returns steps that are not settled, at most limit.
 	OpenEscalations(ctx context.Context, peer string, limit int) ([]Escalation, error)
-	// OpenNotices returns notices with a next attempt, at most limit, in the order in which
-	// they were stored.
-	OpenNotices(ctx context.Context, peer string, limit int) ([]Notice, error)
+	// OpenNotices returns notices whose next attempt is due, the most urgent first, then in the
+	// order in which they were stored.
+	OpenNotices(ctx context.Context, q OpenQuery) ([]Notice, error)
+	// FailedNotices returns notices that were attempted in vain and are to be attempted again,
+	// at most limit, in the order in which they were stored.
+	FailedNotices(ctx context.Context, peer string, limit int) ([]Notice, error)
 	// ListNotices returns a page of notices, newest first.
 	ListNotices(ctx context.Context, q NoticeQuery) (NoticePage, error)
 	// Arrived returns messages received after a position, at most limit, ascending.
@@ -162,11 +177,14 @@ type EscalationWriter interface {
 	// TakeStep stores that a step was taken e.Taken times. ErrConflict if it was not taken
 	// exactly once less; nothing was done then. A settled step begins anew with 1.
 	TakeStep(e Escalation) error
-	// SettleSteps settles the steps of a message and stage. Of their notices it gives up
-	// those that were never attempted, and returns all others.
+	// SettleSteps settles the steps of a message and stage. It gives up those of their notices
+	// that were not told yet, and returns all that were attempted.
 	SettleSteps(d Direction, message, stage, why string) ([]Notice, error)
 	// PutNotice stores a notice in the place of what has its id. The line's peer is its peer.
+	// What was told or given up stays so.
 	PutNotice(n Notice) error
+	// AbandonNotices gives up what is not told yet to any but these notifiers.
+	AbandonNotices(notifiers []string, why string) error
 	// SetAnnounced moves the position of Announced, if it is still from; -1 stands for none,
 	// at either end. Else ErrConflict.
 	SetAnnounced(from, to int64) error

@@ -13,7 +13,7 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-const wholeNotice = `SELECT seq, id, peer, event, stage, step, occurrence, direction, message, notifier, deadline, at, batch, attempts, next_at, sent_at, error
+const wholeNotice = `SELECT seq, id, peer, event, stage, step, occurrence, direction, message, notifier, urgency, deadline, at, batch, attempts, next_at, sent_at, error
 	FROM notices`
 
 type placed struct {
@@ -23,7 +23,7 @@ type placed struct {
 
 func scanNotice(row pgx.Row) (n placed, err error) {
 	var deadline, at, next, sent int64
-	err = row.Scan(&n.seq, &n.ID, &n.Peer, &n.Event, &n.Stage, &n.Step, &n.Occurrence, &n.Direction, &n.Message, &n.Notifier,
+	err = row.Scan(&n.seq, &n.ID, &n.Peer, &n.Event, &n.Stage, &n.Step, &n.Occurrence, &n.Direction, &n.Message, &n.Notifier, &n.Urgency,
 		&deadline, &at, &n.Batch, &n.Attempts, &next, &sent, &n.Error)
 	n.Deadline, n.At, n.NextAt, n.SentAt = instant(deadline), instant(at), instant(next), instant(sent)
 	return n, err
@@ -52,13 +52,29 @@ func (s *Store) OpenEscalations(ctx context.Context, peer string, limit int) ([]
 }
 
 // OpenNotices implements store.Escalations.
-func (s *Store) OpenNotices(ctx context.Context, peer string, limit int) ([]store.Notice, error) {
-	if err := checkLimit(limit, store.MaxMessages); err != nil {
+func (s *Store) OpenNotices(ctx context.Context, q store.OpenQuery) ([]store.Notice, error) {
+	if err := checkLimit(q.Limit, store.MaxMessages); err != nil {
 		return nil, fmt.Errorf("listing open notices: %w", err)
 	}
-	rows, err := list(ctx, s, "listing open notices", scanNotice,
-		wholeNotice+" WHERE peer = $1 AND next_at <> 0 ORDER BY seq LIMIT $2", peer, limit)
+	rows, err := list(ctx, s, "listing open notices", scanNotice, wholeNotice+` WHERE peer = $1 AND notifier = $2 AND next_at <> 0
+		AND (next_at <= $3 OR next_at > $4) ORDER BY urgency, seq LIMIT $5`, q.Peer, q.Notifier, micros(q.Due), micros(q.Beyond), q.Limit)
 	return notices(rows), err
+}
+
+// FailedNotices implements store.Escalations.
+func (s *Store) FailedNotices(ctx context.Context, peer string, limit int) ([]store.Notice, error) {
+	if err := checkLimit(limit, store.MaxMessages); err != nil {
+		return nil, fmt.Errorf("listing failed notices: %w", err)
+	}
+	rows, err := list(ctx, s, "listing failed notices", scanNotice,
+		wholeNotice+" WHERE peer = $1 AND next_at <> 0 AND attempts > 0 ORDER BY seq LIMIT $2", peer, limit)
+	return notices(rows), err
+}
+
+// AbandonNotices implements store.EscalationWriter.
+func (l *lineTx) AbandonNotices(notifiers []string, why string) error {
+	_, err := l.tx.Exec(l.ctx, "UPDATE notices SET next_at = 0, error = $1 WHERE peer = $2 AND next_at <> 0 AND notifier <> ALL ($3)", why, l.peer, append([]string{}, notifiers...))
+	return err
 }
 
 // ListNotices implements store.Escalations.
@@ -116,7 +132,7 @@ func (l *lineTx) SettleSteps(d store.Direction, message, stage, why string) (tol
 		return nil, err
 	}
 	if _, err := l.tx.Exec(l.ctx, `UPDATE notices SET next_at = 0, error = $1 WHERE peer = $2 AND message = $3 AND direction = $4 AND stage = $5
-		AND next_at <> 0 AND attempts = 0`, why, l.peer, message, d, stage); err != nil {
+		AND next_at <> 0`, why, l.peer, message, d, stage); err != nil {
 		return nil, err
 	}
 	rows, err := l.tx.Query(l.ctx, wholeNotice+" WHERE peer = $1 AND message = $2 AND direction = $3 AND stage = $4 AND attempts > 0 ORDER BY seq",
@@ -140,10 +156,11 @@ func (l *lineTx) PutNotice(n store.Notice) error {
 	if err := n.Check(); err != nil {
 		return fmt.Errorf("storing notice: %w", err)
 	}
-	_, err := l.tx.Exec(l.ctx, `INSERT INTO notices (peer, id, event, stage, step, occurrence, direction, message, notifier, deadline, at, batch, attempts, next_at, sent_at, error)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-		ON CONFLICT (peer, id) DO UPDATE SET batch = excluded.batch, attempts = excluded.attempts, next_at = excluded.next_at, sent_at = excluded.sent_at, error = excluded.error`,
-		l.peer, n.ID, n.Event, n.Stage, n.Step, n.Occurrence, n.Direction, n.Message, n.Notifier, micros(n.Deadline), micros(n.At),
+	_, err := l.tx.Exec(l.ctx, `INSERT INTO notices (peer, id, event, stage, step, occurrence, direction, message, notifier, urgency, deadline, at, batch, attempts, next_at, sent_at, error)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+		ON CONFLICT (peer, id) DO UPDATE SET batch = excluded.batch, attempts = excluded.attempts, next_at = excluded.next_at, sent_at = excluded.sent_at, error = excluded.error
+			WHERE notices.next_at <> 0 OR excluded.next_at = 0`,
+		l.peer, n.ID, n.Event, n.Stage, n.Step, n.Occurrence, n.Direction, n.Message, n.Notifier, n.Urgency, micros(n.Deadline), micros(n.At),
 		n.Batch, n.Attempts, micros(n.NextAt), micros(n.SentAt), n.Error)
 	return err
 }

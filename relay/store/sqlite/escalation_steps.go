@@ -12,7 +12,7 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-const wholeNotice = `SELECT seq, id, peer, event, stage, step, occurrence, direction, message, notifier, deadline, at, batch, attempts, next_at, sent_at, error
+const wholeNotice = `SELECT seq, id, peer, event, stage, step, occurrence, direction, message, notifier, urgency, deadline, at, batch, attempts, next_at, sent_at, error
 	FROM notices`
 
 type placed struct {
@@ -22,7 +22,7 @@ type placed struct {
 
 func scanNotice(row interface{ Scan(dest ...any) error }) (n placed, err error) {
 	var deadline, at, next, sent int64
-	err = row.Scan(&n.seq, &n.ID, &n.Peer, &n.Event, &n.Stage, &n.Step, &n.Occurrence, &n.Direction, &n.Message, &n.Notifier,
+	err = row.Scan(&n.seq, &n.ID, &n.Peer, &n.Event, &n.Stage, &n.Step, &n.Occurrence, &n.Direction, &n.Message, &n.Notifier, &n.Urgency,
 		&deadline, &at, &n.Batch, &n.Attempts, &next, &sent, &n.Error)
 	n.Deadline, n.At, n.NextAt, n.SentAt = instant(deadline), instant(at), instant(next), instant(sent)
 	return n, err
@@ -51,13 +51,35 @@ func (s *Store) OpenEscalations(ctx context.Context, peer string, limit int) ([]
 }
 
 // OpenNotices implements store.Escalations.
-func (s *Store) OpenNotices(ctx context.Context, peer string, limit int) ([]store.Notice, error) {
-	if err := checkLimit(limit, store.MaxMessages); err != nil {
+func (s *Store) OpenNotices(ctx context.Context, q store.OpenQuery) ([]store.Notice, error) {
+	if err := checkLimit(q.Limit, store.MaxMessages); err != nil {
 		return nil, fmt.Errorf("listing open notices: %w", err)
 	}
-	rows, err := list(ctx, s, "listing open notices", scanNotice,
-		wholeNotice+" INDEXED BY notices_open WHERE peer = ? AND next_at <> 0 ORDER BY seq LIMIT ?", peer, limit)
+	rows, err := list(ctx, s, "listing open notices", scanNotice, wholeNotice+` INDEXED BY notices_open WHERE peer = ? AND notifier = ? AND next_at <> 0
+		AND (next_at <= ? OR next_at > ?) ORDER BY urgency, seq LIMIT ?`, q.Peer, q.Notifier, micros(q.Due), micros(q.Beyond), q.Limit)
 	return notices(rows), err
+}
+
+// FailedNotices implements store.Escalations.
+func (s *Store) FailedNotices(ctx context.Context, peer string, limit int) ([]store.Notice, error) {
+	if err := checkLimit(limit, store.MaxMessages); err != nil {
+		return nil, fmt.Errorf("listing failed notices: %w", err)
+	}
+	rows, err := list(ctx, s, "listing failed notices", scanNotice,
+		wholeNotice+" INDEXED BY notices_failed WHERE peer = ? AND next_at <> 0 AND attempts > 0 ORDER BY seq LIMIT ?", peer, limit)
+	return notices(rows), err
+}
+
+// AbandonNotices implements store.EscalationWriter.
+func (l *lineTx) AbandonNotices(notifiers []string, why string) error {
+	var c clause
+	c.add("UPDATE notices SET next_at = 0, error = ? WHERE peer = ? AND next_at <> 0", why, l.peer)
+	if len(notifiers) > 0 {
+		c.add(" AND notifier NOT")
+		among(&c, notifiers)
+	}
+	_, err := l.tx.ExecContext(l.ctx, c.text.String(), c.args...)
+	return err
 }
 
 // ListNotices implements store.Escalations.
@@ -115,7 +137,7 @@ func (l *lineTx) SettleSteps(d store.Direction, message, stage, why string) (tol
 		return nil, err
 	}
 	if _, err := l.tx.ExecContext(l.ctx, `UPDATE notices SET next_at = 0, error = ? WHERE peer = ? AND message = ? AND direction = ? AND stage = ?
-		AND next_at <> 0 AND attempts = 0`, why, l.peer, message, d, stage); err != nil {
+		AND next_at <> 0`, why, l.peer, message, d, stage); err != nil {
 		return nil, err
 	}
 	rows, err := l.tx.QueryContext(l.ctx, wholeNotice+" INDEXED BY notices_of_message WHERE peer = ? AND message = ? AND direction = ? AND stage = ? AND attempts > 0 ORDER BY seq",
@@ -139,10 +161,11 @@ func (l *lineTx) PutNotice(n store.Notice) error {
 	if err := n.Check(); err != nil {
 		return fmt.Errorf("storing notice: %w", err)
 	}
-	_, err := l.tx.ExecContext(l.ctx, `INSERT INTO notices (peer, id, event, stage, step, occurrence, direction, message, notifier, deadline, at, batch, attempts, next_at, sent_at, error)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (peer, id) DO UPDATE SET batch = excluded.batch, attempts = excluded.attempts, next_at = excluded.next_at, sent_at = excluded.sent_at, error = excluded.error`,
-		l.peer, n.ID, n.Event, n.Stage, n.Step, n.Occurrence, n.Direction, n.Message, n.Notifier, micros(n.Deadline), micros(n.At),
+	_, err := l.tx.ExecContext(l.ctx, `INSERT INTO notices (peer, id, event, stage, step, occurrence, direction, message, notifier, urgency, deadline, at, batch, attempts, next_at, sent_at, error)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (peer, id) DO UPDATE SET batch = excluded.batch, attempts = excluded.attempts, next_at = excluded.next_at, sent_at = excluded.sent_at, error = excluded.error
+			WHERE notices.next_at <> 0 OR excluded.next_at = 0`,
+		l.peer, n.ID, n.Event, n.Stage, n.Step, n.Occurrence, n.Direction, n.Message, n.Notifier, n.Urgency, micros(n.Deadline), micros(n.At),
 		n.Batch, n.Attempts, micros(n.NextAt), micros(n.SentAt), n.Error)
 	return err
 }

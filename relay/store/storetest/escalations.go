@@ -48,6 +48,15 @@ func openSteps(t *testing.T, s store.Store) []store.Escalation {
 	return open
 }
 
+func openNotices(t *testing.T, s store.Store) []store.Notice {
+	t.Helper()
+	open, err := s.OpenNotices(t.Context(), store.OpenQuery{Peer: "bravo.example", Notifier: "pager", Due: epoch, Beyond: epoch.Add(time.Hour), Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open
+}
+
 func listsUnreadOfPeer(t *testing.T, e env) {
 	for n, id := range []string{"A", "B", "C"} {
 		mustAccept(t, e, received(id, int64(n+1)))
@@ -145,13 +154,15 @@ func takesStepsOnce(t *testing.T, e env) {
 
 func settlesSteps(t *testing.T, e env) {
 	tried := func(n *store.Notice) { n.Attempts, n.NextAt = 1, time.Time{} }
+	failing := func(n *store.Notice) { n.Attempts = 2 }
+	over := func(n *store.Notice) { n.Attempts, n.NextAt, n.Error = 2, time.Time{}, "settled" }
 	mustChange(t, e, func(l store.LineTx) error {
 		for _, s := range []store.Escalation{step("A", "first", 1), step("A", "second", 1), step("B", "first", 1)} {
 			if err := l.TakeStep(s); err != nil {
 				return err
 			}
 		}
-		for _, n := range []store.Notice{notice("1", "A", tried), notice("2", "A"), notice("3", "B")} {
+		for _, n := range []store.Notice{notice("1", "A", tried), notice("2", "A"), notice("3", "B"), notice("4", "A", failing)} {
 			if err := l.PutNotice(n); err != nil {
 				return err
 			}
@@ -160,30 +171,30 @@ func settlesSteps(t *testing.T, e env) {
 	})
 	mustChange(t, e, func(l store.LineTx) error {
 		told, err := l.SettleSteps(store.Out, "A", "Receipt", "settled")
-		same(t, "told", told, []store.Notice{notice("1", "A", tried)})
+		same(t, "told", told, []store.Notice{notice("1", "A", tried), notice("4", "A", over)})
 		return err
 	})
 	same(t, "open", openSteps(t, e), []store.Escalation{step("B", "first", 1)})
-	open, err := e.OpenNotices(t.Context(), "bravo.example", 10)
-	same(t, "open notices", open, []store.Notice{notice("3", "B")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	same(t, "open notices", openNotices(t, e), []store.Notice{notice("3", "B")})
 	page, err := e.ListNotices(t.Context(), store.NoticeQuery{Peer: "bravo.example", Message: "A", Limit: 10})
-	if err != nil || len(page.Notices) != 2 || page.Notices[0].Error != "settled" || !page.Notices[0].NextAt.IsZero() {
+	if err != nil || len(page.Notices) != 3 || page.Notices[1].Error != "settled" || !page.Notices[1].NextAt.IsZero() {
 		t.Errorf("of the message: %+v, %v", page, err)
 	}
+	// An attempt that ends now does not open it again.
+	mustChange(t, e, func(l store.LineTx) error { return l.PutNotice(notice("4", "A", failing)) })
+	same(t, "still open notices", openNotices(t, e), []store.Notice{notice("3", "B")})
 	// What was settled can begin anew.
 	mustChange(t, e, func(l store.LineTx) error { return l.TakeStep(step("A", "first", 1)) })
 	same(t, "open again", openSteps(t, e), []store.Escalation{step("A", "first", 1), step("B", "first", 1)})
 }
 
 func keepsNotices(t *testing.T, e env) {
-	later := notice("2", "B", func(n *store.Notice) {
+	routine := func(n *store.Notice) { n.Urgency = 3 }
+	later := notice("2", "B", routine, func(n *store.Notice) {
 		n.Batch, n.Attempts, n.Error, n.NextAt = "b", 3, "the server is silent", epoch.Add(time.Minute).Truncate(time.Microsecond)
 	})
 	mustChange(t, e, func(l store.LineTx) error {
-		for _, n := range []store.Notice{notice("1", "A"), notice("2", "B"), notice("3", "C", func(n *store.Notice) { n.Event = "Delivered" }), later} {
+		for _, n := range []store.Notice{notice("1", "A", routine), notice("2", "B", routine), notice("3", "C", func(n *store.Notice) { n.Event = "Delivered" }), later} {
 			if err := l.PutNotice(n); err != nil {
 				return err
 			}
@@ -199,22 +210,37 @@ func keepsNotices(t *testing.T, e env) {
 		t.Fatal(err)
 	}
 	s := e.reopen(t, Options{})
-	open, err := s.OpenNotices(t.Context(), "bravo.example", 10)
-	if err != nil || len(open) != 3 {
-		t.Fatalf("%d are open: %v", len(open), err)
+	q := store.OpenQuery{Peer: "bravo.example", Notifier: "pager", Due: epoch, Beyond: epoch.Add(time.Hour), Limit: 10}
+	open, err := s.OpenNotices(t.Context(), q)
+	if err != nil || len(open) != 2 || open[0].ID != "3" || open[1].ID != "1" {
+		t.Fatalf("due, the most urgent first: %+v, %v", open, err)
 	}
-	same(t, "what was put again", open[1], later)
+	q.Beyond = epoch.Add(time.Second)
+	if open, err = s.OpenNotices(t.Context(), q); err != nil || len(open) != 3 {
+		t.Fatalf("%d are due when the clock was ahead: %v", len(open), err)
+	}
+	failed, err := s.FailedNotices(t.Context(), "bravo.example", 10)
+	same(t, "what was put again", failed, []store.Notice{later})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ChangeLine(t.Context(), "bravo.example", func(l store.LineTx) error { return l.AbandonNotices([]string{"pager"}, "gone") }); err != nil || len(openNotices(t, s)) != 2 {
+		t.Errorf("notices of a notifier that stays are given up: %v", err)
+	}
+	if err := s.ChangeLine(t.Context(), "bravo.example", func(l store.LineTx) error { return l.AbandonNotices(nil, "gone") }); err != nil || len(openNotices(t, s)) != 0 {
+		t.Errorf("notices of a notifier that is gone stay: %v", err)
+	}
 	var got []string
-	q := store.NoticeQuery{Peer: "bravo.example", Limit: 2}
+	pages := store.NoticeQuery{Peer: "bravo.example", Limit: 2}
 	for {
-		page, err := s.ListNotices(t.Context(), q)
+		page, err := s.ListNotices(t.Context(), pages)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, n := range page.Notices {
 			got = append(got, n.ID)
 		}
-		if q.Before = page.Next; page.Next == 0 {
+		if pages.Before = page.Next; page.Next == 0 {
 			break
 		}
 	}
@@ -240,9 +266,8 @@ func undoesStep(t *testing.T, e env) {
 		return failed
 	})
 	wantErr(t, err, failed)
-	open, err := e.OpenNotices(t.Context(), "bravo.example", 10)
-	if _, known, _ := e.Announced(t.Context(), "bravo.example"); known || err != nil || len(open) != 0 || len(openSteps(t, e)) != 0 {
-		t.Errorf("something is left: %v %v", open, err)
+	if _, known, err := e.Announced(t.Context(), "bravo.example"); known || err != nil || len(openNotices(t, e)) != 0 || len(openSteps(t, e)) != 0 {
+		t.Errorf("something is left: %v", err)
 	}
 }
 

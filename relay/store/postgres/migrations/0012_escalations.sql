@@ -42,6 +42,7 @@ CREATE TABLE notices (
   direction  text COLLATE "C" NOT NULL,
   message    text COLLATE "C" NOT NULL,
   notifier   text COLLATE "C" NOT NULL,
+  urgency    bigint NOT NULL,
   deadline   bigint NOT NULL,
   at         bigint NOT NULL,
   batch      text COLLATE "C" NOT NULL,
@@ -52,7 +53,8 @@ CREATE TABLE notices (
   UNIQUE (peer, id)
 );
 CREATE INDEX notices_by_peer ON notices (peer, seq);
-CREATE INDEX notices_open ON notices (peer, seq) WHERE next_at <> 0;
+CREATE INDEX notices_open ON notices (peer, notifier, urgency, seq) WHERE next_at <> 0;
+CREATE INDEX notices_failed ON notices (peer, seq) WHERE next_at <> 0 AND attempts > 0;
 CREATE INDEX notices_of_message ON notices (peer, message, seq);
 
 -- Up to where received messages were announced to notifiers.

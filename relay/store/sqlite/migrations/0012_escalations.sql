@@ -42,6 +42,7 @@ CREATE TABLE notices (
   direction  TEXT    NOT NULL,
   message    TEXT    NOT NULL,
   notifier   TEXT    NOT NULL,
+  urgency    INTEGER NOT NULL,
   deadline   INTEGER NOT NULL,
   at         INTEGER NOT NULL,
   batch      TEXT    NOT NULL,
@@ -52,7 +53,8 @@ CREATE TABLE notices (
   UNIQUE (peer, id)
 ) STRICT;
 CREATE INDEX notices_by_peer ON notices (peer, seq);
-CREATE INDEX notices_open ON notices (peer, seq) WHERE next_at <> 0;
+CREATE INDEX notices_open ON notices (peer, notifier, urgency, seq) WHERE next_at <> 0;
+CREATE INDEX notices_failed ON notices (peer, seq) WHERE next_at <> 0 AND attempts > 0;
 CREATE INDEX notices_of_message ON notices (peer, message, seq);
 
 -- Up to where received messages were announced to notifiers.
