@@ -5,9 +5,11 @@ package main
 
 import (
 	"log/slog"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/certlink/certlink/relay/attachment"
 	"github.com/certlink/certlink/relay/check"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/deliver"
@@ -15,6 +17,7 @@ import (
 	"github.com/certlink/certlink/relay/feed"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/identity"
+	"github.com/certlink/certlink/relay/keyring"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/misp"
 	"github.com/certlink/certlink/relay/offer"
@@ -22,6 +25,7 @@ import (
 	"github.com/certlink/certlink/relay/reporter"
 	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/territory"
+	"github.com/certlink/certlink/relay/transit"
 	"github.com/certlink/certlink/relay/trust"
 	"github.com/certlink/certlink/relay/tunnel"
 )
@@ -45,8 +49,15 @@ type relay struct {
 	prober   *probe.Prober
 	checker  *check.Checker
 	hotline  *hotline.Engine
-	feeds    *feed.Engine
-	tunnels  *tunnel.Engine
+	// attachments moves the files of its messages.
+	attachments *attachment.Engine
+	feeds       *feed.Engine
+	tunnels     *tunnel.Engine
+	// keys are those to which relays seal; transit takes the hotline's requests through
+	// other peers, and serves those that come so by hotlinePaths.
+	keys         *keyring.Ring
+	transit      *transit.Engine
+	hotlinePaths http.Handler
 	// deliveries hand imports on to systems of ours; misp serves them to those that read.
 	deliveries *deliver.Engine
 	misp       *misp.Server
@@ -60,7 +71,7 @@ type relay struct {
 // runners are the parts that run.
 func (r *relay) runners() []runner {
 	return []runner{
-		r.identity, r.trust, r.pool, r.prober, r.offers, r.hotline, r.territory, r.feeds, r.deliveries, r.tunnels, r.reporter, r.peers, r.local,
+		r.identity, r.trust, r.pool, r.prober, r.offers, r.keys, r.transit, r.hotline, r.attachments, r.territory, r.feeds, r.deliveries, r.tunnels, r.reporter, r.peers, r.local,
 		news{store: r.store, relay: r},
 	}
 }
@@ -76,6 +87,8 @@ func (r *relay) apply(cfg *config.Config) error {
 	r.prober.Apply(cfg)
 	r.offers.Apply(cfg)
 	r.checker.Apply(cfg)
+	r.transit.Apply(cfg)
+	r.attachments.Apply(cfg) // before the messages, which wait for them
 	r.hotline.Apply(cfg)
 	r.territory.Apply(cfg.Territory) // before the feeds, which decide by it
 	r.feeds.Apply(cfg)
@@ -89,7 +102,7 @@ func (r *relay) apply(cfg *config.Config) error {
 // assemble builds all parts and starts none.
 func assemble(p parts) (*relay, error) {
 	r := &relay{parts: p}
-	for _, build := range []func() error{r.buildTrust, r.buildLink, r.buildTraffic, r.buildReport, r.buildPorts} {
+	for _, build := range []func() error{r.buildTrust, r.buildKeys, r.buildLink, r.buildTraffic, r.buildReport, r.buildPorts} {
 		if err := build(); err != nil {
 			return nil, err
 		}
@@ -103,6 +116,7 @@ func (r *relay) changed() { r.reporter.Changed() }
 
 // peerCameUp ends the waiting of what could not be delivered.
 func (r *relay) peerCameUp(p config.Peer) {
+	r.attachments.Wake(p.TrustDomain)
 	r.hotline.Wake(p.TrustDomain)
 	r.feeds.Wake(p.TrustDomain)
 	r.offers.Wake(p.TrustDomain)
@@ -110,6 +124,7 @@ func (r *relay) peerCameUp(p config.Peer) {
 
 // identityChanged ends the waiting after a refusal that a new certificate mends.
 func (r *relay) identityChanged(*identity.Snapshot) {
+	r.attachments.WakeAll()
 	r.hotline.WakeAll()
 	r.feeds.WakeAll()
 	r.reporter.Changed()

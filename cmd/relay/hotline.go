@@ -6,22 +6,32 @@ package main
 import (
 	"net/http"
 
+	"github.com/certlink/certlink/relay/attachment"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/link"
+	"github.com/certlink/certlink/relay/transit"
 )
 
 // buildHotline builds what carries messages between duty officers, and what watches over them.
 func (r *relay) buildHotline(shared *lease.Sharer) (err error) {
+	if err := r.buildTransit(); err != nil {
+		return err
+	}
+	if err := r.buildAttachments(shared); err != nil {
+		return err
+	}
 	r.hotline, err = hotline.New(hotline.Config{
-		Store:    r.store,
-		Identity: func() hotline.Identity { return r.identity.Current() },
-		Client:   r.offers.Guard(r.client(link.Hotline)),
-		Lead:     shared.Do,
-		Log:      r.log,
-		Changed:  r.changed,
-		Registry: r.metrics,
+		Store:       r.store,
+		Identity:    func() hotline.Identity { return r.identity.Current() },
+		Client:      r.transit.Client,
+		Lead:        shared.Do,
+		Attachments: r.attachments,
+		Log:         r.log,
+		Changed:     r.changed,
+		Registry:    r.metrics,
 	})
+	r.hotlinePaths = r.offers.Gate(r.hotlineHandler())
 	return err
 }
 
@@ -29,5 +39,7 @@ func (r *relay) buildHotline(shared *lease.Sharer) (err error) {
 func (r *relay) hotlineHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(link.PathHotline, r.hotline.Handler())
+	mux.Handle(attachment.Path, r.attachments.Handler())
+	mux.Handle(transit.Path, r.transit.Handler())
 	return mux
 }
