@@ -23,7 +23,7 @@ func hotlineCommand(o *options) *cobra.Command {
 		Short:   "Send, read and acknowledge messages",
 		Args:    cobra.NoArgs,
 	}
-	cmd.AddCommand(sendCommand(o), inboxCommand(o), showCommand(o), ackCommand(o))
+	cmd.AddCommand(sendCommand(o), inboxCommand(o), messagesCommand(o), threadCommand(o), showCommand(o), ackCommand(o))
 	return cmd
 }
 
@@ -64,7 +64,7 @@ func (s *session) officer(ctx context.Context, given string) (string, error) {
 // notFound explains an id that no message has.
 func notFound(err error, id, where string) error {
 	if errors.Is(err, relayclient.ErrNotFound) || relayclient.IsStatus(err, 404) {
-		return fmt.Errorf("no message %q is in %s: list them with kubectl certlink hotline inbox, and --sent for ours", id, where)
+		return fmt.Errorf("no message %q is in %s: list them with kubectl certlink hotline list", id, where)
 	}
 	return err
 }

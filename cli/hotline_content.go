@@ -119,6 +119,9 @@ func contentRows(m desk.Message) [][]string {
 	if !m.AnswerBy.IsZero() {
 		rows = append(rows, []string{"Answer by:", clock(m.AnswerBy)})
 	}
+	if t := m.Term; t != nil {
+		rows = append(rows, []string{"Term:", fmt.Sprintf("%s, version %d: %s", t.ID, t.Version, t.Position)}, []string{"Name:", t.Name + " (" + t.Language + ")"})
+	}
 	if p := m.Preserve; p != nil {
 		for _, item := range p.Items {
 			rows = append(rows, []string{"Preserve:", item})

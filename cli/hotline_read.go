@@ -6,105 +6,13 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/relay/desk"
 )
-
-// inboxFlags are those of hotline inbox.
-type inboxFlags struct {
-	sent, all, unread bool
-	peer              string
-	limit             int
-	output            format
-}
-
-func inboxCommand(o *options) *cobra.Command {
-	f := &inboxFlags{}
-	cmd := &cobra.Command{
-		Use:     "inbox",
-		Aliases: []string{"list"},
-		Short:   "List messages, the newest first",
-		Example: `  kubectl certlink hotline inbox --unread
-  kubectl certlink hotline inbox --sent --peer bravo.example -o json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			if f.limit < 1 {
-				return fmt.Errorf("--limit %d is less than 1", f.limit)
-			}
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				messages, err := f.collect(func(s relayclient.Selection) (desk.MessageList, error) { return relay.List(ctx, s) })
-				if err != nil {
-					return err
-				}
-				if f.output != asTable {
-					return f.output.document(o.Out, desk.MessageList{Messages: messages})
-				}
-				return o.printMessages(messages)
-			})
-		},
-	}
-	flags := cmd.Flags()
-	flags.BoolVar(&f.sent, "sent", false, "messages of ours instead of received ones")
-	flags.BoolVar(&f.all, "all", false, "messages of both directions")
-	flags.BoolVar(&f.unread, "unread", false, "only messages that nobody acknowledged")
-	flags.StringVar(&f.peer, "peer", "", "only messages with this trust domain")
-	flags.IntVar(&f.limit, "limit", 50, "largest number of messages")
-	cmd.MarkFlagsMutuallyExclusive("sent", "all")
-	f.output.addTo(cmd)
-	return cmd
-}
-
-// collect reads pages until it has as many messages as the user wants.
-func (f *inboxFlags) collect(list func(relayclient.Selection) (desk.MessageList, error)) ([]desk.Message, error) {
-	selection := relayclient.Selection{Direction: relayclient.In, Peer: f.peer, Limit: min(f.limit, 200)}
-	switch {
-	case f.sent:
-		selection.Direction = relayclient.Out
-	case f.all:
-		selection.Direction = ""
-	}
-	messages := []desk.Message{}
-	for {
-		page, err := list(selection)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range page.Messages {
-			if f.unread && !waitsForReader(m) {
-				continue
-			}
-			if messages = append(messages, m); len(messages) == f.limit {
-				return messages, nil
-			}
-		}
-		if page.Next == 0 || page.Next == selection.Before {
-			return messages, nil
-		}
-		selection.Before = page.Next
-	}
-}
-
-// waitsForReader: an acknowledgement is never acknowledged itself.
-func waitsForReader(m desk.Message) bool {
-	return m.Kind != "ACK" && m.State != stateAcknowledged
-}
-
-func (o *options) printMessages(messages []desk.Message) error {
-	if len(messages) == 0 {
-		fmt.Fprintln(o.ErrOut, "No messages.")
-		return nil
-	}
-	rows := [][]string{{"ID", "DIRECTION", "PEER", "PRECEDENCE", "KIND", "TLP", "STATE", "AGE", "SUBJECT"}}
-	for _, m := range messages {
-		rows = append(rows, []string{m.ID, m.Direction, peerName(m), m.Precedence, m.Kind, m.TLP, m.State, since(o.now(), m.StoredAt), subject(m)})
-	}
-	return table(o.Out, rows)
-}
 
 func peerName(m desk.Message) string {
 	if m.PeerName != "" {
@@ -140,7 +48,7 @@ or -o yaml also the signed forms (JWS, RFC 7515), for proof.`,
 				if output != asTable {
 					return output.document(o.Out, message)
 				}
-				return printMessage(o.Out, message)
+				return o.printMessage(o.Out, message)
 			})
 		},
 	}
@@ -148,34 +56,39 @@ or -o yaml also the signed forms (JWS, RFC 7515), for proof.`,
 	return cmd
 }
 
-func printMessage(out io.Writer, m desk.Message) error {
+func (o *options) printMessage(out io.Writer, m desk.Message) error {
 	from := "From"
 	if m.Direction == relayclient.Out {
 		from = "To"
 	}
-	rows := [][]string{
+	var rows [][]string
+	if m.Standing != "" {
+		rows = append(rows, []string{"CAUTION:", "this message was " + strings.ToUpper(m.Standing) + " by its sender: see below"})
+	}
+	rows = append(rows, [][]string{
 		{"Message:", m.ID},
 		{from + ":", peerName(m) + " (" + m.Peer + ")"},
 		{"Hotline:", m.Hotline},
 		{"Officer:", m.Officer},
-		{"Kind:", m.Kind},
+		{"Kind:", kindOf(m)},
 		{"Precedence:", m.Precedence},
 		{"TLP:", m.TLP},
 		{"Serial:", fmt.Sprint(m.Serial)},
 		{"Conversation:", m.Conversation},
-	}
+	}...)
 	if m.InReplyTo != "" {
 		rows = append(rows, []string{"In reply to:", m.InReplyTo})
 	}
 	rows = append(rows, contentRows(m)...)
-	rows = append(rows,
-		[]string{"Written:", clock(m.CreatedAt)},
-		[]string{"Stored:", clock(m.StoredAt)},
-		[]string{"Receipt:", clock(m.ReceiptAt)},
-		[]string{"State:", m.State},
-	)
-	if !m.AcknowledgedAt.IsZero() {
-		rows = append(rows, []string{"Acknowledged:", clock(m.AcknowledgedAt) + " by " + m.AcknowledgedBy})
+	rows = append(rows, o.timeRows(m)...)
+	for _, k := range m.Marks {
+		rows = append(rows, []string{"Mark:", markedBy(k)})
+	}
+	for _, r := range m.Remarks {
+		rows = append(rows, []string{"Remark:", r})
+	}
+	for _, w := range m.Warnings {
+		rows = append(rows, []string{"Warning:", w})
 	}
 	rows = append(rows, []string{"Language:", m.Language}, []string{"Subject:", m.Subject})
 	if err := table(out, rows); err != nil {
@@ -185,9 +98,41 @@ func printMessage(out io.Writer, m desk.Message) error {
 		fmt.Fprintf(out, "\n%s\n", paragraph(m.Text))
 	}
 	for _, t := range m.Translations {
-		fmt.Fprintf(out, "\nTranslation (%s), not authoritative:\n%s\n", oneLine(t.Language), paragraph(t.Text))
+		by := oneLine(t.Language)
+		if t.Translator != "" {
+			by += ", by " + oneLine(t.Translator)
+		}
+		if t.Machine {
+			by += ", by a machine"
+		}
+		fmt.Fprintf(out, "\nTranslation (%s), not authoritative:\n", by)
+		if t.Subject != "" {
+			fmt.Fprintf(out, "Subject: %s\n", oneLine(t.Subject))
+		}
+		fmt.Fprintln(out, paragraph(t.Text))
 	}
 	return nil
+}
+
+// timeRows are the times of a message and how its deadlines stand.
+func (o *options) timeRows(m desk.Message) [][]string {
+	rows := [][]string{{"Written:", clock(m.CreatedAt)}, {"Stored:", clock(m.StoredAt)}}
+	for _, r := range m.ReleasedBy {
+		rows = append(rows, []string{"Released:", clock(r.At) + " by " + r.Officer})
+	}
+	if m.Direction == relayclient.Out && m.ReceiptAt.IsZero() {
+		rows = append(rows, []string{"Receipt:", o.deadline(m.ReceiptDue)})
+	} else {
+		rows = append(rows, []string{"Receipt:", clock(m.ReceiptAt)})
+	}
+	rows = append(rows, []string{"State:", m.State})
+	switch {
+	case !m.AcknowledgedAt.IsZero():
+		rows = append(rows, []string{"Acknowledged:", clock(m.AcknowledgedAt) + " by " + m.AcknowledgedBy})
+	case o.acknowledgement(m) != "":
+		rows = append(rows, []string{"Acknowledge:", o.acknowledgement(m)})
+	}
+	return rows
 }
 
 func ackCommand(o *options) *cobra.Command {

@@ -44,11 +44,11 @@ func TestMessagesOutput(t *testing.T) {
 	})
 	for name, message := range map[string]desk.Message{"message-received.txt": received(), "message-sent.txt": sent} {
 		t.Run(name, func(t *testing.T) {
-			var out strings.Builder
-			if err := printMessage(&out, message); err != nil {
+			o, s := setup(t)
+			if err := o.printMessage(o.Out, message); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name, out.String())
+			golden(t, name, s.out.String())
 		})
 	}
 }

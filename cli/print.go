@@ -10,6 +10,9 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -53,7 +56,7 @@ func (f *format) document(out io.Writer, value any) error {
 			return fmt.Errorf("writing the output: %w", err)
 		}
 	} else {
-		content = append(content, '\n')
+		content = append(escaped(content), '\n')
 	}
 	_, err = out.Write(content)
 	return err
@@ -95,15 +98,39 @@ func paragraph(text string) string {
 	}, text)
 }
 
-// visible replaces control characters, and those that change the direction of
-// what follows, which could make a message read other than it was signed.
+// visible replaces control characters, and those without width or that change the
+// direction of what follows, which could make a message read other than it was signed.
 func visible(r rune) rune {
-	switch {
-	case r < 0x20, r >= 0x7f && r < 0xa0,
-		r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0x2028, r == 0x2029:
+	if hidden(r) {
 		return '\ufffd'
 	}
 	return r
+}
+
+// hidden tells whether a character acts on a terminal, or on what is around it, without
+// being seen. The joiners of Persian, of Indian scripts and of emoji act on letters only.
+func hidden(r rune) bool {
+	const nonJoiner, joiner = 0x200c, 0x200d
+	return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || unicode.Is(unicode.Cf, r) && r != nonJoiner && r != joiner
+}
+
+// escaped writes hidden characters of JSON, which stand in strings only, as JSON can: no
+// byte of the content is lost, and none reaches a terminal.
+func escaped(document []byte) []byte {
+	var out []byte
+	for _, r := range string(document) {
+		if hidden(r) && r != '\n' {
+			if r > 0xffff {
+				high, low := utf16.EncodeRune(r)
+				out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+			} else {
+				out = fmt.Appendf(out, `\u%04x`, r)
+			}
+			continue
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out
 }
 
 // since is how long ago t was, for people.

@@ -59,6 +59,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 		checkCommand(o),
 		trustCommand(o),
 		hotlineCommand(o),
+		glossaryCommand(o),
 		journalCommand(o),
 		feedCommand(o),
 		territoryCommand(o),
@@ -69,9 +70,9 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 
 const rootLong = `Links, feeds and hotlines of a CERT, through the API server of our own cluster.
 
-card, peer and status read and write custom resources. check, trust, hotline, journal, feed
-and territory talk to our relay with the certificate in the desk's Secret: who may get that
-Secret may use the desk.`
+card, peer and status read and write custom resources. check, trust, hotline, glossary, journal,
+feed and territory talk to our relay with the certificate in the desk's Secret: who may get
+that Secret may use the desk.`
 
 // within bounds a command by --timeout.
 func (o *options) within(cmd *cobra.Command, otherwise time.Duration) (context.Context, context.CancelFunc) {

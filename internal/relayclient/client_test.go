@@ -173,7 +173,7 @@ func TestFind(t *testing.T) {
 	if diff := cmp.Diff(desk.Message{ID: "2", Peer: "bravo.example", SignedMessage: "jws"}, found); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"direction=in&limit=200", "before=3&direction=in&limit=200"}, asked); diff != "" {
+	if diff := cmp.Diff([]string{"direction=in&id=2&limit=200", "before=3&direction=in&id=2&limit=200"}, asked); diff != "" {
 		t.Error(diff)
 	}
 	_, err = client.Find(t.Context(), "", "1")

@@ -77,8 +77,12 @@ func pause(ctx context.Context, d time.Duration) error {
 type Selection struct {
 	// Direction is In or Out.
 	Direction string
-	// Peer is the trust domain of the other side.
+	// Peer is the trust domain of the other side, or our name for it.
 	Peer string
+	// ID, Conversation and Kind of the messages. A conversation needs a peer.
+	ID, Conversation, Kind string
+	// Unread selects received messages that nobody here has acknowledged.
+	Unread bool
 	// Before continues a list: MessageList.Next of the page before.
 	Before int64
 	// Limit is the largest number of messages of the page; zero leaves it to the relay.
@@ -88,10 +92,15 @@ type Selection struct {
 // List returns a page of messages, newest first.
 func (c *Client) List(ctx context.Context, s Selection) (desk.MessageList, error) {
 	query := url.Values{}
-	for key, value := range map[string]string{"direction": s.Direction, "peer": s.Peer} {
+	for key, value := range map[string]string{
+		"direction": s.Direction, "peer": s.Peer, "id": s.ID, "conversation": s.Conversation, "kind": s.Kind,
+	} {
 		if value != "" {
 			query.Set(key, value)
 		}
+	}
+	if s.Unread {
+		query.Set("unread", "true")
 	}
 	if s.Before != 0 {
 		query.Set("before", strconv.FormatInt(s.Before, 10))
@@ -133,7 +142,7 @@ var ErrNotFound = errors.New("no message has this id")
 // Find looks a message up by its id alone, the newest first; direction may be
 // empty for both. It returns it with its signed forms.
 func (c *Client) Find(ctx context.Context, direction, id string) (desk.Message, error) {
-	selection := Selection{Direction: direction, Limit: 200}
+	selection := Selection{Direction: direction, ID: id, Limit: 200}
 	for {
 		page, err := c.List(ctx, selection)
 		if err != nil {

@@ -35,6 +35,11 @@ const (
 	Cancel  Kind = "CANCEL"
 )
 
+// Kinds are those that this release knows.
+var Kinds = []Kind{
+	Inquiry, Answer, Notification, Preserve, PreserveAck, Extend, Release, Document, TermKind, LineCheckKind, ACK, Correct, Cancel,
+}
+
 // Message is the content of a hotline message. The schema says what each member may
 // hold; in what is marshalled, empty members are left out.
 type Message struct {
