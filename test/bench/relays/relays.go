@@ -175,6 +175,9 @@ func (n *Nation) LogFile() string { return filepath.Join(n.dir, "relay.log") }
 // PID of the relay's process.
 func (n *Nation) PID() int { return n.process.Process.Pid }
 
+// Running tells whether the relay was started and its process has not ended.
+func (n *Nation) Running() bool { return n.process != nil && len(n.ended) == 0 }
+
 // Stop ends the relay as Kubernetes would.
 func (n *Nation) Stop() { n.end(syscall.SIGTERM) }
 
@@ -197,25 +200,34 @@ func (n *Nation) Desk() *relayclient.Client { return n.desk.Load() }
 
 // Reconnect makes Desk use the certificates that lie in the desk's directory now.
 func (n *Nation) Reconnect() error {
+	next, err := n.Client()
+	if err != nil {
+		return err
+	}
+	if before := n.desk.Swap(next); before != nil {
+		before.Close()
+	}
+	return nil
+}
+
+// Client is another client in the role of the duty desk, with connections of its own, by
+// the certificates that lie in the desk's directory now.
+func (n *Nation) Client() (*relayclient.Client, error) {
 	secret := map[string][]byte{}
 	for _, key := range []string{relayclient.KeyCertificate, relayclient.KeyPrivateKey, relayclient.KeyCA} {
 		data, err := os.ReadFile(filepath.Join(n.TLS("desk"), key))
 		if err != nil {
-			return fmt.Errorf("reading the desk's certificate of %s: %w", n.Name, err)
+			return nil, fmt.Errorf("reading the desk's certificate of %s: %w", n.Name, err)
 		}
 		secret[key] = data
 	}
 	credentials, err := relayclient.ParseCredentials(n.CA.TrustDomain, secret)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	before := n.desk.Swap(relayclient.New(credentials, func(ctx context.Context) (net.Conn, error) {
+	return relayclient.New(credentials, func(ctx context.Context) (net.Conn, error) {
 		return n.host().DialContext(ctx, "tcp", n.Config.Listen.Local)
-	}))
-	if before != nil {
-		before.Close()
-	}
-	return nil
+	}), nil
 }
 
 // Report reads what the relay says about itself.
