@@ -31,8 +31,11 @@ func (r *relay) buildHotline(shared *lease.Sharer) (err error) {
 		Changed:     r.changed,
 		Registry:    r.metrics,
 	})
+	if err != nil {
+		return err
+	}
 	r.hotlinePaths = r.offers.Gate(r.hotlineHandler())
-	return err
+	return nil
 }
 
 // hotlineHandler serves the paths of the hotline on the link port.

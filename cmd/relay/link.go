@@ -51,6 +51,7 @@ func (r *relay) buildLink() (err error) {
 		Identity: r.identity,
 		Keeper:   r.trust,
 		Client:   r.client(link.Probe),
+		SealKeys: r.keys,
 		View:     r.prober.View,
 		Release:  release(),
 		Changed:  r.changed,

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -87,9 +88,13 @@ func (e *Engine) take(ctx context.Context, sealed []byte, from, via string) ([]b
 		}
 		return nil, refuse(http.StatusForbidden, "signer", "it is not signed by the sender for us and this way")
 	}
+	key, err := seal.ParsePublicKey(asked.AnswerKey)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "malformed", "the key for the answer is none")
+	}
 	// From here on the sender is known, and answers are for nobody else.
 	if d := asked.At.Sub(now); d > window || d < -window {
-		return e.answer(identity, asked, jws, problemOf(http.StatusForbidden, "the time of the request is more than an hour from ours: one of the two clocks is wrong"))
+		return e.answer(identity, key, asked, jws, problemOf(http.StatusForbidden, "the time of the request is more than an hour from ours: one of the two clocks is wrong"))
 	}
 	fresh, err := e.cfg.Store.NoteTransit(ctx, from, asked.ID, now, asked.At.Add(window))
 	if err != nil {
@@ -98,7 +103,7 @@ func (e *Engine) take(ctx context.Context, sealed []byte, from, via string) ([]b
 	if !fresh {
 		return nil, refuse(http.StatusConflict, "repeated", "this request came before")
 	}
-	return e.answer(identity, asked, jws, e.act(ctx, asked, body))
+	return e.answer(identity, key, asked, jws, e.act(ctx, asked, body))
 }
 
 // act makes the request that was inside.
@@ -114,7 +119,7 @@ func (e *Engine) act(ctx context.Context, asked request, body []byte) *recorder 
 	}
 	ctx = access.WithPeer(ctx, access.Peer{Name: p.Name, TrustDomain: p.TrustDomain, State: p.State, Relay: true})
 	req, err := http.NewRequestWithContext(ctx, asked.Method, asked.Path, bytes.NewReader(body))
-	if err != nil || !strings.HasPrefix(req.URL.Path, link.PathHotline) || strings.HasPrefix(req.URL.Path, pathTransit) || req.URL.Host != "" {
+	if err != nil || req.URL.Host != "" || !reachable(req.URL.Path) {
 		return problemOf(http.StatusNotFound, "only the paths of the hotline can be reached through others")
 	}
 	req.Header, req.RequestURI, req.Host = toHeader(asked.Header), asked.Path, asked.To
@@ -126,12 +131,14 @@ func (e *Engine) act(ctx context.Context, asked request, body []byte) *recorder 
 	return w
 }
 
+// reachable tells whether a path may be asked for through others: those of the hotline, but
+// for the paths of transit itself, as what came through others goes no further.
+func reachable(p string) bool {
+	return strings.HasPrefix(p, link.PathHotline) && !strings.HasPrefix(p, pathTransit) && path.Clean(p) == p
+}
+
 // answer signs and seals a response for the sender.
-func (e *Engine) answer(identity Identity, asked request, jws []byte, w *recorder) ([]byte, error) {
-	key, err := seal.ParsePublicKey(asked.AnswerKey)
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "malformed", "the key for the answer is none")
-	}
+func (e *Engine) answer(identity Identity, key seal.PublicKey, asked request, jws []byte, w *recorder) ([]byte, error) {
 	body := w.body.Bytes()
 	a := answer{
 		Version: 1, ID: asked.ID, Request: digest(jws), From: asked.To, To: asked.From,

@@ -21,7 +21,9 @@ import (
 
 // Paths on the link port, below those of the hotline.
 const (
-	pathTransit = link.PathHotline + "transit/"
+	pathTransit = Path
+	// Path is above all of them.
+	Path = link.PathHotline + "transit/"
 	// PathTo takes a sealed request for the trust domain that follows.
 	PathTo = pathTransit + "to/"
 	// PathFrom takes a sealed request of the trust domain that follows.
