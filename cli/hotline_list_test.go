@@ -174,3 +174,11 @@ func TestHiddenCharactersSurviveInJSON(t *testing.T) {
 		t.Errorf("got %q, %v", back.Text, err)
 	}
 }
+
+func TestWarningsOfTheGlossaryAreTold(t *testing.T) {
+	o, s := setup(t)
+	o.caution(desk.Message{Warnings: []string{"\"attack\" (en): the two sides disagree\x1b"}})
+	if want := "Warning: \"attack\" (en): the two sides disagree\ufffd\n"; s.errOut.String() != want {
+		t.Errorf("got %q", s.errOut.String())
+	}
+}

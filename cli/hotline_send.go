@@ -167,6 +167,7 @@ func (o *options) send(ctx context.Context, f *sendFlags) error {
 		if err != nil {
 			return err
 		}
+		o.caution(message)
 		if f.output == asTable {
 			fmt.Fprintf(o.Out, "%s stored on %s, serial %d\n", message.ID, clock(message.StoredAt), message.Serial)
 		}

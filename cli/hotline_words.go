@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -100,4 +101,11 @@ func markedBy(k desk.Mark) string {
 		line += ", which was cancelled in its turn"
 	}
 	return line
+}
+
+// caution tells who sends or releases a message what the glossary has against its words.
+func (o *options) caution(m desk.Message) {
+	for _, w := range m.Warnings {
+		fmt.Fprintf(o.ErrOut, "Warning: %s\n", oneLine(w))
+	}
 }

@@ -4,12 +4,14 @@
 package main
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/certlink/certlink/relay/attachment"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/link"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/transit"
 )
 
@@ -27,9 +29,12 @@ func (r *relay) buildHotline(shared *lease.Sharer) (err error) {
 		Client:      r.transit.Client,
 		Lead:        shared.Do,
 		Attachments: r.attachments,
-		Log:         r.log,
-		Changed:     r.changed,
-		Registry:    r.metrics,
+		Lint: func(ctx context.Context, trustDomain string, m *message.Message) []string {
+			return r.hotline.LintTerms(ctx, trustDomain, m)
+		},
+		Log:      r.log,
+		Changed:  r.changed,
+		Registry: r.metrics,
 	})
 	if err != nil {
 		return err
