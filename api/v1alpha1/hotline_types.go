@@ -24,6 +24,11 @@ type HotlineSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4
 	Deadlines []HotlineDeadline `json:"deadlines,omitempty"`
+
+	// release says which messages need the release of how many officers before they
+	// leave. Default: none does.
+	// +optional
+	Release *HotlineRelease `json:"release,omitempty"`
 }
 
 // HotlineDeadline says how long an answer may take for one precedence. When it
@@ -69,6 +74,11 @@ type HotlineStatus struct {
 	// +optional
 	LastReceiptTime *metav1.Time `json:"lastReceiptTime,omitempty"`
 
+	// drafts is the number of messages of ours that wait for their release.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Drafts *int64 `json:"drafts,omitempty"`
+
 	// unacknowledged is the number of received messages that our own desk has
 	// not acknowledged.
 	// +optional
@@ -86,6 +96,7 @@ type HotlineStatus struct {
 // +kubebuilder:printcolumn:name="Reachable",type=string,JSONPath=`.status.conditions[?(@.type=="Reachable")].status`
 // +kubebuilder:printcolumn:name="Answered",type=string,JSONPath=`.status.conditions[?(@.type=="Answered")].status`
 // +kubebuilder:printcolumn:name="Inbox",type=integer,JSONPath=`.status.unacknowledged`
+// +kubebuilder:printcolumn:name="Drafts",type=integer,JSONPath=`.status.drafts`
 // +kubebuilder:printcolumn:name="Last Receipt",type=date,JSONPath=`.status.lastReceiptTime`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Reachable")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Reachable")].message`,priority=1

@@ -46,6 +46,10 @@ type LocalCERTSpec struct {
 	// territory names the data sets by which feeds tell where an address appears to be.
 	// +optional
 	Territory TerritorySpec `json:"territory,omitzero"`
+
+	// desk says who may read, write and release hotline messages.
+	// +optional
+	Desk DeskSpec `json:"desk,omitzero"`
 }
 
 // IssuerReference names a cert-manager Issuer of the same namespace, or a ClusterIssuer.
@@ -222,6 +226,13 @@ type LocalCERTStatus struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	DeskSecretName string `json:"deskSecretName,omitempty"`
+
+	// officers of spec.desk and the Secrets with their certificates.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Officers []OfficerStatus `json:"officers,omitempty"`
 }
 
 // LocalCERT declares our side of every link: one in each namespace.

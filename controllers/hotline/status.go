@@ -118,7 +118,7 @@ func describe(h *v1alpha1.Hotline, line *relayreport.Hotline) {
 	if line == nil {
 		return
 	}
-	h.Status.Unacknowledged = &line.Unacknowledged
+	h.Status.Unacknowledged, h.Status.Drafts = &line.Unacknowledged, &line.Drafts
 	h.Status.LastReceiptTime = status.Time(line.LastReceipt)
 }
 

@@ -134,7 +134,7 @@ func (r *Reconciler) sync(ctx context.Context, l *v1alpha1.LocalCERT, edit *stat
 	if err := r.apply.All(ctx, p.objects); err != nil {
 		return r.refused(l, s, p, edit, err)
 	}
-	if err := r.discard(ctx, l, p.spare); err != nil {
+	if err := errors.Join(r.discard(ctx, l, p.spare), r.dismiss(ctx, l, s.former)); err != nil {
 		return loop.Outcome{}, err
 	}
 	again, err := r.refresh(ctx, client.ObjectKeyFromObject(l), p, s)

@@ -38,6 +38,8 @@ type seen struct {
 	// strangers are Certificates of others that ask the CA of our own that is in use,
 	// by name.
 	strangers []string
+	// former are officers whose certificates are there and who are not declared any more.
+	former []string
 
 	service     *corev1.Service
 	statefulSet *appsv1.StatefulSet
@@ -63,7 +65,7 @@ func (r *Reconciler) observe(ctx context.Context, l *v1alpha1.LocalCERT) (*seen,
 }
 
 func (r *Reconciler) observeCertificates(ctx context.Context, l *v1alpha1.LocalCERT, s *seen) error {
-	s.certificates = names(namesOf(l))
+	s.certificates = append(names(namesOf(l)), officers(l)...)
 	s.canary = issued{name: namesOf(l).Canary, path: "/canary"}
 	waiting := false
 	for i := range s.certificates {
@@ -117,6 +119,7 @@ func (r *Reconciler) observeAuthorities(ctx context.Context, l *v1alpha1.LocalCE
 	if err := errors.Join(r.Client.List(ctx, issuers, in), r.Client.List(ctx, certificates, in)); err != nil {
 		return fmt.Errorf("listing issuers and certificates: %w", err)
 	}
+	s.former = former(l, certificates.Items)
 	for i := range issuers.Items {
 		g := manifest.CAGeneration(l.Name, v1alpha1.IssuerInUse{Kind: "Issuer", Name: issuers.Items[i].GetName()})
 		if g > 0 && metav1.IsControlledBy(&issuers.Items[i], l) {

@@ -30,6 +30,7 @@ func report(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, now ti
 	edit.Put(v1alpha1.ConditionTrustInSync, trustInSync(s, p, now))
 	edit.Put(v1alpha1.ConditionTerritoryCurrent, territoryCurrent(l, s))
 	describe(l, p)
+	describeOfficers(l, s.certificates)
 	if certificates.Status != metav1.ConditionTrue {
 		return status.Verdict{Fate: status.Working, Reason: certificates.Reason, Message: certificates.Message}, max(again, slow)
 	}

@@ -6,6 +6,7 @@ package config
 import (
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Desk says who may use the local port for the desk.
@@ -139,6 +140,16 @@ func (d *Desk) setDefaults() {
 	}
 }
 
+// Clone copies the rules; nil of nil.
+func (r *Release) Clone() *Release {
+	if r == nil {
+		return nil
+	}
+	out := *r
+	out.Rules = slices.Clone(r.Rules)
+	return &out
+}
+
 func (r *Release) setDefaults() {
 	if r == nil {
 		return
@@ -161,6 +172,9 @@ func (d Desk) validate(f faults) {
 			at.in("name").add("%q must be lower-case letters, digits and '-', at most 63 characters", clip(o.Name))
 		}
 		checkText(at.in("displayName"), o.DisplayName, 128)
+		if strings.ContainsAny(o.DisplayName, "\u2028\u2029") {
+			at.in("displayName").add("must be one line")
+		}
 		if len(o.Roles) == 0 {
 			at.in("roles").add("must name Draft, Release or both")
 		}

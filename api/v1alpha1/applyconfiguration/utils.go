@@ -33,6 +33,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.DatasetOriginApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DeliveryStatus"):
 		return &apiv1alpha1.DeliveryStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DeskSpec"):
+		return &apiv1alpha1.DeskSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DetectionBudget"):
 		return &apiv1alpha1.DetectionBudgetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Endpoint"):
@@ -57,6 +59,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.HotlineApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HotlineDeadline"):
 		return &apiv1alpha1.HotlineDeadlineApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HotlineRelease"):
+		return &apiv1alpha1.HotlineReleaseApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HotlineReleaseRule"):
+		return &apiv1alpha1.HotlineReleaseRuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HotlineSpec"):
 		return &apiv1alpha1.HotlineSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HotlineStatus"):
@@ -75,6 +81,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.LocalCERTStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MISPDelivery"):
 		return &apiv1alpha1.MISPDeliveryApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Officer"):
+		return &apiv1alpha1.OfficerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("OfficerStatus"):
+		return &apiv1alpha1.OfficerStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerCERT"):
 		return &apiv1alpha1.PeerCERTApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PeerCERTSpec"):

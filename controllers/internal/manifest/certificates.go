@@ -125,7 +125,7 @@ type leaf struct {
 	renew    time.Duration // before the end; renewBefore when zero
 }
 
-// Certificates are the certificates of the relay, of its desk and of the
+// Certificates are the certificates of the relay, of its desk and its officers, and of the
 // operator. Hosts are the names and addresses at which peers reach the relay.
 //
 // Reissues asks for new certificates from the same issuer each time that it grows:
@@ -139,6 +139,9 @@ func Certificates(l *v1alpha1.LocalCERT, hosts []string, issuer v1alpha1.IssuerI
 		{name: n.Signing, path: "/signing", usages: []any{"digital signature"}, key: "Ed25519", duration: signingDuration},
 		{name: n.Operator, path: "/operator", usages: []any{"digital signature", "client auth"}},
 		{name: n.Desk, path: "/desk", usages: []any{"digital signature", "client auth"}},
+	}
+	for _, o := range l.Spec.Desk.Officers {
+		leaves = append(leaves, leaf{name: n.Officer(o.Name), path: "/desk/" + o.Name, usages: []any{"digital signature", "client auth"}})
 	}
 	out := make([]*unstructured.Unstructured, 0, len(leaves))
 	for _, c := range leaves {

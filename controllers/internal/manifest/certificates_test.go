@@ -83,7 +83,7 @@ func text(t *testing.T, o *unstructured.Unstructured, fields ...string) string {
 
 func TestEachSecretOfALocalCERTIsReserved(t *testing.T) {
 	n := NamesOf("alfa")
-	for _, name := range []string{n.Link, n.LocalPort, n.Signing, n.Operator, n.Desk, n.Canary, CAName("alfa", 1), CAName("alfa", 7)} {
+	for _, name := range []string{n.Link, n.LocalPort, n.Signing, n.Operator, n.Desk, n.Officer("eve"), n.Canary, CAName("alfa", 1), CAName("alfa", 7)} {
 		if !relayconfig.Reserved("alfa", name) {
 			t.Errorf("a feed could have the relay mount Secret %q", name)
 		}

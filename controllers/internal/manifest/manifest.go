@@ -63,6 +63,9 @@ func NamesOf(localCERT string) Names {
 	}
 }
 
+// Officer is the name of an officer's Certificate and Secret.
+func (n Names) Officer(name string) string { return n.Desk + "-" + name }
+
 // Labels of every object of a LocalCERT.
 func Labels(localCERT string) map[string]string {
 	return map[string]string{

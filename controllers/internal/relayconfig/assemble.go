@@ -127,6 +127,7 @@ func base(local *v1alpha1.LocalCERT) *config.Config {
 		},
 		Store:     storage(local.Spec.Relay.Storage),
 		Territory: territory(local.Spec),
+		Desk:      Desk(local.Spec.Desk),
 	}
 }
 
@@ -163,6 +164,7 @@ func check(part config.Config) []string {
 	}
 	for i := range c.Hotlines {
 		c.Hotlines[i].Deadlines = slices.Clone(c.Hotlines[i].Deadlines)
+		c.Hotlines[i].Release = c.Hotlines[i].Release.Clone()
 	}
 	c.SetDefaults()
 	err := c.Validate()

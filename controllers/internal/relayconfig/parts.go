@@ -105,7 +105,7 @@ func Import(f *v1alpha1.SharedFeed) config.Import {
 
 // Hotline is the part of the configuration that a Hotline asks for.
 func Hotline(h *v1alpha1.Hotline) config.Hotline {
-	out := config.Hotline{Name: h.Name, Peer: h.Spec.PeerRef.Name}
+	out := config.Hotline{Name: h.Name, Peer: h.Spec.PeerRef.Name, Release: release(h.Spec.Release)}
 	for _, d := range h.Spec.Deadlines {
 		out.Deadlines = append(out.Deadlines, config.Deadline{
 			Precedence:             string(d.Precedence),

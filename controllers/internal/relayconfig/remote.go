@@ -212,7 +212,7 @@ func (in Input) Mounted() []Object {
 type Keys map[Object][]string
 
 // reservedSecrets are what a LocalCERT's own Secrets end in: certificates, and CAs.
-var reservedSecrets = regexp.MustCompile(`^-(link|local|signing|operator|desk|canary|ca(-[0-9]+)?)$`)
+var reservedSecrets = regexp.MustCompile(`^-(link|local|signing|operator|desk(-[a-z0-9-]+)?|canary|ca(-[0-9]+)?)$`)
 
 // Reserved tells whether a Secret is one of those that a LocalCERT makes for itself. They
 // speak for our operator, our desk or our CA: a resource that names one would have our

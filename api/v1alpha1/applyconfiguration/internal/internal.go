@@ -130,6 +130,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: waiting
       type:
         scalar: numeric
+- name: com.github.certlink.certlink.api.v1alpha1.DeskSpec
+  map:
+    fields:
+    - name: officers
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.Officer
+          elementRelationship: associative
+          keys:
+          - name
+    - name: sharedCertificate
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.Permission
 - name: com.github.certlink.certlink.api.v1alpha1.DetectionBudget
   map:
     fields:
@@ -339,6 +353,54 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: receiptSeconds
       type:
         scalar: numeric
+- name: com.github.certlink.certlink.api.v1alpha1.HotlineRelease
+  map:
+    fields:
+    - name: drafterMayRelease
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.Permission
+    - name: expirySeconds
+      type:
+        scalar: numeric
+    - name: quorum
+      type:
+        scalar: numeric
+    - name: rules
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.HotlineReleaseRule
+          elementRelationship: atomic
+- name: com.github.certlink.certlink.api.v1alpha1.HotlineReleaseRule
+  map:
+    fields:
+    - name: drafterMayRelease
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.Permission
+    - name: expirySeconds
+      type:
+        scalar: numeric
+    - name: kinds
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: precedences
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.Precedence
+          elementRelationship: associative
+    - name: quorum
+      type:
+        scalar: numeric
+    - name: tlps
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.TLPLevel
+          elementRelationship: associative
 - name: com.github.certlink.certlink.api.v1alpha1.HotlineSpec
   map:
     fields:
@@ -353,6 +415,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: peerRef
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PeerReference
+    - name: release
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.HotlineRelease
 - name: com.github.certlink.certlink.api.v1alpha1.HotlineStatus
   map:
     fields:
@@ -364,6 +429,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - type
+    - name: drafts
+      type:
+        scalar: numeric
     - name: lastReceiptTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -439,6 +507,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: authority
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.AuthoritySpec
+    - name: desk
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.DeskSpec
     - name: identity
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.Identity
@@ -486,6 +557,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: officers
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.OfficerStatus
+          elementRelationship: associative
+          keys:
+          - name
     - name: rotation
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.RotationStatus
@@ -493,6 +572,35 @@ var schemaYAML = typed.YAMLObject(`types:
   map:
     fields:
     - name: organisation
+      type:
+        scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.Officer
+  map:
+    fields:
+    - name: displayName
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: roles
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.OfficerRole
+          elementRelationship: associative
+- name: com.github.certlink.certlink.api.v1alpha1.OfficerRole
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.OfficerStatus
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: notAfter
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: secretName
       type:
         scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.PathDirection
@@ -731,6 +839,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: source
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.TrustSource
+- name: com.github.certlink.certlink.api.v1alpha1.Permission
+  scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.PostgresStorage
   map:
     fields:

@@ -17,6 +17,9 @@ type HotlineSpecApplyConfiguration struct {
 	// default: receipt 30 s (FLASH), 60 s (IMMEDIATE), 300 s (PRIORITY), 900 s
 	// (ROUTINE); acknowledgement 300 s, 900 s, 3600 s and 86400 s.
 	Deadlines []HotlineDeadlineApplyConfiguration `json:"deadlines,omitempty"`
+	// release says which messages need the release of how many officers before they
+	// leave. Default: none does.
+	Release *HotlineReleaseApplyConfiguration `json:"release,omitempty"`
 }
 
 // HotlineSpecApplyConfiguration constructs a declarative configuration of the HotlineSpec type for use with
@@ -43,5 +46,13 @@ func (b *HotlineSpecApplyConfiguration) WithDeadlines(values ...*HotlineDeadline
 		}
 		b.Deadlines = append(b.Deadlines, *values[i])
 	}
+	return b
+}
+
+// WithRelease sets the Release field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Release field is set to the value of the last call.
+func (b *HotlineSpecApplyConfiguration) WithRelease(value *HotlineReleaseApplyConfiguration) *HotlineSpecApplyConfiguration {
+	b.Release = value
 	return b
 }

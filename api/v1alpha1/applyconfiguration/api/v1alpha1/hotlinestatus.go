@@ -22,6 +22,8 @@ type HotlineStatusApplyConfiguration struct {
 	// lastReceiptTime is when the peer stored a message of ours last, as its
 	// signed receipt says.
 	LastReceiptTime *metav1.Time `json:"lastReceiptTime,omitempty"`
+	// drafts is the number of messages of ours that wait for their release.
+	Drafts *int64 `json:"drafts,omitempty"`
 	// unacknowledged is the number of received messages that our own desk has
 	// not acknowledged.
 	Unacknowledged *int64 `json:"unacknowledged,omitempty"`
@@ -59,6 +61,14 @@ func (b *HotlineStatusApplyConfiguration) WithConditions(values ...*v1.Condition
 // If called multiple times, the LastReceiptTime field is set to the value of the last call.
 func (b *HotlineStatusApplyConfiguration) WithLastReceiptTime(value metav1.Time) *HotlineStatusApplyConfiguration {
 	b.LastReceiptTime = &value
+	return b
+}
+
+// WithDrafts sets the Drafts field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Drafts field is set to the value of the last call.
+func (b *HotlineStatusApplyConfiguration) WithDrafts(value int64) *HotlineStatusApplyConfiguration {
+	b.Drafts = &value
 	return b
 }
 

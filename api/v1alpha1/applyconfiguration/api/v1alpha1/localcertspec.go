@@ -29,6 +29,8 @@ type LocalCERTSpecApplyConfiguration struct {
 	Relay *RelaySpecApplyConfiguration `json:"relay,omitempty"`
 	// territory names the data sets by which feeds tell where an address appears to be.
 	Territory *TerritorySpecApplyConfiguration `json:"territory,omitempty"`
+	// desk says who may read, write and release hotline messages.
+	Desk *DeskSpecApplyConfiguration `json:"desk,omitempty"`
 }
 
 // LocalCERTSpecApplyConfiguration constructs a declarative configuration of the LocalCERTSpec type for use with
@@ -87,5 +89,13 @@ func (b *LocalCERTSpecApplyConfiguration) WithRelay(value *RelaySpecApplyConfigu
 // If called multiple times, the Territory field is set to the value of the last call.
 func (b *LocalCERTSpecApplyConfiguration) WithTerritory(value *TerritorySpecApplyConfiguration) *LocalCERTSpecApplyConfiguration {
 	b.Territory = value
+	return b
+}
+
+// WithDesk sets the Desk field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Desk field is set to the value of the last call.
+func (b *LocalCERTSpecApplyConfiguration) WithDesk(value *DeskSpecApplyConfiguration) *LocalCERTSpecApplyConfiguration {
+	b.Desk = value
 	return b
 }

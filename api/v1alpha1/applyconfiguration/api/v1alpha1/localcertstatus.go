@@ -38,6 +38,8 @@ type LocalCERTStatusApplyConfiguration struct {
 	// deskSecretName is the Secret with the client certificate of our desk. Who
 	// may read this Secret may read and send hotline messages and push objects.
 	DeskSecretName *string `json:"deskSecretName,omitempty"`
+	// officers of spec.desk and the Secrets with their certificates.
+	Officers []OfficerStatusApplyConfiguration `json:"officers,omitempty"`
 }
 
 // LocalCERTStatusApplyConfiguration constructs a declarative configuration of the LocalCERTStatus type for use with
@@ -122,5 +124,18 @@ func (b *LocalCERTStatusApplyConfiguration) WithRotation(value *RotationStatusAp
 // If called multiple times, the DeskSecretName field is set to the value of the last call.
 func (b *LocalCERTStatusApplyConfiguration) WithDeskSecretName(value string) *LocalCERTStatusApplyConfiguration {
 	b.DeskSecretName = &value
+	return b
+}
+
+// WithOfficers adds the given value to the Officers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Officers field.
+func (b *LocalCERTStatusApplyConfiguration) WithOfficers(values ...*OfficerStatusApplyConfiguration) *LocalCERTStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithOfficers")
+		}
+		b.Officers = append(b.Officers, *values[i])
+	}
 	return b
 }
