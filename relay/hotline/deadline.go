@@ -9,72 +9,47 @@ import (
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/report"
-	"github.com/certlink/certlink/relay/store"
 )
 
 // rereadPause is when deadlines are looked at again after the store failed.
 const rereadPause = 5 * time.Second
 
+// longestSleep until the next look: a clock that is set ahead is noticed after it.
+const longestSleep = time.Minute
+
+// restBetween two looks at deadlines: many messages at once cost one look.
+const restBetween = 250 * time.Millisecond
+
 // overdue is what has passed its deadline at one moment, and when the next does.
-// It counts the oldest store.MaxMessages of each kind; more are not told apart.
+// It counts the oldest store.MaxMessages of each stage; more are not told apart.
 type overdue struct {
-	receipts, acknowledgements int64
-	next                       time.Time // zero for never
+	at   map[config.Stage]int64
+	next time.Time // zero for never
 }
 
-// count looks at messages of ours: those without receipt wait for both, those
-// with receipt for the acknowledgement. A deadline runs from when we stored the
-// message. Nobody acknowledges an ACK.
-func count(now time.Time, deadlines []config.Deadline, noReceipt, noAck []store.Message) overdue {
-	var o overdue
-	tally := func(n *int64, due time.Time) {
+// count looks at what somebody owes.
+func count(now time.Time, situations []Situation) overdue {
+	o := overdue{at: map[config.Stage]int64{}}
+	for _, s := range situations {
 		switch {
-		case !due.After(now):
-			*n++
-		case o.next.IsZero() || due.Before(o.next):
-			o.next = due
+		case !s.Deadline.After(now):
+			o.at[s.Stage]++
+		case o.next.IsZero() || s.Deadline.Before(o.next):
+			o.next = s.Deadline
 		}
-	}
-	for _, m := range noReceipt {
-		receipt, acknowledgement := allowed(deadlines, m.Precedence)
-		tally(&o.receipts, m.StoredAt.Add(receipt))
-		if m.Kind != KindACK && m.AcknowledgedBy == "" {
-			tally(&o.acknowledgements, m.StoredAt.Add(acknowledgement))
-		}
-	}
-	for _, m := range noAck {
-		_, acknowledgement := allowed(deadlines, m.Precedence)
-		tally(&o.acknowledgements, m.StoredAt.Add(acknowledgement))
 	}
 	return o
 }
 
-// allowed returns how long a precedence may take: as configured, else the default.
-func allowed(deadlines []config.Deadline, precedence string) (receipt, acknowledgement time.Duration) {
-	for _, list := range [][]config.Deadline{deadlines, config.DefaultDeadlines()} {
-		for _, d := range list {
-			if d.Precedence != precedence {
-				continue
-			}
-			if receipt == 0 {
-				receipt = time.Duration(d.ReceiptSeconds) * time.Second
-			}
-			if acknowledgement == 0 {
-				acknowledgement = time.Duration(d.AcknowledgementSeconds) * time.Second
-			}
-		}
-	}
-	return receipt, acknowledgement
-}
-
 // overdue counts what is overdue on the line now.
 func (l *line) overdue(ctx context.Context) (overdue, error) {
-	noReceipt, noAck, err := l.engine.cfg.Store.Outstanding(ctx, l.trustDomain, store.MaxMessages)
+	situations, err := l.situations(ctx)
 	if err != nil {
 		return overdue{}, err
 	}
-	hotline, _ := l.settings()
-	return count(l.engine.cfg.Now(), hotline.Deadlines, noReceipt, noAck), nil
+	o := count(l.engine.cfg.Now(), situations)
+	l.engine.metrics.overdue(l.name(), o.at)
+	return o, nil
 }
 
 // ReportHotlines returns the state of every hotline, in the order of the
@@ -99,7 +74,8 @@ func (e *Engine) ReportHotlines(ctx context.Context) ([]report.Hotline, error) {
 		e.metrics.missing(hotline.Name, counts.Gaps)
 		hotlines = append(hotlines, report.Hotline{
 			Name: hotline.Name, Peer: peer.Name,
-			Queued: counts.Queued, OverdueReceipts: o.receipts, OverdueAcknowledgements: o.acknowledgements,
+			Queued: counts.Queued, OverdueReceipts: o.at[config.StageReceipt], OverdueAcknowledgements: o.at[config.StageAcknowledgement],
+			OverdueAnswers: o.at[config.StageAnswer], OverdueInbox: o.at[config.StageInbox],
 			LastReceipt: counts.LastReceipt, Unacknowledged: counts.Unacknowledged, Drafts: drafts, UrgentDraftSince: urgent, Error: l.error(),
 		})
 	}
@@ -116,7 +92,7 @@ func (e *Engine) watchDeadlines(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-			if !next.IsZero() {
+			if !next.IsZero() && !next.After(e.cfg.Now()) {
 				e.cfg.Changed()
 			}
 		case <-e.recheck:
@@ -124,8 +100,23 @@ func (e *Engine) watchDeadlines(ctx context.Context) {
 		if next = e.nextDeadline(ctx); next.IsZero() {
 			timer.Stop()
 		} else {
-			timer.Reset(max(0, next.Sub(e.cfg.Now())))
+			timer.Reset(min(longestSleep, max(0, next.Sub(e.cfg.Now()))))
 		}
+		if !rest(ctx, restBetween) {
+			return
+		}
+	}
+}
+
+// rest tells whether ctx goes on after a pause.
+func rest(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 

@@ -5,6 +5,7 @@ package hotline
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,31 +19,62 @@ func TestCount(t *testing.T) {
 	sent := func(ago time.Duration, precedence string) store.Message {
 		return store.Message{StoredAt: now.Add(-ago), Precedence: precedence, Kind: "INQUIRY"}
 	}
-	ack := sent(time.Hour, "FLASH")
-	ack.Kind = KindACK
-	deadlines := []config.Deadline{{Precedence: "FLASH", ReceiptSeconds: 10}}
+	of := func(kind string, m store.Message) store.Message { m.Kind = kind; return m }
+	asks := func(m store.Message, by time.Time) []store.Awaiting {
+		return []store.Awaiting{{Message: m, AnswerBy: by}}
+	}
+	none := map[config.Stage]int64{}
+	deadlines := []config.Deadline{{Precedence: "FLASH", ReceiptSeconds: 10, AnswerSeconds: 20}}
 	for name, tt := range map[string]struct {
-		noReceipt, noAck []store.Message
-		want             overdue
+		waits waits
+		at    map[config.Stage]int64
+		next  time.Time
 	}{
-		"nothing": {nil, nil, overdue{}},
-		"receipt due at a configured time": {
-			[]store.Message{sent(9*time.Second, "FLASH")}, nil, overdue{next: now.Add(time.Second)},
-		},
+		"nothing":                          {waits{}, none, time.Time{}},
+		"receipt due at a configured time": {waits{noReceipt: []store.Message{sent(9*time.Second, "FLASH")}}, none, now.Add(time.Second)},
 		"receipt overdue to the second, acknowledgement due at the default": {
-			[]store.Message{sent(10*time.Second, "FLASH")}, nil, overdue{receipts: 1, next: now.Add(290 * time.Second)},
+			waits{noReceipt: []store.Message{sent(10*time.Second, "FLASH")}}, map[config.Stage]int64{"Receipt": 1}, now.Add(290 * time.Second),
 		},
-		"both overdue":                        {[]store.Message{sent(time.Hour, "FLASH")}, nil, overdue{receipts: 1, acknowledgements: 1}},
-		"acknowledgement overdue":             {nil, []store.Message{sent(time.Hour, "PRIORITY"), sent(time.Hour, "ROUTINE")}, overdue{acknowledgements: 1, next: now.Add(23 * time.Hour)}},
-		"nobody acknowledges an ACK":          {[]store.Message{ack}, nil, overdue{receipts: 1}},
-		"the sooner of two counts":            {[]store.Message{sent(0, "ROUTINE"), sent(0, "IMMEDIATE")}, nil, overdue{next: now.Add(time.Minute)}},
-		"defaults for what is not configured": {[]store.Message{sent(0, "PRIORITY")}, nil, overdue{next: now.Add(5 * time.Minute)}},
+		"both overdue": {waits{noReceipt: []store.Message{sent(time.Hour, "FLASH")}}, map[config.Stage]int64{"Receipt": 1, "Acknowledgement": 1}, time.Time{}},
+		"acknowledgement overdue": {
+			waits{noAck: []store.Message{sent(time.Hour, "PRIORITY"), sent(time.Hour, "ROUTINE")}}, map[config.Stage]int64{"Acknowledgement": 1}, now.Add(23 * time.Hour),
+		},
+		"nobody acknowledges an ACK":          {waits{noReceipt: []store.Message{of("ACK", sent(time.Hour, "FLASH"))}}, map[config.Stage]int64{"Receipt": 1}, time.Time{}},
+		"nobody acknowledges a line check":    {waits{noAck: []store.Message{of("LINE_CHECK", sent(time.Hour, "FLASH"))}, unread: []store.Message{of("LINE_CHECK", sent(time.Hour, "FLASH"))}}, none, time.Time{}},
+		"the sooner of two counts":            {waits{noReceipt: []store.Message{sent(0, "ROUTINE"), sent(0, "IMMEDIATE")}}, none, now.Add(time.Minute)},
+		"defaults for what is not configured": {waits{noReceipt: []store.Message{sent(0, "PRIORITY")}}, none, now.Add(5 * time.Minute)},
+		"our own desk does not read":          {waits{unread: []store.Message{sent(time.Hour, "FLASH")}}, map[config.Stage]int64{"Inbox": 1}, time.Time{}},
+		"an unknown precedence is ROUTINE":    {waits{unread: []store.Message{sent(0, "CRITIC")}}, none, now.Add(24 * time.Hour)},
+		"no answer in time":                   {waits{unanswered: asks(sent(20*time.Second, "FLASH"), time.Time{})}, map[config.Stage]int64{"Answer": 1}, time.Time{}},
+		"an answer is asked for later":        {waits{unanswered: asks(sent(time.Hour, "FLASH"), now.Add(time.Hour))}, none, now.Add(time.Hour)},
+		"an answer is asked for sooner":       {waits{unanswered: asks(sent(time.Second, "ROUTINE"), now)}, map[config.Stage]int64{"Answer": 1}, time.Time{}},
 	} {
-		got := count(now, deadlines, tt.noReceipt, tt.noAck)
-		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(overdue{})); diff != "" {
+		stored := func(m store.Message) time.Time { return m.StoredAt }
+		got := count(now, tt.waits.situations(deadlines, stored))
+		if diff := cmp.Diff(overdue{at: tt.at, next: tt.next}, got, cmp.AllowUnexported(overdue{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+}
+
+func TestADeadlineDoesNotWaitForAClockThatWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		m := store.Message{Direction: store.Out, ID: firstID, StoredAt: start.Round(0)}
+		w := &waits{noAck: []store.Message{m}}
+		var s sightings
+		if got := s.since(start, w)(m); !got.Equal(start) {
+			t.Errorf("it waits since %v", got)
+		}
+		<-time.After(5 * time.Minute)
+		// The wall clock is a day behind from now on; the monotonic one went on.
+		now := time.Now()
+		behind := w.noAck[0]
+		behind.StoredAt = behind.StoredAt.Add(24 * time.Hour) // as seen from there
+		if got := now.Sub(s.since(now, w)(behind)); got != 5*time.Minute {
+			t.Errorf("it waits for %v", got)
+		}
+	})
 }
 
 func TestDeadlines(t *testing.T) {

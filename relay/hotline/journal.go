@@ -20,6 +20,7 @@ import (
 type Store interface {
 	store.Messages
 	store.Lines
+	store.Escalations
 	store.Drafts
 }
 

@@ -29,6 +29,8 @@ type line struct {
 	commits committer
 	// verifying is held while the journal is verified.
 	verifying sync.Mutex
+	// sightings of what waits, for deadlines.
+	sightings sightings
 
 	mu      sync.Mutex // guards what follows
 	hotline config.Hotline

@@ -4,10 +4,12 @@
 package hotline
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/message"
 )
 
@@ -22,6 +24,7 @@ type metrics struct {
 	refused   *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
 	damaged   *prometheus.GaugeVec
+	late      *prometheus.GaugeVec
 	drafted   *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
 }
@@ -41,8 +44,12 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		sent:      counter("delivered_messages_total", "Messages of ours whose receipt was verified."),
 		sentAgain: counter("redeliveries_total", "Attempts to deliver a message again."),
 		refused:   counter("refused_receipts_total", "Receipts of the peer that did not verify."),
-		damaged:   gauge("journal_damaged", "1 when the last verification of the journal did not find it whole, else 0; absent before the first."),
-		drafted:   gauge("waiting_drafts", "Messages of ours that wait for their release."),
+		late: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "overdue",
+			Help: "Messages beyond a deadline: of ours without receipt, acknowledgement or answer, or of the peer and not acknowledged by our desk (inbox). Counted up to 1000.",
+		}, []string{label, "stage"}),
+		damaged: gauge("journal_damaged", "1 when the last verification of the journal did not find it whole, else 0; absent before the first."),
+		drafted: gauge("waiting_drafts", "Messages of ours that wait for their release."),
 		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "oldest_draft_timestamp_seconds",
 			Help: "When the oldest message that waits for its release was written; absent when none waits.",
@@ -56,7 +63,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds, m.damaged, m.drafted, m.oldest} {
+	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds, m.damaged, m.late, m.drafted, m.oldest} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -96,6 +103,13 @@ func (m *metrics) drafts(hotline string, n int, oldest map[string]time.Time) {
 	}
 }
 
+// overdue says what is beyond its deadline, by stage.
+func (m *metrics) overdue(hotline string, n map[config.Stage]int64) {
+	for _, stage := range config.Stages() {
+		m.late.WithLabelValues(hotline, strings.ToLower(string(stage))).Set(float64(n[stage]))
+	}
+}
+
 // forget drops what was said about a hotline that is gone.
 func (m *metrics) forget(hotline string) {
 	labels := prometheus.Labels{"hotline": hotline}
@@ -103,6 +117,7 @@ func (m *metrics) forget(hotline string) {
 	m.absent.DeletePartialMatch(labels)
 	m.seconds.DeletePartialMatch(labels)
 	m.damaged.DeletePartialMatch(labels)
+	m.late.DeletePartialMatch(labels)
 	m.drafted.DeletePartialMatch(labels)
 	m.oldest.DeletePartialMatch(labels)
 	for _, c := range []*prometheus.CounterVec{m.arrived, m.sent, m.sentAgain, m.refused} {

@@ -371,6 +371,14 @@ type Hotline struct {
 	// OverdueAcknowledgements is the number of our messages whose
 	// acknowledgement deadline has passed.
 	OverdueAcknowledgements int64 `json:"overdueAcknowledgements"`
+	// OverdueAnswers is the number of our messages that ask for an answer whose deadline
+	// has passed.
+	OverdueAnswers int64 `json:"overdueAnswers,omitempty"`
+	// OverdueInbox is the number of received messages that our own desk has not
+	// acknowledged before their deadline.
+	OverdueInbox int64 `json:"overdueInbox,omitempty"`
+	// Escalation is what our relay does about silence; nil while there is nothing to tell.
+	Escalation *Escalation `json:"escalation,omitempty"`
 	// LastReceipt is when the peer last stored a message of ours, as its receipt says.
 	LastReceipt time.Time `json:"lastReceipt,omitzero"`
 	// Unacknowledged is the number of received messages that our desk has not acknowledged.
