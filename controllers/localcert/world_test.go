@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -423,6 +424,9 @@ func (w *world) content(c *unstructured.Unstructured, name, issuer string) map[s
 		return nil
 	}
 	path := map[string]string{"alfa-link": "/relay", "alfa-local": "/local", "alfa-signing": "/signing", "alfa-operator": "/operator", "alfa-desk": "/desk", "alfa-canary": "/canary"}[name]
+	if officer, ok := strings.CutPrefix(name, "alfa-desk-"); ok {
+		path = "/desk/" + officer
+	}
 	p := ca.Leaf(w.t, testca.Leaf{Path: path, NotBefore: w.clock.Add(-time.Second), NotAfter: w.clock.AddDate(0, 3, 0)})
 	return map[string][]byte{"tls.crt": p.CertPEM, "tls.key": p.KeyPEM, "ca.crt": p.CAPEM}
 }
