@@ -127,7 +127,7 @@ e2e: ## Two nations, or the clusters of KUBECONFIGS=a,b
 ##@ Measure (JSON=1: one line for each figure; QUICK=1: within five minutes each)
 
 .PHONY: bench
-bench: bench-tunnel bench-detect bench-rotate bench-feed ## All of them
+bench: bench-tunnel bench-detect bench-rotate bench-feed bench-hotline bench-faults ## All of them
 
 .PHONY: bench-tunnel
 bench-tunnel: ## Tunnels beside haproxy, nginx and stunnel
@@ -147,6 +147,15 @@ bench-rotate: ## Leaves and roots replaced under load
 bench-feed: ## What it costs to bring a feed from one relay's store into another's; rules; the hotline meanwhile
 	@hack/postgres.sh
 	@go run ./test/bench/feed
+
+.PHONY: bench-hotline
+bench-hotline: ## A message of the hotline, one at a time and from 64 senders, beside NATS JetStream; FLASH under load
+	@go run ./test/bench/hotline
+
+.PHONY: bench-faults
+bench-faults: ## 100,000 messages while 1,000 faults hit both relays: nothing lost, doubled or out of order (SEED=1)
+	@hack/preflight.sh bench-faults
+	@go run ./test/bench/faults
 
 ##@ Tidy up
 

@@ -5,15 +5,15 @@
 # Says at once, in one line, what this machine lacks for a target of the
 # Makefile, and what to do instead. Changes nothing.
 #
-#   hack/preflight.sh demo|test|nations|e2e|bench-detect
+#   hack/preflight.sh demo|test|nations|e2e|bench-detect|bench-faults
 set -euo pipefail
 
-target=${1:?usage: hack/preflight.sh demo|test|nations|e2e|bench-detect}
+target=${1:?usage: hack/preflight.sh demo|test|nations|e2e|bench-detect|bench-faults}
 own="use clusters of your own: make $target KUBECONFIGS=a.kubeconfig,b.kubeconfig"
 case $target in
 test) own="run make lint verify-generate unit store, which need none of it, and make e2e KUBECONFIGS=a.kubeconfig,b.kubeconfig" ;;
 nations) own="use clusters of your own: make demo KUBECONFIGS=a.kubeconfig,b.kubeconfig" ;;
-bench-detect) own="run make bench-rotate, which needs none of it" ;;
+bench-detect | bench-faults) own="run make bench-rotate, which needs none of it" ;;
 esac
 
 lacks() { # what, what to do instead
@@ -46,7 +46,7 @@ if [ "$target" = test ]; then
 fi
 
 # Clusters that the user names stand where the harness would build its own.
-if [ -n "${KUBECONFIGS:-}" ] && [ "$target" != nations ] && [ "$target" != bench-detect ]; then
+if [ -n "${KUBECONFIGS:-}" ] && [ "$target" != nations ] && [ "${target#bench-}" = "$target" ]; then
 	for file in ${KUBECONFIGS//,/ }; do
 		[ -r "$file" ] || lacks "kubeconfig $file cannot be read" "name two files that can: KUBECONFIGS=a.kubeconfig,b.kubeconfig"
 	done

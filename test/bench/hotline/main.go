@@ -69,6 +69,7 @@ var parts = []struct {
 }{
 	{"single", (*bench).single},
 	{"load", (*bench).load},
+	{"flash", (*bench).flash},
 }
 
 func run(ctx context.Context) error {
