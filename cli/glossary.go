@@ -70,7 +70,7 @@ func (o *options) printGlossary(g desk.Glossary) error {
 		if len(t.Notes) > 0 {
 			odd = strconv.Itoa(len(t.Notes)) + ", see glossary show"
 		}
-		rows = append(rows, []string{t.ID, stateOf(t.State), named(t.Ours), named(t.Theirs), odd})
+		rows = append(rows, []string{t.ID, stateOf(t.State), nameOf(t.Ours), nameOf(t.Theirs), odd})
 	}
 	if err := table(o.Out, rows); err != nil {
 		return err
@@ -84,8 +84,8 @@ func (o *options) printGlossary(g desk.Glossary) error {
 	return nil
 }
 
-// named is a definition in a cell.
-func named(d *glossary.Definition) string {
+// nameOf is a definition in a cell.
+func nameOf(d *glossary.Definition) string {
 	if d == nil {
 		return ""
 	}
@@ -151,7 +151,7 @@ func (o *options) printTerm(t glossary.Term) error {
 			fmt.Fprintf(o.Out, "\n%s: no definition\n", side.whose)
 			continue
 		}
-		fmt.Fprintf(o.Out, "\n%s: %s, %s, message %s\n%s\n", side.whose, oneLine(named(side.d)), clock(side.d.At), oneLine(side.d.Message), indented(paragraph(side.d.Definition)))
+		fmt.Fprintf(o.Out, "\n%s: %s, %s, message %s\n%s\n", side.whose, oneLine(nameOf(side.d)), clock(side.d.At), oneLine(side.d.Message), indented(paragraph(side.d.Definition)))
 		if side.answer == nil {
 			fmt.Fprintf(o.Out, "   %s answer: none yet\n", side.by)
 			continue
