@@ -80,6 +80,7 @@ func (o *options) printMessage(out io.Writer, m desk.Message) error {
 		rows = append(rows, []string{"In reply to:", m.InReplyTo})
 	}
 	rows = append(rows, contentRows(m)...)
+	rows = append(rows, attachmentRows(m)...)
 	rows = append(rows, o.timeRows(m)...)
 	for _, k := range m.Marks {
 		rows = append(rows, []string{"Mark:", markedBy(k)})

@@ -35,6 +35,7 @@ var (
 type sendFlags struct {
 	request desk.SendRequest
 	content contentFlags
+	attach  attachFlags
 	file    string
 	replyTo string
 	wait    string
@@ -53,12 +54,13 @@ storage and delivers it as soon as the peer can be reached. --wait receipt waits
 until the peer's relay has signed that it stored the message, --wait
 acknowledgement until a duty officer there has signed that it was read.`,
 		Example: `  kubectl certlink hotline send bravo --precedence FLASH --subject "Outage at sector X" --file report.txt
+  kubectl certlink hotline send bravo --subject "The capture" --text "See the file." --attach capture.pcap --attach notes.txt
   echo "We see the same." | kubectl certlink hotline send bravo --reply-to 01J... --subject "Re: Outage" --wait receipt`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			limit := defaultTimeout
-			if f.wait != "" {
+			if f.wait != "" || len(f.attach.files) > 0 {
 				limit = longTimeout
 			}
 			ctx, cancel := o.within(cmd, limit)
@@ -80,6 +82,7 @@ acknowledgement until a duty officer there has signed that it was read.`,
 	flags.StringVar(&f.request.ID, "id", "", "ULID of the message, so that repeating the command is safe")
 	flags.StringVar(&f.wait, "wait", "", "wait for the receipt or for the acknowledgement")
 	f.content.addTo(cmd, &f.request)
+	f.attach.addTo(cmd)
 	f.output.addTo(cmd)
 	cmd.MarkFlagsMutuallyExclusive("text", "file")
 	words(cmd, "precedence", precedences...)
@@ -145,6 +148,10 @@ func (o *options) send(ctx context.Context, f *sendFlags) error {
 	if err := f.content.fill(&f.request, o.now()); err != nil {
 		return err
 	}
+	var err error
+	if f.request.Attachments, err = f.attach.look(); err != nil {
+		return err
+	}
 	if err := o.readText(f); err != nil {
 		return err
 	}
@@ -162,6 +169,9 @@ func (o *options) send(ctx context.Context, f *sendFlags) error {
 			if f.request.Kind == "" {
 				f.request.Kind = "ANSWER"
 			}
+		}
+		if err := o.upload(ctx, relay, f.request.Hotline, f.attach.files, f.request.Attachments); err != nil {
+			return err
 		}
 		message, err := relay.Send(ctx, f.request)
 		if err != nil {
