@@ -158,7 +158,9 @@ func (n *Nation) Start(ctx context.Context, binary string) (err error) {
 		return fmt.Errorf("starting the relay of %s: %w", n.Name, err)
 	}
 	n.ended = make(chan error, 1)
-	go func() { n.ended <- n.process.Wait() }()
+	profiled, stop := context.WithCancel(context.WithoutCancel(ctx))
+	go n.profile(profiled, n.process.Process.Pid)
+	go func() { defer stop(); n.ended <- n.process.Wait() }()
 	return nil
 }
 
