@@ -389,6 +389,8 @@ type Hotline struct {
 	UrgentDraftSince time.Time `json:"urgentDraftSince,omitzero"`
 	// Error of the last delivery attempt, with what to do.
 	Error string `json:"error,omitempty"`
+	// Journal is how the journals of both sides stand.
+	Journal Journal `json:"journal"`
 	// LineChecks of each path: those that we dial, then those that the peer dials, by
 	// address. At most 64.
 	LineChecks []LineCheck `json:"lineChecks,omitempty"`

@@ -35,8 +35,8 @@ type LineCheck struct {
 	At, DoneAt time.Time
 	// Content is what package linecheck wants to know of it.
 	Content []byte
-	// Statement is the peer's signed check (In), Receipt its signed receipt (Out). Lists
-	// leave them out.
+	// Statement is the check as its sender signed it, Receipt the peer's signed receipt (Out).
+	// Lists leave them out.
 	Statement, Receipt []byte
 }
 
@@ -135,8 +135,8 @@ type LineCheckTx interface {
 	// direction and path with the largest number.
 	LineCheck(d Direction, path string, number int64) (LineCheck, error)
 	LastLineCheck(d Direction, path string) (LineCheck, error)
-	// LineCheckPaths counts the paths of a direction.
-	LineCheckPaths(d Direction) (int, error)
+	// LineCheckPaths counts the paths of a direction with a check that was stored since a time.
+	LineCheckPaths(d Direction, since time.Time) (int, error)
 	// PutLineCheck stores a check, or replaces it but for At.
 	PutLineCheck(c LineCheck) error
 	// SumLineChecks stores the sums of days, and deletes the checks with a slot before a

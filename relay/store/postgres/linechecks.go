@@ -187,8 +187,8 @@ func (l *lineTx) oneLineCheck(d store.Direction, path, rest string, arg any) (st
 }
 
 // LineCheckPaths implements store.LineCheckTx.
-func (l *lineTx) LineCheckPaths(d store.Direction) (n int, err error) {
-	err = l.tx.QueryRow(l.ctx, "SELECT count(DISTINCT path) FROM line_checks WHERE peer = $1 AND direction = $2", l.peer, d).Scan(&n)
+func (l *lineTx) LineCheckPaths(d store.Direction, since time.Time) (n int, err error) {
+	err = l.tx.QueryRow(l.ctx, "SELECT count(DISTINCT path) FROM line_checks WHERE peer = $1 AND direction = $2 AND at >= $3", l.peer, d, micros(since)).Scan(&n)
 	return n, err
 }
 

@@ -186,8 +186,8 @@ func (l *lineTx) oneLineCheck(d store.Direction, path, rest string, arg any) (st
 }
 
 // LineCheckPaths implements store.LineCheckTx.
-func (l *lineTx) LineCheckPaths(d store.Direction) (n int, err error) {
-	err = l.tx.QueryRowContext(l.ctx, "SELECT count(DISTINCT path) FROM line_checks WHERE peer = ? AND direction = ?", l.peer, d).Scan(&n)
+func (l *lineTx) LineCheckPaths(d store.Direction, since time.Time) (n int, err error) {
+	err = l.tx.QueryRowContext(l.ctx, "SELECT count(DISTINCT path) FROM line_checks WHERE peer = ? AND direction = ? AND at >= ?", l.peer, d, micros(since)).Scan(&n)
 	return n, err
 }
 

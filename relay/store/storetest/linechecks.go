@@ -76,8 +76,11 @@ func keepsLineChecks(t *testing.T, e env) {
 		if _, err := tx.LineCheck(store.Out, c.Path, 2); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("error is %v", err)
 		}
-		n, err := tx.LineCheckPaths(store.Out)
+		n, err := tx.LineCheckPaths(store.Out, c.At)
 		same(t, "paths", n, 1)
+		must(t, err)
+		n, err = tx.LineCheckPaths(store.Out, c.At.Add(time.Second))
+		same(t, "paths since then", n, 0)
 		return err
 	})
 }

@@ -1,0 +1,291 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package linecheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/certlink/certlink/relay/receipt"
+	"github.com/certlink/certlink/relay/store"
+)
+
+const (
+	// kindAvailability is the kind of the records of months in the store.
+	kindAvailability = "availability"
+	// The parts of a record: what each side signed, and what the other says of it.
+	partOurs          = "ours"
+	partOursCounter   = "ours-countersigned"
+	partTheirs        = "theirs"
+	partTheirsCounter = "theirs-countersigned"
+
+	// detail is how long each check is kept; older days are summed up. keepDays is how long
+	// the sums are.
+	detail   = 2 * 24 * time.Hour
+	keepDays = 1100
+	// settle is how long after its slot a check may be under way.
+	settle = 2 * checkTimeout
+	// retryRecord is the pause after an exchange that failed, keepEvery that between two
+	// looks at what is to be kept.
+	retryRecord = 5 * time.Minute
+	keepEvery   = time.Hour
+	// lookBack is how many past months are made up for after a time without the peer.
+	lookBack = 3
+)
+
+// statement is a signed statement of ours or of the peer, verified when it was stored.
+type statement struct {
+	payload []byte
+	signed  []byte
+	final   bool
+}
+
+// view sums up a month until a time, as we saw it.
+func (l *line) view(ctx context.Context, month string, until time.Time) (Record, error) {
+	from, _, err := monthOf(month)
+	if err != nil {
+		return Record{}, err
+	}
+	s, err := l.engine.cfg.Store.LineCheckDays(ctx, l.trustDomain, day(from), day(until.Add(-time.Microsecond))+1)
+	if err != nil {
+		return Record{}, err
+	}
+	kept := map[int64]sum{}
+	for _, d := range s {
+		var one sum
+		if err := json.Unmarshal(d.Content, &one); err != nil {
+			return Record{}, fmt.Errorf("reading the sum of a day: %w", err)
+		}
+		kept[d.Day] = one
+	}
+	var whole sum
+	for at := from; at.Before(until); at = at.AddDate(0, 0, 1) {
+		one, ok := kept[day(at)]
+		if !ok {
+			end := at.AddDate(0, 0, 1)
+			if end.After(until) {
+				end = until
+			}
+			checks, err := l.list(ctx, at, end)
+			if err != nil {
+				return Record{}, err
+			}
+			one = sumUp(checks)
+		}
+		whole.merge(one)
+	}
+	traffic, err := l.engine.cfg.Store.CountTraffic(ctx, l.trustDomain, from, until)
+	if err != nil {
+		return Record{}, err
+	}
+	return recordOf(l.engine.cfg.Identity().TrustDomain(), l.trustDomain, month, from, until, whole, traffic), nil
+}
+
+// list reads the checks of some slots.
+func (l *line) list(ctx context.Context, from, to time.Time) (all []store.LineCheck, err error) {
+	q := store.LineCheckQuery{From: from, To: to, Limit: store.MaxLineChecks}
+	for {
+		page, err := l.engine.cfg.Store.ListLineChecks(ctx, l.trustDomain, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < q.Limit {
+			return all, nil
+		}
+		q.After = &page[len(page)-1]
+	}
+}
+
+// part reads one part of a record; its payload is nil when there is none.
+func (l *line) part(ctx context.Context, month, part string) (statement, error) {
+	r, err := l.engine.cfg.Store.GetLineRecord(ctx, l.trustDomain, kindAvailability, month, part)
+	if errors.Is(err, store.ErrNotFound) {
+		return statement{}, nil
+	}
+	if err != nil {
+		return statement{}, err
+	}
+	payload, err := receipt.Content(r.Content)
+	return statement{payload: payload, signed: r.Content, final: r.Final}, err
+}
+
+// put stores a part of a record with its act. It is repeatable; the first final one stays.
+func (l *line) put(ctx context.Context, month, part string, s statement) error {
+	return l.engine.cfg.Change(ctx, l.trustDomain, func(tx store.LineTx) (*store.JournalEntry, error) {
+		err := tx.PutLineRecord(store.LineRecord{Kind: kindAvailability, Name: month, Part: part, Content: s.signed, Final: s.final})
+		if err != nil {
+			return nil, err
+		}
+		return l.engine.cfg.Act("AVAILABILITY_RECORDED", l.engine.cfg.Now(), map[string]string{
+			"month": month, "part": part, "sha256": digest(s.payload),
+		})
+	})
+}
+
+// sign makes a statement of ours.
+func (l *line) sign(typ string, content any, final bool) (s statement, err error) {
+	if s.payload, err = json.Marshal(content, json.Deterministic(true)); err != nil {
+		return statement{}, err
+	}
+	s.signed, err = receipt.Sign(l.engine.cfg.Identity(), typ, s.payload)
+	s.final = final
+	return s, err
+}
+
+// ours returns our own signed record until a time: the one that is stored, of a month that
+// is over, else a new one, which it stores.
+func (l *line) ours(ctx context.Context, month string, until time.Time, final bool) (statement, Record, error) {
+	stored, err := l.part(ctx, month, partOurs)
+	if err != nil {
+		return statement{}, Record{}, err
+	}
+	if stored.final {
+		r, err := decodeRecord(stored.payload)
+		return stored, r, err
+	}
+	r, err := l.view(ctx, month, until)
+	if err != nil {
+		return statement{}, Record{}, err
+	}
+	s, err := l.sign(TypeRecord, r, final)
+	if err != nil {
+		return statement{}, Record{}, err
+	}
+	return s, r, l.put(ctx, month, partOurs, s)
+}
+
+// countersign says what we think of their record, and stores both.
+func (l *line) countersign(ctx context.Context, theirs statement, record, our Record) (statement, error) {
+	stored, err := l.part(ctx, record.Month, partTheirsCounter)
+	if err != nil {
+		return statement{}, err
+	}
+	var said Countersignature
+	if stored.payload != nil && json.Unmarshal(stored.payload, &said) == nil && said.RecordSHA256 == digest(theirs.payload) {
+		return stored, nil
+	}
+	differences := compare(record, our)
+	s, err := l.sign(TypeCountersignature, Countersignature{
+		Version: Version, Month: record.Month, RecordSHA256: digest(theirs.payload), By: our.By, Of: record.By,
+		At: l.engine.cfg.Now().UTC().Truncate(time.Second), Agreed: len(differences) == 0, Differences: differences,
+	}, theirs.final)
+	if err != nil {
+		return statement{}, err
+	}
+	name, _ := l.settings()
+	l.engine.metrics.record(name, map[bool]string{true: "agreed", false: "disagreed"}[len(differences) == 0])
+	if err := l.put(ctx, record.Month, partTheirs, theirs); err != nil {
+		return statement{}, err
+	}
+	return s, l.put(ctx, record.Month, partTheirsCounter, s)
+}
+
+// keep sums up old days, and makes the records of months that are over. It runs under the
+// lease; what fails is tried again later.
+func (l *line) keep(ctx context.Context) {
+	now := l.engine.cfg.Now().UTC()
+	l.mu.Lock()
+	due := l.keptAt.IsZero() || now.Sub(l.keptAt) >= keepEvery || now.Before(l.keptAt)
+	record := !l.recordAt.After(now) || l.recordAt.Sub(now) > keepEvery
+	if due {
+		l.keptAt = now
+	}
+	l.mu.Unlock()
+	if due {
+		if err := l.sumUpDays(ctx, now); err != nil && ctx.Err() == nil {
+			l.engine.cfg.Log.ErrorContext(ctx, "summing up line checks", "peer", l.trustDomain, "error", err)
+		}
+	}
+	if record {
+		l.makeRecords(ctx, now)
+	}
+}
+
+// sumUpDays replaces the checks of days that are older than detail by their sums, in one
+// transaction: a crash leaves all of it to do, or nothing.
+func (l *line) sumUpDays(ctx context.Context, now time.Time) error {
+	cutoff := now.Add(-detail).Truncate(24 * time.Hour)
+	old, err := l.list(ctx, time.Unix(0, 0), cutoff)
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	done, err := l.engine.cfg.Store.LineCheckDays(ctx, l.trustDomain, 0, day(cutoff))
+	if err != nil {
+		return err
+	}
+	byDay := map[int64][]store.LineCheck{}
+	for _, c := range old {
+		byDay[day(c.Slot)] = append(byDay[day(c.Slot)], c)
+	}
+	for _, d := range done {
+		delete(byDay, d.Day) // what is left of it are the newest of a path
+	}
+	var days []store.LineCheckDay
+	for d, checks := range byDay {
+		content, err := json.Marshal(sumUp(checks), json.Deterministic(true))
+		if err != nil {
+			return err
+		}
+		days = append(days, store.LineCheckDay{Day: d, Content: content})
+	}
+	if len(days) == 0 {
+		return nil
+	}
+	return l.engine.cfg.Change(ctx, l.trustDomain, func(tx store.LineTx) (*store.JournalEntry, error) {
+		return nil, errors.Join(tx.SumLineChecks(days, cutoff), tx.DropLineCheckDays(day(now)-keepDays))
+	})
+}
+
+// makeRecords exchanges the records of past months that are not countersigned by both.
+func (l *line) makeRecords(ctx context.Context, now time.Time) {
+	next := now.Add(keepEvery)
+	this := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	for back := lookBack; back >= 1; back-- {
+		from := this.AddDate(0, -back, 0)
+		if now.Sub(from.AddDate(0, 1, 0)) < settle {
+			next = now.Add(settle)
+			continue
+		}
+		month := from.Format("2006-01")
+		missing, err := l.missing(ctx, month, from)
+		if err == nil && missing {
+			_, err = l.exchangeRecords(ctx, month, now)
+		}
+		if err != nil && ctx.Err() == nil {
+			next = now.Add(retryRecord)
+			name, _ := l.settings()
+			l.engine.metrics.record(name, "failed")
+			l.engine.cfg.Log.WarnContext(ctx, "availability record not exchanged, it is tried again", "peer", l.trustDomain, "month", month, "error", clip(err.Error()))
+		}
+	}
+	l.mu.Lock()
+	l.recordAt = next
+	l.mu.Unlock()
+}
+
+// missing tells whether a month has checks, but is not countersigned by both.
+func (l *line) missing(ctx context.Context, month string, from time.Time) (bool, error) {
+	whole := true
+	for _, part := range []string{partOursCounter, partTheirsCounter} {
+		s, err := l.part(ctx, month, part)
+		if err != nil {
+			return false, err
+		}
+		whole = whole && s.final
+	}
+	if whole {
+		return false, nil
+	}
+	days, err := l.engine.cfg.Store.LineCheckDays(ctx, l.trustDomain, day(from), day(from.AddDate(0, 1, 0)))
+	if err != nil || len(days) > 0 {
+		return err == nil, err
+	}
+	some, err := l.engine.cfg.Store.ListLineChecks(ctx, l.trustDomain, store.LineCheckQuery{From: from, To: from.AddDate(0, 1, 0), Limit: 1})
+	return len(some) > 0, err
+}
