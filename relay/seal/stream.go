@@ -183,3 +183,14 @@ func (r *Reader) next() {
 	}
 	r.left = content
 }
+
+// StreamKeyBytes is how much of a stream KeyOfStream needs.
+const StreamKeyBytes = len(streamMagic) + len(KeyID{})
+
+// KeyOfStream tells to which key a stream is sealed.
+func KeyOfStream(begin []byte) (KeyID, bool) {
+	if len(begin) < StreamKeyBytes || string(begin[:len(streamMagic)]) != streamMagic {
+		return KeyID{}, false
+	}
+	return KeyID(begin[len(streamMagic):StreamKeyBytes]), true
+}
