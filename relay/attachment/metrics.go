@@ -17,7 +17,7 @@ type metrics struct {
 }
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
-	const namespace, subsystem = "certlink_relay", "hotline_attachment"
+	const namespace, subsystem = "certlink_relay", "hotline"
 	both := []string{"hotline", "direction"}
 	counter := func(name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, both)
@@ -26,11 +26,11 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		bytes:    counter("bytes_total", "Bytes of attachments that the peer has stored (out) or that were stored of it (in)."),
-		files:    counter("transfers_total", "Attachments that became complete at the peer (out) or here (in)."),
-		failures: counter("failures_total", "Attempts to bring an attachment that failed (out), and parts of the peer that were refused (in)."),
-		loose:    gauge("unnamed_bytes", "Size of the attachments that no message names, unfinished ones included. They are bounded, and deleted after a day.", both...),
-		waits:    gauge("stuck", "1 while an attachment waits after a failure, else 0; absent before the first transfer.", "hotline"),
+		bytes:    counter("attachment_bytes_total", "Bytes of attachments that the peer has stored (out) or that were stored of it (in)."),
+		files:    counter("attachment_transfers_total", "Attachments that became complete at the peer (out) or here (in)."),
+		failures: counter("attachment_failures_total", "Attempts to bring an attachment that failed (out), and parts of the peer that were refused (in)."),
+		loose:    gauge("attachment_unnamed_bytes", "Size of the attachments that no message names, unfinished ones included. They are bounded, and deleted after a day.", both...),
+		waits:    gauge("attachment_stuck", "1 while an attachment waits after a failure, else 0; absent before the first transfer.", "hotline"),
 	}
 	if registry == nil {
 		return m, nil
