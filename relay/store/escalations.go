@@ -112,6 +112,8 @@ type OpenQuery struct {
 	// Due selects those whose next attempt is not later. Beyond selects those whose next
 	// attempt is later than that, too: it was set by a clock that was ahead.
 	Due, Beyond time.Time
+	// Batch selects those of a batch; empty means all.
+	Batch string
 	// Limit is 1 to MaxMessages.
 	Limit int
 }

@@ -57,7 +57,8 @@ func (s *Store) OpenNotices(ctx context.Context, q store.OpenQuery) ([]store.Not
 		return nil, fmt.Errorf("listing open notices: %w", err)
 	}
 	rows, err := list(ctx, s, "listing open notices", scanNotice, wholeNotice+` WHERE peer = $1 AND notifier = $2 AND next_at <> 0
-		AND (next_at <= $3 OR next_at > $4) ORDER BY urgency, seq LIMIT $5`, q.Peer, q.Notifier, micros(q.Due), micros(q.Beyond), q.Limit)
+		AND (next_at <= $3 OR next_at > $4) AND ($5::text = '' OR batch = $5) ORDER BY urgency, seq LIMIT $6`,
+		q.Peer, q.Notifier, micros(q.Due), micros(q.Beyond), q.Batch, q.Limit)
 	return notices(rows), err
 }
 

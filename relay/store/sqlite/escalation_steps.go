@@ -56,7 +56,8 @@ func (s *Store) OpenNotices(ctx context.Context, q store.OpenQuery) ([]store.Not
 		return nil, fmt.Errorf("listing open notices: %w", err)
 	}
 	rows, err := list(ctx, s, "listing open notices", scanNotice, wholeNotice+` INDEXED BY notices_open WHERE peer = ? AND notifier = ? AND next_at <> 0
-		AND (next_at <= ? OR next_at > ?) ORDER BY urgency, seq LIMIT ?`, q.Peer, q.Notifier, micros(q.Due), micros(q.Beyond), q.Limit)
+		AND (next_at <= ? OR next_at > ?) AND (? = '' OR batch = ?) ORDER BY urgency, seq LIMIT ?`,
+		q.Peer, q.Notifier, micros(q.Due), micros(q.Beyond), q.Batch, q.Batch, q.Limit)
 	return notices(rows), err
 }
 

@@ -219,6 +219,10 @@ func keepsNotices(t *testing.T, e env) {
 	if open, err = s.OpenNotices(t.Context(), q); err != nil || len(open) != 3 {
 		t.Fatalf("%d are due when the clock was ahead: %v", len(open), err)
 	}
+	q.Batch = "b"
+	if open, err = s.OpenNotices(t.Context(), q); err != nil || len(open) != 1 || open[0].ID != "2" {
+		t.Fatalf("of a batch: %+v, %v", open, err)
+	}
 	failed, err := s.FailedNotices(t.Context(), "bravo.example", 10)
 	same(t, "what was put again", failed, []store.Notice{later})
 	if err != nil {
