@@ -33,6 +33,10 @@ func runChild(what string) int {
 		err = writeUntilKilled(arg)
 	case "trust":
 		err = trustUntilKilled(arg)
+	case "attach":
+		err = attachUntilKilled(arg)
+	case "attachfull":
+		err = attachOnSmallDisk(arg)
 	case "full":
 		err = fillSmallDisk(arg)
 	case "reserve":
