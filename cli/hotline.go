@@ -23,7 +23,7 @@ func hotlineCommand(o *options) *cobra.Command {
 		Short:   "Send, read and acknowledge messages",
 		Args:    cobra.NoArgs,
 	}
-	cmd.AddCommand(sendCommand(o), inboxCommand(o), messagesCommand(o), threadCommand(o), showCommand(o), attachmentCommand(o), ackCommand(o))
+	cmd.AddCommand(sendCommand(o), inboxCommand(o), messagesCommand(o), threadCommand(o), showCommand(o), attachmentCommand(o), ackCommand(o), draftsCommand(o), draftCommand(o))
 	return cmd
 }
 
@@ -41,9 +41,12 @@ func (o *options) withRelay(ctx context.Context, fn func(*session, *relayclient.
 	return fn(s, relay)
 }
 
-// officer is who acts: as given, else the user of the kubeconfig as the API
+// officer is who acts: that of the certificate, else as given, else the user of the kubeconfig as the API
 // server knows it.
 func (s *session) officer(ctx context.Context, given string) (string, error) {
+	if s.named != "" {
+		return s.named, nil // what the certificate says, whatever was given
+	}
 	if given != "" {
 		return given, nil
 	}

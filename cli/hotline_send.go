@@ -50,7 +50,8 @@ func sendCommand(o *options) *cobra.Command {
 		Long: `Send a message on a hotline. The text comes from --text, --file or standard input.
 
 When the command returns without error, our relay has the message on stable
-storage and delivers it as soon as the peer can be reached. --wait receipt waits
+storage and delivers it as soon as the peer can be reached; or, where the hotline
+asks officers to release it first, it waits for them as a draft. --wait receipt waits
 until the peer's relay has signed that it stored the message, --wait
 acknowledgement until a duty officer there has signed that it was read.`,
 		Example: `  kubectl certlink hotline send bravo --precedence FLASH --subject "Outage at sector X" --file report.txt
@@ -178,6 +179,9 @@ func (o *options) send(ctx context.Context, f *sendFlags) error {
 			return err
 		}
 		o.caution(message)
+		if message.State == desk.StateDraft {
+			return o.printDrafted(f, message)
+		}
 		if f.output == asTable {
 			fmt.Fprintf(o.Out, "%s stored on %s, serial %d\n", message.ID, clock(message.StoredAt), message.Serial)
 		}

@@ -25,6 +25,7 @@ type options struct {
 	kube      *genericclioptions.ConfigFlags
 	localCERT string
 	timeout   time.Duration
+	desk      deskFlags
 	now       func() time.Time
 }
 
@@ -51,6 +52,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 	o.kube.AddFlags(flags)
 	flags.StringVar(&o.localCERT, "local-cert", "", "name of our LocalCERT (default: the one of the namespace)")
 	flags.DurationVar(&o.timeout, "timeout", 0, "longest time the command may take (default 1m; 15m where it pushes objects or waits)")
+	o.desk.addTo(root)
 	_ = root.RegisterFlagCompletionFunc("namespace", o.completeNamespaces)
 	root.AddCommand(
 		cardCommand(o),
@@ -61,6 +63,7 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 		hotlineCommand(o),
 		glossaryCommand(o),
 		journalCommand(o),
+		courierCommand(o),
 		feedCommand(o),
 		territoryCommand(o),
 		profileCommand(o),
@@ -72,10 +75,11 @@ const rootLong = `Links, feeds and hotlines of a CERT, through the API server of
 
 card, peer and status read and write custom resources. check, trust, hotline, glossary, journal,
 feed and territory talk to our relay with the certificate in the desk's Secret: who may get
-that Secret may use the desk.`
+that Secret may use the desk; with officers of its own, the desk takes their certificates.`
 
 // within bounds a command by --timeout.
 func (o *options) within(cmd *cobra.Command, otherwise time.Duration) (context.Context, context.CancelFunc) {
+	o.desk.take(cmd)
 	if o.timeout > 0 {
 		otherwise = o.timeout
 	}

@@ -34,6 +34,10 @@ type session struct {
 	namespace string
 	// name of the LocalCERT that the user asked for, or "".
 	name string
+	// flags say with which certificate the relay is asked; named is the officer of the
+	// certificate that was chosen, as messages name them, or "".
+	flags deskFlags
+	named string
 }
 
 func (o *options) session() (*session, error) {
@@ -54,7 +58,7 @@ func (o *options) session() (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the API server: %w", err)
 	}
-	return &session{client: c, rest: config, namespace: namespace, name: o.localCERT}, nil
+	return &session{client: c, rest: config, namespace: namespace, name: o.localCERT, flags: o.desk}, nil
 }
 
 // ours returns our LocalCERT: the one that was named, or the oldest of the
@@ -90,7 +94,7 @@ func (s *session) relay(ctx context.Context) (*relayclient.Client, func(), error
 	if err != nil {
 		return nil, nil, err
 	}
-	credentials, err := s.desk(ctx, cert)
+	credentials, err := s.credentials(ctx, cert)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,21 +116,13 @@ func (s *session) relay(ctx context.Context) (*relayclient.Client, func(), error
 	return c, func() { c.Close(); dialer.Close() }, nil
 }
 
-// desk reads the Secret that decides who may use the desk.
+// desk reads the Secret that decides who may use the desk without being an officer.
 func (s *session) desk(ctx context.Context, cert *v1alpha1.LocalCERT) (relayclient.Credentials, error) {
 	name := cert.Status.DeskSecretName
 	if name == "" {
 		return relayclient.Credentials{}, fmt.Errorf("LocalCERT %q has no desk Secret yet: see its conditions with: kubectl -n %s describe lcert %s", cert.Name, s.namespace, cert.Name)
 	}
-	var secret corev1.Secret
-	if err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, &secret); err != nil {
-		return relayclient.Credentials{}, s.plain(err, "get", "secrets", name)
-	}
-	credentials, err := relayclient.ParseCredentials(cert.Spec.Identity.TrustDomain, secret.Data)
-	if err != nil {
-		return relayclient.Credentials{}, fmt.Errorf("reading Secret %q in namespace %q: %w", name, s.namespace, err)
-	}
-	return credentials, nil
+	return s.fromSecret(ctx, cert, name)
 }
 
 // relayPod finds a pod behind the Service of the relay's local port, as kubectl

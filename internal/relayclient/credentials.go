@@ -28,6 +28,15 @@ type Credentials struct {
 	relay       spiffeid.ID
 }
 
+// Identity is the SPIFFE ID of the certificate, as it claims; empty if it has none.
+func (c Credentials) Identity() string {
+	id, err := x509svid.IDFromCert(c.certificate.Leaf)
+	if err != nil {
+		return ""
+	}
+	return id.String()
+}
+
 // ParseCredentials reads the data of a Secret with the client certificate of a
 // desk or tool, for the relay of a trust domain. Its errors name the key that is
 // wrong, and hold nothing of its content.
