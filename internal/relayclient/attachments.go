@@ -25,6 +25,8 @@ import (
 const (
 	transferTries = 6
 	transferPause = 250 * time.Millisecond
+	// uploadChunk is half of what is allowed: storing it keeps a message waiting for less.
+	uploadChunk = store.MaxChunk / 2
 )
 
 // UploadState says how much of a file our relay has for messages of a hotline.
@@ -92,7 +94,7 @@ func (u *upload) run(ctx context.Context, progress func(int64)) error {
 // put brings the part that comes next.
 func (u *upload) put(ctx context.Context) (chunk.State, error) {
 	c := chunk.Chunk{SHA256: u.sum, Size: u.name.Size, Offset: u.state.Stored}
-	c.Content = make([]byte, min(store.MaxChunk, c.Size-c.Offset))
+	c.Content = make([]byte, min(uploadChunk, c.Size-c.Offset))
 	if _, err := u.content.ReadAt(c.Content, c.Offset); err != nil && !errors.Is(err, io.EOF) {
 		return chunk.State{}, &localError{fmt.Errorf("reading the file: %w", err)}
 	}

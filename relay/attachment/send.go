@@ -32,9 +32,10 @@ const (
 	// The size of chunks follows the link: it is doubled when one takes less than quick, and
 	// halved when it takes more than slow. So a message that shares a thin link with a file
 	// waits for about as long as that.
-	firstChunk = 256 << 10
-	quick      = 250 * time.Millisecond
-	slow       = time.Second
+	firstChunk   = 256 << 10
+	largestChunk = 512 << 10 // half of what is allowed: storing it keeps a message waiting for less
+	quick        = 250 * time.Millisecond
+	slow         = time.Second
 	// longestRest after a chunk, which else is as long as the chunk took.
 	longestRest = time.Second
 )
@@ -153,7 +154,7 @@ func (l *line) send(ctx context.Context, sum store.Hash, size int64) error {
 func fit(n int, took time.Duration) int {
 	switch {
 	case took < quick:
-		return min(2*n, store.MaxChunk)
+		return min(2*n, largestChunk)
 	case took > slow:
 		return max(n/2, store.MinChunk)
 	}
