@@ -12,8 +12,10 @@ import (
 	"github.com/certlink/certlink/relay/attachment"
 	"github.com/certlink/certlink/relay/check"
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/courier"
 	"github.com/certlink/certlink/relay/deliver"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/escalate"
 	"github.com/certlink/certlink/relay/feed"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/identity"
@@ -49,6 +51,8 @@ type relay struct {
 	prober   *probe.Prober
 	checker  *check.Checker
 	hotline  *hotline.Engine
+	// escalations tell people of silence on hotlines.
+	escalations *escalate.Engine
 	// attachments moves the files of its messages.
 	attachments *attachment.Engine
 	feeds       *feed.Engine
@@ -58,6 +62,7 @@ type relay struct {
 	keys         *keyring.Ring
 	transit      *transit.Engine
 	hotlinePaths http.Handler
+	courier      *courier.Engine
 	// deliveries hand imports on to systems of ours; misp serves them to those that read.
 	deliveries *deliver.Engine
 	misp       *misp.Server
@@ -71,7 +76,7 @@ type relay struct {
 // runners are the parts that run.
 func (r *relay) runners() []runner {
 	return []runner{
-		r.identity, r.trust, r.pool, r.prober, r.offers, r.keys, r.transit, r.hotline, r.attachments, r.territory, r.feeds, r.deliveries, r.tunnels, r.reporter, r.peers, r.local,
+		r.identity, r.trust, r.pool, r.prober, r.offers, r.keys, r.transit, r.hotline, r.escalations, r.attachments, r.territory, r.feeds, r.deliveries, r.tunnels, r.reporter, r.peers, r.local,
 		news{store: r.store, relay: r},
 	}
 }
@@ -90,6 +95,8 @@ func (r *relay) apply(cfg *config.Config) error {
 	r.transit.Apply(cfg)
 	r.attachments.Apply(cfg) // before the messages, which wait for them
 	r.hotline.Apply(cfg)
+	r.escalations.Apply(cfg)
+	r.courier.Apply(cfg)
 	r.territory.Apply(cfg.Territory) // before the feeds, which decide by it
 	r.feeds.Apply(cfg)
 	r.deliveries.Apply(cfg)

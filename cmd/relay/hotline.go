@@ -33,14 +33,17 @@ func (r *relay) buildHotline(shared *lease.Sharer) (err error) {
 			return r.hotline.LintTerms(ctx, trustDomain, m)
 		},
 		Log:      r.log,
-		Changed:  r.changed,
+		Changed:  r.hotlineChanged,
 		Registry: r.metrics,
 	})
 	if err != nil {
 		return err
 	}
+	if err := r.buildEscalation(shared); err != nil {
+		return err
+	}
 	r.hotlinePaths = r.offers.Gate(r.hotlineHandler())
-	return nil
+	return r.buildCourier()
 }
 
 // hotlineHandler serves the paths of the hotline on the link port.

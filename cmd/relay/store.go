@@ -63,6 +63,7 @@ func (n news) changed(topic string) {
 	peer, message := strings.CutPrefix(topic, store.HotlineTopic(""))
 	if message || topic == "" {
 		n.relay.hotline.Stored(peer)
+		n.relay.escalations.Wake()
 	}
 	if topic == store.ObjectsTopic || topic == "" {
 		n.relay.feeds.Stored()

@@ -68,6 +68,8 @@ type Parts struct {
 	MISP http.Handler
 	// Trust has the record of trust changes; nil means that there is none to be had.
 	Trust TrustLog
+	// Escalations tell people of silence on hotlines; nil means that nobody does.
+	Escalations Escalations
 	// Journals has the journals of the hotlines; nil means that there are none.
 	Journals Journals
 	// Glossaries has the glossary of each hotline; nil means that there are none.
@@ -76,6 +78,8 @@ type Parts struct {
 	Drafts Drafts
 	// Attachments keeps the files of messages; nil means that there are none.
 	Attachments Attacher
+	// Couriers writes and reads what is carried by hand; nil means that there are none.
+	Couriers Couriers
 	// Log is told of errors that the client is not. Required.
 	Log *slog.Logger
 }
@@ -113,6 +117,9 @@ func NewHandler(p Parts) http.Handler {
 		mux.Handle("GET "+PathTerritory, only(askers, h.reply(h.territoryOfValue)))
 		mux.Handle("POST "+PathTerritory, only(askers, h.reply(h.territoryOfObject)))
 	}
+	if p.Escalations != nil {
+		h.serveEscalations(mux, p.Escalations)
+	}
 	if p.Journals != nil {
 		h.serveJournals(mux, p.Journals)
 	}
@@ -124,6 +131,9 @@ func NewHandler(p Parts) http.Handler {
 	}
 	if p.Drafts != nil {
 		h.serveDrafts(mux, p.Drafts)
+	}
+	if p.Couriers != nil {
+		h.serveCouriers(mux, p.Couriers)
 	}
 	if p.Trust != nil {
 		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))
