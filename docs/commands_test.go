@@ -31,11 +31,14 @@ func TestEveryCommandInADocumentExists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		block, line := false, ""
+		block, console, line := false, false, ""
 		for next := range strings.Lines(string(text)) {
 			switch next = strings.TrimRight(next, "\n"); {
 			case strings.HasPrefix(strings.TrimSpace(next), "```"):
 				block, line = !block, ""
+				console = strings.HasSuffix(next, "console")
+			case block && console && line == "" && !strings.HasPrefix(next, "$ "):
+				// What a command prints.
 			case block && strings.HasSuffix(next, `\`):
 				line += strings.TrimSuffix(next, `\`) + " "
 			case block:
