@@ -163,7 +163,7 @@ func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		&peercert.Reconciler{Base: base, Hub: hub, Metrics: peers},
 		&sharedfeed.Reconciler{Base: base, Hub: hub},
 		&sharedservice.Reconciler{Base: base, Hub: hub},
-		&hotline.Reconciler{Base: base, Hub: hub},
+		&hotline.Reconciler{Base: base, Hub: hub, Direct: mgr.GetAPIReader()},
 	}
 	for _, r := range all {
 		if err := r.SetupWithManager(mgr, controller.Options{

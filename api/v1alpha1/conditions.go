@@ -69,9 +69,18 @@ const (
 	ConditionReachable = "Reachable"
 
 	// ConditionAnswered is True when every message that we sent on the hotline
-	// was acknowledged by a duty officer of the peer within its deadline.
-	// Hotline only.
+	// was acknowledged by a duty officer of the peer within its deadline, and answered
+	// where it asks for an answer. Hotline only.
 	ConditionAnswered = "Answered"
+
+	// ConditionLineChecked is True when every path of the hotline was checked in both
+	// directions within the declared time. Hotline only.
+	ConditionLineChecked = "LineChecked"
+
+	// ConditionEscalating exists, with status True, only while somebody has been silent
+	// beyond a deadline and a step of the escalation was taken, or notifiers do not take
+	// what they are told. Hotline only.
+	ConditionEscalating = "Escalating"
 
 	// ConditionQuarantined exists, with status True, only while objects of the peer are
 	// held in quarantine. SharedFeed only.
@@ -267,11 +276,35 @@ const (
 	ReasonReceiptOverdue = "ReceiptOverdue"
 	// ReasonLinkDown: the PeerCERT is not Connected.
 	ReasonLinkDown = "LinkDown"
+	// ReasonPathsChecked: every path was checked in both directions in time.
+	ReasonPathsChecked = "PathsChecked"
+	// ReasonCheckUnanswered: checks of ours over a path are not answered.
+	ReasonCheckUnanswered = "CheckUnanswered"
+	// ReasonPeerCheckMissing: the checks of the peer over a path do not reach us.
+	ReasonPeerCheckMissing = "PeerCheckMissing"
+	// ReasonNotCheckedYet: a path was not checked yet, or the peer does not say that it checks.
+	ReasonNotCheckedYet = "NotCheckedYet"
 	// ReasonAcknowledgedInTime: nothing waits for an acknowledgement beyond its deadline.
 	ReasonAcknowledgedInTime = "AcknowledgedInTime"
 	// ReasonAcknowledgementOverdue: a message is stored at the peer, but no duty
 	// officer acknowledged it before its deadline.
 	ReasonAcknowledgementOverdue = "AcknowledgementOverdue"
+	// ReasonAnswerOverdue: a message that asks for an answer has none, and its deadline has passed.
+	ReasonAnswerOverdue = "AnswerOverdue"
+	// ReasonReceiptEscalated: a step was taken because the peer's relay did not store a message of ours.
+	ReasonReceiptEscalated = "ReceiptEscalated"
+	// ReasonAcknowledgementEscalated: a step was taken because no duty officer of the peer
+	// acknowledged a message of ours.
+	ReasonAcknowledgementEscalated = "AcknowledgementEscalated"
+	// ReasonAnswerEscalated: a step was taken because the peer did not answer.
+	ReasonAnswerEscalated = "AnswerEscalated"
+	// ReasonInboxEscalated: a step was taken because our own desk did not acknowledge a
+	// message of the peer.
+	ReasonInboxEscalated = "InboxEscalated"
+	// ReasonNotifierFailing: a notifier does not take what it is told.
+	ReasonNotifierFailing = "NotifierFailing"
+	// ReasonEscalationUnrecorded: our relay cannot record what it escalates.
+	ReasonEscalationUnrecorded = "EscalationUnrecorded"
 	// ReasonServiceNotFound: the export names a Service that does not exist.
 	ReasonServiceNotFound = "ServiceNotFound"
 	// ReasonServicePortNotFound: the Service that the export names has no such TCP port.

@@ -17,7 +17,8 @@ type HotlineSpec struct {
 
 	// deadlines for each precedence. A precedence without an entry has the
 	// default: receipt 30 s (FLASH), 60 s (IMMEDIATE), 300 s (PRIORITY), 900 s
-	// (ROUTINE); acknowledgement 300 s, 900 s, 3600 s and 86400 s.
+	// (ROUTINE); acknowledgement 300 s, 900 s, 3600 s and 86400 s; answer 3600 s, 14400 s,
+	// 86400 s and 604800 s.
 	// +optional
 	// +listType=map
 	// +listMapKey=precedence
@@ -25,10 +26,38 @@ type HotlineSpec struct {
 	// +kubebuilder:validation:MaxItems=4
 	Deadlines []HotlineDeadline `json:"deadlines,omitempty"`
 
+	// lineChecks is the schedule on which every path is checked. Default: hourly.
+	// +optional
+	LineChecks *HotlineLineChecks `json:"lineChecks,omitempty"`
+
 	// release says which messages need the release of how many officers before they
 	// leave. Default: none does.
 	// +optional
 	Release *HotlineRelease `json:"release,omitempty"`
+
+	// notifiers tell our own people what escalation and delivery say. At most 16.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Notifiers []HotlineNotifier `json:"notifiers,omitempty"`
+
+	// escalation says whom to tell when somebody is silent beyond a deadline. At most 32
+	// steps.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Escalation []HotlineEscalationStep `json:"escalation,omitempty"`
+
+	// delivery says who hears of each new message of the peer. At most 8.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Delivery []HotlineNotice `json:"delivery,omitempty"`
 }
 
 // HotlineDeadline says how long an answer may take for one precedence. When it
@@ -53,6 +82,14 @@ type HotlineDeadline struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2592000
 	AcknowledgementSeconds *int32 `json:"acknowledgementSeconds,omitempty"`
+
+	// answerSeconds until the peer has answered a message that asks for an answer
+	// (INQUIRY, PRESERVE, EXTEND) and does not say itself until when. 1 to 31536000; default as
+	// for the precedence.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=31536000
+	AnswerSeconds *int32 `json:"answerSeconds,omitempty"`
 }
 
 // HotlineStatus is what our side saw of the hotline.
@@ -62,7 +99,8 @@ type HotlineStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, Reachable, Answered; Reconciling and Stalled only while true.
+	// conditions are Ready, Reachable, Answered, LineChecked; Escalating,
+	// Reconciling and Stalled only while true.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -84,6 +122,14 @@ type HotlineStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Unacknowledged *int64 `json:"unacknowledged,omitempty"`
+
+	// lineChecks of each path, as our relay sees them: those that we dial, then those that
+	// the peer dials, by address; at most 32.
+	// +optional
+	// +listType=map
+	// +listMapKey=label
+	// +kubebuilder:validation:MaxItems=32
+	LineChecks []HotlineLineCheck `json:"lineChecks,omitempty"`
 }
 
 // Hotline declares the durable message channel to one peer.
@@ -95,6 +141,8 @@ type HotlineStatus struct {
 // +kubebuilder:printcolumn:name="Peer",type=string,JSONPath=`.spec.peerRef.name`
 // +kubebuilder:printcolumn:name="Reachable",type=string,JSONPath=`.status.conditions[?(@.type=="Reachable")].status`
 // +kubebuilder:printcolumn:name="Answered",type=string,JSONPath=`.status.conditions[?(@.type=="Answered")].status`
+// +kubebuilder:printcolumn:name="Checked",type=string,JSONPath=`.status.conditions[?(@.type=="LineChecked")].status`
+// +kubebuilder:printcolumn:name="Escalating",type=string,JSONPath=`.status.conditions[?(@.type=="Escalating")].reason`
 // +kubebuilder:printcolumn:name="Inbox",type=integer,JSONPath=`.status.unacknowledged`
 // +kubebuilder:printcolumn:name="Drafts",type=integer,JSONPath=`.status.drafts`
 // +kubebuilder:printcolumn:name="Last Receipt",type=date,JSONPath=`.status.lastReceiptTime`

@@ -22,6 +22,7 @@ import (
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/lookup"
 	"github.com/certlink/certlink/controllers/internal/loop"
+	"github.com/certlink/certlink/controllers/internal/relayconfig"
 	"github.com/certlink/certlink/controllers/internal/reports"
 	"github.com/certlink/certlink/controllers/internal/status"
 )
@@ -33,6 +34,8 @@ const fieldOwner client.FieldOwner = "certlink-hotline"
 type Reconciler struct {
 	loop.Base
 	Hub *reports.Hub
+	// Direct reads Secrets, which are not cached.
+	Direct client.Reader
 }
 
 // +kubebuilder:rbac:groups=certlink.dev,resources=hotlines/status,verbs=patch
@@ -55,7 +58,11 @@ func (r *Reconciler) sync(ctx context.Context, h *v1alpha1.Hotline, edit *status
 	if err != nil {
 		return loop.Outcome{}, err
 	}
-	return report(h, s, edit, r.Now()), nil
+	outcome := report(h, s, edit, r.Now())
+	if lookup.HasSecret(lookup.ObjectsOf(s.references)) {
+		outcome.Again = lookup.Soonest(outcome.Again, lookup.SecretsAgain)
+	}
+	return outcome, nil
 }
 
 func (r *Reconciler) observe(ctx context.Context, h *v1alpha1.Hotline) (*seen, error) {
@@ -64,6 +71,12 @@ func (r *Reconciler) observe(ctx context.Context, h *v1alpha1.Hotline) (*seen, e
 	if s.local, err = lookup.Local(ctx, r.Client, h.Namespace); err != nil {
 		return nil, err
 	}
+	s.references = relayconfig.HotlineReferences(h)
+	contents, err := lookup.Read(ctx, r.Direct, h.Namespace, lookup.ObjectsOf(s.references))
+	if err != nil {
+		return nil, err
+	}
+	s.there = contents.Keys
 	p := &v1alpha1.PeerCERT{}
 	switch err := r.Client.Get(ctx, types.NamespacedName{Namespace: h.Namespace, Name: h.Spec.PeerRef.Name}, p); {
 	case err == nil && p.DeletionTimestamp.IsZero():

@@ -26,6 +26,9 @@ type seen struct {
 	peer     *v1alpha1.PeerCERT // nil if there is none
 	siblings []v1alpha1.Hotline // to the same peer
 	view     reports.View
+	// references are the Secrets that notifiers name; there, the keys of those that exist.
+	references []relayconfig.Reference
+	there      relayconfig.Keys
 }
 
 // report writes what was seen into the status. It is pure.
@@ -35,6 +38,7 @@ func report(h *v1alpha1.Hotline, s *seen, edit *status.Editor, now time.Time) lo
 		none := status.Fact{Status: metav1.ConditionFalse, Reason: verdict.Reason, Message: verdict.Message}
 		edit.Put(v1alpha1.ConditionReachable, none)
 		edit.Put(v1alpha1.ConditionAnswered, status.Fact{Status: metav1.ConditionUnknown, Reason: verdict.Reason, Message: verdict.Message})
+		edit.Put(v1alpha1.ConditionLineChecked, status.Fact{Status: metav1.ConditionUnknown, Reason: verdict.Reason, Message: verdict.Message})
 		return loop.Outcome{Verdict: verdict, Again: again}
 	}
 	line := s.line(h.Name)
@@ -49,6 +53,12 @@ func report(h *v1alpha1.Hotline, s *seen, edit *status.Editor, now time.Time) lo
 	}
 	edit.Put(v1alpha1.ConditionReachable, s.reachable(line, up))
 	edit.Put(v1alpha1.ConditionAnswered, s.answered(line))
+	escalated(line, edit)
+	edit.Put(v1alpha1.ConditionLineChecked, s.checked(line))
+	// A missing Secret silences a notifier, not the hotline: it shows in Ready alone.
+	if fault := s.secretFault(); fault != nil {
+		verdict = *fault
+	}
 	return loop.Outcome{Verdict: verdict, Again: again}
 }
 
@@ -120,6 +130,7 @@ func describe(h *v1alpha1.Hotline, line *relayreport.Hotline) {
 	}
 	h.Status.Unacknowledged, h.Status.Drafts = &line.Unacknowledged, &line.Drafts
 	h.Status.LastReceiptTime = status.Time(line.LastReceipt)
+	describeChecks(h, line)
 }
 
 // reachable says whether messages get through: none waits too long for its
@@ -166,10 +177,13 @@ func (s *seen) answered(line *relayreport.Hotline) status.Fact {
 			Message: fmt.Sprintf("messages of ours were not acknowledged by a duty officer of %s before their deadline; reach the peer by telephone", s.peer.Name),
 		}
 	case line != nil:
+		if late, ok := unanswered(line, s.peer.Name); ok {
+			return late
+		}
 		return status.Fact{
 			Status:  metav1.ConditionTrue,
 			Reason:  v1alpha1.ReasonAcknowledgedInTime,
-			Message: "no message waits for an acknowledgement beyond its deadline",
+			Message: "no message waits for an acknowledgement or an answer beyond its deadline",
 		}
 	}
 	switch s.view.Contact {

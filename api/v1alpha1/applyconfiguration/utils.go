@@ -19,6 +19,8 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=certlink.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("AlertLabel"):
+		return &apiv1alpha1.AlertLabelApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AuthoritySpec"):
 		return &apiv1alpha1.AuthoritySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AuthorityStatus"):
@@ -59,6 +61,16 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.HotlineApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HotlineDeadline"):
 		return &apiv1alpha1.HotlineDeadlineApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HotlineEscalationStep"):
+		return &apiv1alpha1.HotlineEscalationStepApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HotlineLineCheck"):
+		return &apiv1alpha1.HotlineLineCheckApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HotlineLineChecks"):
+		return &apiv1alpha1.HotlineLineChecksApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HotlineNotice"):
+		return &apiv1alpha1.HotlineNoticeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("HotlineNotifier"):
+		return &apiv1alpha1.HotlineNotifierApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HotlineRelease"):
 		return &apiv1alpha1.HotlineReleaseApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HotlineReleaseRule"):
@@ -81,6 +93,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.LocalCERTStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MISPDelivery"):
 		return &apiv1alpha1.MISPDeliveryApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotifierAlertmanager"):
+		return &apiv1alpha1.NotifierAlertmanagerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotifierSMTP"):
+		return &apiv1alpha1.NotifierSMTPApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NotifierWebhook"):
+		return &apiv1alpha1.NotifierWebhookApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Officer"):
 		return &apiv1alpha1.OfficerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("OfficerStatus"):

@@ -106,13 +106,18 @@ func Import(f *v1alpha1.SharedFeed) config.Import {
 // Hotline is the part of the configuration that a Hotline asks for.
 func Hotline(h *v1alpha1.Hotline) config.Hotline {
 	out := config.Hotline{Name: h.Name, Peer: h.Spec.PeerRef.Name, Release: release(h.Spec.Release)}
+	if c := h.Spec.LineChecks; c != nil {
+		out.LineChecks = config.LineChecks{IntervalSeconds: deref(c.IntervalSeconds), MissedAfterSeconds: deref(c.MissedAfterSeconds), Texts: c.Texts}
+	}
 	for _, d := range h.Spec.Deadlines {
 		out.Deadlines = append(out.Deadlines, config.Deadline{
 			Precedence:             string(d.Precedence),
 			ReceiptSeconds:         deref(d.ReceiptSeconds),
 			AcknowledgementSeconds: deref(d.AcknowledgementSeconds),
+			AnswerSeconds:          deref(d.AnswerSeconds),
 		})
 	}
+	escalation(h, &out)
 	return out
 }
 

@@ -196,6 +196,9 @@ func (in Input) Mounted() []Object {
 	for i := range in.Feeds {
 		refs = append(refs, FeedReferences(&in.Feeds[i])...)
 	}
+	for i := range in.Hotlines {
+		refs = append(refs, HotlineReferences(&in.Hotlines[i])...)
+	}
 	var out []Object
 	for _, r := range refs {
 		if !r.reserved(in.Local.Name) {
@@ -302,6 +305,12 @@ func RemotePorts(c *config.Config) []int32 {
 			ports = append(ports, int32(n))
 		}
 	}
+	_, mail := notified(c)
+	for _, text := range mail {
+		if n, err := strconv.ParseUint(text, 10, 16); err == nil && n > 0 {
+			ports = append(ports, int32(n))
+		}
+	}
 	slices.Sort(ports)
 	return slices.Compact(ports)
 }
@@ -337,5 +346,6 @@ func remotes(c *config.Config) []config.Remote {
 	for _, d := range slices.Concat(c.Territory.Datasets, c.Territory.WarningLists) {
 		add(d.Remote)
 	}
-	return out
+	servers, _ := notified(c)
+	return append(out, servers...)
 }

@@ -26,6 +26,15 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: com.github.certlink.certlink.api.v1alpha1.AlertLabel
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: value
+      type:
+        scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.AuthorityRotation
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.AuthoritySpec
@@ -168,6 +177,8 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 0
+- name: com.github.certlink.certlink.api.v1alpha1.EscalationStage
+  scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.FeedDelivery
   map:
     fields:
@@ -347,12 +358,112 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: acknowledgementSeconds
       type:
         scalar: numeric
+    - name: answerSeconds
+      type:
+        scalar: numeric
     - name: precedence
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.Precedence
     - name: receiptSeconds
       type:
         scalar: numeric
+- name: com.github.certlink.certlink.api.v1alpha1.HotlineEscalationStep
+  map:
+    fields:
+    - name: afterSeconds
+      type:
+        scalar: numeric
+    - name: maxRepeats
+      type:
+        scalar: numeric
+    - name: name
+      type:
+        scalar: string
+    - name: notify
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: precedences
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.Precedence
+          elementRelationship: associative
+    - name: repeatSeconds
+      type:
+        scalar: numeric
+    - name: stage
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.EscalationStage
+- name: com.github.certlink.certlink.api.v1alpha1.HotlineLineCheck
+  map:
+    fields:
+    - name: label
+      type:
+        scalar: string
+    - name: lastReceived
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: lastSent
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: received
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.LineCheckState
+    - name: sent
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.LineCheckState
+- name: com.github.certlink.certlink.api.v1alpha1.HotlineLineChecks
+  map:
+    fields:
+    - name: intervalSeconds
+      type:
+        scalar: numeric
+    - name: missedAfterSeconds
+      type:
+        scalar: numeric
+    - name: texts
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+- name: com.github.certlink.certlink.api.v1alpha1.HotlineNotice
+  map:
+    fields:
+    - name: notify
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: precedences
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.Precedence
+          elementRelationship: associative
+- name: com.github.certlink.certlink.api.v1alpha1.HotlineNotifier
+  map:
+    fields:
+    - name: alertmanager
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.NotifierAlertmanager
+    - name: include
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.NotifierInclude
+      default: Header
+    - name: name
+      type:
+        scalar: string
+    - name: smtp
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.NotifierSMTP
+    - name: webhook
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.NotifierWebhook
 - name: com.github.certlink.certlink.api.v1alpha1.HotlineRelease
   map:
     fields:
@@ -412,6 +523,31 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - precedence
+    - name: delivery
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.HotlineNotice
+          elementRelationship: atomic
+    - name: escalation
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.HotlineEscalationStep
+          elementRelationship: associative
+          keys:
+          - name
+    - name: lineChecks
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.HotlineLineChecks
+    - name: notifiers
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.HotlineNotifier
+          elementRelationship: associative
+          keys:
+          - name
     - name: peerRef
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PeerReference
@@ -435,6 +571,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: lastReceiptTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: lineChecks
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.HotlineLineCheck
+          elementRelationship: associative
+          keys:
+          - label
     - name: observedGeneration
       type:
         scalar: numeric
@@ -475,6 +619,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.LineCheckState
+  scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.LocalCERT
   map:
     fields:
@@ -574,6 +720,55 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: organisation
       type:
         scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.MailTLS
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.NotifierAlertmanager
+  map:
+    fields:
+    - name: labels
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.AlertLabel
+          elementRelationship: associative
+          keys:
+          - name
+    - name: servers
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
+          elementRelationship: atomic
+- name: com.github.certlink.certlink.api.v1alpha1.NotifierInclude
+  scalar: string
+- name: com.github.certlink.certlink.api.v1alpha1.NotifierSMTP
+  map:
+    fields:
+    - name: authSecretRef
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.SecretReference
+    - name: from
+      type:
+        scalar: string
+    - name: server
+      type:
+        scalar: string
+    - name: tls
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.MailTLS
+      default: Required
+    - name: to
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+- name: com.github.certlink.certlink.api.v1alpha1.NotifierWebhook
+  map:
+    fields:
+    - name: receiver
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
 - name: com.github.certlink.certlink.api.v1alpha1.Officer
   map:
     fields:

@@ -24,6 +24,10 @@ type HotlineDeadlineApplyConfiguration struct {
 	// acknowledgementSeconds until a duty officer of the peer has acknowledged
 	// the message. 1 to 2592000; default as for the precedence.
 	AcknowledgementSeconds *int32 `json:"acknowledgementSeconds,omitempty"`
+	// answerSeconds until the peer has answered a message that asks for an answer
+	// (INQUIRY, PRESERVE, EXTEND) and does not say itself until when. 1 to 31536000; default as
+	// for the precedence.
+	AnswerSeconds *int32 `json:"answerSeconds,omitempty"`
 }
 
 // HotlineDeadlineApplyConfiguration constructs a declarative configuration of the HotlineDeadline type for use with
@@ -53,5 +57,13 @@ func (b *HotlineDeadlineApplyConfiguration) WithReceiptSeconds(value int32) *Hot
 // If called multiple times, the AcknowledgementSeconds field is set to the value of the last call.
 func (b *HotlineDeadlineApplyConfiguration) WithAcknowledgementSeconds(value int32) *HotlineDeadlineApplyConfiguration {
 	b.AcknowledgementSeconds = &value
+	return b
+}
+
+// WithAnswerSeconds sets the AnswerSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AnswerSeconds field is set to the value of the last call.
+func (b *HotlineDeadlineApplyConfiguration) WithAnswerSeconds(value int32) *HotlineDeadlineApplyConfiguration {
+	b.AnswerSeconds = &value
 	return b
 }

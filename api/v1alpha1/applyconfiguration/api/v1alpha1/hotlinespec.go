@@ -15,11 +15,21 @@ type HotlineSpecApplyConfiguration struct {
 	PeerRef *PeerReferenceApplyConfiguration `json:"peerRef,omitempty"`
 	// deadlines for each precedence. A precedence without an entry has the
 	// default: receipt 30 s (FLASH), 60 s (IMMEDIATE), 300 s (PRIORITY), 900 s
-	// (ROUTINE); acknowledgement 300 s, 900 s, 3600 s and 86400 s.
+	// (ROUTINE); acknowledgement 300 s, 900 s, 3600 s and 86400 s; answer 3600 s, 14400 s,
+	// 86400 s and 604800 s.
 	Deadlines []HotlineDeadlineApplyConfiguration `json:"deadlines,omitempty"`
+	// lineChecks is the schedule on which every path is checked. Default: hourly.
+	LineChecks *HotlineLineChecksApplyConfiguration `json:"lineChecks,omitempty"`
 	// release says which messages need the release of how many officers before they
 	// leave. Default: none does.
 	Release *HotlineReleaseApplyConfiguration `json:"release,omitempty"`
+	// notifiers tell our own people what escalation and delivery say. At most 16.
+	Notifiers []HotlineNotifierApplyConfiguration `json:"notifiers,omitempty"`
+	// escalation says whom to tell when somebody is silent beyond a deadline. At most 32
+	// steps.
+	Escalation []HotlineEscalationStepApplyConfiguration `json:"escalation,omitempty"`
+	// delivery says who hears of each new message of the peer. At most 8.
+	Delivery []HotlineNoticeApplyConfiguration `json:"delivery,omitempty"`
 }
 
 // HotlineSpecApplyConfiguration constructs a declarative configuration of the HotlineSpec type for use with
@@ -49,10 +59,57 @@ func (b *HotlineSpecApplyConfiguration) WithDeadlines(values ...*HotlineDeadline
 	return b
 }
 
+// WithLineChecks sets the LineChecks field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LineChecks field is set to the value of the last call.
+func (b *HotlineSpecApplyConfiguration) WithLineChecks(value *HotlineLineChecksApplyConfiguration) *HotlineSpecApplyConfiguration {
+	b.LineChecks = value
+	return b
+}
+
 // WithRelease sets the Release field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Release field is set to the value of the last call.
 func (b *HotlineSpecApplyConfiguration) WithRelease(value *HotlineReleaseApplyConfiguration) *HotlineSpecApplyConfiguration {
 	b.Release = value
+	return b
+}
+
+// WithNotifiers adds the given value to the Notifiers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Notifiers field.
+func (b *HotlineSpecApplyConfiguration) WithNotifiers(values ...*HotlineNotifierApplyConfiguration) *HotlineSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithNotifiers")
+		}
+		b.Notifiers = append(b.Notifiers, *values[i])
+	}
+	return b
+}
+
+// WithEscalation adds the given value to the Escalation field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Escalation field.
+func (b *HotlineSpecApplyConfiguration) WithEscalation(values ...*HotlineEscalationStepApplyConfiguration) *HotlineSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithEscalation")
+		}
+		b.Escalation = append(b.Escalation, *values[i])
+	}
+	return b
+}
+
+// WithDelivery adds the given value to the Delivery field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Delivery field.
+func (b *HotlineSpecApplyConfiguration) WithDelivery(values ...*HotlineNoticeApplyConfiguration) *HotlineSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithDelivery")
+		}
+		b.Delivery = append(b.Delivery, *values[i])
+	}
 	return b
 }

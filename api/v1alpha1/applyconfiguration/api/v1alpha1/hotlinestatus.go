@@ -17,7 +17,8 @@ import (
 type HotlineStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Reachable, Answered; Reconciling and Stalled only while true.
+	// conditions are Ready, Reachable, Answered, LineChecked; Escalating,
+	// Reconciling and Stalled only while true.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// lastReceiptTime is when the peer stored a message of ours last, as its
 	// signed receipt says.
@@ -27,6 +28,9 @@ type HotlineStatusApplyConfiguration struct {
 	// unacknowledged is the number of received messages that our own desk has
 	// not acknowledged.
 	Unacknowledged *int64 `json:"unacknowledged,omitempty"`
+	// lineChecks of each path, as our relay sees them: those that we dial, then those that
+	// the peer dials, by address; at most 32.
+	LineChecks []HotlineLineCheckApplyConfiguration `json:"lineChecks,omitempty"`
 }
 
 // HotlineStatusApplyConfiguration constructs a declarative configuration of the HotlineStatus type for use with
@@ -77,5 +81,18 @@ func (b *HotlineStatusApplyConfiguration) WithDrafts(value int64) *HotlineStatus
 // If called multiple times, the Unacknowledged field is set to the value of the last call.
 func (b *HotlineStatusApplyConfiguration) WithUnacknowledged(value int64) *HotlineStatusApplyConfiguration {
 	b.Unacknowledged = &value
+	return b
+}
+
+// WithLineChecks adds the given value to the LineChecks field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the LineChecks field.
+func (b *HotlineStatusApplyConfiguration) WithLineChecks(values ...*HotlineLineCheckApplyConfiguration) *HotlineStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithLineChecks")
+		}
+		b.LineChecks = append(b.LineChecks, *values[i])
+	}
 	return b
 }
