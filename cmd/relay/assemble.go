@@ -123,6 +123,7 @@ func (r *relay) changed() { r.reporter.Changed() }
 
 // peerCameUp ends the waiting of what could not be delivered.
 func (r *relay) peerCameUp(p config.Peer) {
+	r.transit.Wake()
 	r.attachments.Wake(p.TrustDomain)
 	r.hotline.Wake(p.TrustDomain)
 	r.feeds.Wake(p.TrustDomain)

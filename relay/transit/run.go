@@ -15,10 +15,11 @@ import (
 
 // The pace at which the ways through others are tried.
 const (
-	// downEvery is while no direct path is up, upEvery otherwise: a way that nobody tries
-	// is a way that nobody has.
-	downEvery = 10 * time.Second
-	upEvery   = 5 * time.Minute
+	// downEvery is while no direct path is up, failedEvery for one that failed, upEvery
+	// otherwise: a way that nobody tries is a way that nobody has.
+	downEvery   = 10 * time.Second
+	failedEvery = 30 * time.Second
+	upEvery     = 5 * time.Minute
 	// lookEvery is how often we look whether one is due.
 	lookEvery = 2 * time.Second
 )
@@ -51,17 +52,35 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // due tells whether a way is to be tried now, and notes that it is.
 func (e *Engine) due(r *route, down bool, now time.Time) bool {
-	every := upEvery
-	if down {
-		every = downEvery
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	every := upEvery
+	switch {
+	case down:
+		every = downEvery
+	case !r.proven:
+		every = failedEvery
+	}
 	if since := now.Sub(r.tried); since >= 0 && since < every {
 		return false
 	}
 	r.tried = now
 	return true
+}
+
+// Wake tries the ways again that failed: the link to a peer is up, which may be at either
+// end of one or in its middle.
+func (e *Engine) Wake() {
+	for _, l := range e.all() {
+		for _, r := range l.routes {
+			r.mu.Lock()
+			if !r.proven {
+				r.tried = time.Time{}
+			}
+			r.mu.Unlock()
+		}
+	}
+	e.wake()
 }
 
 // try asks the receiver for a sign of life through another peer.
