@@ -140,7 +140,8 @@ func (s *side) fill() error {
 		return fmt.Errorf("looking at the disk of %s: %w", s.Name, err)
 	}
 	// Meanwhile the relay may have written more than that: then the disk stays as it is.
-	used := (fs.Blocks - fs.Bfree) * uint64(fs.Bsize) //nolint:gosec // a size
+	// A size of 0 would mean no limit.
+	used := max(1, fs.Blocks-fs.Bfree) * uint64(fs.Bsize) //nolint:gosec // a size
 	if err := s.resize("size=" + strconv.FormatUint(used, 10)); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return err
 	}
