@@ -19,7 +19,7 @@ var quick = config.LineChecks{IntervalSeconds: 60, MissedAfterSeconds: 90}
 
 func TestEveryPathIsCheckedInBothDirections(t *testing.T) {
 	bubble(t, quick, func(t *testing.T, w *world) {
-		pass(time.Minute)
+		pass(2 * time.Minute)
 		w.alfa.expect("Answered/Answered", nil)
 		w.bravo.expect("Answered/Answered", nil)
 		w.alfa.mu.Lock()
@@ -57,7 +57,7 @@ func TestAPeerThatIsSilentIsNamedAndWhatWeDidNotTestIsNot(t *testing.T) {
 		w.bravo.kill()
 		pass(95 * time.Second)
 		w.alfa.expect("Missed/Missed", nil)
-		pass(time.Hour)
+		pass(10 * time.Minute)
 		w.bravo.begin()
 		w.bravo.expect("NotTested/NotTested", nil)
 		pass(61 * time.Second)
@@ -68,10 +68,10 @@ func TestAPeerThatIsSilentIsNamedAndWhatWeDidNotTestIsNot(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, p := range r.Paths {
-			if p.From == "bravo.example" && (p.NotTested < 58 || p.Missed > 0) {
-				t.Errorf("an hour of our own is told as %+v", p)
+			if p.From == "bravo.example" && (p.NotTested < 9 || p.Missed > 0) {
+				t.Errorf("ten minutes of our own is told as %+v", p)
 			}
-			if p.From == "alfa.example" && p.Missed < 58 {
+			if p.From == "alfa.example" && p.Missed < 9 {
 				t.Errorf("checks of the peer that did not arrive are told as %+v", p)
 			}
 		}
@@ -103,7 +103,7 @@ func TestAClockThatIsSetByADayIsNoFaultOfTheLine(t *testing.T) {
 
 func TestADatabaseThatWasSetBackGoesOnAboveThePeersNumbers(t *testing.T) {
 	bubble(t, quick, func(t *testing.T, w *world) {
-		pass(10 * time.Minute)
+		pass(3 * time.Minute)
 		w.alfa.kill()
 		w.alfa.path += ".empty"
 		w.alfa.begin()
@@ -175,9 +175,9 @@ func TestAPersonCanCheckNow(t *testing.T) {
 func TestBothSidesCountersignTheRecordOfAMonthThatIsOver(t *testing.T) {
 	bubble(t, config.LineChecks{IntervalSeconds: 6 * 3600, MissedAfterSeconds: 8 * 3600}, func(t *testing.T, w *world) {
 		start := time.Now().UTC()
-		pass(36 * time.Hour)
+		pass(20 * time.Hour)
 		w.cutPath(Way{DialledBy: "alfa.example", Address: "bravo-2:1"}, true)
-		pass(24 * time.Hour)
+		pass(20 * time.Hour)
 		w.cutPath(Way{DialledBy: "alfa.example", Address: "bravo-2:1"}, false)
 		w.bravo.kill() // it is down as the month ends
 		next := time.Date(start.Year(), start.Month()+1, 1, 0, 0, 0, 0, time.UTC)
@@ -210,7 +210,7 @@ func TestBothSidesCountersignTheRecordOfAMonthThatIsOver(t *testing.T) {
 
 func TestARunningMonthIsCountersignedOnDemandAndAgreed(t *testing.T) {
 	bubble(t, quick, func(t *testing.T, w *world) {
-		pass(26 * time.Hour)
+		pass(4 * time.Minute)
 		month := time.Now().UTC().Format("2006-01")
 		for range 2 {
 			pass(time.Minute)
@@ -229,7 +229,7 @@ func TestARunningMonthIsCountersignedOnDemandAndAgreed(t *testing.T) {
 }
 
 func TestOldChecksAreSummedUpAndTheRecordStaysTheSame(t *testing.T) {
-	bubble(t, config.LineChecks{IntervalSeconds: 1800, MissedAfterSeconds: 3000}, func(t *testing.T, w *world) {
+	bubble(t, config.LineChecks{IntervalSeconds: 6 * 3600, MissedAfterSeconds: 8 * 3600}, func(t *testing.T, w *world) {
 		pass(47 * time.Hour)
 		until := time.Now().UTC().Truncate(24 * time.Hour)
 		month := until.Add(-time.Second).Format("2006-01")
@@ -238,7 +238,7 @@ func TestOldChecksAreSummedUpAndTheRecordStaysTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pass(4 * 24 * time.Hour)
+		pass(2*24*time.Hour + time.Hour)
 		rows, err := l.list(t.Context(), time.Unix(0, 0), until)
 		if err != nil || len(rows) > 0 {
 			t.Errorf("%d checks are left, %v", len(rows), err)

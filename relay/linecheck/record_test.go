@@ -93,7 +93,7 @@ func TestWhatTwoRecordsMustAgreeOn(t *testing.T) {
 // A third party has the file that the CLI exports, the nations' CAs, and no certlink.
 func TestAThirdPartyCanVerifyARecordWithPublishedFormatsAlone(t *testing.T) {
 	bubble(t, quick, func(t *testing.T, w *world) {
-		pass(10 * time.Minute)
+		pass(3 * time.Minute)
 		a, err := w.alfa.engine.ExchangeAvailability(t.Context(), "to-bravo", time.Now().UTC().Format("2006-01"))
 		if err != nil || a.Error != "" {
 			t.Fatal(err, a.Error)

@@ -47,7 +47,8 @@ func (l *line) look(ctx context.Context) ([]standing, error) {
 func (l *line) watch(ctx context.Context) {
 	var before []standing
 	for {
-		wait := longestWait
+		_, checks := l.settings()
+		wait := schedule{interval: time.Duration(checks.IntervalSeconds) * time.Second}.look()
 		now, err := l.look(ctx)
 		if err != nil && ctx.Err() == nil {
 			l.engine.cfg.Log.ErrorContext(ctx, "line checks cannot be read", "peer", l.trustDomain, "error", err)

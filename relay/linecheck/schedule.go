@@ -13,8 +13,6 @@ const (
 	// jumpTolerance is how far the wall clock may move against the steady one between two
 	// looks before it counts as set.
 	jumpTolerance = 5 * time.Second
-	// longestWait bounds the time between two looks at the clocks.
-	longestWait = 30 * time.Second
 	// maxSkipped bounds what a check says of those that were not sent.
 	maxSkipped = 1_000_000
 )
@@ -52,6 +50,9 @@ func (s schedule) number(t time.Time) int64 {
 func (s schedule) slot(t time.Time) time.Time {
 	return time.UnixMicro(s.number(t)*s.interval.Microseconds() + s.offset.Microseconds()).UTC()
 }
+
+// look is the longest time between two looks at the clocks and at what other replicas did.
+func (s schedule) look() time.Duration { return min(max(s.interval/20, 5*time.Second), 10*time.Minute) }
 
 // between counts the slots after one and before another that were left out.
 func (s schedule) between(last, slot time.Time) int64 {
@@ -99,6 +100,6 @@ func (s schedule) next(before, now moment, last time.Time) turn {
 	t := turn{slot: slot, jumped: jumped(before, now)}
 	// After a clock that was ahead is set right, the last slot lies in the future.
 	t.due = t.jumped || slot.After(last) || last.Sub(now.wall) > s.interval
-	t.wait = min(longestWait, max(0, slot.Add(s.interval).Sub(now.wall)))
+	t.wait = min(s.look(), max(0, slot.Add(s.interval).Sub(now.wall)))
 	return t
 }

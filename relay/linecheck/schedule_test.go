@@ -39,17 +39,17 @@ func TestWhenAreChecksDue(t *testing.T) {
 		slot        time.Time
 		wait        time.Duration
 	}{
-		"the_first_ever_is_sent_at_once":                           {moment{}, at(40*time.Minute, 0), time.Time{}, true, false, noon, longestWait},
-		"a_slot_is_sent_once":                                      {at(0, 0), at(time.Minute, time.Minute), noon, false, false, noon, longestWait},
+		"the_first_ever_is_sent_at_once":                           {moment{}, at(40*time.Minute, 0), time.Time{}, true, false, noon, 3 * time.Minute},
+		"a_slot_is_sent_once":                                      {at(0, 0), at(time.Minute, time.Minute), noon, false, false, noon, 3 * time.Minute},
 		"the_next_is_waited_for_to_the_second":                     {at(59*time.Minute, 0), at(59*time.Minute+50*time.Second, 50*time.Second), noon, false, false, noon, 10 * time.Second},
-		"it_is_due_on_time":                                        {at(59*time.Minute, 0), at(time.Hour, time.Minute), noon, true, false, noon.Add(time.Hour), longestWait},
-		"after_a_night_down_the_running_slot_is_sent":              {moment{}, at(9*time.Hour+5*time.Minute, 0), noon, true, false, noon.Add(9 * time.Hour), longestWait},
-		"after_a_restart_in_the_same_slot_nothing_is":              {moment{}, at(30*time.Minute, 0), noon, false, false, noon, longestWait},
-		"a_clock_set_a_day_forward_is_seen":                        {at(0, 0), at(24*time.Hour, 10*time.Second), noon, true, true, noon.Add(24 * time.Hour), longestWait},
-		"a_clock_set_a_day_back_is_seen":                           {at(0, 0), at(-24*time.Hour, 10*time.Second), noon, true, true, noon.Add(-24 * time.Hour), longestWait},
-		"a_clock_that_was_ahead_before_we_started_holds_up_nobody": {moment{}, at(0, 0), noon.Add(24 * time.Hour), true, false, noon, longestWait},
-		"a_clock_that_is_corrected_by_a_second_is_no_jump":         {at(0, 0), at(61*time.Second, time.Minute), noon, false, false, noon, longestWait},
-		"a_process_that_was_stopped_for_a_day_is_late":             {at(0, 0), at(24*time.Hour, 24*time.Hour), noon, true, false, noon.Add(24 * time.Hour), longestWait},
+		"it_is_due_on_time":                                        {at(59*time.Minute, 0), at(time.Hour, time.Minute), noon, true, false, noon.Add(time.Hour), 3 * time.Minute},
+		"after_a_night_down_the_running_slot_is_sent":              {moment{}, at(9*time.Hour+5*time.Minute, 0), noon, true, false, noon.Add(9 * time.Hour), 3 * time.Minute},
+		"after_a_restart_in_the_same_slot_nothing_is":              {moment{}, at(30*time.Minute, 0), noon, false, false, noon, 3 * time.Minute},
+		"a_clock_set_a_day_forward_is_seen":                        {at(0, 0), at(24*time.Hour, 10*time.Second), noon, true, true, noon.Add(24 * time.Hour), 3 * time.Minute},
+		"a_clock_set_a_day_back_is_seen":                           {at(0, 0), at(-24*time.Hour, 10*time.Second), noon, true, true, noon.Add(-24 * time.Hour), 3 * time.Minute},
+		"a_clock_that_was_ahead_before_we_started_holds_up_nobody": {moment{}, at(0, 0), noon.Add(24 * time.Hour), true, false, noon, 3 * time.Minute},
+		"a_clock_that_is_corrected_by_a_second_is_no_jump":         {at(0, 0), at(61*time.Second, time.Minute), noon, false, false, noon, 3 * time.Minute},
+		"a_process_that_was_stopped_for_a_day_is_late":             {at(0, 0), at(24*time.Hour, 24*time.Hour), noon, true, false, noon.Add(24 * time.Hour), 3 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.next(tc.before, tc.now, tc.last)

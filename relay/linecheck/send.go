@@ -83,7 +83,7 @@ func (l *line) run(ctx context.Context) {
 		s := newSchedule(every, l.engine.cfg.Identity().TrustDomain(), l.trustDomain)
 		now := l.engine.now()
 		last, err := l.lastSlot(ctx)
-		wait := longestWait
+		wait := s.look()
 		if err == nil {
 			t := s.next(before, now, last)
 			if before, wait = now, t.wait; t.due {

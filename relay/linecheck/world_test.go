@@ -82,8 +82,8 @@ func newWorld(t *testing.T, checks config.LineChecks) *world {
 	w.alfa, w.bravo = &nation{world: w, name: "alfa"}, &nation{world: w, name: "bravo"}
 	w.alfa.other, w.bravo.other = w.bravo, w.alfa
 	for _, n := range []*nation{w.alfa, w.bravo} {
-		n.ca = testca.New(t, n.TrustDomain())
-		n.pair = n.ca.Leaf(t, testca.Leaf{Path: "/signing", NotAfter: time.Now().AddDate(1, 0, 0)})
+		n.ca = testca.New(t, n.TrustDomain(), testca.Options{NotBefore: time.Now().AddDate(0, 0, -3)})
+		n.pair = n.ca.Leaf(t, testca.Leaf{Path: "/signing", NotBefore: time.Now().AddDate(0, 0, -3), NotAfter: time.Now().AddDate(1, 0, 0)})
 		n.path = filepath.Join(t.TempDir(), "relay.db")
 		n.config = &config.Config{
 			Peers:    []config.Peer{{Name: n.other.name, TrustDomain: n.other.TrustDomain(), State: config.Active}},
@@ -233,6 +233,7 @@ func (n *nation) expect(all string, except map[string]string) {
 func bubble(t *testing.T, checks config.LineChecks, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		<-time.After(28 * 24 * time.Hour) // the month ends soon
 		w := newWorld(t, checks)
 		defer w.end()
 		f(t, w)
