@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/store"
@@ -81,4 +82,22 @@ func (c *Client) ActOnDraft(ctx context.Context, peer, id, act string, a desk.Dr
 		return desk.Message{}, fmt.Errorf("draft %s, %s: %w", id, act, err)
 	}
 	return m, nil
+}
+
+// Acts reads what people and our relay did, from an index of the journal of a hotline on,
+// about one message if it is given.
+func (c *Client) Acts(ctx context.Context, hotline, message string, from int64) (desk.ActList, error) {
+	query := url.Values{}
+	if message != "" {
+		query.Set("message", message)
+	}
+	if from != 0 {
+		query.Set("from", strconv.FormatInt(from, 10))
+	}
+	var list desk.ActList
+	path := strings.Replace(desk.PathActs, "{hotline}", url.PathEscape(hotline), 1)
+	if err := c.call(ctx, http.MethodGet, address(path, query), nil, &list); err != nil {
+		return desk.ActList{}, fmt.Errorf("reading acts of hotline %q: %w", hotline, err)
+	}
+	return list, nil
 }

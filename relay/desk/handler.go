@@ -74,6 +74,8 @@ type Parts struct {
 	Journals Journals
 	// Glossaries has the glossary of each hotline; nil means that there are none.
 	Glossaries Glossaries
+	// Acts reads what people did from our journals; nil means that there are none.
+	Acts Acts
 	// Drafts wait for their release; nil means that there are none.
 	Drafts Drafts
 	// Attachments keeps the files of messages; nil means that there are none.
@@ -128,6 +130,9 @@ func NewHandler(p Parts) http.Handler {
 	}
 	if p.Attachments != nil {
 		h.serveAttachments(mux, p.Attachments)
+	}
+	if p.Acts != nil {
+		h.serveActs(mux, p.Acts)
 	}
 	if p.Drafts != nil {
 		h.serveDrafts(mux, p.Drafts)
