@@ -96,8 +96,10 @@ func newWorld(t *testing.T, checks config.LineChecks) *world {
 		for _, ca := range []*testca.CA{w.alfa.ca, w.bravo.ca} {
 			n.bundle.Add(x509bundle.FromX509Authorities(spiffeid.RequireTrustDomainFromString(ca.TrustDomain), []*x509.Certificate{ca.Root}))
 		}
-		n.begin()
+		n.build()
 	}
+	w.alfa.run()
+	w.bravo.run()
 	return w
 }
 
@@ -116,7 +118,9 @@ func (n *nation) setClock(ahead time.Duration) {
 	n.ahead = ahead
 }
 
-func (n *nation) begin() {
+func (n *nation) begin() { n.build(); n.run() }
+
+func (n *nation) build() {
 	t := n.world.t
 	t.Helper()
 	var err error
@@ -150,6 +154,9 @@ func (n *nation) begin() {
 		t.Fatal(err)
 	}
 	n.engine.Apply(n.config)
+}
+
+func (n *nation) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stop, n.done = cancel, make(chan error, 1)
 	go func() { n.done <- n.engine.Run(ctx) }()
