@@ -25,7 +25,7 @@ var always = map[string][]string{
 	"PeerCERT":      {v1alpha1.ConditionReady, v1alpha1.ConditionConnected, v1alpha1.ConditionRedundant, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionTrustInSync, v1alpha1.ConditionSuspended},
 	"SharedFeed":    {v1alpha1.ConditionReady, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionFresh, v1alpha1.ConditionDelivering},
 	"SharedService": {v1alpha1.ConditionReady, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionAvailable},
-	"Hotline":       {v1alpha1.ConditionReady, v1alpha1.ConditionReachable, v1alpha1.ConditionAnswered},
+	"Hotline":       {v1alpha1.ConditionReady, v1alpha1.ConditionReachable, v1alpha1.ConditionAnswered, v1alpha1.ConditionLineChecked},
 }
 
 // whileTrue are the conditions that exist only while they are True.
@@ -57,8 +57,8 @@ func Check(kind string, generation, observed int64, conditions []metav1.Conditio
 			fault("condition %s is there twice", c.Type)
 		}
 		seen[c.Type] = true
-		ofFeed := kind == "SharedFeed" && c.Type == v1alpha1.ConditionQuarantined
-		if !ofFeed && !slices.Contains(required, c.Type) && !slices.Contains(whileTrue, c.Type) {
+		own := kind == "SharedFeed" && c.Type == v1alpha1.ConditionQuarantined || kind == "Hotline" && c.Type == v1alpha1.ConditionEscalating
+		if !own && !slices.Contains(required, c.Type) && !slices.Contains(whileTrue, c.Type) {
 			fault("condition %s is not one of a %s", c.Type, kind)
 		}
 		faults = append(faults, form(c, generation)...)
