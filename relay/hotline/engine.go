@@ -66,6 +66,8 @@ type Engine struct {
 	// redraft tells Run that the next draft may expire at another time.
 	redraft chan struct{}
 
+	termCache termCache
+
 	mu    sync.Mutex // guards what follows
 	lines []*line
 	// desk says which officers there are.

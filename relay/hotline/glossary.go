@@ -6,6 +6,8 @@ package hotline
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/glossary"
@@ -78,16 +80,51 @@ func (e *Engine) addStatements(ctx context.Context, g *glossary.Glossary, d stor
 	return nil
 }
 
+// termsFresh is how old the terms may be that a message is compared with: a warning is
+// advice, and messages do not wait for the store to give it.
+const termsFresh = 5 * time.Second
+
+// termCache keeps the terms of each peer for a moment.
+type termCache struct {
+	mu    sync.Mutex // guards what follows, and lets one read at a time
+	known map[string]cachedTerms
+}
+
+type cachedTerms struct {
+	at    time.Time
+	terms []glossary.Term
+}
+
+// terms of a peer that are at most termsFresh old.
+func (e *Engine) terms(ctx context.Context, peer string) ([]glossary.Term, error) {
+	c := &e.termCache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := e.cfg.Now()
+	if k, ok := c.known[peer]; ok && now.Sub(k.at).Abs() < termsFresh {
+		return k.terms, nil
+	}
+	g, _, err := e.glossary(ctx, peer)
+	if err != nil {
+		return nil, err
+	}
+	if c.known == nil {
+		c.known = map[string]cachedTerms{}
+	}
+	c.known[peer] = cachedTerms{now, g.Terms()}
+	return c.known[peer].terms, nil
+}
+
 // LintTerms names the terms in a message to a peer that are not agreed, for who writes or
 // releases it. That the glossary could not be read is one line, too: it stops nobody.
 func (e *Engine) LintTerms(ctx context.Context, trustDomain string, p *message.Message) []string {
-	g, _, err := e.glossary(ctx, trustDomain)
+	terms, err := e.terms(ctx, trustDomain)
 	if err != nil {
 		e.cfg.Log.WarnContext(ctx, "reading the glossary", "peer", trustDomain, "error", err)
 		return []string{"the glossary could not be read: terms were not compared"}
 	}
 	var warnings []string
-	for _, f := range glossary.Lint(g.Terms(), p) {
+	for _, f := range glossary.Lint(terms, p) {
 		warnings = append(warnings, oneLine(f.String()))
 	}
 	return warnings

@@ -5,6 +5,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/certlink/certlink/relay/store"
@@ -25,14 +26,11 @@ var markTests = map[string]func(t *testing.T, e env){
 func about(kind string, references ...string) func(*store.Message) {
 	return func(m *store.Message) {
 		m.Kind = kind
-		list := ""
-		for i, r := range references {
-			if i > 0 {
-				list += ","
-			}
-			list += fmt.Sprintf(`{"id":%q}`, r)
+		var list []string
+		for _, r := range references {
+			list = append(list, fmt.Sprintf(`{"id":%q}`, r))
 		}
-		m.Payload = []byte(`{"references":[` + list + `]}`)
+		m.Payload = []byte(`{"references":[` + strings.Join(list, ",") + `]}`)
 	}
 }
 
