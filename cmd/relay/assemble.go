@@ -20,6 +20,7 @@ import (
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/keyring"
+	"github.com/certlink/certlink/relay/linecheck"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/misp"
 	"github.com/certlink/certlink/relay/offer"
@@ -51,6 +52,8 @@ type relay struct {
 	prober   *probe.Prober
 	checker  *check.Checker
 	hotline  *hotline.Engine
+	// lineChecks tests the paths of hotlines.
+	lineChecks *linecheck.Engine
 	// escalations tell people of silence on hotlines.
 	escalations *escalate.Engine
 	// attachments moves the files of its messages.
@@ -95,6 +98,7 @@ func (r *relay) apply(cfg *config.Config) error {
 	r.transit.Apply(cfg)
 	r.attachments.Apply(cfg) // before the messages, which wait for them
 	r.hotline.Apply(cfg)
+	r.lineChecks.Apply(cfg)
 	r.escalations.Apply(cfg)
 	r.courier.Apply(cfg)
 	r.territory.Apply(cfg.Territory) // before the feeds, which decide by it
@@ -126,6 +130,7 @@ func (r *relay) peerCameUp(p config.Peer) {
 	r.transit.Wake()
 	r.attachments.Wake(p.TrustDomain)
 	r.hotline.Wake(p.TrustDomain)
+	r.lineChecks.Wake(p.TrustDomain)
 	r.feeds.Wake(p.TrustDomain)
 	r.offers.Wake(p.TrustDomain)
 }

@@ -42,6 +42,9 @@ func (r *relay) buildHotline(shared *lease.Sharer) (err error) {
 	if err := r.buildEscalation(shared); err != nil {
 		return err
 	}
+	if err := r.buildLineChecks(shared); err != nil {
+		return err
+	}
 	r.hotlinePaths = r.offers.Gate(r.hotlineHandler())
 	return r.buildCourier()
 }
@@ -52,5 +55,6 @@ func (r *relay) hotlineHandler() http.Handler {
 	mux.Handle(link.PathHotline, r.hotline.Handler())
 	mux.Handle(attachment.Path, r.attachments.Handler())
 	mux.Handle(transit.Path, r.transit.Handler())
+	r.serveLineChecks(mux)
 	return mux
 }

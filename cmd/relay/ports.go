@@ -22,7 +22,7 @@ func (r *relay) buildReport() (err error) {
 		Exports:    r.feeds.ReportExports,
 		Imports:    r.feeds.ReportImports,
 		Deliveries: r.deliveries.ReportDeliveries,
-		Hotlines:   r.withEscalations(r.withTransit(r.withAttachments(r.hotline.ReportHotlines))),
+		Hotlines:   r.withLineChecks(r.withEscalations(r.withTransit(r.withAttachments(r.hotline.ReportHotlines)))),
 		Services:   r.tunnels.ReportServices,
 		Territory:  r.territory.ReportDatasets,
 		Complete:   []func(*report.Peer){r.offers.Complete, r.completeTunnels},
@@ -63,7 +63,7 @@ func (r *relay) buildPorts() (err error) {
 		Listener: r.ports.local,
 		Identity: r.identity,
 		Handler: desk.NewHandler(desk.Parts{
-			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Puller: r.feeds, Quarantiner: r.feeds, Deliverer: r.deliveries, MISP: r.misp, Trust: r.trust, Journals: r.hotline, Couriers: r.courier, Drafts: r.hotline, Acts: r.hotline, Attachments: r.attachments, Glossaries: r.hotline, Escalations: r.escalations, Guide: r.guide(), Log: r.log,
+			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Puller: r.feeds, Quarantiner: r.feeds, Deliverer: r.deliveries, MISP: r.misp, Trust: r.trust, Journals: r.hotline, Couriers: r.courier, Drafts: r.hotline, Acts: r.hotline, Attachments: r.attachments, Glossaries: r.hotline, Escalations: r.escalations, LineChecks: r.lineChecks, Guide: r.guide(), Log: r.log,
 		}),
 		Log:     r.log,
 		Metrics: r.metrics,

@@ -99,7 +99,12 @@ func (s *seen) verdict(h *v1alpha1.Hotline, edit *status.Editor, now time.Time) 
 	if fault := relayconfig.HotlineFault(h, s.siblings, exists, usable); fault != nil {
 		return *fault, 0
 	}
-	return reports.Standing(s.view, relayconfig.Hotline(h), func(c *config.Config) (config.Hotline, bool) {
+	if s.view.Wanted != nil {
+		if fault := relayconfig.TransitFault(h, usable); fault != nil {
+			return *fault, 0
+		}
+	}
+	return reports.Standing(s.view, relayconfig.WithTransit(relayconfig.Hotline(h), usable), func(c *config.Config) (config.Hotline, bool) {
 		for _, line := range c.Hotlines {
 			if line.Name == h.Name {
 				return line, true
@@ -148,6 +153,9 @@ func (s *seen) reachable(line *relayreport.Hotline, up status.Fact) status.Fact 
 	}
 	switch up.Status {
 	case metav1.ConditionFalse:
+		if line != nil && line.Via != "" && up.Reason != v1alpha1.ReasonNotOffered && up.Reason != v1alpha1.ReasonVersionMismatch && up.Reason != v1alpha1.ReasonRevoked {
+			return s.byTransit(line, up)
+		}
 		switch up.Reason {
 		case v1alpha1.ReasonNotOffered, v1alpha1.ReasonVersionMismatch:
 			return up
@@ -155,7 +163,7 @@ func (s *seen) reachable(line *relayreport.Hotline, up status.Fact) status.Fact 
 		default:
 			up.Reason = v1alpha1.ReasonLinkDown
 		}
-		up.Message = fmt.Sprintf("PeerCERT %q is not connected: %s", s.peer.Name, up.Message)
+		up.Message = fmt.Sprintf("PeerCERT %q is not connected: %s%s", s.peer.Name, up.Message, transitFailures(line))
 		return up
 	case metav1.ConditionTrue:
 		return status.Fact{
@@ -165,6 +173,36 @@ func (s *seen) reachable(line *relayreport.Hotline, up status.Fact) status.Fact 
 		}
 	}
 	return up // Unknown, or not known yet
+}
+
+// byTransit: messages get through another peer.
+func (s *seen) byTransit(line *relayreport.Hotline, up status.Fact) status.Fact {
+	return status.Fact{
+		Status: metav1.ConditionTrue,
+		Reason: v1alpha1.ReasonByTransit,
+		Message: fmt.Sprintf("no direct path to %s is up; messages go through PeerCERT %q, sealed, and no message waits for a receipt beyond its deadline; directly: %s",
+			s.peer.Name, line.Via, up.Message),
+	}
+}
+
+// transitFailures says why no message gets through others; empty where none is declared.
+func transitFailures(line *relayreport.Hotline) string {
+	if line == nil {
+		return ""
+	}
+	out := ""
+	for _, way := range line.Transit {
+		switch way.State {
+		case relayreport.TransitNotCarried:
+			out += fmt.Sprintf("; through %s: it does not carry for us: ask it for transit Allowed in its PeerCERT about us", way.Peer)
+		case relayreport.TransitNotAccepted:
+			out += fmt.Sprintf("; through %s: the peer does not take it that way: ask for it under transit of its Hotline to us", way.Peer)
+		case relayreport.TransitFailed:
+			out += fmt.Sprintf("; through %s: %s", way.Peer, way.Error)
+		case relayreport.TransitUnproven, relayreport.TransitReady:
+		}
+	}
+	return out
 }
 
 // answered says whether duty officers of the peer acknowledge in time.

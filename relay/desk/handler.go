@@ -82,6 +82,8 @@ type Parts struct {
 	Attachments Attacher
 	// Couriers writes and reads what is carried by hand; nil means that there are none.
 	Couriers Couriers
+	// LineChecks checks lines and has their availability; nil means that there is nothing to check.
+	LineChecks LineChecker
 	// Log is told of errors that the client is not. Required.
 	Log *slog.Logger
 }
@@ -121,6 +123,9 @@ func NewHandler(p Parts) http.Handler {
 	}
 	if p.Escalations != nil {
 		h.serveEscalations(mux, p.Escalations)
+	}
+	if p.LineChecks != nil {
+		h.serveLineChecks(mux, p.LineChecks)
 	}
 	if p.Journals != nil {
 		h.serveJournals(mux, p.Journals)

@@ -40,6 +40,7 @@ func Peer(p *v1alpha1.PeerCERT, bundle string) config.Peer {
 			Misses:               deref(p.Spec.Detection.Misses),
 		},
 		Territory:  PeerTerritory(p.Spec),
+		Transit:    config.Transit(p.Spec.Transit),
 		Identities: slices.Sorted(slices.Values(p.Spec.Identities)),
 	}
 	// One form for all spellings, so that a comment in the PEM changes nothing.
@@ -116,6 +117,9 @@ func Hotline(h *v1alpha1.Hotline) config.Hotline {
 			AcknowledgementSeconds: deref(d.AcknowledgementSeconds),
 			AnswerSeconds:          deref(d.AnswerSeconds),
 		})
+	}
+	for _, ref := range h.Spec.Transit {
+		out.Transit = append(out.Transit, ref.Name)
 	}
 	escalation(h, &out)
 	return out
