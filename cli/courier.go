@@ -14,12 +14,16 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/relay/courier"
 )
+
+// courierTimeout is for a set on a slow medium.
+const courierTimeout = 12 * time.Hour
 
 // partSize is the largest size of a file, as 700M or 4G.
 type partSize int64
@@ -75,8 +79,10 @@ The relay must have learned the peer's key while the direct link was up.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withRelay(cmd.Context(), func(_ *session, relay *relayclient.Client) error {
-				return o.courierExport(cmd.Context(), relay, args[0], directory, int64(size), &output)
+			ctx, cancel := o.within(cmd, courierTimeout)
+			defer cancel()
+			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
+				return o.courierExport(ctx, relay, args[0], directory, int64(size), &output)
 			})
 		},
 	}
@@ -150,8 +156,10 @@ Export to the same hotline afterwards: it takes our receipts back.`,
 			if err != nil {
 				return err
 			}
-			return o.withRelay(cmd.Context(), func(_ *session, relay *relayclient.Client) error {
-				return o.courierImport(cmd.Context(), relay, files, &output)
+			ctx, cancel := o.within(cmd, courierTimeout)
+			defer cancel()
+			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
+				return o.courierImport(ctx, relay, files, &output)
 			})
 		},
 	}

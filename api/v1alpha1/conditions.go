@@ -272,6 +272,8 @@ const (
 	ReasonObjectsHeld = "ObjectsHeld"
 	// ReasonReceiptsInTime: nothing waits for a receipt beyond its deadline.
 	ReasonReceiptsInTime = "ReceiptsInTime"
+	// ReasonByTransit: no direct path is up, and messages get through another peer.
+	ReasonByTransit = "ByTransit"
 	// ReasonReceiptOverdue: a message has no receipt and its deadline has passed.
 	ReasonReceiptOverdue = "ReceiptOverdue"
 	// ReasonLinkDown: the PeerCERT is not Connected.

@@ -8,6 +8,7 @@ import (
 )
 
 // HotlineSpec declares the hotline to one peer.
+// +kubebuilder:validation:XValidation:rule="!has(self.transit) || self.transit.all(t, t.name != self.peerRef.name)",message="transit must name third peers, not the one of peerRef"
 type HotlineSpec struct {
 	// peerRef names the PeerCERT at the other end. Immutable: another peer is
 	// another hotline.
@@ -34,6 +35,16 @@ type HotlineSpec struct {
 	// leave. Default: none does.
 	// +optional
 	Release *HotlineRelease `json:"release,omitempty"`
+
+	// transit names the PeerCERTs through which messages to and from the peer may go,
+	// sealed, while no direct path is up; the first is tried first. The peer must name
+	// them for its hotline to us, too, and they must allow transit for both. At most 8.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Transit []PeerReference `json:"transit,omitempty"`
 
 	// notifiers tell our own people what escalation and delivery say. At most 16.
 	// +optional

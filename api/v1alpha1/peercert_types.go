@@ -44,6 +44,13 @@ type PeerCERTSpec struct {
 	// +optional
 	Limits PeerLimits `json:"limits,omitzero"`
 
+	// transit says whether we carry sealed messages between this peer and other peers
+	// that are Allowed: we can neither read nor change them, and see who writes to whom
+	// and when. Denied (default) or Allowed.
+	// +optional
+	// +default="Denied"
+	Transit TransitPolicy `json:"transit,omitempty"`
+
 	// territory is what counts as the peer's own in rules with emanatesFrom.
 	// +optional
 	Territory PeerTerritory `json:"territory,omitzero"`
@@ -59,6 +66,16 @@ type PeerCERTSpec struct {
 	// +kubebuilder:validation:items:XValidation:rule="self.matches('^identity--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="identities must be ids of STIX identities, such as identity--f431f809-377b-45e0-aa1c-6a4751cae5ff"
 	Identities []string `json:"identities,omitempty"`
 }
+
+// TransitPolicy says whether we carry messages between peers.
+// +kubebuilder:validation:Enum=Denied;Allowed
+type TransitPolicy string
+
+// The policies of transit.
+const (
+	TransitDenied  TransitPolicy = "Denied"
+	TransitAllowed TransitPolicy = "Allowed"
+)
 
 // PeerState is what we allow a peer.
 // +kubebuilder:validation:Enum=Active;Suspended;Drained;Revoked

@@ -807,6 +807,11 @@ func (in *HotlineSpec) DeepCopyInto(out *HotlineSpec) {
 		*out = new(HotlineRelease)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.Transit != nil {
+		in, out := &in.Transit, &out.Transit
+		*out = make([]PeerReference, len(*in))
+		copy(*out, *in)
+	}
 	if in.Notifiers != nil {
 		in, out := &in.Notifiers, &out.Notifiers
 		*out = make([]HotlineNotifier, len(*in))

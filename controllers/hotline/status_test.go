@@ -57,6 +57,10 @@ func TestReport(t *testing.T) {
 	}{
 		"well":                   {world(relayreport.Up, relayreport.Hotline{}), nil, "True/Reconciled", "True/ReceiptsInTime", "True/AcknowledgedInTime", ""},
 		"the_link_is_down":       {world(relayreport.Down, relayreport.Hotline{}), nil, "True/Reconciled", "False/LinkDown", "True/AcknowledgedInTime", "spec.endpoints"},
+		"it_goes_by_transit":     {world(relayreport.Down, relayreport.Hotline{Via: "charlie"}), nil, "True/Reconciled", "True/ByTransit", "True/AcknowledgedInTime", `PeerCERT "charlie", sealed`},
+		"transit_is_overdue":     {world(relayreport.Down, relayreport.Hotline{Via: "charlie", OverdueReceipts: 1}), nil, "True/Reconciled", "False/ReceiptOverdue", "True/AcknowledgedInTime", "telephone"},
+		"nobody_carries":         {world(relayreport.Down, relayreport.Hotline{Transit: []relayreport.Transit{{Peer: "charlie", State: relayreport.TransitNotCarried}}}), nil, "True/Reconciled", "False/LinkDown", "True/AcknowledgedInTime", "through charlie: it does not carry for us"},
+		"transit_with_a_link":    {world(relayreport.Up, relayreport.Hotline{Transit: []relayreport.Transit{{Peer: "charlie", State: relayreport.TransitFailed}}}), nil, "True/Reconciled", "True/ReceiptsInTime", "True/AcknowledgedInTime", ""},
 		"an_overdue_receipt":     {world(relayreport.Up, overdue), nil, "True/Reconciled", "False/ReceiptOverdue", "True/AcknowledgedInTime", "their disk is full"},
 		"it_outweighs_the_link":  {world(relayreport.Down, overdue), nil, "True/Reconciled", "False/ReceiptOverdue", "True/AcknowledgedInTime", "telephone"},
 		"nobody_acknowledges":    {world(relayreport.Up, relayreport.Hotline{OverdueAcknowledgements: 2}), nil, "True/Reconciled", "True/ReceiptsInTime", "False/AcknowledgementOverdue", "duty officer"},

@@ -71,7 +71,7 @@ func Assemble(in Input) *config.Config {
 	for i := range in.Hotlines {
 		h := &in.Hotlines[i]
 		if HotlineFault(h, byPeer[h.Spec.PeerRef], usable, usable) == nil {
-			c.Hotlines = append(c.Hotlines, Hotline(h))
+			c.Hotlines = append(c.Hotlines, WithTransit(Hotline(h), usable))
 		}
 	}
 	in.services(c, usable)

@@ -554,6 +554,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: release
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.HotlineRelease
+    - name: transit
+      type:
+        list:
+          elementType:
+            namedType: com.github.certlink.certlink.api.v1alpha1.PeerReference
+          elementRelationship: associative
+          keys:
+          - name
 - name: com.github.certlink.certlink.api.v1alpha1.HotlineStatus
   map:
     fields:
@@ -853,6 +861,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: territory
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PeerTerritory
+    - name: transit
+      type:
+        namedType: com.github.certlink.certlink.api.v1alpha1.TransitPolicy
+      default: Denied
     - name: trust
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.PeerTrust
@@ -1438,6 +1450,8 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+- name: com.github.certlink.certlink.api.v1alpha1.TransitPolicy
+  scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.TrustRotation
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.TrustSource

@@ -23,6 +23,10 @@ type HotlineSpecApplyConfiguration struct {
 	// release says which messages need the release of how many officers before they
 	// leave. Default: none does.
 	Release *HotlineReleaseApplyConfiguration `json:"release,omitempty"`
+	// transit names the PeerCERTs through which messages to and from the peer may go,
+	// sealed, while no direct path is up; the first is tried first. The peer must name
+	// them for its hotline to us, too, and they must allow transit for both. At most 8.
+	Transit []PeerReferenceApplyConfiguration `json:"transit,omitempty"`
 	// notifiers tell our own people what escalation and delivery say. At most 16.
 	Notifiers []HotlineNotifierApplyConfiguration `json:"notifiers,omitempty"`
 	// escalation says whom to tell when somebody is silent beyond a deadline. At most 32
@@ -72,6 +76,19 @@ func (b *HotlineSpecApplyConfiguration) WithLineChecks(value *HotlineLineChecksA
 // If called multiple times, the Release field is set to the value of the last call.
 func (b *HotlineSpecApplyConfiguration) WithRelease(value *HotlineReleaseApplyConfiguration) *HotlineSpecApplyConfiguration {
 	b.Release = value
+	return b
+}
+
+// WithTransit adds the given value to the Transit field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Transit field.
+func (b *HotlineSpecApplyConfiguration) WithTransit(values ...*PeerReferenceApplyConfiguration) *HotlineSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithTransit")
+		}
+		b.Transit = append(b.Transit, *values[i])
+	}
 	return b
 }
 

@@ -32,6 +32,10 @@ type PeerCERTSpecApplyConfiguration struct {
 	Detection *DetectionBudgetApplyConfiguration `json:"detection,omitempty"`
 	// limits of what the peer may use of us.
 	Limits *PeerLimitsApplyConfiguration `json:"limits,omitempty"`
+	// transit says whether we carry sealed messages between this peer and other peers
+	// that are Allowed: we can neither read nor change them, and see who writes to whom
+	// and when. Denied (default) or Allowed.
+	Transit *apiv1alpha1.TransitPolicy `json:"transit,omitempty"`
 	// territory is what counts as the peer's own in rules with emanatesFrom.
 	Territory *PeerTerritoryApplyConfiguration `json:"territory,omitempty"`
 	// identities are the ids of STIX identities that this peer may speak for. What
@@ -95,6 +99,14 @@ func (b *PeerCERTSpecApplyConfiguration) WithDetection(value *DetectionBudgetApp
 // If called multiple times, the Limits field is set to the value of the last call.
 func (b *PeerCERTSpecApplyConfiguration) WithLimits(value *PeerLimitsApplyConfiguration) *PeerCERTSpecApplyConfiguration {
 	b.Limits = value
+	return b
+}
+
+// WithTransit sets the Transit field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Transit field is set to the value of the last call.
+func (b *PeerCERTSpecApplyConfiguration) WithTransit(value apiv1alpha1.TransitPolicy) *PeerCERTSpecApplyConfiguration {
+	b.Transit = &value
 	return b
 }
 
