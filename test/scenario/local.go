@@ -66,6 +66,20 @@ func (p *Party) Desk(ctx context.Context, dial relayclient.DialFunc) (*relayclie
 	return relayclient.New(credentials, dial), nil
 }
 
+// Officer returns what makes a client of the relay's local port as an officer, with the
+// certificate that the officer has now.
+func (p *Party) Officer(ctx context.Context, name string) (func(relayclient.DialFunc) *relayclient.Client, error) {
+	data, err := p.secret(ctx, p.Name+"-desk-"+name)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := relayclient.ParseCredentials(p.TrustDomain, data)
+	if err != nil {
+		return nil, err
+	}
+	return func(dial relayclient.DialFunc) *relayclient.Client { return relayclient.New(credentials, dial) }, nil
+}
+
 // PlainHTTP returns an HTTP client that knows nothing of certlink: TLS 1.3 with
 // the desk's client certificate, and the relay's name and CA as any TLS client
 // checks them.
