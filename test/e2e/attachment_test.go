@@ -79,9 +79,11 @@ func TestAttachmentGoesOnAfterAKill(t *testing.T) {
 	must(t, kill(within(t, patience), bravo))
 	var sent wire.Message
 	must(t, json.Unmarshal([]byte(said), &sent))
-	_, err = alfa.CLI(within(t, patience), nil, "hotline", "send", bravo.Name, "--subject", "Another matter", "--text", "It does not wait.",
-		"--precedence", "FLASH", "--wait", "receipt")
+	said, err = alfa.CLI(within(t, patience), nil, "hotline", "send", bravo.Name, "--subject", "Another matter", "--text", "It does not wait.",
+		"--precedence", "FLASH", "--wait", "receipt", "-o", "json")
 	must(t, err)
+	var flash wire.Message
+	must(t, json.Unmarshal([]byte(said), &flash))
 	ctx := within(t, 3*time.Minute)
 	for show(t, alfa, sent.ID).State == "Queued" {
 		select {
@@ -98,5 +100,10 @@ func TestAttachmentGoesOnAfterAKill(t *testing.T) {
 	if !bytes.Equal(got, content) {
 		t.Errorf("bravo has %d other bytes", len(got))
 	}
+	for _, id := range []string{sent.ID, flash.ID} {
+		_, err = bravo.CLI(within(t, patience), nil, "hotline", "ack", id, "--officer", "officer of bravo")
+		must(t, err)
+	}
 	connected(t)
+	settled(t)
 }
