@@ -25,7 +25,7 @@ var looseLimits = store.AttachmentLimits{Bytes: 4 << 30, Count: 4096}
 // maxAge is how far in the past a set may have been signed, as keys are kept no longer.
 const maxAge = 400 * 24 * time.Hour
 
-// ForeignError: a set is not for us, or of nobody we have a hotline with.
+// ForeignError says why a set is not for us: it is for others, or of nobody we have a hotline with.
 type ForeignError struct{ Reason string }
 
 func (e *ForeignError) Error() string { return "it is not for us: " + e.Reason }
@@ -197,7 +197,6 @@ type importing struct {
 	from    string
 	summary Summary
 	broken  map[store.Hash]string // attachments that were not taken
-	settled []string
 }
 
 func (i *importing) take(ctx context.Context, kind byte, content []byte) error {
@@ -249,10 +248,10 @@ func (i *importing) attachment(ctx context.Context, content []byte) error {
 // batch stores messages, then our answer, for the next courier back.
 func (i *importing) batch(ctx context.Context, request []byte) error {
 	answer, err := i.engine.cfg.Lines.Receive(ctx, i.from, request)
-	if errors.Is(err, store.ErrFull) {
+	switch {
+	case errors.Is(err, store.ErrFull):
 		return err
-	}
-	if err != nil {
+	case err != nil:
 		i.summary.refuse("a batch of messages: %v", err)
 		return nil
 	}
@@ -267,11 +266,11 @@ func (i *importing) answer(ctx context.Context, content []byte) error {
 		i.summary.refuse("an answer is too short")
 		return nil
 	}
-	if err := i.engine.cfg.Lines.Settle(ctx, i.from, content[32:]); err != nil {
+	switch err := i.engine.cfg.Lines.Settle(ctx, i.from, content[32:]); {
+	case errors.Is(err, store.ErrFull):
+		return err
+	case err != nil:
 		i.summary.refuse("an answer to messages of ours: %v", err)
-		if errors.Is(err, store.ErrFull) {
-			return err
-		}
 		return nil
 	}
 	return i.engine.cfg.Store.PutCourierAnswer(ctx, store.CourierAnswer{

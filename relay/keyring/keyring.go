@@ -128,10 +128,10 @@ func (r *Ring) Run(ctx context.Context) error {
 func (r *Ring) turn(ctx context.Context) error {
 	now := r.cfg.Now()
 	r.mu.Lock()
-	due := now.Sub(r.made) >= Lifetime
+	made, due := r.made, now.Sub(r.made) >= Lifetime
 	r.mu.Unlock()
 	if due {
-		if err := r.make(ctx, now.Add(-Lifetime)); err != nil {
+		if err := r.make(ctx, made.Add(time.Microsecond)); err != nil {
 			return err
 		}
 		r.cfg.Log.Info("a new key for sealing is in use; the old ones still open what was sealed to them")

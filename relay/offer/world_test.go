@@ -41,6 +41,7 @@ type nation struct {
 	listener net.Listener
 	wrap     func(offer.Keeper) offer.Keeper
 	versions []int32
+	keys     offer.SealKeys
 	ahead    atomic.Int64 // of our clock
 	mute     atomic.Bool  // we answer nobody
 
@@ -128,7 +129,7 @@ func (n *nation) start() {
 		keeper = n.wrap(p.keeper)
 	}
 	p.engine, err = offer.New(offer.Config{
-		Identity: p.source, Keeper: keeper, Client: n.client, Versions: n.versions, Release: "test " + n.name, Clock: clock,
+		Identity: p.source, Keeper: keeper, Client: n.client, Versions: n.versions, Release: "test " + n.name, Clock: clock, SealKeys: n.keys,
 		View: n.see, Log: log, Registry: prometheus.NewRegistry(),
 	})
 	must(err)

@@ -35,9 +35,10 @@ const (
 const (
 	// ContentType of sealed requests and answers.
 	ContentType = "application/vnd.certlink.sealed"
-	// TypeRequest and TypeAnswer are the kinds of statement (typ) inside.
+	// TypeRequest is the kind of statement (typ) inside a request.
 	TypeRequest = "certlink-transit-request+jws"
-	TypeAnswer  = "certlink-transit-answer+jws"
+	// TypeAnswer is that of an answer.
+	TypeAnswer = "certlink-transit-answer+jws"
 
 	purposeRequest = "transit-request"
 	purposeAnswer  = "transit-answer"
