@@ -21,6 +21,9 @@
 // precedences and in sizes up to 60 kB, by clients that repeat what was not confirmed
 // with the same id, as the command line does.
 //
+// At the end an older copy of one store is restored, as from a backup: both sides must
+// name it, and what was delivered must be there again.
+//
 // It judges at each quarter, when all is delivered: of the messages that the relay
 // confirmed each one is at the peer exactly once, byte for byte, with a verified receipt
 // at its sender; within a conversation they arrived in the order in which they were sent;

@@ -63,13 +63,15 @@ type Verdict struct {
 	Strange int
 	// Damaged are journals that did not verify.
 	Damaged int
+	// Unnamed are sides on which a rollback was not named.
+	Unnamed int
 	// Details of the first of them.
 	Details []string
 }
 
 // Good tells that nothing is wrong.
 func (v *Verdict) Good() bool {
-	return v.Lost+v.Doubled+v.Reordered+v.Gaps+v.Altered+v.Strange+v.Damaged == 0
+	return v.Lost+v.Doubled+v.Reordered+v.Gaps+v.Altered+v.Strange+v.Damaged+v.Unnamed == 0
 }
 
 // maxDetails bounds what is told.

@@ -21,6 +21,9 @@ type Config struct {
 	Seed uint64
 	// Messages to send, both directions together, and Faults to inject.
 	Messages, Faults int
+	// Rollback is how many messages are exchanged before an older copy of a store is restored
+	// at the end, and again after it. Zero leaves that out.
+	Rollback int
 	// Relay is the binary that Build made.
 	Relay string
 	// Dir is a directory for the campaign alone.
@@ -80,10 +83,13 @@ func (c Config) Run(ctx context.Context) (result *Result, err error) {
 	defer func() { result.Took = time.Since(begun) }()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	t := newTraffic(c.Messages)
+	t := newTraffic(c.Messages + 2*c.Rollback)
 	sending := make(chan error, 1)
 	go func() { sending <- t.run(ctx, w, c.Seed) }()
 	err = c.inject(ctx, w, t, result)
+	if err == nil && result.Good() && c.Rollback > 0 {
+		err = c.setBack(ctx, w, t, result, int(c.Seed%2))
+	}
 	close(t.mayBegin)
 	if err != nil {
 		stop()

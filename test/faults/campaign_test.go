@@ -20,7 +20,7 @@ func TestNoMessageIsLostDoubledOrReorderedWhileFaultsHitBothRelays(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := campaign.Config{Seed: 20, Messages: 3000, Faults: 36, Relay: relay, Dir: dir, Patience: 5 * time.Minute, Say: t.Logf}
+	c := campaign.Config{Seed: 20, Messages: 3000, Faults: 36, Rollback: 100, Relay: relay, Dir: dir, Patience: 5 * time.Minute, Say: t.Logf}
 	result, err := c.Run(t.Context())
 	if err != nil {
 		t.Fatalf("seed %d: %v; stores and logs are in %s", c.Seed, err, result.Kept)
@@ -28,7 +28,7 @@ func TestNoMessageIsLostDoubledOrReorderedWhileFaultsHitBothRelays(t *testing.T)
 	if !result.Good() {
 		t.Fatalf("seed %d: %+v; stores and logs are in %s", c.Seed, result.Verdict, result.Kept)
 	}
-	if result.Messages != c.Messages || result.Faults() != c.Faults {
+	if result.Messages != c.Messages+2*c.Rollback || result.Faults() != c.Faults+1 {
 		t.Errorf("%d messages and %d faults", result.Messages, result.Faults())
 	}
 }

@@ -45,9 +45,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	c := campaign.Config{Seed: usualSeed, Messages: 100_000, Faults: 1000, Within: 2 * time.Hour, Patience: 10 * time.Minute}
+	c := campaign.Config{Seed: usualSeed, Messages: 100_000, Faults: 1000, Rollback: 2000, Within: 2 * time.Hour, Patience: 10 * time.Minute}
 	if figures.Quick() {
-		c.Messages, c.Faults, c.Within = 15_000, 150, 200*time.Second
+		c.Messages, c.Faults, c.Rollback, c.Within = 15_000, 150, 300, 3*time.Minute
 	}
 	if text := os.Getenv("SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
@@ -58,6 +58,7 @@ func run(ctx context.Context) error {
 	}
 	flag.IntVar(&c.Messages, "messages", c.Messages, "`number` of messages, both directions together")
 	flag.IntVar(&c.Faults, "faults", c.Faults, "`number` of faults")
+	flag.IntVar(&c.Rollback, "rollback", c.Rollback, "`number` of messages that a restored store lacks; 0 restores none")
 	flag.DurationVar(&c.Within, "within", c.Within, "how `long` messages are sent and faults injected")
 	flag.StringVar(&c.Relay, "relay", "", "the relay's `file`; empty builds it")
 	flag.Parse()
@@ -93,6 +94,7 @@ func report(c campaign.Config, r *campaign.Result) error {
 	count("altered", "0", r.Altered)
 	count("strange", "0", r.Strange)
 	count("journals_damaged", "0", r.Damaged)
+	count("rollbacks_unnamed", "0", r.Unnamed)
 	count("requests_repeated", "", r.Repeated)
 	set.AddValue("faults.seconds", "s", "", r.Took.Seconds(), 1)
 	if err := set.Print(os.Stdout); err != nil {
