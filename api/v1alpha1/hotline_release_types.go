@@ -23,7 +23,7 @@ const (
 // +kubebuilder:validation:MinProperties=1
 type HotlineRelease struct {
 	// quorum is the number of different officers that must release a message for which no
-	// rule is. 0 (default: it leaves when it is sent) to 3.
+	// rule is. 0 to 3; default 0: it leaves when it is sent.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=3
@@ -75,8 +75,8 @@ type HotlineReleaseRule struct {
 	// +kubebuilder:validation:items:Pattern=`^[A-Z][A-Z0-9_]{0,31}$`
 	Kinds []string `json:"kinds,omitempty"`
 
-	// quorum of these messages, as in release. 0 lets one officer send them alone: it is
-	// declared here, and never follows from anything else.
+	// quorum of these messages, as in release. 0 to 3. 0 lets one officer send them alone:
+	// it is declared here, and never follows from anything else.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=3
@@ -140,7 +140,7 @@ type Officer struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:Pattern=`^[^\p{Cc}\p{Zl}\p{Zp}]+$`
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('[\\p{Cc}\\p{Zl}\\p{Zp}]')`,message="displayName must be one line, without control characters"
 	DisplayName string `json:"displayName,omitempty"`
 
 	// roles of the officer: Draft, Release or both.

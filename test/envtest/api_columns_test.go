@@ -65,7 +65,7 @@ var columns = []struct {
 		object: "hotline", resource: "hotlines",
 		narrow: map[string]any{
 			"Name": "bravo", "Ready": "True", "Peer": "bravo", "Reachable": "False", "Answered": "True",
-			"Inbox": int64(3), "Last Receipt": "5d", "Reason": "LinkDown", "Age": "5d",
+			"Inbox": int64(3), "Drafts": int64(1), "Last Receipt": "5d", "Reason": "LinkDown", "Age": "5d",
 		},
 		wide: map[string]any{"Message": "message of Reachable"},
 	},

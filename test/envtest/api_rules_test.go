@@ -266,6 +266,8 @@ func spoiledObjects() []spoiled {
 		spoiled{"service that begins with a digit", "sharedservice-import", fieldValues{"spec.import.service": "1tickets"}, "spec.import.service", serviceMessage},
 
 		peerRefOf("hotline", "spec.peerRef.name"),
+		spoiled{"an officer of two lines", "localcert", fieldValues{"spec.desk.officers[0].displayName": "Eve\u2028Example"}, "spec.desk.officers[0].displayName", lineMessage("displayName")},
+		spoiled{"an officer with a capital letter", "localcert", fieldValues{"spec.desk.officers[0].name": "Eve"}, "spec.desk.officers[0].name", "name must be lower-case letters, digits and '-'"},
 		spoiled{"acknowledgement due before the receipt", "hotline", fieldValues{"spec.deadlines[0].receiptSeconds": int64(121)}, "spec.deadlines[0]", deadlineMessage},
 	)
 }

@@ -17,7 +17,7 @@ import (
 // here. Acknowledgements and line checks need no release.
 type HotlineReleaseApplyConfiguration struct {
 	// quorum is the number of different officers that must release a message for which no
-	// rule is. 0 (default: it leaves when it is sent) to 3.
+	// rule is. 0 to 3; default 0: it leaves when it is sent.
 	Quorum *int32 `json:"quorum,omitempty"`
 	// drafterMayRelease: Denied (default: another officer than the one who wrote the
 	// message must release it) or Allowed.

@@ -20,8 +20,8 @@ type HotlineReleaseRuleApplyConfiguration struct {
 	TLPs []apiv1alpha1.TLPLevel `json:"tlps,omitempty"`
 	// kinds of message that the rule is for, such as INQUIRY.
 	Kinds []string `json:"kinds,omitempty"`
-	// quorum of these messages, as in release. 0 lets one officer send them alone: it is
-	// declared here, and never follows from anything else.
+	// quorum of these messages, as in release. 0 to 3. 0 lets one officer send them alone:
+	// it is declared here, and never follows from anything else.
 	Quorum *int32 `json:"quorum,omitempty"`
 	// drafterMayRelease of these messages: Denied (default) or Allowed.
 	DrafterMayRelease *apiv1alpha1.Permission `json:"drafterMayRelease,omitempty"`
