@@ -40,7 +40,7 @@ func newFiles(t *testing.T) *files {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	engine, err := attachment.New(attachment.Config{Store: s, Client: func(string) *http.Client { return http.DefaultClient }})
+	engine, err := attachment.New(attachment.Config{Store: s, Client: func(string) *http.Client { return &http.Client{} }})
 	if err != nil {
 		t.Fatal(err)
 	}

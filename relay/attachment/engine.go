@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	// DefaultUnnamedBytes and DefaultUnnamedCount bound the files of one direction and peer
-	// that no message names, unfinished ones with the size that they are to have: room for
-	// one message with all the attachments that it may have, and some more.
+	// DefaultUnnamedBytes bounds the files of one direction and peer that no message names,
+	// unfinished ones with the size that they are to have: room for one message with all the
+	// attachments that it may have, and some more.
 	DefaultUnnamedBytes = 512 << 20
+	// DefaultUnnamedCount bounds their number.
 	DefaultUnnamedCount = 256
 	// KeepUnnamed is how long a file that no message names stays after its last change.
 	KeepUnnamed = 24 * time.Hour

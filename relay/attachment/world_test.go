@@ -85,7 +85,7 @@ func newWorld(t *testing.T, mods ...func(*Config)) *world {
 	w.alfa.config.Client = func(string) *http.Client {
 		return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) { return w.carry(r) })}
 	}
-	w.bravo.config.Client = func(string) *http.Client { return http.DefaultClient }
+	w.bravo.config.Client = func(string) *http.Client { return &http.Client{} }
 	for _, s := range []*side{w.alfa, w.bravo} {
 		for _, mod := range mods {
 			mod(&s.config)
