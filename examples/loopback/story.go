@@ -104,7 +104,7 @@ func hotline(ctx context.Context, out io.Writer, alfa, bravo *nation) error {
 	if err := wait("Stored"); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "alfa  bravo's signed receipt is verified: stored there at %s\n      %.60s…\n", clock(sent.ReceiptAt), sent.SignedReceipt)
+	fmt.Fprintf(out, "alfa  bravo's receipt is proven under its signed checkpoint: stored there at %s\n      %.60s…\n", clock(sent.ReceiptAt), sent.Receipt)
 	if _, err := bravo.desk.Acknowledge(ctx, alfa.ca.TrustDomain, sent.ID, desk.AckRequest{Officer: "Duty officer of CERT Bravo"}); err != nil {
 		return err
 	}

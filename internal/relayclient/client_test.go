@@ -163,14 +163,14 @@ func TestFind(t *testing.T) {
 		answer(t, w, http.StatusOK, desk.MessageList{Messages: []desk.Message{{ID: "2", Direction: "in", Peer: "bravo.example"}}})
 	})
 	mux.HandleFunc("GET "+desk.PathMessage, func(w http.ResponseWriter, r *http.Request) {
-		answer(t, w, http.StatusOK, desk.Message{ID: r.PathValue("id"), Peer: r.PathValue("peer"), SignedMessage: "jws"})
+		answer(t, w, http.StatusOK, desk.Message{ID: r.PathValue("id"), Peer: r.PathValue("peer"), Receipt: "{}"})
 	})
 	client := relaytest.Desk(t, mux)
 	found, err := client.Find(t.Context(), relayclient.In, "2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(desk.Message{ID: "2", Peer: "bravo.example", SignedMessage: "jws"}, found); diff != "" {
+	if diff := cmp.Diff(desk.Message{ID: "2", Peer: "bravo.example", Receipt: "{}"}, found); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"direction=in&id=2&limit=200", "before=3&direction=in&id=2&limit=200"}, asked); diff != "" {

@@ -84,6 +84,9 @@ type SendRequest struct {
 	References []message.Reference `json:"references,omitempty"`
 	// AnswerBy is when we hope for an answer.
 	AnswerBy time.Time `json:"answerBy,omitzero"`
+	// Exercise that the message belongs to, by name; the relay marks it so that it cannot be
+	// taken for real. Empty for real traffic.
+	Exercise string `json:"exercise,omitempty"`
 	// Preserve says what is to be preserved, for PRESERVE and EXTEND.
 	Preserve *message.Preserved `json:"preserve,omitempty"`
 	// Term is the statement of a TERM.
@@ -139,6 +142,10 @@ type Message struct {
 	Warnings   []string            `json:"warnings,omitempty"`
 	// Draft is set while State is Draft, and says what it waits for or how it ended.
 	Draft *Draft `json:"draft,omitempty"`
+	// Exercise that the message belongs to; empty for real traffic. Suspicious says what does
+	// not fit together in a received message about that.
+	Exercise   string `json:"exercise,omitempty"`
+	Suspicious string `json:"suspicious,omitempty"`
 	// State is Queued, Stored (the receipt is verified) or Acknowledged for
 	// messages of ours; Received or Acknowledged for those of the peer; Draft for what
 	// was not sent.
@@ -153,10 +160,13 @@ type Message struct {
 	// AcknowledgedBy names the duty officer.
 	AcknowledgedAt time.Time `json:"acknowledgedAt,omitzero"`
 	AcknowledgedBy string    `json:"acknowledgedBy,omitempty"`
-	// SignedMessage and SignedReceipt are the JWS (RFC 7515) as exchanged, for
-	// proof. In single messages only, not in lists.
-	SignedMessage string `json:"signedMessage,omitempty"`
-	SignedReceipt string `json:"signedReceipt,omitempty"`
+	// Receipt is the receipt as it was entered into the journal of who received the message.
+	// Proof is the tlog-proof of what the peer said, the message (in) or the receipt (out), under
+	// a checkpoint of its journal, and Chain its signer's certificates in PEM. In lists they are
+	// left out.
+	Receipt string `json:"receipt,omitempty"`
+	Proof   string `json:"proof,omitempty"`
+	Chain   string `json:"chain,omitempty"`
 }
 
 // MessageList is a page of messages, newest first.

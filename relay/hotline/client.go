@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/certlink/certlink/relay/hotline/wire"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/report"
@@ -24,12 +25,10 @@ import (
 
 const (
 	// Path of the inbox on the link port.
-	Path = "/certlink/v1/hotline/messages"
-	// ContentType of messages and receipts: a compact JWS (RFC 7515).
-	ContentType = "application/jose"
+	Path = "/certlink/v1/hotline/batches"
+	// ContentType of batches and answers.
+	ContentType = wire.ContentType
 
-	// maxReceiptBytes is the longest receipt that is read.
-	maxReceiptBytes = 32 << 10
 	// maxProblemBytes is the longest error that is read.
 	maxProblemBytes = 4 << 10
 	// quickRetries of one attempt, each after quickPause, up to a half longer: for
@@ -38,12 +37,12 @@ const (
 	quickPause   = 100 * time.Millisecond
 )
 
-// post sends a signed message and returns the body of the peer's success.
-func (l *line) post(ctx context.Context, id string, signed []byte) ([]byte, error) {
+// post sends a batch and returns the body of the peer's success.
+func (l *line) post(ctx context.Context, request []byte) ([]byte, error) {
 	target := url.URL{Scheme: "https", Host: l.trustDomain, Path: Path}
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, target.String(), signed)
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, target.String(), request)
 	if err != nil {
-		return nil, fmt.Errorf("addressing message %s: %w", id, err)
+		return nil, fmt.Errorf("addressing a batch: %w", err)
 	}
 	req.Header.Set("Content-Type", ContentType)
 	req.Header.Set("Accept", ContentType+", "+problem.ContentType)
@@ -52,15 +51,18 @@ func (l *line) post(ctx context.Context, id string, signed []byte) ([]byte, erro
 		return nil, withoutURL(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
+	if resp.StatusCode != http.StatusOK {
 		return nil, &refusedError{status: resp.StatusCode, detail: readProblem(resp)}
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReceiptBytes+1))
+	if resp.ContentLength > wire.MaxBytes {
+		return nil, &receiptError{err: fmt.Errorf("it has more than %d bytes", wire.MaxBytes)}
+	}
+	body, err := readAll(io.LimitReader(resp.Body, wire.MaxBytes+1), resp.ContentLength)
 	if err != nil {
 		return nil, fmt.Errorf("reading the peer's answer: %w", err)
 	}
-	if len(body) > maxReceiptBytes {
-		return nil, &receiptError{err: fmt.Errorf("it has more than %d bytes", maxReceiptBytes)}
+	if len(body) > wire.MaxBytes {
+		return nil, &receiptError{err: fmt.Errorf("it has more than %d bytes", wire.MaxBytes)}
 	}
 	return body, nil
 }

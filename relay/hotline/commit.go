@@ -6,6 +6,7 @@ package hotline
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,9 +44,24 @@ func (e *ownError) Unwrap() error { return e.err }
 type waiting struct {
 	do  changes
 	err error // set before turn gets false
+	// cost is how much of a batch the change takes, at most maxBatch; zero counts as 1, and
+	// less as nothing.
+	cost int
+	// urgent changes go before others.
+	urgent bool
 	// turn gets true when the caller is to run the next transaction, and false when its
 	// change was made or refused.
 	turn chan bool
+}
+
+func (w *waiting) takes() int {
+	switch {
+	case w.cost < 0:
+		return 0
+	case w.cost == 0:
+		return 1
+	}
+	return w.cost
 }
 
 // committer lets concurrent changes of a line share transactions. The first caller runs
@@ -61,7 +77,12 @@ type committer struct {
 // refused. A caller whose ctx ends leaves the queue; a change that a transaction has
 // taken is waited for, so that the answer is true.
 func (c *committer) commit(ctx context.Context, do changes, run func(ctx context.Context, batch []*waiting) error) error {
-	w := &waiting{do: do, turn: make(chan bool, 1)}
+	return c.commitOf(ctx, &waiting{do: do}, run)
+}
+
+// commitOf is commit with a cost and an urgency.
+func (c *committer) commitOf(ctx context.Context, w *waiting, run func(ctx context.Context, batch []*waiting) error) error {
+	w.turn = make(chan bool, 1)
 	if c.enter(w) {
 		select {
 		case lead := <-w.turn:
@@ -86,7 +107,14 @@ func (c *committer) enter(w *waiting) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy {
-		c.queue = append(c.queue, w)
+		at := len(c.queue)
+		if w != nil && w.urgent {
+			at = slices.IndexFunc(c.queue, func(q *waiting) bool { return !q.urgent })
+			if at < 0 {
+				at = len(c.queue)
+			}
+		}
+		c.queue = slices.Insert(c.queue, at, w)
 		return true
 	}
 	c.busy = true
@@ -109,7 +137,11 @@ func (c *committer) leave(w *waiting) bool {
 // lead runs one transaction for w and those that wait, and hands on.
 func (c *committer) lead(ctx context.Context, w *waiting, run func(ctx context.Context, batch []*waiting) error) {
 	c.mu.Lock()
-	n := min(len(c.queue), maxBatch-1)
+	n, cost := 0, w.takes()
+	for n < len(c.queue) && cost+c.queue[n].takes() <= maxBatch {
+		cost += c.queue[n].takes()
+		n++
+	}
 	batch := append([]*waiting{w}, c.queue[:n]...)
 	c.queue = append([]*waiting(nil), c.queue[n:]...)
 	c.mu.Unlock()

@@ -4,6 +4,7 @@
 package hotline
 
 import (
+	"encoding/pem"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/journal"
 	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/store"
@@ -104,17 +106,45 @@ func (n *nation) verifyReceipt(to *nation, id string) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	signed, err := receipt.Open(n.who(), TypeMessage, []byte(m.SignedMessage), time.Now())
-	if err != nil || signed.TrustDomain != n.trustDomain {
-		n.t.Errorf("signed message %s: %v", id, err)
+	stored, err := n.life().store.GetMessage(n.t.Context(), store.Out, to.trustDomain, id)
+	if err != nil {
+		n.t.Fatal(err)
 	}
-	proof, err := receipt.Open(n.who(), TypeReceipt, []byte(m.SignedReceipt), time.Now())
-	if err != nil || proof.TrustDomain != to.trustDomain {
+	r, err := readReceipt([]byte(m.Receipt))
+	if err == nil {
+		err = compareReceipt(r, &stored, n.trustDomain)
+	}
+	if err != nil {
 		n.t.Errorf("receipt of %s: %v", id, err)
+	}
+	// What each side keeps of the other proves the message and the receipt alone.
+	n.provenAlone(to, m.Proof, m.Chain, journal.Receipt, m.Receipt)
+	got, err := to.engine().Get(n.t.Context(), store.In, n.trustDomain, id)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	to.provenAlone(n, got.Proof, got.Chain, journal.Message, string(stored.Payload))
+}
+
+// provenAlone fails unless the proof leads to a checkpoint of the other's journal, signed by it.
+func (n *nation) provenAlone(by *nation, text, chain string, kind journal.Kind, body string) {
+	n.t.Helper()
+	p, err := journal.ParseProof([]byte(text))
+	if err != nil {
+		n.t.Errorf("reading the proof %q: %v", text, err)
 		return
 	}
-	if _, err := decodeReceipt(proof.Payload, signed.Payload); err != nil {
-		n.t.Errorf("receipt of %s: %v", id, err)
+	var ders [][]byte
+	for block, rest := pem.Decode([]byte(chain)); block != nil; block, rest = pem.Decode(rest) {
+		ders = append(ders, block.Bytes)
+	}
+	signer, err := receipt.OpenChain(n.who(), ders, time.Now())
+	if err != nil || signer.TrustDomain != by.trustDomain {
+		n.t.Errorf("the chain is of %q: %v", signer.TrustDomain, err)
+		return
+	}
+	if _, err := p.Check(kind, []byte(body), journal.Origin(by.trustDomain, n.trustDomain), signer.Key); err != nil {
+		n.t.Errorf("the proof: %v", err)
 	}
 }
 

@@ -70,13 +70,17 @@ func (e *Engine) ReportHotlines(ctx context.Context) ([]report.Hotline, error) {
 		if err != nil {
 			return nil, err
 		}
+		journals, err := l.journalState(ctx, counts.Gaps)
+		if err != nil {
+			return nil, err
+		}
 		hotline, peer := l.settings()
 		e.metrics.missing(hotline.Name, counts.Gaps)
 		hotlines = append(hotlines, report.Hotline{
 			Name: hotline.Name, Peer: peer.Name,
 			Queued: counts.Queued, OverdueReceipts: o.at[config.StageReceipt], OverdueAcknowledgements: o.at[config.StageAcknowledgement],
 			OverdueAnswers: o.at[config.StageAnswer], OverdueInbox: o.at[config.StageInbox],
-			LastReceipt: counts.LastReceipt, Unacknowledged: counts.Unacknowledged, Drafts: drafts, UrgentDraftSince: urgent, Error: l.error(),
+			LastReceipt: counts.LastReceipt, Unacknowledged: counts.Unacknowledged, Drafts: drafts, UrgentDraftSince: urgent, Error: l.error(), Journal: journals,
 		})
 	}
 	return hotlines, nil

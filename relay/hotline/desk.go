@@ -81,7 +81,7 @@ func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, Payloa
 		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond),
 		Officer:   r.Officer, Subject: r.Subject, Text: r.Text, Language: r.Language,
 		Translations: r.Translations, References: r.References, AnswerBy: r.AnswerBy.UTC(), Preserve: r.Preserve, Term: r.Term,
-		Attachments: r.Attachments,
+		Attachments: r.Attachments, Exercise: r.Exercise,
 	}
 	if p.Kind == "" {
 		p.Kind = message.Notification
@@ -111,7 +111,7 @@ func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, Payloa
 	f.require(strings.TrimSpace(p.Officer) != "", "officer", "is required")
 	if l != nil {
 		p.To = l.trustDomain
-		if err := errors.Join(e.joinConversation(ctx, &p, &f), e.checkReferences(ctx, &p, &f), e.checkTerm(ctx, &p, &f)); err != nil {
+		if err := errors.Join(e.joinConversation(ctx, &p, &f), e.checkReferences(ctx, &p, &f), e.checkTerm(ctx, &p, &f), e.markExercise(ctx, &p, &f)); err != nil {
 			return nil, Payload{}, err
 		}
 	}
@@ -285,6 +285,9 @@ func (e *Engine) Acknowledge(ctx context.Context, peer, id string, r desk.AckReq
 		return desk.Message{}, err
 	}
 	var f faults
+	if err := e.markExercise(ctx, &p, &f); err != nil {
+		return desk.Message{}, err
+	}
 	a.name(&p.Officer, &f)
 	f = append(f, check(&p)...)
 	f.require(r.Officer == "" || strings.TrimSpace(r.Officer) != "", "officer", "must name who acknowledges")

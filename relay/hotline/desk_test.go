@@ -267,7 +267,7 @@ func TestList(t *testing.T) {
 		}
 		q := store.MessageQuery{Direction: store.Out, Peer: "bravo", Limit: 2}
 		first, err := w.alfa.engine().List(t.Context(), q)
-		if err != nil || len(first.Messages) != 2 || first.Next == 0 || first.Messages[0].Serial != 3 || first.Messages[0].SignedReceipt != "" {
+		if err != nil || len(first.Messages) != 2 || first.Next == 0 || first.Messages[0].Serial != 3 || first.Messages[0].Receipt != "" {
 			t.Errorf("first page: %+v, %v", first, err)
 		}
 		q.Before = first.Next

@@ -180,7 +180,7 @@ func (e *Engine) Wake(peer string) {
 func (e *Engine) Stored(trustDomain string) {
 	for _, l := range e.all() {
 		if trustDomain == "" || l.trustDomain == trustDomain {
-			l.poke()
+			l.pokeAll()
 		}
 	}
 }

@@ -38,6 +38,19 @@ type receiptError struct{ err error }
 func (e *receiptError) Error() string { return "verifying receipt: " + e.err.Error() }
 func (e *receiptError) Unwrap() error { return e.err }
 
+var (
+	// errRolledBack: the peer holds a state of our journal that is not of our history.
+	errRolledBack = errors.New("our database was set back: the peer holds more of our journal than we do")
+	// errPeerRecovers: the peer first gets back what it lost.
+	errPeerRecovers = errors.New("the peer's database was set back, and it recovers")
+)
+
+// isLocal tells whether the fault is on our side, and not of the link or the peer.
+func isLocal(err error) bool {
+	_, ok := errors.AsType[*localError](err)
+	return ok
+}
+
 // errNotReady: the attachments of a message are not all at the peer yet.
 var errNotReady = errors.New("its attachments are not all at the peer yet; the message waits for them")
 

@@ -5,7 +5,6 @@ package hotline
 
 import (
 	"context"
-	"time"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -71,10 +70,8 @@ func (t *faultyTx) Append(b store.JournalBatch) error {
 	return t.do("Append", func() error { return t.LineTx.Append(b) })
 }
 
-func (s *faultyStore) PutReceipt(ctx context.Context, peer, id string, signed, receipt []byte, at time.Time) error {
-	return do(s.nation, s.life, "PutReceipt", func() error {
-		return s.Store.PutReceipt(ctx, peer, id, signed, receipt, at)
-	})
+func (t *faultyTx) PutReceipt(r store.Receipt) error {
+	return t.do("PutReceipt", func() error { return t.LineTx.PutReceipt(r) })
 }
 
 func (s *faultyStore) Pending(ctx context.Context, peer string, limit int, without ...string) (all []store.Message, err error) {

@@ -10,18 +10,15 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/certlink/certlink/relay/access"
-	"github.com/certlink/certlink/relay/message"
+	"github.com/certlink/certlink/relay/hotline/wire"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/store"
 )
 
-// Handler takes the messages of peers: POST Path on the link port. The request's
+// Handler takes the batches of peers: POST Path on the link port. The request's
 // context says who the peer is (package access).
 func (e *Engine) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -42,138 +39,132 @@ func refuse(status int, format string, args ...any) error {
 }
 
 func (e *Engine) receive(w http.ResponseWriter, r *http.Request) {
-	proof, duplicate, err := e.take(w, r)
+	body, err := e.take(w, r)
 	if err != nil {
 		e.reply(w, r, err)
 		return
 	}
-	status := http.StatusCreated
-	if duplicate {
-		status = http.StatusOK
-	}
 	w.Header().Set("Content-Type", ContentType)
-	w.WriteHeader(status)
-	_, _ = w.Write(proof) // when the peer is gone it sends again and gets the same receipt
+	_, _ = w.Write(body) // when the peer is gone it sends again and gets the same receipts
 }
 
-// take does steps 4 to 6, see the package comment, and returns the receipt.
-func (e *Engine) take(w http.ResponseWriter, r *http.Request) (proof []byte, duplicate bool, err error) {
+func (e *Engine) take(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	peer, ok := access.PeerFrom(r.Context())
 	if !ok || !peer.Relay {
-		return nil, false, refuse(http.StatusForbidden, "only the relay of a peer may send messages")
+		return nil, refuse(http.StatusForbidden, "only the relay of a peer may send messages")
 	}
 	l := e.lineTo(peer.TrustDomain)
 	if l == nil {
-		return nil, false, refuse(http.StatusForbidden, "there is no Hotline for %s here", peer.TrustDomain)
+		return nil, refuse(http.StatusForbidden, "there is no Hotline for %s here", peer.TrustDomain)
 	}
-	signed, err := readBody(w, r)
+	request, err := readBody(w, r)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	identity := e.cfg.Identity()
-	m, p, err := e.open(identity, peer.TrustDomain, signed)
-	if err != nil {
-		return nil, false, err
-	}
-	if err := l.complete(r.Context(), p.Attachments); err != nil {
-		return nil, false, err
-	}
-	// Receipts carry whole microseconds, as the store keeps them.
-	m.StoredAt = e.cfg.Now().UTC().Truncate(time.Microsecond)
-	m.ReceiptAt = m.StoredAt
-	content, err := json.Marshal(receiptFor(p, m.Payload, m.StoredAt))
-	if err != nil {
-		return nil, false, fmt.Errorf("encoding receipt: %w", err)
-	}
-	if m.Receipt, err = receipt.Sign(identity, TypeReceipt, content); err != nil {
-		return nil, false, err
-	}
-	var stored store.Message
-	if err := l.change(r.Context(), accepted(m, content, &stored, &duplicate)); err != nil {
-		return nil, false, fmt.Errorf("storing message %s of %s: %w", p.ID, peer.TrustDomain, err)
-	}
-	if !duplicate {
-		e.received(r.Context(), l, m)
-		return m.Receipt, false, nil
-	}
-	return reissue(identity, stored)
+	return l.receive(r.Context(), request)
 }
 
 // readBody bounds a request before anything of it is looked at.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != ContentType {
-		return nil, refuse(http.StatusUnsupportedMediaType, "a message is %s", ContentType)
+		return nil, refuse(http.StatusUnsupportedMediaType, "a batch is %s", ContentType)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, receipt.MaxBytes))
+	if r.ContentLength > wire.MaxBytes {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "a batch has at most %d bytes", wire.MaxBytes)
+	}
+	body, err := readAll(http.MaxBytesReader(w, r.Body, wire.MaxBytes), r.ContentLength)
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, refuse(http.StatusRequestEntityTooLarge, "a message has at most %d bytes", receipt.MaxBytes)
+		return nil, refuse(http.StatusRequestEntityTooLarge, "a batch has at most %d bytes", wire.MaxBytes)
 	}
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "the message ended early")
+		return nil, refuse(http.StatusBadRequest, "the batch ended early")
 	}
 	return body, nil
 }
 
-// open verifies that the message is signed by the very peer that sends it, and
-// addressed to us.
-func (e *Engine) open(identity Identity, peer string, signed []byte) (store.Message, Payload, error) {
-	opened, err := receipt.Open(identity, TypeMessage, signed, e.cfg.Now())
-	switch {
-	case errors.Is(err, receipt.ErrMalformed), errors.Is(err, receipt.ErrType):
-		return store.Message{}, Payload{}, refuse(http.StatusBadRequest, "%v", err)
-	case err != nil:
-		return store.Message{}, Payload{}, refuse(http.StatusForbidden, "the signature is refused: %v", err)
-	case opened.TrustDomain != peer:
-		return store.Message{}, Payload{}, refuse(http.StatusForbidden, "a message signed by %s cannot come from %s", opened.TrustDomain, peer)
+// readAll reads a body whose announced length is within bounds, or unknown.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	if length <= 0 {
+		return io.ReadAll(r)
 	}
-	p, err := message.Decode(opened.Payload)
-	switch {
-	case err != nil:
-		return store.Message{}, Payload{}, refuse(http.StatusUnprocessableEntity, "%v", err)
-	case p.From != peer:
-		return store.Message{}, Payload{}, refuse(http.StatusUnprocessableEntity, "from: must be %s, who signed", peer)
-	case p.To != identity.TrustDomain():
-		return store.Message{}, Payload{}, refuse(http.StatusUnprocessableEntity, "to: this is %s", identity.TrustDomain())
-	}
-	return store.Message{
-		Direction: store.In, Peer: peer, ID: p.ID, Serial: p.Serial,
-		Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
-		Payload: opened.Payload, Signed: signed, CreatedAt: p.CreatedAt, Attachments: uses(p.Attachments),
-	}, p, nil
+	body := make([]byte, length)
+	n, err := io.ReadFull(r, body)
+	return body[:n], err
 }
 
-// received notes a message that is new and stored.
-func (e *Engine) received(ctx context.Context, l *line, m store.Message) {
-	e.metrics.received(l.name())
-	e.cfg.Log.InfoContext(ctx, "message received", "peer", l.trustDomain, "message_id", m.ID, "serial", m.Serial)
-	e.changed()
+// Receive takes a batch of the peer with this trust domain, whoever carried it: it stores
+// its messages and returns the answer with their receipts. That the peer said all of it is
+// proven by its signed checkpoint. Errors are for people; nothing was stored then.
+func (e *Engine) Receive(ctx context.Context, trustDomain string, request []byte) ([]byte, error) {
+	l := e.lineTo(trustDomain)
+	if l == nil {
+		return nil, fmt.Errorf("taking a batch: there is no hotline to %q: %w", oneLine(trustDomain), store.ErrNotFound)
+	}
+	if len(request) > wire.MaxBytes {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "a batch has at most %d bytes", wire.MaxBytes)
+	}
+	return l.receive(ctx, request)
 }
 
-// reissue answers a repeated message: what the stored receipt says, signed with
-// our present certificate. The stored one may have been signed by one that has
-// expired since, which the peer would have to refuse.
-func reissue(identity Identity, stored store.Message) ([]byte, bool, error) {
-	content, err := receipt.Content(stored.Receipt)
+// receive does steps a to c of the package comment.
+func (l *line) receive(ctx context.Context, request []byte) ([]byte, error) {
+	identity := l.engine.cfg.Identity()
+	b, err := wire.Decode(request)
 	if err != nil {
-		return nil, true, err
+		return nil, refuse(http.StatusBadRequest, "%v", err)
 	}
-	proof, err := receipt.Sign(identity, TypeReceipt, content)
-	return proof, true, err
+	o, err := l.openPeer(identity, b)
+	switch {
+	case errors.Is(err, receipt.ErrMalformed):
+		return nil, refuse(http.StatusBadRequest, "%v", err)
+	case err != nil:
+		return nil, refuse(http.StatusForbidden, "the checkpoint is refused: %v", err)
+	}
+	if b.Want != nil {
+		return l.giveBack(ctx, o)
+	}
+	lost, err := l.behind(ctx, b.Held)
+	if err != nil {
+		return nil, err
+	}
+	if lost {
+		l.suspect()
+		return l.respond(ctx, &response{state: wire.Recovering})
+	}
+	in, err := l.read(ctx, identity, o)
+	if err != nil {
+		return nil, err
+	}
+	r, err := l.accept(ctx, o, in)
+	if err != nil {
+		return nil, err
+	}
+	if b.Held != nil {
+		r.base = b.Held.Size
+	}
+	return l.respond(ctx, r)
 }
 
 // reply answers with a problem. What is our own fault is logged, not told.
 func (e *Engine) reply(w http.ResponseWriter, r *http.Request, err error) {
-	var a *answer
-	switch {
-	case errors.As(err, &a):
-	case errors.Is(err, store.ErrConflict):
-		a = &answer{http.StatusConflict, "another message is stored here under this id or serial"}
-	case errors.Is(err, store.ErrFull):
-		a = &answer{http.StatusInsufficientStorage, "the storage is full; nothing was stored"}
-	default:
-		a = &answer{http.StatusInternalServerError, "the message could not be stored; send it again"}
-	}
-	e.cfg.Log.WarnContext(r.Context(), "message refused", "status", a.status, "error", oneLine(err.Error()))
+	a := asAnswer(err)
+	e.cfg.Log.WarnContext(r.Context(), "batch refused", "status", a.status, "error", oneLine(err.Error()))
 	problem.Write(w, a.status, a.detail)
+}
+
+func asAnswer(err error) *answer {
+	if a, ok := errors.AsType[*answer](err); ok {
+		return a
+	}
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return &answer{http.StatusConflict, "another message is stored here under this id or serial"}
+	case errors.Is(err, store.ErrIncomplete):
+		return &answer{statusIncomplete, "attachments: not all of them are stored here yet; send them first"}
+	case errors.Is(err, store.ErrFull):
+		return &answer{http.StatusInsufficientStorage, "the storage is full; nothing was stored"}
+	default:
+		return &answer{http.StatusInternalServerError, "the messages could not be stored; send them again"}
+	}
 }

@@ -5,8 +5,6 @@ package hotline
 
 import (
 	"context"
-	"crypto"
-	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -22,6 +20,8 @@ type Store interface {
 	store.Lines
 	store.Escalations
 	store.Drafts
+	// ExerciseOf is that of store.LineChecks.
+	ExerciseOf(ctx context.Context, peer, conversation string) (string, error)
 }
 
 // change makes a change of the line: it, its entry in our journal and the checkpoint
@@ -47,82 +47,170 @@ func (l *line) changeAll(ctx context.Context, do changes) error {
 
 // store runs a batch of changes in one transaction. An error is that of all.
 func (l *line) store(ctx context.Context, batch []*waiting) error {
-	identity := l.engine.cfg.Identity()
-	chain, key := identity.SigningChain()
-	if len(chain) == 0 || key == nil {
-		return errors.New("signing the journal: there is no signing certificate")
-	}
-	return l.engine.cfg.Store.ChangeLine(ctx, l.trustDomain, func(tx store.LineTx) error {
+	var added store.JournalBatch
+	err := l.engine.cfg.Store.ChangeLine(ctx, l.trustDomain, func(tx store.LineTx) error {
+		newest, hashes, err := tx.Journal()
+		if err != nil {
+			return fmt.Errorf("reading the journal: %w", err)
+		}
 		var entries []store.JournalEntry
 		for _, w := range batch {
-			added, err := w.do(tx)
+			p := &placing{LineTx: tx, next: newest.Size + int64(len(entries)) + 1}
+			more, err := w.do(p)
 			if _, own := errors.AsType[*ownError](err); err != nil && !own {
 				return err
 			}
-			if w.err = err; err == nil {
-				entries = append(entries, added...)
+			if w.err = err; err != nil {
+				continue
 			}
+			if err := p.place(more); err != nil {
+				return err
+			}
+			entries = append(entries, more...)
 		}
 		if len(entries) == 0 {
 			return nil
 		}
-		b, err := seal(tx, journal.Origin(identity.TrustDomain(), l.trustDomain), entries, chain, key)
-		if err != nil {
+		if added, err = l.seal(tx, newest, hashes, entries); err != nil {
 			return err
 		}
-		return tx.Append(b)
+		return tx.Append(added)
 	})
+	if err == nil && len(added.Entries) > 0 {
+		l.hashes.committed(&added)
+		l.grown(added.Checkpoint)
+	}
+	return err
+}
+
+// placing tells messages the place in our journal that they will have, if their entry is the
+// first of the change that stores them.
+type placing struct {
+	store.LineTx
+	next   int64
+	placed []store.Message
+}
+
+// Enqueue implements store.LineTx.
+func (p *placing) Enqueue(compose func(serial int64) (store.Message, error)) (store.Message, error) {
+	m, err := p.LineTx.Enqueue(p.first(compose))
+	return p.note(m), err
+}
+
+// Move implements store.LineTx.
+func (p *placing) Move(id string, compose func(serial int64) (store.Message, error)) (store.Message, error) {
+	m, err := p.LineTx.Move(id, p.first(compose))
+	m.ID, m.Direction = id, store.Out
+	return p.note(m), err
+}
+
+// Accept implements store.LineTx.
+func (p *placing) Accept(m store.Message) (store.Message, bool, error) {
+	m.Entry = p.next
+	stored, duplicate, err := p.LineTx.Accept(m)
+	if duplicate || err != nil {
+		return stored, duplicate, err
+	}
+	return p.note(stored), false, nil
+}
+
+// Restore implements store.LineTx.
+func (p *placing) Restore(m store.Message) error {
+	m.Entry, m.Direction = p.next, store.Out
+	err := p.LineTx.Restore(m)
+	if err == nil {
+		p.note(m)
+	}
+	return err
+}
+
+func (p *placing) first(compose func(serial int64) (store.Message, error)) func(serial int64) (store.Message, error) {
+	return func(serial int64) (store.Message, error) {
+		m, err := compose(serial)
+		m.Entry = p.next
+		return m, err
+	}
+}
+
+func (p *placing) note(m store.Message) store.Message {
+	p.placed = append(p.placed, m)
+	p.next++
+	return m
+}
+
+// place corrects the places of messages whose entries came later.
+func (p *placing) place(entries []store.JournalEntry) error {
+	first := p.next - int64(len(p.placed))
+	for _, m := range p.placed {
+		for i := range entries {
+			e := &entries[i]
+			if e.Message != m.ID || e.Receipt() != (m.Direction == store.In) || m.Entry == first+int64(i) {
+				continue
+			}
+			if err := p.Place(m.Direction, m.ID, first+int64(i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // seal makes the batch that continues our journal with entries: their hashes, and the
 // signed checkpoint over everything up to the last.
-func seal(r store.LineReader, origin string, entries []store.JournalEntry, chain []*x509.Certificate, key crypto.Signer) (store.JournalBatch, error) {
-	newest, hashes, err := r.Journal()
+func (l *line) seal(r store.LineReader, newest store.Checkpoint, hashes int64, entries []store.JournalEntry) (store.JournalBatch, error) {
+	identity := l.engine.cfg.Identity()
+	chain, key, err := ourKey(identity)
 	if err != nil {
-		return store.JournalBatch{}, fmt.Errorf("reading the journal: %w", err)
+		return store.JournalBatch{}, err
 	}
 	leaves := make([]tlog.Hash, len(entries))
 	for i, e := range entries {
 		leaves[i] = journal.LeafHash(journal.Kind(e.Kind), e.Body)
 	}
-	tree, added, err := journal.Grow(treeOf(newest), leaves, hashReader{r})
+	tree, added, err := journal.Grow(treeOf(newest), leaves, l.hashReader(r))
 	if err != nil {
 		return store.JournalBatch{}, err
 	}
-	signed, err := journal.Seal(journal.Checkpoint{Origin: origin, Tree: tree}, key)
+	signed, err := journal.Seal(journal.Checkpoint{Origin: l.origin(identity), Tree: tree}, key)
 	if err != nil {
 		return store.JournalBatch{}, err
 	}
 	b := store.JournalBatch{
 		First: newest.Size, Entries: entries, FirstHash: hashes, Hashes: make([]store.Hash, len(added)),
-		Checkpoint: store.Checkpoint{Size: tree.N, Root: store.Hash(tree.Hash), Signed: signed},
+		Checkpoint: store.Checkpoint{Size: tree.N, Root: store.Hash(tree.Hash), Signed: signed, Chain: joined(chain)},
 	}
 	for i, h := range added {
 		b.Hashes[i] = store.Hash(h.Hash)
 	}
-	for _, c := range chain {
-		b.Checkpoint.Chain = append(b.Checkpoint.Chain, c.Raw...)
-	}
 	return b, nil
 }
 
-func treeOf(c store.Checkpoint) tlog.Tree { return tlog.Tree{N: c.Size, Hash: tlog.Hash(c.Root)} }
-
-// hashReader reads hashes of our journal as package tlog wants them.
-type hashReader struct{ store.LineReader }
-
-// ReadHashes implements tlog.HashReader.
-func (r hashReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	stored, err := r.JournalHashes(indexes)
-	if err != nil {
-		return nil, err
+// grown notes the newest checkpoint of our journal.
+func (l *line) grown(c store.Checkpoint) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.Size > l.newestOwn.Size {
+		l.newestOwn = c
 	}
-	out := make([]tlog.Hash, len(stored))
-	for i, h := range stored {
-		out[i] = tlog.Hash(h)
-	}
-	return out, nil
 }
+
+// own returns the newest checkpoint of our journal, or one that covers so many entries.
+func (l *line) own(ctx context.Context, covers int64) (store.Checkpoint, error) {
+	l.mu.Lock()
+	c := l.newestOwn
+	l.mu.Unlock()
+	if c.Size > 0 && c.Size >= covers {
+		return c, nil
+	}
+	c, err := l.newest(ctx)
+	if err != nil {
+		return c, fmt.Errorf("reading the journal: %w", err)
+	}
+	l.grown(c)
+	return c, nil
+}
+
+func treeOf(c store.Checkpoint) tlog.Tree { return tlog.Tree{N: c.Size, Hash: tlog.Hash(c.Root)} }
 
 // enqueued is the change that stores a message of ours and enters its payload. What
 // compose refuses, or what conflicts with what is stored, leaves other changes alone.
@@ -136,22 +224,11 @@ func enqueued(compose func(serial int64) (store.Message, error), into *store.Mes
 		if err != nil {
 			return nil, ofOne(err, refused != nil)
 		}
+		if err := noteExercise(tx, &m); err != nil {
+			return nil, err
+		}
 		*into = m
 		return &store.JournalEntry{Kind: string(journal.Message), Message: m.ID, Body: m.Payload}, nil
-	}
-}
-
-// accepted is the change that stores a received message and enters our receipt for it.
-func accepted(m store.Message, receipt []byte, into *store.Message, duplicate *bool) change {
-	return func(tx store.LineTx) (*store.JournalEntry, error) {
-		stored, again, err := tx.Accept(m)
-		if err != nil {
-			return nil, ofOne(err, false)
-		}
-		if *into, *duplicate = stored, again; again {
-			return nil, nil
-		}
-		return &store.JournalEntry{Kind: string(journal.Receipt), Body: receipt}, nil
 	}
 }
 

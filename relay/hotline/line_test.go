@@ -34,10 +34,10 @@ func TestWhatWaitsBehindARefusedMessageHidesNothing(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	var queued []store.Message
 	for range store.MaxMessages + 1 {
-		queued = append(queued, store.Message{ID: "behind", Conversation: "a"})
+		queued = append(queued, store.Message{ID: "behind", Conversation: "a", Urgency: 3})
 	}
 	queued[0].ID = "refused"
-	queued = append(queued, store.Message{ID: "free", Conversation: "b"})
+	queued = append(queued, store.Message{ID: "free", Conversation: "b", Urgency: 3})
 	l := newLine(&Engine{cfg: Config{Store: outbox{queued: queued}, Now: func() time.Time { return now }}}, "bravo.example")
 	for _, c := range []struct {
 		name  string
@@ -48,13 +48,54 @@ func TestWhatWaitsBehindARefusedMessageHidesNothing(t *testing.T) {
 		{"when its time has come", now, "refused"},
 	} {
 		l.held["refused"] = failure{attempts: 1, until: c.until, conversation: "a"}
-		if m, _, err := l.pick(t.Context()); err != nil || m.ID != c.want {
-			t.Errorf("%s: %q is next, %v; want %q", c.name, m.ID, err, c.want)
+		list, _, _, err := l.pick(t.Context(), usual)
+		l.land(list)
+		if err != nil || len(list) == 0 || list[0].ID != c.want {
+			t.Errorf("%s: %d messages are next, %v; want %q", c.name, len(list), err, c.want)
 		}
 	}
 	l.held["refused"] = failure{attempts: 1, until: now.Add(time.Second), conversation: "a"}
 	l.engine.cfg.Store = outbox{queued: queued[:store.MaxMessages]}
-	if m, until, err := l.pick(t.Context()); err != nil || m.ID != "" || !until.Equal(now.Add(time.Second)) {
-		t.Errorf("alone: %q is next, not before %v, %v", m.ID, until, err)
+	if list, until, _, err := l.pick(t.Context(), usual); err != nil || len(list) != 0 || !until.Equal(now.Add(time.Second)) {
+		t.Errorf("alone: %d messages are next, not before %v, %v", len(list), until, err)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	later := failure{until: now.Add(time.Minute)}
+	flash := func(id, talk string) store.Message { return store.Message{ID: id, Conversation: talk} }
+	routine := func(id, talk string) store.Message {
+		return store.Message{ID: id, Conversation: talk, Urgency: 3}
+	}
+	for name, tt := range map[string]struct {
+		pending []store.Message
+		held    map[string]failure
+		flying  map[string]lane
+		crowded bool
+		lane    lane
+		want    []string
+		next    time.Time
+	}{
+		"all_that_is_not_FLASH":                    {pending: []store.Message{flash("1", "a"), routine("2", "b"), routine("3", "b")}, want: []string{"2", "3"}},
+		"FLASH_only_in_an_express_lane":            {pending: []store.Message{flash("1", "a"), flash("2", "a"), routine("3", "b")}, lane: express1, want: []string{"1", "2"}},
+		"nothing_behind_FLASH_in_its_conversation": {pending: []store.Message{flash("1", "a"), routine("2", "a"), routine("3", "b")}, want: []string{"3"}},
+		"nothing_that_flies_nor_what_follows_it":   {pending: []store.Message{routine("1", "a"), routine("2", "a"), routine("3", "b")}, flying: map[string]lane{"1": usual}, want: []string{"3"}},
+		"FLASH_does_not_wait_for_the_usual_lane":   {pending: []store.Message{flash("1", "a"), flash("2", "a")}, flying: map[string]lane{"1": usual}, lane: express1, want: []string{"1", "2"}},
+		"but_for_another_express_lane":             {pending: []store.Message{flash("1", "a"), flash("2", "a"), flash("3", "b")}, flying: map[string]lane{"1": express1}, lane: express2, want: []string{"3"}},
+		"nothing_behind_what_was_refused":          {pending: []store.Message{routine("1", "a"), routine("2", "a"), routine("3", "b")}, held: map[string]failure{"1": later}, want: []string{"3"}, next: later.until},
+		"what_was_refused_alone_when_it_is_time":   {pending: []store.Message{routine("1", "a"), routine("2", "a"), routine("3", "b")}, held: map[string]failure{"1": {until: now}}, want: []string{"1", "3"}},
+		"nothing_that_was_refused_when_crowded":    {pending: []store.Message{routine("1", "a"), routine("3", "b")}, held: map[string]failure{"1": {until: now}}, crowded: true, want: []string{"3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			list, next := choose(tt.pending, tt.held, tt.flying, tt.lane, now, tt.crowded)
+			var got []string
+			for _, m := range list {
+				got = append(got, m.ID)
+			}
+			if !slices.Equal(got, tt.want) || !next.Equal(tt.next) {
+				t.Errorf("it takes %v, next %v; want %v, %v", got, next, tt.want, tt.next)
+			}
+		})
 	}
 }

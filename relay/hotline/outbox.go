@@ -7,75 +7,305 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
-	"github.com/certlink/certlink/relay/receipt"
+	"github.com/certlink/certlink/relay/hotline/wire"
+	"github.com/certlink/certlink/relay/journal"
 	"github.com/certlink/certlink/relay/store"
 )
 
-// attemptTimeout bounds one attempt to deliver a message.
-const attemptTimeout = 20 * time.Second
+const (
+	// attemptTimeout bounds one attempt to deliver a batch.
+	attemptTimeout = 20 * time.Second
+	// maxTries of one attempt, where the peer answered that it needs another proof, or its
+	// answer was overtaken by a later one.
+	maxTries = 4
+)
 
-// deliver does steps 2 to 9 of a stored message, see the package comment. Every
-// step may be repeated: a crash after any of them leaves the message queued.
-func (l *line) deliver(ctx context.Context, m store.Message) error {
+// deliver does steps 2 to 4 of stored messages, see the package comment. Every step may be
+// repeated: a crash after any of them leaves the messages queued. It returns what is
+// wrong with single messages, by id, or with the line.
+func (l *line) deliver(ctx context.Context, list []store.Message, precedence string) (failed map[string]error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	e := l.engine
-	if err := l.ready(ctx, &m); err != nil {
-		return err
+	failed = map[string]error{}
+	list = l.readied(ctx, list, failed)
+	if len(list) == 0 && len(failed) > 0 {
+		return failed, nil
 	}
-	if l.triedBefore(m.ID) {
-		e.metrics.redelivered(l.name())
+	l.triedBefore(list)
+	for range maxTries {
+		request, err := l.compose(ctx, list)
+		if err != nil {
+			return failed, &localError{doing: "signing messages", err: err}
+		}
+		body, err := l.post(over(ctx, precedence), request)
+		if err != nil {
+			return failed, err
+		}
+		again, err := l.settleAnswer(ctx, body, list, failed)
+		if err != nil || !again {
+			return failed, err
+		}
 	}
-	// The identity is that of this attempt: certificates may have been renewed
-	// since the message was written.
-	identity := e.cfg.Identity()
-	signed, err := receipt.Sign(identity, TypeMessage, m.Payload)
+	return failed, &receiptError{err: errors.New("our checkpoints and the peer's did not meet; its journal may have been set back")}
+}
+
+// readied leaves out messages whose attachments are not at the peer, and what follows them in
+// their conversations.
+func (l *line) readied(ctx context.Context, list []store.Message, failed map[string]error) []store.Message {
+	var out []store.Message
+	waits := map[string]bool{}
+	for i := range list {
+		m := &list[i]
+		if waits[m.Conversation] {
+			continue
+		}
+		if err := l.ready(ctx, m); err != nil {
+			failed[m.ID], waits[m.Conversation] = err, true
+			continue
+		}
+		out = append(out, *m)
+	}
+	return out
+}
+
+// triedBefore counts messages that were sent since the start, and notes that all are sent now.
+func (l *line) triedBefore(list []store.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range list {
+		if l.tried[list[i].ID] {
+			l.engine.metrics.redelivered(l.hotline.Name)
+		}
+		l.tried[list[i].ID] = true
+	}
+}
+
+// compose makes the batch of messages, which are stored.
+func (l *line) compose(ctx context.Context, list []store.Message) ([]byte, error) {
+	var covers int64
+	for i := range list {
+		if list[i].Entry == 0 {
+			if err := l.findEntry(ctx, &list[i]); err != nil {
+				return nil, err
+			}
+		}
+		covers = max(covers, list[i].Entry)
+	}
+	b, prover, err := l.begin(ctx, covers, 0)
 	if err != nil {
-		return &localError{doing: "signing a message", err: err}
+		return nil, err
 	}
-	answer, err := l.post(over(ctx, m.Precedence), m.ID, signed)
+	for i := range list {
+		if err := prover.Add(list[i].Entry-1, journal.Message, list[i].Payload); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.announce(ctx, prover); err != nil {
+		return nil, err
+	}
+	return b.Encode()
+}
+
+// findEntry finds the entry of a message that a release stored which did not note its place.
+func (l *line) findEntry(ctx context.Context, m *store.Message) error {
+	return l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+		newest, _, err := r.Journal()
+		if err != nil {
+			return err
+		}
+		index, err := find(r, newest.Size, m)
+		if err != nil {
+			return fmt.Errorf("looking for message %s in the journal: %w", m.ID, err)
+		}
+		m.Entry = index + 1
+		return nil
+	})
+}
+
+// settleAnswer verifies an answer and stores the receipts in it, in one transaction with the
+// peer's checkpoint. again means that nothing was stored at the peer, or that its answer was
+// overtaken, and that another batch may succeed at once.
+func (l *line) settleAnswer(ctx context.Context, body []byte, list []store.Message, failed map[string]error) (again bool, err error) {
+	identity := l.engine.cfg.Identity()
+	o, err := l.openAnswer(identity, body)
 	if err != nil {
-		return err
+		l.engine.metrics.receiptRefused(l.name())
+		return false, &receiptError{err: err}
 	}
-	proven, err := l.verifyReceipt(identity, m, answer)
+	lost, err := l.behind(ctx, o.Held)
 	if err != nil {
-		e.metrics.receiptRefused(l.name())
-		return &receiptError{err: err}
+		return false, &localError{doing: "comparing our journal with what the peer holds", err: err}
 	}
-	if err := e.cfg.Store.ChangeLine(ctx, l.trustDomain, func(tx store.LineTx) error {
-		return tx.PutReceipt(store.Receipt{ID: m.ID, Body: answer, At: proven.StoredAt})
-	}); err != nil {
-		return &localError{doing: "storing a receipt", err: err}
+	if lost {
+		l.suspect()
+		return false, errRolledBack
 	}
-	e.metrics.delivered(l.name(), m.Precedence, e.cfg.Now().Sub(m.StoredAt))
-	e.cfg.Log.InfoContext(ctx, "message delivered", "peer", l.trustDomain, "message_id", m.ID, "serial", m.Serial)
+	switch o.State {
+	case wire.Continues:
+	case wire.Behind, wire.Unlinked:
+		l.leaving.forget()
+		if left, err := l.isLeft(ctx, o.Held.Tree()); !left {
+			l.leaving.confirm(o.Held.Tree())
+		} else if err != nil {
+			return false, &localError{doing: "reading the journal", err: err}
+		}
+		return true, nil
+	case wire.Recovering:
+		return false, errPeerRecovers
+	default:
+		if left, err := l.isLeft(ctx, o.Held.Tree()); left || err != nil {
+			l.leaving.forget()
+			return left, err
+		}
+		return false, &receiptError{err: fmt.Errorf("the peer says that our journal has two histories (%q)", oneLine(o.State))}
+	}
+	receipts := l.verifyReceipts(identity, o, list, failed)
+	state, err := l.keep(ctx, o, receipts)
+	if err != nil {
+		return false, &localError{doing: "storing receipts", err: err}
+	}
+	l.judge(state)
+	switch state {
+	case wire.Continues:
+	case wire.Forked:
+		return false, &receiptError{err: fmt.Errorf("the peer's journal has two histories: %w", journal.ErrForked)}
+	default:
+		return true, nil
+	}
+	l.peerLog.accepted(o)
+	l.leaving.confirm(o.Held.Tree())
+	l.delivered(ctx, list, failed)
+	return false, nil
+}
+
+// openAnswer reads an answer and verifies who signed it.
+func (l *line) openAnswer(identity Identity, body []byte) (*wire.Opened, error) {
+	b, err := wire.Decode(body)
+	if err != nil {
+		return nil, err
+	}
+	return l.openPeer(identity, b)
+}
+
+// verifyReceipts returns the receipts of an answer that are for messages of the batch, and
+// adds to failed what is refused, what is wrong, and what was not answered.
+func (l *line) verifyReceipts(identity Identity, o *wire.Opened, list []store.Message, failed map[string]error) []store.Receipt {
+	asked := make(map[string]*store.Message, len(list))
+	for i := range list {
+		asked[list[i].ID] = &list[i]
+	}
+	chain := joined(o.Chain)
+	receipts := make([]store.Receipt, 0, len(o.Entries))
+	wrong := func(m *store.Message, err error) {
+		failed[m.ID] = &receiptError{err: err}
+		l.engine.metrics.receiptRefused(l.name())
+		delete(asked, m.ID)
+	}
+	for i := range o.Entries {
+		e := &o.Entries[i]
+		r, err := readReceipt(e.Body)
+		m := asked[r.MessageID]
+		if err != nil || m == nil {
+			continue // it is for no message of this batch
+		}
+		if journal.Kind(e.Kind) != journal.Receipt {
+			err = errors.New("it is an entry of another kind")
+		} else if err = o.Check(e); err == nil {
+			err = compareReceipt(r, m, identity.TrustDomain())
+		}
+		if err != nil {
+			wrong(m, err)
+			continue
+		}
+		receipts = append(receipts, store.Receipt{ID: m.ID, Body: e.Body, Proof: o.Proof(e).Text(), Chain: chain, At: r.StoredAt})
+		delete(asked, m.ID)
+	}
+	for _, r := range o.Refusals {
+		m := asked[r.ID]
+		if at, ok := position(r.ID); m == nil && ok && at < len(list) {
+			m = asked[list[at].ID]
+		}
+		if m != nil {
+			failed[m.ID] = &refusedError{status: r.Status, detail: oneLine(r.Detail)}
+			delete(asked, m.ID)
+		}
+	}
+	for _, m := range asked {
+		wrong(m, errors.New("the answer has neither receipt nor refusal for the message"))
+	}
+	return receipts
+}
+
+// position reads what a refusal says instead of the id of a message that cannot be read.
+func position(id string) (int, bool) {
+	if len(id) < 2 || id[0] != '#' {
+		return 0, false
+	}
+	at, err := strconv.Atoi(id[1:])
+	return at, err == nil && at >= 0
+}
+
+// keep does step 4.
+func (l *line) keep(ctx context.Context, o *wire.Opened, receipts []store.Receipt) (state string, err error) {
+	note := noteIn(o)
+	w := &waiting{cost: -1, urgent: len(receipts) == 1, do: func(tx store.LineTx) (acts []store.JournalEntry, err error) {
+		if acts, state, err = l.followed(tx, o, note); err != nil || state != wire.Continues {
+			return nil, err
+		}
+		for i := range receipts {
+			if err := tx.PutReceipt(receipts[i]); err != nil {
+				return nil, err
+			}
+		}
+		return acts, nil
+	}}
+	err = l.commit(ctx, w)
+	return state, err
+}
+
+// noteIn is the note that the peer's journal goes on after its database was set back.
+func noteIn(o *wire.Opened) *continuation {
+	for i := range o.Entries {
+		if e := &o.Entries[i]; journal.Kind(e.Kind) == journal.Note && holds(o.Check(e)) {
+			return continuationOf(e.Body)
+		}
+	}
 	return nil
 }
 
-// triedBefore tells whether a message was sent since the start, and notes that
-// it is sent now.
-func (l *line) triedBefore(id string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	before := l.tried[id]
-	l.tried[id] = true
-	return before
+// delivered notes the messages of a batch that have a receipt now.
+func (l *line) delivered(ctx context.Context, list []store.Message, failed map[string]error) {
+	n, now, last := 0, l.engine.cfg.Now(), ""
+	for i := range list {
+		m := &list[i]
+		if failed[m.ID] != nil {
+			continue
+		}
+		n, last = n+1, m.ID
+		l.engine.metrics.delivered(l.name(), m.Precedence, now.Sub(m.StoredAt))
+	}
+	if n > 0 {
+		l.engine.cfg.Log.InfoContext(ctx, "messages delivered", "peer", l.trustDomain, "messages", n, "message_id", last)
+	}
 }
 
-// verifyReceipt returns what a receipt proves: signed by this peer, for exactly
-// this message.
-func (l *line) verifyReceipt(v receipt.Verifier, m store.Message, answer []byte) (ReceiptPayload, error) {
-	opened, err := receipt.Open(v, TypeReceipt, answer, l.engine.cfg.Now())
+// behind tells whether the peer holds a state of our journal that is not of our history:
+// our database was set back.
+func (l *line) behind(ctx context.Context, held *wire.Tree) (bool, error) {
+	if held == nil || l.leaving.is(held.Tree()) {
+		return false, nil
+	}
+	root, ok, err := l.rootAt(ctx, held.Size)
 	if err != nil {
-		return ReceiptPayload{}, err
+		return false, err
 	}
-	if opened.TrustDomain != l.trustDomain {
-		return ReceiptPayload{}, fmt.Errorf("comparing receipt: it is signed by %q, not by %q", opened.TrustDomain, l.trustDomain)
+	if !ok || root != held.Tree().Hash {
+		left, err := l.isLeft(ctx, held.Tree())
+		return !left, err
 	}
-	if len(opened.Payload) == 0 {
-		return ReceiptPayload{}, errors.New("comparing receipt: it is empty")
-	}
-	return decodeReceipt(opened.Payload, m.Payload)
+	l.leaving.confirm(held.Tree())
+	return false, nil
 }

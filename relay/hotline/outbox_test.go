@@ -262,7 +262,7 @@ func TestWrongReceipt(t *testing.T) {
 	}
 }
 
-func TestDecodeReceipt(t *testing.T) {
+func TestCompareReceipt(t *testing.T) {
 	message := payload("alfa.example", "bravo.example")
 	raw, err := encode(&message)
 	if err != nil {
@@ -281,8 +281,11 @@ func TestDecodeReceipt(t *testing.T) {
 	} {
 		r := good
 		change(&r)
-		encoded := mustJSON(t, r)
-		if got, err := decodeReceipt(encoded, raw); (err == nil) != (name == "") {
+		got, err := readReceipt(mustJSON(t, r))
+		if err == nil {
+			err = compareReceipt(got, &store.Message{Direction: store.Out, Peer: "bravo.example", ID: message.ID, Serial: message.Serial, Payload: raw}, "alfa.example")
+		}
+		if (err == nil) != (name == "") {
 			t.Errorf("%q: %+v, %v", name, got, err)
 		}
 	}

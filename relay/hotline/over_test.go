@@ -28,7 +28,7 @@ func TestFLASHGoesOverAllPathsAtOnce(t *testing.T) {
 		Log:    slog.New(slog.DiscardHandler),
 	}}, "bravo.example")
 	for _, precedence := range message.Precedences {
-		if _, err := l.post(over(t.Context(), precedence), firstID, []byte("signed")); err != nil {
+		if _, err := l.post(over(t.Context(), precedence), []byte("signed")); err != nil {
 			t.Fatal(err)
 		}
 		if want := precedence == "FLASH"; way.all != want {

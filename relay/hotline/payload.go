@@ -16,12 +16,7 @@ import (
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/receipt"
-)
-
-// Kinds of statement, the typ of their JWS.
-const (
-	TypeMessage = "certlink-hotline-message"
-	TypeReceipt = "certlink-hotline-receipt"
+	"github.com/certlink/certlink/relay/store"
 )
 
 // Version of the payloads that this release writes and reads.
@@ -91,27 +86,32 @@ func receiptFor(p Payload, raw []byte, storedAt time.Time) ReceiptPayload {
 	}
 }
 
-// decodeReceipt reads a receipt and compares it with the message that we sent.
-func decodeReceipt(raw, message []byte) (ReceiptPayload, error) {
-	var r ReceiptPayload
+// readReceipt reads a receipt; nothing is compared.
+func readReceipt(raw []byte) (r ReceiptPayload, err error) {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return ReceiptPayload{}, fmt.Errorf("reading receipt: %w", err)
 	}
-	p, err := decodeStored(message)
-	if err != nil {
-		return ReceiptPayload{}, err
+	return r, nil
+}
+
+// compareReceipt compares a receipt with the message that it is for; from is who sent that.
+func compareReceipt(r ReceiptPayload, m *store.Message, from string) error {
+	to := m.Peer
+	if m.Direction == store.In {
+		from, to = m.Peer, from
 	}
-	want := receiptFor(p, message, r.StoredAt)
-	want.Version = r.Version
+	want := ReceiptPayload{
+		Version: r.Version, MessageID: m.ID, Serial: m.Serial, From: from, To: to, PayloadSHA256: digest(m.Payload), StoredAt: r.StoredAt,
+	}
 	switch {
 	case r.Version != Version:
-		return ReceiptPayload{}, fmt.Errorf("reading receipt: version %d of the format is not known here, only %d", r.Version, Version)
+		return fmt.Errorf("reading receipt: version %d of the format is not known here, only %d", r.Version, Version)
 	case r.StoredAt.IsZero():
-		return ReceiptPayload{}, fmt.Errorf("reading receipt: it does not say when the message was stored")
+		return fmt.Errorf("reading receipt: it does not say when the message was stored")
 	case r != want:
-		return ReceiptPayload{}, fmt.Errorf("comparing receipt: it is for another message, sender, receiver or content")
+		return fmt.Errorf("comparing receipt: it is for another message, sender, receiver or content")
 	}
-	return r, nil
+	return nil
 }
 
 func digest(raw []byte) string {

@@ -49,7 +49,7 @@ func prove(r store.LineReader, origin string, m *store.Message) (desk.MessagePro
 	if err != nil {
 		return desk.MessageProof{}, err
 	}
-	proof, err := journal.Prove(treeOf(newest), index, newest.Signed, hashReader{r})
+	proof, err := journal.Prove(treeOf(newest), index, newest.Signed, plainHashes{r})
 	if err != nil {
 		return desk.MessageProof{}, err
 	}

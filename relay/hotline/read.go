@@ -106,10 +106,13 @@ func (e *Engine) show(ctx context.Context, s store.Message, d detail) (desk.Mess
 			return desk.Message{}, fmt.Errorf("showing message %s: %w", s.ID, err)
 		}
 	}
-	if d == whole {
-		m.SignedMessage, m.SignedReceipt = string(s.Signed), string(s.Receipt)
+	if err := e.showExercise(ctx, &s, &p, &m); err != nil {
+		return desk.Message{}, err
 	}
-	return m, nil
+	if d == whole {
+		err = e.evidence(ctx, &s, &m)
+	}
+	return m, err
 }
 
 // due is when a message should have its receipt, if it is ours, and its acknowledgement.

@@ -5,6 +5,7 @@ package hotline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -32,6 +33,11 @@ type side struct {
 	met bool
 	// entries counts those of this direction.
 	entries int64
+	// early are messages whose entry was met before them: they were given another serial, or
+	// stored in another order, after a database was set back.
+	early map[string]bool
+	// fault is what was found wrong with one of these.
+	fault *desk.JournalDamage
 }
 
 func (l *line) messages(d store.Direction) *side { return &side{line: l, direction: d} }
@@ -55,6 +61,13 @@ func (s *side) peek(ctx context.Context) (*store.Message, error) {
 	}
 	if len(s.page) == 0 {
 		return nil, nil
+	}
+	if m := &s.page[0]; s.early[m.ID] {
+		delete(s.early, m.ID)
+		if s.fault = s.take(m); s.fault != nil {
+			return nil, nil
+		}
+		return s.peek(ctx)
 	}
 	return &s.page[0], nil
 }
@@ -127,17 +140,42 @@ func (s *side) compare(ctx context.Context, index int64, entry store.JournalEntr
 	switch {
 	case err != nil:
 		return nil, err
-	case m == nil && s.met:
-		return &desk.JournalDamage{
-			Index: index, Kind: entry.Kind, Direction: string(s.direction), Message: entry.Message, Reason: "the message was entered twice",
-		}, nil
-	case m == nil, m.ID != entry.Message && !s.met:
-		return nil, nil // it was stored after we began
-	case m.ID != entry.Message:
-		return s.stray(m, "the message has no entry in the journal"), nil
+	case s.fault != nil:
+		return s.fault, nil
+	case m == nil || m.ID != entry.Message:
+		return s.moved(ctx, m, index, entry)
 	}
 	s.met = true
 	return s.take(m), nil
+}
+
+// maxMoved are the entries that may stand elsewhere than their messages do.
+const maxMoved = 4096
+
+// moved takes an entry that is not that of the next older message m.
+func (s *side) moved(ctx context.Context, m *store.Message, index int64, entry store.JournalEntry) (*desk.JournalDamage, error) {
+	named, err := s.line.engine.cfg.Store.GetMessage(ctx, s.direction, s.line.trustDomain, entry.Message)
+	switch {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return nil, err
+	case err == nil && named.Entry > 0 && named.Entry != index+1:
+		return nil, nil // the message was given another serial, and has a later entry
+	case !s.met:
+		if err != nil || m == nil || len(s.early) >= maxMoved {
+			return nil, nil // it was stored after we began
+		}
+	case m == nil:
+		return &desk.JournalDamage{
+			Index: index, Kind: entry.Kind, Direction: string(s.direction), Message: entry.Message, Reason: "the message was entered twice",
+		}, nil
+	case err != nil, named.Entry == 0, len(s.early) >= maxMoved:
+		return s.stray(m, "the message has no entry in the journal"), nil
+	}
+	if s.early == nil {
+		s.early = map[string]bool{}
+	}
+	s.early[named.ID] = true
+	return nil, nil
 }
 
 // take leaves a message behind, unless it is not what its payload says.
@@ -156,9 +194,11 @@ func (s *side) rest(ctx context.Context) (before int64, damage *desk.JournalDama
 	for {
 		m, err := s.peek(ctx)
 		switch {
-		case m == nil || err != nil:
+		case err != nil, m == nil && s.fault == nil:
 			return before, nil, err
-		case s.entries > 0 && !s.met:
+		case s.fault != nil:
+			return before, s.fault, nil
+		case s.entries > 0 && !s.met, len(s.early) > 0, m.Entry > 0:
 			return before, s.stray(m, "the message has no entry in the journal"), nil
 		}
 		before++

@@ -79,9 +79,9 @@ func TestVerifyJournal(t *testing.T) {
 		"a_removed_message":              {"DELETE FROM messages WHERE direction = 'out' AND serial = 3", "entry 2 (message/1, message out " + ulidFor(0, 2) + "): the message of this entry is not in the store"},
 		"an_inserted_message":            {insertAfter("out"), "message out " + ulidFor(1, 0) + ": the message has no entry"},
 		"an_inserted_received_message":   {insertAfter("in"), "message in " + ulidFor(1, 0) + ": the message has no entry"},
-		"a_removed_received_message":     {"DELETE FROM messages WHERE direction = 'in'", "the received message of this receipt is not in the store"},
+		"a_removed_received_message":     {"DELETE FROM messages WHERE direction = 'in'", "the message of this entry is not in the store"},
 		"an_edited_received_message":     {"UPDATE messages SET payload = CAST(replace(payload, 'Officer Two', 'Officer Six') AS BLOB) WHERE direction = 'in'", "the received message is not the one that was receipted"},
-		"another_receipt_beside_it":      {"UPDATE messages SET receipt = x'00' WHERE direction = 'in'", "the receipt beside the message is not the one that was entered"},
+		"another_receipt_beside_it":      {"UPDATE messages SET receipt = x'00' WHERE direction = 'in'", "the message of this entry is not what was signed"},
 		"an_edited_column":               {"UPDATE messages SET precedence = 'FLASH' WHERE direction = 'out' AND serial = 2", "message out " + ulidFor(0, 1) + ": what is stored about the message is not what its content says"},
 		"a_cut_end":                      {"DELETE FROM journals WHERE size > 2", "the message has no entry"},
 		"a_removed_batch":                {"DELETE FROM journals WHERE size = 2", "checkpoint at entry 1: entries are missing"},
@@ -90,8 +90,8 @@ func TestVerifyJournal(t *testing.T) {
 		"an_edited_root":                 {"UPDATE journals SET root = zeroblob(32) WHERE size = 2", "checkpoint at entry 2: the entries up to here are not those that were signed"},
 		"a_signature_of_another_state":   {"UPDATE journals SET signed = (SELECT signed FROM journals WHERE size = 1) WHERE size = 2", "the checkpoint says another size or root"},
 		"an_edited_checkpoint":           {"UPDATE journals SET signed = CAST(replace(signed, char(10)||'2'||char(10), char(10)||'3'||char(10)) AS BLOB) WHERE size = 2", "the checkpoint is not signed by the certificate beside it"},
-		"certificates_that_are_none":     {"UPDATE signer_chains SET chain = x'00'", "the certificates beside the checkpoint cannot be read"},
-		"an_entry_for_another_message":   {"UPDATE journals SET entries = CAST(replace(entries, '" + ulidFor(0, 1) + "', '" + ulidFor(0, 2) + "') AS BLOB) WHERE size = 2", "the message of this entry is not what was signed"},
+		"certificates_that_are_none":     {"UPDATE signer_chains SET chain = x'00' WHERE id IN (SELECT chain FROM journals)", "the certificates beside the checkpoint cannot be read"},
+		"an_entry_for_another_message":   {"UPDATE journals SET entries = CAST(replace(entries, '" + ulidFor(0, 1) + "', '" + ulidFor(0, 2) + "') AS BLOB) WHERE size = 2", "the message of this entry is not in the store"},
 		"an_entry_that_is_now_a_receipt": {"UPDATE journals SET entries = CAST(replace(entries, 'message/1', 'receipt/1') AS BLOB) WHERE size = 2", "entry 1 (receipt/1"},
 	} {
 		bubble(t, "finds_"+name, func(t *testing.T, w *world) {

@@ -173,7 +173,7 @@ func (n *nation) start() {
 	l.engine, err = New(Config{
 		Store:    &faultyStore{Store: s, nation: n, life: l},
 		Identity: func() Identity { return &faultyIdentity{Identity: n.who(), nation: n, life: l} },
-		Client:   func(string) *http.Client { return &http.Client{Transport: &wire{from: n, life: l}} },
+		Client:   func(string) *http.Client { return &http.Client{Transport: &cable{from: n, life: l}} },
 		Changed:  func() { n.changes.Add(1) },
 		Registry: prometheus.NewRegistry(),
 	})
@@ -267,13 +267,13 @@ func (i *faultyIdentity) SigningChain() (chain []*x509.Certificate, key crypto.S
 	return chain, key
 }
 
-// wire carries requests from a process to the other nation.
-type wire struct {
+// cable carries requests from a process to the other nation.
+type cable struct {
 	from *nation
 	life *life
 }
 
-func (w *wire) RoundTrip(req *http.Request) (resp *http.Response, err error) {
+func (w *cable) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	to := w.from.world.nation(req.URL.Host)
 	body, err := io.ReadAll(req.Body)
 	if err != nil {

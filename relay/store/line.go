@@ -180,6 +180,9 @@ type LineTx interface {
 	// is safe. DropAttachments lets go what a holder holds.
 	HoldAttachments(d Direction, holder string, uses []AttachmentUse) error
 	DropAttachments(d Direction, holder string) error
+	// Place notes the place in our journal of a message of ours, or of the receipt of a
+	// received one, where it is another than it was stored with.
+	Place(d Direction, id string, entry int64) error
 	// Append adds a batch to our journal. ErrConflict when it does not continue it.
 	Append(b JournalBatch) error
 	// KeepPeerCheckpoint keeps a checkpoint of the peer's journal. ErrConflict when one

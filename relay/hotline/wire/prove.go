@@ -45,6 +45,15 @@ func (p *Prover) Add(index int64, kind journal.Kind, body []byte) error {
 	return nil
 }
 
+// Alone is the proof of the entry at an index as C2SP tlog-proof has it.
+func (p *Prover) Alone(index int64) ([]byte, error) {
+	proof, err := journal.Prove(p.tree, index, p.batch.Checkpoint, p.hashes)
+	if err != nil {
+		return nil, err
+	}
+	return proof.Text(), nil
+}
+
 // Continue adds the proof that the state continues an older one of itself, given by size.
 func (p *Prover) Continue(from int64) error {
 	path, err := journal.ProveConsistent(from, p.tree, p.hashes)

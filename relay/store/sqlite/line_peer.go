@@ -259,6 +259,12 @@ func (l *lineTx) Move(id string, compose func(serial int64) (store.Message, erro
 	return m, err
 }
 
+// Place implements store.LineTx.
+func (l *lineTx) Place(d store.Direction, id string, entry int64) error {
+	_, err := l.tx.ExecContext(l.ctx, "UPDATE messages SET entry = ? WHERE direction = ? AND peer = ? AND id = ?", entry, d, l.peer, id)
+	return err
+}
+
 // signerChain stores a certificate chain once and returns its number, 0 for none.
 func signerChain(ctx context.Context, tx *sql.Tx, der []byte) (id int64, err error) {
 	if len(der) == 0 {

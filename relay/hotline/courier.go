@@ -1,0 +1,108 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/certlink/certlink/relay/hotline/wire"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// Compose returns queued messages to a peer as one batch, and how many they are, for
+// whoever carries it instead of the link; the most urgent first, as many as fit. They stay
+// queued until Settle. Repeating is safe. Messages that cannot leave yet are left out.
+func (e *Engine) Compose(ctx context.Context, trustDomain string) (request []byte, n int, err error) {
+	l := e.lineTo(trustDomain)
+	if l == nil {
+		return nil, 0, fmt.Errorf("composing a batch: there is no hotline to %q: %w", oneLine(trustDomain), store.ErrNotFound)
+	}
+	pending, err := e.cfg.Store.Pending(ctx, trustDomain, wire.MaxEntries)
+	if err != nil {
+		return nil, 0, fmt.Errorf("composing a batch: %w", err)
+	}
+	list := l.readied(ctx, fitting(pending, maxBatchBytes), map[string]error{})
+	if request, err = l.compose(ctx, list); err != nil {
+		return nil, 0, fmt.Errorf("composing a batch: %w", err)
+	}
+	return request, len(list), nil
+}
+
+// Settle takes the answer to a batch of Compose, whoever carried it: messages with a
+// verified receipt are done. An answer to an older batch does no harm. Errors are for people.
+func (e *Engine) Settle(ctx context.Context, trustDomain string, answer []byte) error {
+	l := e.lineTo(trustDomain)
+	if l == nil {
+		return fmt.Errorf("settling a batch: there is no hotline to %q: %w", oneLine(trustDomain), store.ErrNotFound)
+	}
+	o, err := l.openAnswer(e.cfg.Identity(), answer)
+	if err != nil {
+		return fmt.Errorf("settling a batch: %w", &receiptError{err: err})
+	}
+	var list []store.Message
+	for i := range o.Entries {
+		r, err := readReceipt(o.Entries[i].Body)
+		if err != nil {
+			continue
+		}
+		m, err := e.cfg.Store.GetMessage(ctx, store.Out, trustDomain, r.MessageID)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("settling a batch: %w", err)
+		}
+		list = append(list, m)
+	}
+	failed := map[string]error{}
+	again, err := l.settleAnswer(ctx, answer, list, failed)
+	if err == nil && again {
+		err = errors.New("the peer needs another batch: compose it again")
+	}
+	for _, of := range failed {
+		err = errors.Join(err, of)
+	}
+	if err != nil {
+		return fmt.Errorf("settling a batch: %w", err)
+	}
+	e.changed()
+	l.pokeAll()
+	return nil
+}
+
+// rootAt is the root over the first entries of our journal; false if it has fewer.
+func (l *line) rootAt(ctx context.Context, size int64) (tlog.Hash, bool, error) {
+	newest, err := l.own(ctx, size)
+	if err != nil || newest.Size < size {
+		return tlog.Hash{}, false, err
+	}
+	root, err := tlog.TreeHash(size, l.storedHashes(ctx))
+	if err != nil {
+		return tlog.Hash{}, false, fmt.Errorf("reading the journal: %w", err)
+	}
+	return root, true, nil
+}
+
+// readHeld reads the largest state of the peer's journal that we hold.
+func (l *line) readHeld(ctx context.Context) (held tlog.Tree, err error) {
+	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+		c, err := heldOf(r)
+		held = treeOf(c)
+		return err
+	})
+	return held, err
+}
+
+// commit makes a change of the line like changeAll does.
+func (l *line) commit(ctx context.Context, w *waiting) error {
+	err := l.commits.commitOf(ctx, w, l.store)
+	if own, ok := errors.AsType[*ownError](err); ok {
+		return own.err
+	}
+	return err
+}

@@ -1,0 +1,134 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/certlink/certlink/relay/hotline/wire"
+	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/store"
+)
+
+const (
+	// toldFor is how long a report tells that a journal went on after its database was set
+	// back: long enough for people to compare.
+	toldFor = 7 * 24 * time.Hour
+	// patience is how long the peer may show an older state of its journal, or serials may be
+	// missing, before that is named: messages overtake each other.
+	patience = 2 * time.Minute
+)
+
+// health is what is known of the two journals of a line, beside what the store keeps.
+type health struct {
+	// lost: the peer holds a state of our journal that is not of our history.
+	lost bool
+	// lostWhy is why nothing could be recovered yet, for people.
+	lostWhy string
+	// olderSince is since when the peer has shown nothing but older states of its journal.
+	olderSince time.Time
+	// forked: the peer has shown two histories since we started.
+	forked bool
+	// gapsSince is since when serials of the peer are missing.
+	gapsSince time.Time
+}
+
+// judge takes into account how a batch of the peer stands to what we hold of its journal.
+func (l *line) judge(state string) {
+	now := l.engine.cfg.Now()
+	l.mu.Lock()
+	before := l.health
+	switch state {
+	case wire.Continues:
+		l.health.olderSince = time.Time{}
+	case wire.Forked:
+		l.health.forked = true
+	default:
+		if l.health.olderSince.IsZero() {
+			l.health.olderSince = now
+		}
+	}
+	changed := before != l.health
+	l.mu.Unlock()
+	if changed {
+		l.engine.changed()
+	}
+}
+
+// suspect notes that our database was set back; the usual lane recovers.
+func (l *line) suspect() {
+	l.mu.Lock()
+	changed := !l.health.lost
+	l.health.lost = true
+	l.mu.Unlock()
+	if changed {
+		l.engine.cfg.Log.Error("our database was set back: the peer holds more of our journal than we do", "peer", l.trustDomain)
+		l.engine.changed()
+		l.poke()
+	}
+}
+
+func (l *line) isLost() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.health.lost
+}
+
+// journalState names how the journals of the line stand, the worst first.
+func (l *line) journalState(ctx context.Context, gaps int64) (report.Journal, error) {
+	var ours, theirs []store.Break
+	if err := l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
+		if ours, err = r.Breaks(true); err != nil {
+			return err
+		}
+		theirs, err = r.Breaks(false)
+		return err
+	}); err != nil {
+		return report.Journal{}, err
+	}
+	now := l.engine.cfg.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if gaps == 0 {
+		l.health.gapsSince = time.Time{}
+	} else if l.health.gapsSince.IsZero() {
+		l.health.gapsSince = now
+	}
+	j := l.health.name(now, gaps, l.damage, newestBreak(ours, now), newestBreak(theirs, now))
+	j.VerifiedAt = l.verifiedAt
+	return j, nil
+}
+
+// newestBreak is the newest one that is still told, nil for none.
+func newestBreak(list []store.Break, now time.Time) *store.Break {
+	if len(list) == 0 || now.Sub(list[0].At) > toldFor {
+		return nil
+	}
+	return &list[0]
+}
+
+// name is pure.
+func (h *health) name(now time.Time, gaps int64, damage string, ours, theirs *store.Break) report.Journal {
+	switch {
+	case damage != "":
+		return report.Journal{State: report.JournalDamaged, Message: damage}
+	case h.lost && h.lostWhy != "":
+		return report.Journal{State: report.JournalRolledBack, Message: oneLine("our database was set back; nothing new is sent until the peer has given back what it holds of us: " + h.lostWhy)}
+	case h.lost:
+		return report.Journal{State: report.JournalRolledBack, Message: "our database was set back; nothing new is sent until the peer has given back what it holds of us"}
+	case h.forked:
+		return report.Journal{State: report.PeerJournalForked, Message: "the peer has shown two histories of its journal: keep both checkpoints, compare with the peer over another channel; what it sends in another history is not taken"}
+	case theirs != nil:
+		return report.Journal{State: report.PeerJournalRolledBack, Message: fmt.Sprintf("the peer's database was set back: %d entries of its journal were signed before, and it has gone on in a history that it signed at %s; compare what you hold with the peer", theirs.OldSize, theirs.At.UTC().Format(time.RFC3339))}
+	case !h.olderSince.IsZero() && now.Sub(h.olderSince) >= patience:
+		return report.Journal{State: report.PeerJournalRolledBack, Message: "the peer shows an older state of its journal than we hold, since " + h.olderSince.UTC().Format(time.RFC3339) + "; it is asked to recover"}
+	case ours != nil:
+		return report.Journal{State: report.JournalRolledBack, Message: fmt.Sprintf("our database was set back; at %s the peer gave back what it held of us, and our journal went on: %s", ours.At.UTC().Format(time.RFC3339), recoveredText(ours.Note))}
+	case gaps > 0 && now.Sub(h.gapsSince) >= patience:
+		return report.Journal{State: report.MessagesMissing, Message: fmt.Sprintf("%d messages of the peer below its newest have not arrived, since %s: ask the peer which of its messages have no receipt", gaps, h.gapsSince.UTC().Format(time.RFC3339))}
+	}
+	return report.Journal{State: report.JournalIntact}
+}

@@ -1,0 +1,313 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/certlink/certlink/relay/hotline/wire"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// lane sends one batch at a time. What goes as FLASH has lanes of its own, so that it never
+// waits for a batch that is under way.
+type lane int
+
+const (
+	// usual is the lane of all that is not FLASH; one, so that conversations stay in order.
+	usual lane = iota
+	express1
+	express2
+	lanes
+)
+
+func (n lane) express() bool { return n != usual }
+
+// Bounds of a batch. While FLASH was sent lately others are short, so that a transaction of
+// theirs at either end does not keep the next FLASH waiting for long.
+const (
+	maxBatchBytes   = 1 << 20
+	maxPacedBytes   = 64 << 10
+	maxPacedEntries = 32
+	pacedFor        = time.Minute
+)
+
+// run delivers until ctx ends.
+func (l *line) run(ctx context.Context) {
+	var running sync.WaitGroup
+	for n := usual; n < lanes; n++ {
+		running.Go(func() { l.runLane(ctx, n) })
+	}
+	running.Wait()
+}
+
+func (l *line) runLane(ctx context.Context, n lane) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-l.wakes[n]:
+		}
+		if next := l.round(ctx, n); !next.IsZero() {
+			timer.Reset(max(0, next.Sub(l.engine.cfg.Now())))
+		} else {
+			timer.Stop()
+		}
+	}
+}
+
+// round delivers everything that this lane can deliver now, the most urgent first, looking
+// again after each batch. It returns when to look again by itself, zero for never.
+func (l *line) round(ctx context.Context, n lane) time.Time {
+	if n == usual {
+		defer l.countQueued(ctx)
+	}
+	for ctx.Err() == nil {
+		list, next, empty, err := l.pick(ctx, n)
+		switch {
+		case err != nil:
+			l.settle(ctx, nil, nil, err)
+		case n == usual && l.isLost() && l.mayTry():
+			l.settle(ctx, nil, nil, l.recover(ctx))
+		case len(list) > 0, n == usual && l.greets():
+			precedence := "ROUTINE"
+			if n.express() {
+				precedence = "FLASH"
+			}
+			failed, err := l.deliver(ctx, list, precedence)
+			l.land(list)
+			if n.express() {
+				l.poke() // what waited behind these
+			}
+			l.settle(ctx, list, failed, err)
+			if n == usual {
+				l.countQueued(ctx)
+			}
+		default:
+			if empty && n == usual {
+				l.emptied(ctx)
+			}
+			return next
+		}
+	}
+	return time.Time{}
+}
+
+// greets tells whether an empty batch is to be sent, to learn what the peer holds of us.
+func (l *line) greets() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.greeted && !l.failure.until.After(l.engine.cfg.Now())
+}
+
+func (l *line) mayTry() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.failure.until.After(l.engine.cfg.Now())
+}
+
+// pick returns the messages that this lane may send now; if there are none, the time from
+// which there may be; and whether nothing is queued at all. They fly until land.
+func (l *line) pick(ctx context.Context, n lane) (list []store.Message, next time.Time, empty bool, err error) {
+	l.mu.Lock()
+	until, held, flying := l.failure.until, maps.Clone(l.held), len(l.flying)
+	lost := l.health.lost
+	l.mu.Unlock()
+	now := l.engine.cfg.Now()
+	switch {
+	case until.After(now):
+		return nil, until, false, nil
+	case lost:
+		return nil, time.Time{}, false, nil
+	}
+	// However much waits behind refused messages, it must not hide what is free.
+	without := waitingTalks(held, now)
+	for limit := min(wire.MaxEntries+flying, store.MaxMessages); ; limit = store.MaxMessages {
+		pending, err := l.engine.cfg.Store.Pending(ctx, l.trustDomain, limit, without...)
+		if err != nil {
+			return nil, time.Time{}, false, &localError{doing: "reading the outbox", err: err}
+		}
+		list, next := l.takeOff(pending, n, now)
+		if len(list) > 0 || len(pending) < limit || limit == store.MaxMessages {
+			if len(without) > 0 && len(list) == 0 {
+				next = earliest(next, held, now)
+			}
+			return list, next, len(pending) == 0 && len(without) == 0, nil
+		}
+	}
+}
+
+// waitingTalks are conversations in which a message waits, as many as may be left out.
+func waitingTalks(held map[string]failure, now time.Time) []string {
+	var talks []string
+	for _, f := range held {
+		if f.until.After(now) && len(talks) < maxHeld {
+			talks = append(talks, f.conversation)
+		}
+	}
+	return talks
+}
+
+func earliest(next time.Time, held map[string]failure, now time.Time) time.Time {
+	for _, f := range held {
+		if f.until.After(now) && (next.IsZero() || f.until.Before(next)) {
+			next = f.until
+		}
+	}
+	return next
+}
+
+// takeOff chooses among pending messages, and notes that they fly.
+func (l *line) takeOff(pending []store.Message, n lane, now time.Time) ([]store.Message, time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	entries, bytes := wire.MaxEntries, maxBatchBytes
+	if n == usual && now.Sub(l.flashed) < pacedFor {
+		entries, bytes = maxPacedEntries, maxPacedBytes
+	}
+	crowded := len(l.held) > maxHeld
+	list, next := choose(pending, l.held, l.flying, n, now, crowded)
+	if len(list) == 0 && crowded {
+		list, next = choose(pending, l.held, l.flying, n, now, false)
+	}
+	list = fitting(list[:min(len(list), entries)], bytes)
+	for i := range list {
+		l.flying[list[i].ID] = n
+	}
+	if n.express() && len(list) > 0 {
+		l.flashed = now
+	}
+	return list, next
+}
+
+// choose is pure: the messages that a lane may send now, in order, of those that are pending,
+// the most urgent first. A message waits for what waits before it in its conversation. An
+// express lane takes what goes as FLASH, also if it is under way in the usual lane: it
+// must not wait for that. The usual lane takes the rest. While the line is crowded with
+// refused messages, none of these is tried. next is when one that waits may be sent.
+func choose(pending []store.Message, held map[string]failure, flying map[string]lane, n lane, now time.Time, crowded bool) (list []store.Message, next time.Time) {
+	waits := map[string]bool{}
+	for i := range pending {
+		m := &pending[i]
+		if waits[m.Conversation] {
+			continue
+		}
+		by, flies := flying[m.ID]
+		f, isHeld := held[m.ID]
+		switch {
+		case n.express() && m.Urgency > 0:
+			return list, next
+		case n.express() != (m.Urgency == 0), flies && (by.express() || !n.express()):
+			waits[m.Conversation] = true
+			continue
+		case isHeld && (crowded || f.until.After(now)):
+			waits[m.Conversation] = true
+			if f.until.After(now) && (next.IsZero() || f.until.Before(next)) {
+				next = f.until
+			}
+			continue
+		}
+		// What was refused is tried alone: what follows it would be refused with it.
+		waits[m.Conversation] = isHeld
+		list = append(list, *m)
+	}
+	return list, next
+}
+
+// fitting is the beginning of a list that fits into a batch of so many bytes, at least one.
+func fitting(list []store.Message, most int) []store.Message {
+	size := 0
+	for i := range list {
+		size += len(list[i].Payload) + entryBytes
+		if i > 0 && size > most || i == wire.MaxEntries {
+			return list[:i]
+		}
+	}
+	return list
+}
+
+// entryBytes is about what the proof of an entry takes.
+const entryBytes = 256
+
+// land notes that messages do not fly any more.
+func (l *line) land(list []store.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range list {
+		delete(l.flying, list[i].ID)
+	}
+}
+
+// settle takes the outcome of an attempt into account.
+func (l *line) settle(ctx context.Context, list []store.Message, failed map[string]error, err error) {
+	if ctx.Err() != nil {
+		return // we are stopping: the attempt says nothing about the line
+	}
+	if errors.Is(err, errRolledBack) {
+		l.poke() // the usual lane recovers
+		return
+	}
+	now := l.engine.cfg.Now()
+	before := l.error()
+	l.mu.Lock()
+	answered, waits := err == nil, map[string]bool{}
+	for i := range list {
+		m := &list[i]
+		of := failed[m.ID]
+		if err != nil && isOfMessage(err) && of == nil {
+			of = err
+			answered = true
+		}
+		switch {
+		case of != nil && waits[m.Conversation]: // the first that failed holds it back
+		case of != nil:
+			waits[m.Conversation] = true
+			f := l.held[m.ID].again(now, of)
+			f.conversation = m.Conversation
+			l.held[m.ID] = f
+		case err == nil:
+			delete(l.held, m.ID)
+			delete(l.tried, m.ID)
+		}
+	}
+	switch {
+	case !answered:
+		l.failure = l.failure.again(now, err)
+		if list == nil && !isLocal(err) {
+			l.failure.text = "" // it was only to learn what the peer holds
+		}
+	case len(l.held) > maxHeld && len(failed) > 0:
+		l.failure = l.failure.again(now, failed[slices.Min(slices.Collect(maps.Keys(failed)))])
+	default:
+		l.failure, l.greeted = failure{}, true
+	}
+	l.mu.Unlock()
+	if len(list) > 0 && err == nil || l.error() != before {
+		l.engine.changed()
+	}
+}
+
+// emptied notes that nothing is queued: no failure is left to tell of.
+func (l *line) emptied(ctx context.Context) {
+	before := l.error()
+	l.mu.Lock()
+	if len(l.flying) == 0 && l.greeted {
+		l.failure = failure{}
+		clear(l.held)
+		clear(l.tried)
+	}
+	l.mu.Unlock()
+	if before != "" && l.error() != before {
+		l.engine.changed()
+	}
+	l.countQueued(ctx)
+}
