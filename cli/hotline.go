@@ -23,7 +23,7 @@ func hotlineCommand(o *options) *cobra.Command {
 		Short:   "Send, read and acknowledge messages",
 		Args:    cobra.NoArgs,
 	}
-	cmd.AddCommand(lineCheckCommand(o), lineRecordCommand(o), sendCommand(o), inboxCommand(o), messagesCommand(o), threadCommand(o), showCommand(o), attachmentCommand(o), ackCommand(o), draftsCommand(o), draftCommand(o), escalationsCommand(o), notifyTestCommand(o))
+	cmd.AddCommand(lineCheckCommand(o), lineRecordCommand(o), exerciseCommand(o), sendCommand(o), inboxCommand(o), messagesCommand(o), threadCommand(o), showCommand(o), attachmentCommand(o), ackCommand(o), draftsCommand(o), draftCommand(o), escalationsCommand(o), notifyTestCommand(o))
 	return cmd
 }
 

@@ -80,6 +80,7 @@ acknowledgement until a duty officer there has signed that it was read.`,
 	flags.StringVar(&f.request.Language, "language", "en", "language of subject and text (BCP 47)")
 	flags.StringVar(&f.replyTo, "reply-to", "", "id of the received message that this one answers")
 	flags.StringVar(&f.request.Officer, "officer", "", "who sends (default: your user name at the API server)")
+	flags.StringVar(&f.request.Exercise, "exercise", "", "exercise that the message belongs to; the relay marks it as a test")
 	flags.StringVar(&f.request.ID, "id", "", "ULID of the message, so that repeating the command is safe")
 	flags.StringVar(&f.wait, "wait", "", "wait for the receipt or for the acknowledgement")
 	f.content.addTo(cmd, &f.request)

@@ -16,6 +16,7 @@ import (
 	"github.com/certlink/certlink/relay/deliver"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/escalate"
+	"github.com/certlink/certlink/relay/exercise"
 	"github.com/certlink/certlink/relay/feed"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/identity"
@@ -54,6 +55,7 @@ type relay struct {
 	hotline  *hotline.Engine
 	// lineChecks tests the paths of hotlines.
 	lineChecks *linecheck.Engine
+	exercises  *exercise.Engine
 	// escalations tell people of silence on hotlines.
 	escalations *escalate.Engine
 	// attachments moves the files of its messages.
@@ -79,7 +81,7 @@ type relay struct {
 // runners are the parts that run.
 func (r *relay) runners() []runner {
 	return []runner{
-		r.identity, r.trust, r.pool, r.prober, r.offers, r.keys, r.transit, r.hotline, r.escalations, r.attachments, r.territory, r.feeds, r.deliveries, r.tunnels, r.reporter, r.peers, r.local,
+		r.identity, r.trust, r.pool, r.prober, r.offers, r.keys, r.transit, r.hotline, r.lineChecks, r.exercises, r.escalations, r.attachments, r.territory, r.feeds, r.deliveries, r.tunnels, r.reporter, r.peers, r.local,
 		news{store: r.store, relay: r},
 	}
 }
@@ -99,6 +101,7 @@ func (r *relay) apply(cfg *config.Config) error {
 	r.attachments.Apply(cfg) // before the messages, which wait for them
 	r.hotline.Apply(cfg)
 	r.lineChecks.Apply(cfg)
+	r.exercises.Apply(cfg)
 	r.escalations.Apply(cfg)
 	r.courier.Apply(cfg)
 	r.territory.Apply(cfg.Territory) // before the feeds, which decide by it

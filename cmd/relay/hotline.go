@@ -45,6 +45,9 @@ func (r *relay) buildHotline(shared *lease.Sharer) (err error) {
 	if err := r.buildLineChecks(shared); err != nil {
 		return err
 	}
+	if err := r.buildExercises(shared); err != nil {
+		return err
+	}
 	r.hotlinePaths = r.offers.Gate(r.hotlineHandler())
 	return r.buildCourier()
 }

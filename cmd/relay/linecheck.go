@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/certlink/certlink/relay/exercise"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/linecheck"
 	"github.com/certlink/certlink/relay/link"
+	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -20,12 +22,9 @@ import (
 // hotline, and as entries of its journal.
 func (r *relay) buildLineChecks(shared *lease.Sharer) (err error) {
 	r.lineChecks, err = linecheck.New(linecheck.Config{
-		Store:  r.store,
-		Change: r.hotline.Change,
-		Act: func(name string, at time.Time, details map[string]string) (*store.JournalEntry, error) {
-			a := hotline.Act{Name: name, At: at, Details: details}
-			return a.Entry()
-		},
+		Store:    r.store,
+		Change:   r.hotline.Change,
+		Act:      actEntry,
 		Identity: func() linecheck.Identity { return r.identity.Current() },
 		Paths:    r.pool.Paths,
 		Client:   func(at link.Path) *http.Client { return r.pool.PathClient(at, link.Hotline) },
@@ -34,6 +33,21 @@ func (r *relay) buildLineChecks(shared *lease.Sharer) (err error) {
 		Log:      r.log,
 		Changed:  r.changed,
 		Registry: r.metrics,
+	})
+	return err
+}
+
+// actEntry is an act as an entry of the journal.
+func actEntry(name string, at time.Time, details map[string]string) (*store.JournalEntry, error) {
+	a := hotline.Act{Name: name, At: at, Details: details}
+	return a.Entry()
+}
+
+// buildExercises builds what runs drills over hotlines.
+func (r *relay) buildExercises(shared *lease.Sharer) (err error) {
+	r.exercises, err = exercise.New(exercise.Config{
+		Store: r.store, Change: r.hotline.Change, Act: actEntry, Send: r.hotline.Send,
+		Identity: func() receipt.Signer { return r.identity.Current() }, Lead: shared.Do, Log: r.log,
 	})
 	return err
 }

@@ -63,7 +63,7 @@ func (r *relay) buildPorts() (err error) {
 		Listener: r.ports.local,
 		Identity: r.identity,
 		Handler: desk.NewHandler(desk.Parts{
-			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Puller: r.feeds, Quarantiner: r.feeds, Deliverer: r.deliveries, MISP: r.misp, Trust: r.trust, Journals: r.hotline, Couriers: r.courier, Drafts: r.hotline, Acts: r.hotline, Attachments: r.attachments, Glossaries: r.hotline, Escalations: r.escalations, LineChecks: r.lineChecks, Guide: r.guide(), Log: r.log,
+			Report: r.reporter, Hotline: r.hotline, TAXII: r.feeds.LocalHandler(), Checker: r.checker, Explainer: r.feeds, Puller: r.feeds, Quarantiner: r.feeds, Deliverer: r.deliveries, MISP: r.misp, Trust: r.trust, Journals: r.hotline, Couriers: r.courier, Drafts: r.hotline, Acts: r.hotline, Attachments: r.attachments, Glossaries: r.hotline, Escalations: r.escalations, LineChecks: r.lineChecks, Exercises: r.exercises, Guide: r.guide(), Log: r.log,
 		}),
 		Log:     r.log,
 		Metrics: r.metrics,

@@ -82,6 +82,8 @@ type Parts struct {
 	Attachments Attacher
 	// Couriers writes and reads what is carried by hand; nil means that there are none.
 	Couriers Couriers
+	// Exercises runs drills; nil means that there are none.
+	Exercises Exercises
 	// LineChecks checks lines and has their availability; nil means that there is nothing to check.
 	LineChecks LineChecker
 	// Log is told of errors that the client is not. Required.
@@ -123,6 +125,9 @@ func NewHandler(p Parts) http.Handler {
 	}
 	if p.Escalations != nil {
 		h.serveEscalations(mux, p.Escalations)
+	}
+	if p.Exercises != nil {
+		h.serveExercises(mux, p.Exercises)
 	}
 	if p.LineChecks != nil {
 		h.serveLineChecks(mux, p.LineChecks)

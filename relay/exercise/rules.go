@@ -13,6 +13,9 @@ import (
 // Prefix begins the subject of every message of an exercise.
 const Prefix = "EXERCISE EXERCISE EXERCISE"
 
+// Conversation begins the name of the conversation of a drill.
+const Conversation = "exercise-"
+
 // Subject is a subject with Prefix, once.
 func Subject(subject string) string {
 	if strings.HasPrefix(subject, Prefix) {

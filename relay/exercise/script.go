@@ -84,14 +84,16 @@ func (s *Script) Check() error {
 		if p.Precedence == "" {
 			p.Precedence = "ROUTINE"
 		}
-		at := fmt.Sprintf("steps[%d].", i)
-		require(p.AfterSeconds >= before && p.AfterSeconds <= maxSeconds, at+"afterSeconds: must be within %d, that of the step before, and %d", before, maxSeconds)
-		require(p.Kind == string(message.Notification) || p.Kind == string(message.Inquiry), at+"kind: must be INQUIRY or NOTIFICATION")
-		require(slices.Contains(message.Precedences, p.Precedence), at+"precedence: must be one of %v", message.Precedences)
-		require(strings.TrimSpace(p.Subject) != "" && utf8.RuneCountInString(p.Subject) <= maxStepSubject, at+"subject: must have 1 to %d characters", maxStepSubject)
-		require(strings.TrimSpace(p.Text) != "" && utf8.RuneCountInString(p.Text) <= maxStepText, at+"text: must have 1 to %d characters", maxStepText)
+		in := func(ok bool, format string, args ...any) {
+			require(ok, "steps[%d].%s", i, fmt.Sprintf(format, args...))
+		}
+		in(p.AfterSeconds >= before && p.AfterSeconds <= maxSeconds, "afterSeconds: must be within %d, that of the step before, and %d", before, maxSeconds)
+		in(p.Kind == string(message.Notification) || p.Kind == string(message.Inquiry), "kind: must be INQUIRY or NOTIFICATION")
+		in(slices.Contains(message.Precedences, p.Precedence), "precedence: must be one of %v", message.Precedences)
+		in(strings.TrimSpace(p.Subject) != "" && utf8.RuneCountInString(p.Subject) <= maxStepSubject, "subject: must have 1 to %d characters", maxStepSubject)
+		in(strings.TrimSpace(p.Text) != "" && utf8.RuneCountInString(p.Text) <= maxStepText, "text: must have 1 to %d characters", maxStepText)
 		for _, n := range []int32{p.ReceiptWithinSeconds, p.AckWithinSeconds, p.AnswerWithinSeconds} {
-			require(n >= 0 && n <= maxSeconds, at+"…WithinSeconds: must be within 0 and %d", maxSeconds)
+			in(n >= 0 && n <= maxSeconds, "…WithinSeconds: must be within 0 and %d", maxSeconds)
 		}
 		before = max(before, p.AfterSeconds)
 	}

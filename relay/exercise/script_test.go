@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const drill = `name: spring
+const springDrill = `name: spring
 steps:
 - subject: Scans against a fictitious operator
   text: This is step one.
@@ -23,7 +23,7 @@ steps:
 `
 
 func TestAScriptIsReadAndBounded(t *testing.T) {
-	s, err := Parse([]byte(drill))
+	s, err := Parse([]byte(springDrill))
 	if err != nil || len(s.Steps) != 2 || s.Steps[0].Kind != "NOTIFICATION" || s.Steps[0].Precedence != "ROUTINE" {
 		t.Fatalf("%+v, %v", s, err)
 	}
@@ -32,7 +32,7 @@ func TestAScriptIsReadAndBounded(t *testing.T) {
 		"another_precedence": {"IMMEDIATE", "NOW"}, "no_subject": {"Who is on duty", "' '"}, "a_step_back": {"- subject", "- afterSeconds: 90\n  subject"},
 		"too_late": {"60", "999999999"}, "a_negative_time": {"ackWithinSeconds: 300", "ackWithinSeconds: -1"},
 	} {
-		if _, err := Parse([]byte(strings.Replace(drill, spoil[0], spoil[1], 1))); err == nil {
+		if _, err := Parse([]byte(strings.Replace(springDrill, spoil[0], spoil[1], 1))); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}
@@ -42,6 +42,6 @@ func TestAScriptIsReadAndBounded(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(drill))
+	f.Add([]byte(springDrill))
 	f.Fuzz(func(_ *testing.T, raw []byte) { _, _ = Parse(raw) })
 }
