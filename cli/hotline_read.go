@@ -33,8 +33,9 @@ func showCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one message, its receipt and its acknowledgement",
-		Long: `Show one message with the times of its receipt and acknowledgement. With -o json
-or -o yaml also the signed forms (JWS, RFC 7515), for proof.`,
+		Long: `Show one message with its receipt and acknowledgement, how its deadlines stand, who released
+it, and what its sender said about it later. With -o json or -o yaml also the receipt, the
+peer's proof of what it said and the certificates that signed it.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeMessages,
 		RunE: func(cmd *cobra.Command, args []string) error {
