@@ -102,6 +102,29 @@ func TestAnEditChangesWhatIsGiven(t *testing.T) {
 	expect(t, err, "--precedence")
 }
 
+func TestActsOutput(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/journal/bravo/acts", func(w http.ResponseWriter, r *http.Request) {
+		list := desk.ActList{Acts: []desk.JournalAct{{Index: 4, Act: "SENT", At: noon, Message: "01J", Direction: "OUT", Details: map[string]string{"serial": "1"}}}}
+		if r.URL.Query().Get("from") == "" {
+			list = desk.ActList{Next: 3, Acts: []desk.JournalAct{{
+				Index: 2, Act: "RELEASED", At: noon, Message: "01J", Direction: "OUT", By: "spiffe://alfa.example/desk/rob",
+				Details: map[string]string{"content_sha256": "01", "a": "b"},
+			}}}
+		}
+		_ = json.NewEncoder(w).Encode(list)
+	})
+	acts, err := allActs(t.Context(), relaytest.Desk(t, mux), "bravo", "01J")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, s := setup(t)
+	if err := o.printActs(acts); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "acts.txt", s.out.String())
+}
+
 func TestTheClientActsOnDrafts(t *testing.T) {
 	var asked []string
 	mux := http.NewServeMux()
