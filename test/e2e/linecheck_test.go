@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/test/scenario"
+)
+
+// lineChecked waits until both sides show something of their hotline.
+func lineChecked(t *testing.T, limit time.Duration, what string, look func(h v1alpha1.Hotline) error) {
+	t.Helper()
+	err := both(within(t, limit), func(ctx context.Context, p, other *scenario.Party) error {
+		return scenario.Poll(ctx, p.Name+" shows "+what, func(ctx context.Context) error {
+			var list v1alpha1.HotlineList
+			if err := p.Client.List(ctx, &list, client.InNamespace(p.Key(other.Name).Namespace)); err != nil {
+				return err
+			}
+			for _, h := range list.Items {
+				if h.Spec.PeerRef.Name == other.Name {
+					return look(h)
+				}
+			}
+			return fmt.Errorf("%s has no hotline to %s", p.Name, other.Name)
+		})
+	})
+	must(t, err)
+}
+
+// checkOften sets the schedule of both hotlines.
+func checkOften(t *testing.T, checks *v1alpha1.HotlineLineChecks) {
+	t.Helper()
+	must(t, both(within(t, patience), func(ctx context.Context, p, other *scenario.Party) error {
+		var list v1alpha1.HotlineList
+		if err := p.Client.List(ctx, &list, client.InNamespace(p.Key(other.Name).Namespace)); err != nil {
+			return err
+		}
+		for i := range list.Items {
+			h := &list.Items[i]
+			if h.Spec.PeerRef.Name != other.Name {
+				continue
+			}
+			before := h.DeepCopy()
+			h.Spec.LineChecks = checks
+			if err := p.Client.Patch(ctx, h, client.MergeFrom(before)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// TestLineChecksNameAPathThatIsCut checks both paths of each side in both directions, cuts
+// one, and sees it named within the declared time.
+func TestLineChecksNameAPathThatIsCut(t *testing.T) {
+	if !needsHarness(t, "cutting paths apart") {
+		return
+	}
+	connected(t)
+	noPathDown(t)
+	cleanup(t, scenario.Restore)
+	interval, missed := int32(10), int32(20)
+	checkOften(t, &v1alpha1.HotlineLineChecks{IntervalSeconds: &interval, MissedAfterSeconds: &missed})
+	t.Cleanup(func() { checkOften(t, nil) })
+	good := func(h v1alpha1.Hotline) error {
+		if len(h.Status.LineChecks) != 4 {
+			return fmt.Errorf("it has %d paths: %+v", len(h.Status.LineChecks), h.Status.LineChecks)
+		}
+		return scenario.All(h.Status.Conditions, h.Generation, scenario.True(v1alpha1.ConditionLineChecked)...)
+	}
+	lineChecked(t, patience, "that every path is checked", good)
+	cut := ways(t)[1]
+	must(t, cut.cut(t.Context()))
+	start := time.Now()
+	lineChecked(t, time.Duration(missed+interval)*time.Second+10*time.Second, "the path that is cut", func(h v1alpha1.Hotline) error {
+		for _, c := range h.Status.Conditions {
+			if c.Type == v1alpha1.ConditionLineChecked && c.Status == metav1.ConditionFalse && strings.Contains(c.Message, cut.address) {
+				return nil
+			}
+		}
+		return fmt.Errorf("conditions are %+v", h.Status.Conditions)
+	})
+	t.Logf("both sides name %s %.1fs after the cut", cut, time.Since(start).Seconds())
+	must(t, scenario.Restore(t.Context()))
+	lineChecked(t, patience, "that every path is checked again", good)
+	settled(t)
+}
