@@ -130,7 +130,7 @@ type AlertLabel struct {
 type NotifierSMTP struct {
 	// server is HOST:PORT.
 	// +required
-	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=261
 	// +kubebuilder:validation:Pattern=`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?):[0-9]{1,5}$`
 	Server string `json:"server,omitempty"`
@@ -149,7 +149,7 @@ type NotifierSMTP struct {
 
 	// from is the sender's address, without a display name.
 	// +required
-	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=254
 	// +kubebuilder:validation:Pattern=`^[^@\s<>,;:"()]+@[^@\s<>,;:"()]+$`
 	From string `json:"from,omitempty"`
@@ -159,7 +159,7 @@ type NotifierSMTP struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:items:MinLength=3
+	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=254
 	// +kubebuilder:validation:items:Pattern=`^[^@\s<>,;:"()]+@[^@\s<>,;:"()]+$`
 	To []string `json:"to,omitempty"`

@@ -51,6 +51,11 @@ const (
 	serviceNameMessage   = "metadata.name must hold at most 63 lower-case letters, digits and '-', and begin with a letter: peers ask for an export by it, and the Service of an import has it"
 	serviceRefMessage    = "name must be the name of a Service of this namespace: lower-case letters, digits and '-'"
 	serviceMessage       = "service must be the name of the peer's SharedService: lower-case letters, digits and '-', beginning with a letter"
+	notifierMessage      = "exactly one of webhook, alertmanager and smtp must be set"
+	notifyNameMessage    = "name must hold lower-case letters, digits and '-'"
+	alertLabelMessage    = "alertname and labels that begin with certlink_ or __ are not yours to set"
+	plainMailMessage     = "tls PlainLoopback is for a server on the relay's own host, without authSecretRef"
+	repeatsMessage       = "maxRepeats says nothing without repeatSeconds"
 	hotlineNameMessage   = "metadata.name must have no dots and at most 63 characters"
 	trustMessage         = "exactly one of the fields in [bundle bundleRef] must be set"
 	bundleMessage        = "bundle must hold the peer's CA certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"
@@ -194,6 +199,9 @@ func remotesOf() []spoiled {
 		configMap("localcert-postgres", list+".configMapRef")
 	}
 	secret("localcert-postgres", "spec.relay.storage.postgres.secretRef")
+	server("hotline-escalation", "spec.notifiers[0].webhook.receiver")
+	server("hotline-alertmanager", "spec.notifiers[0].alertmanager.servers[0]")
+	secret("hotline-smtp", "spec.notifiers[0].smtp.authSecretRef")
 	configMap("peercert-bundleref", "spec.trust.bundleRef")
 	one("localcert", "spec.issuerRef.name", issuerNameMessage, "a/b", "..", "Alfa")
 	one("sharedfeed-source-taxii", "spec.export.sources[0].pull.taxii.collection", lineMessage("collection"), "a\nb", "\x1b[31m")
@@ -268,6 +276,13 @@ func spoiledObjects() []spoiled {
 		peerRefOf("hotline", "spec.peerRef.name"),
 		spoiled{"an officer of two lines", "localcert", fieldValues{"spec.desk.officers[0].displayName": "Eve\u2028Example"}, "spec.desk.officers[0].displayName", lineMessage("displayName")},
 		spoiled{"an officer with a capital letter", "localcert", fieldValues{"spec.desk.officers[0].name": "Eve"}, "spec.desk.officers[0].name", "name must be lower-case letters, digits and '-'"},
+		spoiled{"a notifier of no kind", "hotline-escalation", fieldValues{"spec.notifiers[0].webhook": absent{}}, "spec.notifiers[0]", notifierMessage},
+		spoiled{"a notifier with a dot", "hotline-escalation", fieldValues{"spec.notifiers[0].name": "a.b"}, "spec.notifiers[0].name", notifyNameMessage},
+		spoiled{"a step with a dot", "hotline-escalation", fieldValues{"spec.escalation[0].name": "a.b"}, "spec.escalation[0].name", notifyNameMessage},
+		spoiled{"a label of ours", "hotline-alertmanager", fieldValues{"spec.notifiers[0].alertmanager.labels[0].name": "certlink_step"}, "spec.notifiers[0].alertmanager.labels[0].name", alertLabelMessage},
+		spoiled{"mail without TLS to elsewhere", "hotline-smtp", fieldValues{"spec.notifiers[0].smtp.tls": "PlainLoopback", "spec.notifiers[0].smtp.authSecretRef": absent{}}, "spec.notifiers[0].smtp", plainMailMessage},
+		spoiled{"a password without TLS", "hotline-smtp", fieldValues{"spec.notifiers[0].smtp.tls": "PlainLoopback", "spec.notifiers[0].smtp.server": "127.0.0.1:25"}, "spec.notifiers[0].smtp", plainMailMessage},
+		spoiled{"a bound on no repetition", "hotline-escalation", fieldValues{"spec.escalation[0].repeatSeconds": absent{}}, "spec.escalation[0]", repeatsMessage},
 		spoiled{"acknowledgement due before the receipt", "hotline", fieldValues{"spec.deadlines[0].receiptSeconds": int64(121)}, "spec.deadlines[0]", deadlineMessage},
 	)
 }
@@ -432,6 +447,7 @@ func TestAccepted(t *testing.T) {
 		{"types of an extension", "sharedfeed-export", fieldValues{"spec.export.rule.types[0]": "x-acme-ticket"}},
 		{"a collection by id", "sharedfeed-import", fieldValues{"spec.import.collection": "6f8e1b9e-7a1c-5f4e-9d3b-0a8c2f6f1c11"}},
 		{"a receipt due with the acknowledgement", "hotline", fieldValues{"spec.deadlines[0].receiptSeconds": int64(120)}},
+		{"mail without TLS to this host", "hotline-smtp", fieldValues{"spec.notifiers[0].smtp.tls": "PlainLoopback", "spec.notifiers[0].smtp.server": "[::1]:25", "spec.notifiers[0].smtp.authSecretRef": absent{}}},
 		{"only an acknowledgement's deadline", "hotline", fieldValues{"spec.deadlines[0].receiptSeconds": absent{}}},
 	}
 	for _, c := range accepted {
