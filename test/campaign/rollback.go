@@ -47,7 +47,7 @@ func (c Config) setBack(ctx context.Context, w *world, t *traffic, result *Resul
 	result.Injected[Rollback]++
 	c.Say("seed %d: the store of %s is as it was %d messages before", c.Seed, s.Name, messages)
 	t.allow(messages)
-	if err := c.settle(ctx, w, t, result, before+2*messages); err != nil {
+	if err := c.settle(ctx, w, t, result, before+2*messages, side); err != nil {
 		return fmt.Errorf("after a rollback: %w", err)
 	}
 	for i, want := range []string{report.JournalRolledBack, report.PeerJournalRolledBack} {

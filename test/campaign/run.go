@@ -122,7 +122,7 @@ func (c Config) inject(ctx context.Context, w *world, t *traffic, result *Result
 		late := c.Within > 0 && time.Since(begun) > c.Within
 		if quarter := done * quarters / c.Faults; quarter > judged || late {
 			judged = quarter
-			if err := c.settle(ctx, w, t, result, allowed); err != nil || !result.Good() || late {
+			if err := c.settle(ctx, w, t, result, allowed, -1); err != nil || !result.Good() || late {
 				return err
 			}
 		}
@@ -134,7 +134,7 @@ func (c Config) inject(ctx context.Context, w *world, t *traffic, result *Result
 }
 
 // settle waits until all that was allowed is sent and delivered, and judges.
-func (c Config) settle(ctx context.Context, w *world, t *traffic, result *Result, allowed int) error {
+func (c Config) settle(ctx context.Context, w *world, t *traffic, result *Result, allowed, setBack int) error {
 	if err := t.reached(ctx, allowed); err != nil {
 		return fmt.Errorf("waiting until all is confirmed: %w", err)
 	}
@@ -144,7 +144,7 @@ func (c Config) settle(ctx context.Context, w *world, t *traffic, result *Result
 	t.mu.Lock()
 	result.Messages, result.Repeated = t.count, t.repeated
 	t.mu.Unlock()
-	v, err := w.judge(ctx, t)
+	v, err := w.judge(ctx, t, setBack)
 	if err != nil {
 		return fmt.Errorf("judging: %w", err)
 	}
