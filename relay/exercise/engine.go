@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -211,19 +212,20 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) round(ctx context.Context) time.Duration {
 	wait := lookEvery
 	e.mu.Lock()
-	lines := make(map[string]string, len(e.lines))
-	for hotline, peer := range e.lines {
-		lines[hotline] = peer
-	}
+	lines := maps.Clone(e.lines)
 	e.mu.Unlock()
 	for _, peer := range lines {
 		records, err := e.cfg.Store.ListLineRecords(ctx, peer, kindExercise, maxExercises)
+		if err != nil && ctx.Err() == nil {
+			e.cfg.Log.ErrorContext(ctx, "exercises cannot be read", "peer", peer, "error", err)
+		}
 		for _, r := range records {
-			var d drill
 			if r.Part != partScript {
 				continue
 			}
-			if err = json.Unmarshal(r.Content, &d); err == nil {
+			var d drill
+			err := json.Unmarshal(r.Content, &d)
+			if err == nil {
 				var next time.Duration
 				next, err = e.advance(ctx, peer, &d)
 				wait = min(wait, next)

@@ -255,7 +255,7 @@ func (l *line) makeRecords(ctx context.Context, now time.Time) {
 		month := from.Format("2006-01")
 		missing, err := l.missing(ctx, month, from)
 		if err == nil && missing {
-			_, err = l.exchangeRecords(ctx, month, now)
+			err = l.exchangeRecords(ctx, month, now)
 		}
 		if err != nil && ctx.Err() == nil {
 			next = now.Add(retryRecord)

@@ -34,47 +34,47 @@ const (
 //  3. both are verified and stored with our countersignature       crash before: 2 is repeated, with the same answer
 //  4. our countersignature goes to the peer                        crash before: repeated, as the month is not marked done
 //  5. the peer's countersignature is stored: the month is done
-func (l *line) exchangeRecords(ctx context.Context, month string, now time.Time) (agreed bool, err error) {
+func (l *line) exchangeRecords(ctx context.Context, month string, now time.Time) error {
 	l.recording.Lock()
 	defer l.recording.Unlock()
 	until, final, err := end(month, now)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err := l.engine.cfg.Allowed(l.trustDomain); err != nil {
-		return false, err
+		return err
 	}
 	own, record, err := l.ours(ctx, month, until, final)
 	if err != nil {
-		return false, err
+		return err
 	}
 	answer, err := l.postAnywhere(ctx, PathAvailability, own.signed)
 	if err != nil {
-		return false, err
+		return err
 	}
 	first, second, ok := bytes.Cut(answer, []byte("\n"))
 	if !ok {
-		return false, errors.New("the peer's answer is not a countersignature and a record")
+		return errors.New("the peer's answer is not a countersignature and a record")
 	}
-	counter, said, err := l.openCountersignature(first, digest(own.payload), final)
+	counter, _, err := l.openCountersignature(first, digest(own.payload), final)
 	if err != nil {
-		return false, err
+		return err
 	}
 	theirs, their, err := l.openRecord(second)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if their.Month != month || !their.Until.Equal(record.Until) {
-		return false, errors.New("the peer's record is of another time")
+		return errors.New("the peer's record is of another time")
 	}
 	mine, err := l.countersign(ctx, theirs, their, record)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if _, err := l.postAnywhere(ctx, PathCountersignature, mine.signed); err != nil {
-		return false, err
+		return err
 	}
-	return said.Agreed, l.put(ctx, month, partOursCounter, counter)
+	return l.put(ctx, month, partOursCounter, counter)
 }
 
 // end says until when a record of a month goes now, and whether it is the last word.

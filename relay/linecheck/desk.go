@@ -110,7 +110,7 @@ func (e *Engine) ExchangeAvailability(ctx context.Context, hotline, month string
 	if err != nil {
 		return desk.Availability{}, err
 	}
-	_, exchangeErr := l.exchangeRecords(ctx, month, e.cfg.Now().UTC())
+	exchangeErr := l.exchangeRecords(ctx, month, e.cfg.Now().UTC())
 	if told, ok := errors.AsType[*refusal](exchangeErr); ok && told.status == 422 {
 		return desk.Availability{}, &desk.InvalidError{Faults: []desk.Fault{{Field: "month", Reason: told.detail}}}
 	}

@@ -181,7 +181,7 @@ func TestBothSidesCountersignTheRecordOfAMonthThatIsOver(t *testing.T) {
 		w.cutPath(Way{DialledBy: "alfa.example", Address: "bravo-2:1"}, false)
 		w.bravo.kill() // it is down as the month ends
 		next := time.Date(start.Year(), start.Month()+1, 1, 0, 0, 0, 0, time.UTC)
-		pass(next.Add(12 * time.Hour).Sub(time.Now()))
+		pass(time.Until(next.Add(12 * time.Hour)))
 		month := start.Format("2006-01")
 		if a, err := w.alfa.engine.Availability(t.Context(), "to-bravo", month); err != nil || a.State != desk.AvailabilityUnsigned {
 			t.Fatalf("the record that the peer has not seen is %v, %v", a.State, err)

@@ -67,20 +67,20 @@ func TestChecksAreSummedUp(t *testing.T) {
 
 func TestWhatTwoRecordsMustAgreeOn(t *testing.T) {
 	path := Way{"alfa.example", "b:1"}
-	make := func(by, with string, sent, good int64) Record {
+	view := func(by, with string, sent, good int64) Record {
 		return Record{By: by, With: with, Paths: []PathRecord{{From: "alfa.example", Path: path, Sent: sent, Good: good}}}
 	}
 	for name, tc := range map[string]struct {
 		theirs, ours Record
 		want         int
 	}{
-		"the_same":                           {make("alfa.example", "bravo.example", 9, 9), make("bravo.example", "alfa.example", 9, 9), 0},
-		"an_answer_was_lost":                 {make("alfa.example", "bravo.example", 9, 8), make("bravo.example", "alfa.example", 9, 9), 0},
-		"more_receipts_than_checks":          {make("alfa.example", "bravo.example", 9, 9), make("bravo.example", "alfa.example", 9, 8), 1},
-		"checks_that_we_know_nothing_of":     {make("alfa.example", "bravo.example", 9, 8), make("bravo.example", "alfa.example", 8, 8), 1},
-		"it_holds_the_other_way_round_too":   {make("bravo.example", "alfa.example", 9, 8), make("alfa.example", "bravo.example", 9, 9), 1},
-		"a_path_that_only_we_know":           {Record{By: "alfa.example", With: "bravo.example"}, make("bravo.example", "alfa.example", 9, 9), 1},
-		"a_path_that_only_they_know":         {make("alfa.example", "bravo.example", 9, 0), Record{By: "bravo.example", With: "alfa.example"}, 1},
+		"the_same":                           {view("alfa.example", "bravo.example", 9, 9), view("bravo.example", "alfa.example", 9, 9), 0},
+		"an_answer_was_lost":                 {view("alfa.example", "bravo.example", 9, 8), view("bravo.example", "alfa.example", 9, 9), 0},
+		"more_receipts_than_checks":          {view("alfa.example", "bravo.example", 9, 9), view("bravo.example", "alfa.example", 9, 8), 1},
+		"checks_that_we_know_nothing_of":     {view("alfa.example", "bravo.example", 9, 8), view("bravo.example", "alfa.example", 8, 8), 1},
+		"it_holds_the_other_way_round_too":   {view("bravo.example", "alfa.example", 9, 8), view("alfa.example", "bravo.example", 9, 9), 1},
+		"a_path_that_only_we_know":           {Record{By: "alfa.example", With: "bravo.example"}, view("bravo.example", "alfa.example", 9, 9), 1},
+		"a_path_that_only_they_know":         {view("alfa.example", "bravo.example", 9, 0), Record{By: "bravo.example", With: "alfa.example"}, 1},
 		"a_message_that_did_not_arrive_here": {Record{By: "a", With: "b", Messages: Messages{Sent: 3}}, Record{By: "b", With: "a", Messages: Messages{Received: 2}}, 1},
 		"an_exercise_that_only_one_counts":   {Record{By: "a", With: "b", Messages: Messages{ExerciseReceived: 3}}, Record{By: "b", With: "a"}, 1},
 	} {

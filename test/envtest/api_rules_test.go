@@ -73,6 +73,7 @@ const (
 	sourceMessage        = "name must hold lower-case letters, digits and '-', and begin and end with a letter or digit"
 	typesMessage         = "types must hold names of STIX object types, such as indicator or attack-pattern: lower-case letters, digits and '-'"
 	collectionMessage    = "collection must be the alias or id of the peer's collection, which is the name of their SharedFeed: letters, digits, '.', '_' and '-'"
+	lineChecksMessage    = "missedAfterSeconds must be longer than intervalSeconds, which is 3600 unless it is set"
 	deadlineMessage      = "receiptSeconds must not be longer than acknowledgementSeconds"
 )
 
@@ -283,6 +284,8 @@ func spoiledObjects() []spoiled {
 		spoiled{"mail without TLS to elsewhere", "hotline-smtp", fieldValues{"spec.notifiers[0].smtp.tls": "PlainLoopback", "spec.notifiers[0].smtp.authSecretRef": absent{}}, "spec.notifiers[0].smtp", plainMailMessage},
 		spoiled{"a password without TLS", "hotline-smtp", fieldValues{"spec.notifiers[0].smtp.tls": "PlainLoopback", "spec.notifiers[0].smtp.server": "127.0.0.1:25"}, "spec.notifiers[0].smtp", plainMailMessage},
 		spoiled{"a bound on no repetition", "hotline-escalation", fieldValues{"spec.escalation[0].repeatSeconds": absent{}}, "spec.escalation[0]", repeatsMessage},
+		spoiled{"a line check missed before the next is due", "hotline", fieldValues{"spec.lineChecks.missedAfterSeconds": int64(1800)}, "spec.lineChecks", lineChecksMessage},
+		spoiled{"a line check missed before the default interval is over", "hotline", fieldValues{"spec.lineChecks.intervalSeconds": absent{}}, "spec.lineChecks", lineChecksMessage},
 		spoiled{"acknowledgement due before the receipt", "hotline", fieldValues{"spec.deadlines[0].receiptSeconds": int64(121)}, "spec.deadlines[0]", deadlineMessage},
 	)
 }
