@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -238,11 +239,11 @@ func TestWhatALyingPeerAnswersIsNotBelieved(t *testing.T) {
 // fullStore has no room while full.
 type fullStore struct {
 	Store
-	full bool
+	full *atomic.Bool
 }
 
 func (f *fullStore) AppendAttachment(ctx context.Context, k store.AttachmentKey, size, offset int64, c []byte, l store.AttachmentLimits) (store.Attachment, error) {
-	if f.full && offset > 0 {
+	if f.full.Load() && offset > 0 {
 		return store.Attachment{}, fmt.Errorf("storing a chunk: %w", store.ErrFull)
 	}
 	return f.Store.AppendAttachment(ctx, k, size, offset, c, l)
@@ -251,8 +252,10 @@ func (f *fullStore) AppendAttachment(ctx context.Context, k store.AttachmentKey,
 func TestAFullDiskAtThePeerIsToldAndTheFileGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		full := &fullStore{Store: w.bravo.store, full: true}
-		w.bravo.engine.cfg.Store = full
+		var full atomic.Bool
+		full.Store(true)
+		w.bravo.wrap = func(s Store) Store { return &fullStore{Store: s, full: &full} }
+		w.bravo.restart()
 		content, a := file("f", 3<<20)
 		w.alfa.upload(content, a, store.MaxChunk)
 		if ok, err := w.alfa.engine.Ready(t.Context(), "bravo.example", []message.Attachment{a}); ok || err != nil {
@@ -266,7 +269,7 @@ func TestAFullDiskAtThePeerIsToldAndTheFileGoesOn(t *testing.T) {
 		if got := w.bravo.stored(a).Stored; got == 0 {
 			t.Error("the first chunk is gone")
 		}
-		w.bravo.engine.cfg.Store = full.Store
+		full.Store(false)
 		w.alfa.engine.Wake("bravo.example")
 		w.alfa.await(a)
 		if said := w.alfa.engine.Trouble("to-bravo"); said != "" {

@@ -34,6 +34,8 @@ type side struct {
 	name, other string
 	path        string
 	config      Config
+	// wrap stands between the engine and the store, if it is there.
+	wrap func(Store) Store
 
 	store  *sqlite.Store
 	engine *Engine
@@ -133,8 +135,9 @@ func (s *side) start() {
 		s.t.Fatal(err)
 	}
 	cfg := s.config
-	if cfg.Store == nil {
-		cfg.Store = s.store
+	cfg.Store = s.store
+	if s.wrap != nil {
+		cfg.Store = s.wrap(s.store)
 	}
 	cfg.Stored = func(string) {
 		select {
