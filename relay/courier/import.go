@@ -208,17 +208,22 @@ func (i *importing) take(ctx context.Context, kind byte, content []byte) error {
 	case recordAnswer:
 		return i.answer(ctx, content)
 	case recordSettled:
-		var batches []string
-		if json.Unmarshal(content, &batches) != nil || len(batches) > store.MaxCourierAnswers {
-			i.summary.refuse("what the peer says it has cannot be read")
-			return nil
-		}
-		return i.engine.cfg.Store.DropCourierAnswers(ctx, i.from, batches)
+		return i.confirmed(ctx, content)
 	default:
 		// A newer release may know it.
 		i.summary.refuse("a record of kind %q is not known to this release", kind)
 		return nil
 	}
+}
+
+// confirmed forgets the answers that the peer says it has.
+func (i *importing) confirmed(ctx context.Context, content []byte) error {
+	var batches []string
+	if err := json.Unmarshal(content, &batches); err != nil {
+		return i.refused(err, "what the peer says it has")
+	}
+	batches = batches[:min(len(batches), store.MaxCourierAnswers)]
+	return i.engine.cfg.Store.DropCourierAnswers(ctx, i.from, batches)
 }
 
 func (i *importing) attachment(ctx context.Context, content []byte) error {
@@ -245,15 +250,20 @@ func (i *importing) attachment(ctx context.Context, content []byte) error {
 	return err
 }
 
+// refused names what the hotline does not take; only our own full storage ends the import.
+func (i *importing) refused(err error, what string) error {
+	if errors.Is(err, store.ErrFull) {
+		return err
+	}
+	i.summary.refuse("%s: %v", what, err)
+	return nil
+}
+
 // batch stores messages, then our answer, for the next courier back.
 func (i *importing) batch(ctx context.Context, request []byte) error {
 	answer, err := i.engine.cfg.Lines.Receive(ctx, i.from, request)
-	switch {
-	case errors.Is(err, store.ErrFull):
-		return err
-	case err != nil:
-		i.summary.refuse("a batch of messages: %v", err)
-		return nil
+	if err != nil {
+		return i.refused(err, "a batch of messages")
 	}
 	return i.engine.cfg.Store.PutCourierAnswer(ctx, store.CourierAnswer{
 		Peer: i.from, Batch: digest(request), Answer: answer, At: i.engine.cfg.Now().UTC().Truncate(time.Microsecond),
@@ -266,12 +276,8 @@ func (i *importing) answer(ctx context.Context, content []byte) error {
 		i.summary.refuse("an answer is too short")
 		return nil
 	}
-	switch err := i.engine.cfg.Lines.Settle(ctx, i.from, content[32:]); {
-	case errors.Is(err, store.ErrFull):
-		return err
-	case err != nil:
-		i.summary.refuse("an answer to messages of ours: %v", err)
-		return nil
+	if err := i.engine.cfg.Lines.Settle(ctx, i.from, content[32:]); err != nil {
+		return i.refused(err, "an answer to messages of ours")
 	}
 	return i.engine.cfg.Store.PutCourierAnswer(ctx, store.CourierAnswer{
 		Peer: confirmations(i.from), Batch: hex.EncodeToString(content[:32]), Answer: []byte{1}, At: i.engine.cfg.Now().UTC().Truncate(time.Microsecond),

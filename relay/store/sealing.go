@@ -93,6 +93,17 @@ func CheckTransitID(peer, id string) error {
 
 // Sealing keeps what is needed to seal and open what travels through others' hands.
 type Sealing interface {
+	SealKeys
+	CourierAnswers
+
+	// NoteTransit notes the id of a request that came through others; fresh is false if it
+	// is noted already. It is kept until the time until, and may be forgotten after it: what
+	// has gone by then, at now, is deleted.
+	NoteTransit(ctx context.Context, peer, id string, now, until time.Time) (fresh bool, err error)
+}
+
+// SealKeys keeps our keys to which others seal, and those of peers.
+type SealKeys interface {
 	// AddSealKey stores a key of ours, unless one was made at or after the time since:
 	// then it stores nothing, and added is false.
 	AddSealKey(ctx context.Context, k SealKey, since time.Time) (added bool, err error)
@@ -105,12 +116,10 @@ type Sealing interface {
 	PutPeerSealKey(ctx context.Context, k PeerSealKey) error
 	// PeerSealKeys returns the keys of peers by trust domain.
 	PeerSealKeys(ctx context.Context) ([]PeerSealKey, error)
+}
 
-	// NoteTransit notes the id of a request that came through others; fresh is false if it
-	// is noted already. It is kept until the time until, and may be forgotten after it: what
-	// has gone by then, at now, is deleted.
-	NoteTransit(ctx context.Context, peer, id string, now, until time.Time) (fresh bool, err error)
-
+// CourierAnswers keeps what we answered to what couriers brought.
+type CourierAnswers interface {
 	// PutCourierAnswer keeps an answer, in place of that for the same batch; of more than
 	// MaxCourierAnswers for a peer the oldest go.
 	PutCourierAnswer(ctx context.Context, a CourierAnswer) error
