@@ -14,6 +14,21 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
+// wantForbidden wants a *desk.ForbiddenError that says why.
+func wantForbidden(t *testing.T, err error, why string) {
+	t.Helper()
+	if _, ok := errors.AsType[*desk.ForbiddenError](err); !ok || !strings.Contains(err.Error(), why) {
+		t.Errorf("error is %v, want a refusal with %q", err, why)
+	}
+}
+
+func wantConflict(t *testing.T, err error, why string) {
+	t.Helper()
+	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), why) {
+		t.Errorf("error is %v, want a conflict with %q", err, why)
+	}
+}
+
 func TestDraft(t *testing.T) {
 	bubble(t, "a_changed_one_needs_all_releases_anew", func(t *testing.T, w *world) {
 		w.alfa.apply(&config.Release{Quorum: 2}, shift...)

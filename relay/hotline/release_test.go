@@ -96,21 +96,6 @@ func wantActs(t *testing.T, n *nation, want ...string) []Act {
 	return all
 }
 
-// wantForbidden wants a *desk.ForbiddenError that says why.
-func wantForbidden(t *testing.T, err error, why string) {
-	t.Helper()
-	if _, ok := errors.AsType[*desk.ForbiddenError](err); !ok || !strings.Contains(err.Error(), why) {
-		t.Errorf("error is %v, want a refusal with %q", err, why)
-	}
-}
-
-func wantConflict(t *testing.T, err error, why string) {
-	t.Helper()
-	if !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), why) {
-		t.Errorf("error is %v, want a conflict with %q", err, why)
-	}
-}
-
 // twoPersons asks for another officer than the drafter.
 func twoPersons() *config.Release { return &config.Release{Quorum: 1} }
 
