@@ -82,6 +82,11 @@ const (
 	// what they are told. Hotline only.
 	ConditionEscalating = "Escalating"
 
+	// ConditionJournalDoubtful exists, with status True, only while the journal of either side
+	// is not what it should be, or messages of the peer are missing; for a week after a
+	// database was set back. Hotline only.
+	ConditionJournalDoubtful = "JournalDoubtful"
+
 	// ConditionQuarantined exists, with status True, only while objects of the peer are
 	// held in quarantine. SharedFeed only.
 	ConditionQuarantined = "Quarantined"
@@ -307,6 +312,16 @@ const (
 	ReasonNotifierFailing = "NotifierFailing"
 	// ReasonEscalationUnrecorded: our relay cannot record what it escalates.
 	ReasonEscalationUnrecorded = "EscalationUnrecorded"
+	// ReasonJournalRolledBack: our database was set back to an older state.
+	ReasonJournalRolledBack = "JournalRolledBack"
+	// ReasonPeerJournalRolledBack: the peer's database was set back.
+	ReasonPeerJournalRolledBack = "PeerJournalRolledBack"
+	// ReasonPeerJournalForked: the peer has shown two histories of its journal.
+	ReasonPeerJournalForked = "PeerJournalForked"
+	// ReasonJournalDamaged: an entry or a message of ours was edited, removed or inserted.
+	ReasonJournalDamaged = "JournalDamaged"
+	// ReasonMessagesMissing: messages of the peer below its newest have not arrived.
+	ReasonMessagesMissing = "MessagesMissing"
 	// ReasonServiceNotFound: the export names a Service that does not exist.
 	ReasonServiceNotFound = "ServiceNotFound"
 	// ReasonServicePortNotFound: the Service that the export names has no such TCP port.

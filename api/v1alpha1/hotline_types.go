@@ -110,7 +110,7 @@ type HotlineStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, Reachable, Answered, LineChecked; Escalating,
+	// conditions are Ready, Reachable, Answered, LineChecked; Escalating, JournalDoubtful,
 	// Reconciling and Stalled only while true.
 	// +optional
 	// +listType=map

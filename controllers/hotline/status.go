@@ -54,6 +54,7 @@ func report(h *v1alpha1.Hotline, s *seen, edit *status.Editor, now time.Time) lo
 	edit.Put(v1alpha1.ConditionReachable, s.reachable(line, up))
 	edit.Put(v1alpha1.ConditionAnswered, s.answered(line))
 	escalated(line, edit)
+	doubted(line, edit)
 	edit.Put(v1alpha1.ConditionLineChecked, s.checked(line))
 	// A missing Secret silences a notifier, not the hotline: it shows in Ready alone.
 	if fault := s.secretFault(); fault != nil {

@@ -57,7 +57,7 @@ func Check(kind string, generation, observed int64, conditions []metav1.Conditio
 			fault("condition %s is there twice", c.Type)
 		}
 		seen[c.Type] = true
-		own := kind == "SharedFeed" && c.Type == v1alpha1.ConditionQuarantined || kind == "Hotline" && c.Type == v1alpha1.ConditionEscalating
+		own := kind == "SharedFeed" && c.Type == v1alpha1.ConditionQuarantined || kind == "Hotline" && (c.Type == v1alpha1.ConditionEscalating || c.Type == v1alpha1.ConditionJournalDoubtful)
 		if !own && !slices.Contains(required, c.Type) && !slices.Contains(whileTrue, c.Type) {
 			fault("condition %s is not one of a %s", c.Type, kind)
 		}

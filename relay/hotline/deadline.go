@@ -76,6 +76,7 @@ func (e *Engine) ReportHotlines(ctx context.Context) ([]report.Hotline, error) {
 		}
 		hotline, peer := l.settings()
 		e.metrics.missing(hotline.Name, counts.Gaps)
+		e.metrics.doubt(hotline.Name, journals.State != report.JournalIntact)
 		hotlines = append(hotlines, report.Hotline{
 			Name: hotline.Name, Peer: peer.Name,
 			Queued: counts.Queued, OverdueReceipts: o.at[config.StageReceipt], OverdueAcknowledgements: o.at[config.StageAcknowledgement],

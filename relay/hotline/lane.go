@@ -77,6 +77,7 @@ func (l *line) round(ctx context.Context, n lane) time.Time {
 		case err != nil:
 			l.settle(ctx, nil, nil, err)
 		case n == usual && l.isLost() && l.mayTry():
+			l.land(list) // it was lost since they were picked
 			l.settle(ctx, nil, nil, l.recover(ctx))
 		case len(list) > 0, n == usual && l.greets():
 			precedence := "ROUTINE"

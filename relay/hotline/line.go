@@ -63,7 +63,7 @@ type line struct {
 	// health of the two journals.
 	health health
 	// damage of the journal as the last verification found it, for people, and when that was.
-	damage   string
+	damage     string
 	verifiedAt time.Time
 }
 

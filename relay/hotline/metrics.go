@@ -24,6 +24,8 @@ type metrics struct {
 	refused   *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
 	damaged   *prometheus.GaugeVec
+	doubtful  *prometheus.GaugeVec
+	verified  *prometheus.GaugeVec
 	late      *prometheus.GaugeVec
 	drafted   *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
@@ -54,6 +56,8 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Namespace: namespace, Subsystem: subsystem, Name: "oldest_draft_timestamp_seconds",
 			Help: "When the oldest message that waits for its release was written; absent when none waits.",
 		}, []string{label, "precedence"}),
+		doubtful: gauge("journal_doubtful", "1 while the journal of either side is not what it should be, or messages of the peer are missing, else 0."),
+		verified: gauge("journal_verified_timestamp_seconds", "When our journal was last read as a whole, in seconds since 1970."),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "receipt_seconds",
 			Help:    "Time from storing a message of ours to its verified receipt.",
@@ -63,7 +67,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds, m.damaged, m.late, m.drafted, m.oldest} {
+	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds, m.damaged, m.doubtful, m.verified, m.late, m.drafted, m.oldest} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -81,6 +85,13 @@ func (m *metrics) journal(hotline string, whole bool) {
 		value = 0
 	}
 	m.damaged.WithLabelValues(hotline).Set(value)
+}
+func (m *metrics) doubt(hotline string, doubtful bool) {
+	value := 0.0
+	if doubtful {
+		value = 1
+	}
+	m.doubtful.WithLabelValues(hotline).Set(value)
 }
 func (m *metrics) received(hotline string)       { m.arrived.WithLabelValues(hotline).Inc() }
 func (m *metrics) redelivered(hotline string)    { m.sentAgain.WithLabelValues(hotline).Inc() }
@@ -117,6 +128,8 @@ func (m *metrics) forget(hotline string) {
 	m.absent.DeletePartialMatch(labels)
 	m.seconds.DeletePartialMatch(labels)
 	m.damaged.DeletePartialMatch(labels)
+	m.doubtful.DeletePartialMatch(labels)
+	m.verified.DeletePartialMatch(labels)
 	m.late.DeletePartialMatch(labels)
 	m.drafted.DeletePartialMatch(labels)
 	m.oldest.DeletePartialMatch(labels)

@@ -127,6 +127,7 @@ func (l *line) verified(ctx context.Context, c desk.JournalCheck) {
 	l.damage, l.verifiedAt = text, e.cfg.Now().UTC()
 	l.mu.Unlock()
 	e.metrics.journal(l.name(), c.State == desk.JournalWhole)
+	e.metrics.verified.WithLabelValues(l.name()).Set(float64(e.cfg.Now().Unix()))
 	if text != "" {
 		e.cfg.Log.ErrorContext(ctx, "journal is not whole", "peer", l.trustDomain, "error", text)
 	}

@@ -36,7 +36,7 @@ var conditionsOf = map[string][]string{
 	"PeerCERT":      {"Ready", "Connected", "Redundant", "PeerAccepted", "TrustInSync", "Suspended", "Reconciling", "Stalled"},
 	"SharedFeed":    {"Ready", "PeerAccepted", "Fresh", "Delivering", "Quarantined", "Reconciling", "Stalled"},
 	"SharedService": {"Ready", "PeerAccepted", "Available", "Reconciling", "Stalled"},
-	"Hotline":       {"Ready", "Reachable", "Answered", "LineChecked", "Escalating", "Reconciling", "Stalled"},
+	"Hotline":       {"Ready", "Reachable", "Answered", "LineChecked", "Escalating", "JournalDoubtful", "Reconciling", "Stalled"},
 }
 
 // The four parts of a page, in their order.

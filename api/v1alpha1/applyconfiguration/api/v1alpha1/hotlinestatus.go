@@ -17,7 +17,7 @@ import (
 type HotlineStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, Reachable, Answered, LineChecked; Escalating,
+	// conditions are Ready, Reachable, Answered, LineChecked; Escalating, JournalDoubtful,
 	// Reconciling and Stalled only while true.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// lastReceiptTime is when the peer stored a message of ours last, as its
