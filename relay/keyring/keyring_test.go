@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,9 +67,9 @@ func newPublic(t *testing.T) []byte {
 func TestAKeyIsMadeOnceAndRenewedAndTheOldOnesOpenForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "relay.db")
-		changes := 0
+		var changes atomic.Int32
 		stored := open(t, path)
-		r := ring(t, stored, &vouchers{}, func() { changes++ })
+		r := ring(t, stored, &vouchers{}, func() { changes.Add(1) })
 		first := r.Public()
 		if string(ring(t, stored, &vouchers{}, nil).Public()) != string(first) {
 			t.Error("another start makes another key")
@@ -82,12 +83,12 @@ func TestAKeyIsMadeOnceAndRenewedAndTheOldOnesOpenForLong(t *testing.T) {
 		go func() { done <- r.Run(ctx) }()
 		<-time.After(Lifetime - time.Hour)
 		synctest.Wait()
-		if string(r.Public()) != string(first) || changes != 0 {
+		if string(r.Public()) != string(first) || changes.Load() != 0 {
 			t.Error("the key was renewed too early")
 		}
 		<-time.After(2 * time.Hour)
 		synctest.Wait()
-		if string(r.Public()) == string(first) || changes != 1 {
+		if string(r.Public()) == string(first) || changes.Load() != 1 {
 			t.Error("the key was not renewed")
 		}
 		has := func() bool {
