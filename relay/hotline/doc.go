@@ -7,7 +7,7 @@
 // It promises:
 //
 //   - When Send or Acknowledge returns, the message is on stable storage here.
-//   - A message is sent again until the peer's signed receipt for exactly this
+//   - A message is sent again until the peer's proven receipt for exactly this
 //     message is verified and stored. Nothing but that receipt ends it.
 //   - A received message is stored once, whatever is sent again, and is on stable
 //     storage before its receipt leaves.
@@ -35,29 +35,29 @@
 //	   a crash before the commit: nothing, not even the serial, and the signed checkpoint,
 //	   which nobody has seen, is lost; Send had not returned, the officer repeats it
 //	   a crash after: queued; Run finds it
-//	2. sign
-//	   a crash after: queued; it is signed anew
-//	3. send                                    4. verify the signature and the signer
-//	                                           5. sign the receipt
-//	                                              a crash before 6: nothing there; we send again
-//	                                           6. one transaction (ChangeLine, fsync): message and
-//	                                              receipt (Accept); the receipt as an entry of
-//	                                              their journal, hashes, checkpoint (Append)
+//	2. send the batch: checkpoint, entries, proofs
+//	   a crash: queued; it is sent again           a. verify the chain and the checkpoint once, each
+//	                                              message by its proof
+//	                                              a crash before b: nothing there; we send again
+//	                                           b. one transaction (ChangeLine, fsync): what our
+//	                                              checkpoint continues is compared, and kept;
+//	                                              messages with their proofs and receipts (Accept);
+//	                                              the receipts as entries of their journal (Append)
 //	                                              a crash after: stored there, queued here;
-//	                                              we send again, which finds the stored one
-//	                                           7. answer with the receipt
-//	8. verify the receipt
-//	   a crash after: queued; we send again and get the receipt again
-//	9. mark (PutReceipt, fsync)
+//	                                              we send again, which finds the stored ones
+//	                                           c. answer with the receipts and their proofs
+//	3. verify the answer, each receipt by its proof
+//	   a crash after: queued; we send again and get the receipts again
+//	4. one transaction (fsync): all receipts of the batch (PutReceipt), the peer's checkpoint
 //	   a crash after: done
 //
 // Every step may be repeated: messages are keyed by direction, peer and id. A
 // start runs the same code as any other moment: it sends what has no receipt.
 // An ACK takes the same steps; that it acknowledges a message is stored in the
-// same transaction as the ACK itself, here in step 1 and there in step 6.
+// same transaction as the ACK itself, here in step 1 and there in step b.
 //
-// Concurrent changes of a line share the transaction of steps 1 and 6, at most 256, and
-// so one checkpoint and one fsync: the first caller makes it for all that wait. One
+// Concurrent changes of a line share the transaction of step 1, at most 256, and
+// so one checkpoint and one fsync: the first caller makes it for all that wait; so do steps b and 4. One
 // that conflicts fails alone. When the key cannot sign, or the store fails, nothing of
 // the whole batch is stored, and each caller is told.
 package hotline
