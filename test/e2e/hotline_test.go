@@ -8,6 +8,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/internal/relayclient"
 	wire "github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/journal"
 	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/test/scenario"
 )
@@ -37,20 +39,21 @@ func verify(t *testing.T, p, other *scenario.Party, m wire.Message) {
 	must(t, p.Client.Get(t.Context(), p.Key(other.Name), &peer))
 	bundle, err := x509bundle.Parse(spiffeid.RequireTrustDomainFromString(other.TrustDomain), []byte(peer.Spec.Trust.Bundle))
 	must(t, err)
-	content, err := receipt.Content([]byte(m.SignedReceipt))
-	if err != nil {
-		t.Fatalf("message %s has no receipt: %v", m.ID, err)
+	if !strings.Contains(m.Receipt, m.ID) {
+		t.Fatalf("the receipt of message %s is %q", m.ID, m.Receipt)
 	}
-	if !strings.Contains(string(content), m.ID) {
-		t.Errorf("the receipt of message %s is about something else: %s", m.ID, content)
+	var chain [][]byte
+	for block, rest := pem.Decode([]byte(m.Chain)); block != nil; block, rest = pem.Decode(rest) {
+		chain = append(chain, block.Bytes)
 	}
-	typ, err := typeOf(m.SignedReceipt)
+	signer, err := receipt.OpenChain(bundle, chain, time.Now())
+	if err != nil || signer.TrustDomain != other.TrustDomain {
+		t.Fatalf("the receipt of message %s is proven by %q: %v", m.ID, signer.TrustDomain, err)
+	}
+	proof, err := journal.ParseProof([]byte(m.Proof))
 	must(t, err)
-	opened, err := receipt.Open(bundle, typ, []byte(m.SignedReceipt), time.Now())
-	if err != nil {
+	if _, err := proof.Check(journal.Receipt, []byte(m.Receipt), journal.Origin(other.TrustDomain, p.TrustDomain), signer.Key); err != nil {
 		t.Errorf("the receipt of message %s is not %s's: %v", m.ID, other.Name, err)
-	} else if opened.TrustDomain != other.TrustDomain {
-		t.Errorf("the receipt of message %s is signed by %s, not by %s", m.ID, opened.TrustDomain, other.TrustDomain)
 	}
 }
 
@@ -196,7 +199,7 @@ func TestKilledRelaysLoseNothing(t *testing.T) {
 			var m wire.Message
 			err := scenario.Poll(ctx, "message "+id+" has its receipt", func(ctx context.Context) (err error) {
 				m, err = desks[p].Get(ctx, relayclient.Out, other.TrustDomain, id)
-				if err == nil && m.SignedReceipt == "" {
+				if err == nil && m.Receipt == "" {
 					err = fmt.Errorf("it is %s", m.State)
 				}
 				return err
