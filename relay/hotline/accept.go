@@ -110,7 +110,11 @@ func named(raw []byte) (p Payload) {
 // receipts and our checkpoint over these, in one transaction.
 func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn) (*response, error) {
 	r := &response{}
-	w := &waiting{cost: len(in.messages), urgent: urgent(in), do: func(tx store.LineTx) ([]store.JournalEntry, error) {
+	cost := len(in.messages)
+	if cost == 0 {
+		cost = -1
+	}
+	w := &waiting{cost: cost, urgent: urgent(in), do: func(tx store.LineTx) ([]store.JournalEntry, error) {
 		*r = response{}
 		entries, state, err := l.enter(tx, o, in)
 		r.state = state
