@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -84,7 +85,7 @@ func newWorld(t *testing.T, checks config.LineChecks) *world {
 	for _, n := range []*nation{w.alfa, w.bravo} {
 		n.ca = testca.New(t, n.TrustDomain(), testca.Options{NotBefore: time.Now().AddDate(0, 0, -3)})
 		n.pair = n.ca.Leaf(t, testca.Leaf{Path: "/signing", NotBefore: time.Now().AddDate(0, 0, -3), NotAfter: time.Now().AddDate(1, 0, 0)})
-		n.path = filepath.Join(t.TempDir(), "relay.db")
+		n.path = filepath.Join(memory(t), "relay.db")
 		n.config = &config.Config{
 			Peers:    []config.Peer{{Name: n.other.name, TrustDomain: n.other.TrustDomain(), State: config.Active}},
 			Hotlines: []config.Hotline{{Name: "to-" + n.other.name, Peer: n.other.name, LineChecks: checks}},
@@ -101,6 +102,18 @@ func newWorld(t *testing.T, checks config.LineChecks) *world {
 	w.alfa.run()
 	w.bravo.run()
 	return w
+}
+
+// memory is a directory that is in memory where the machine has one: what a power loss leaves
+// is for the tests of the store, and days of checks are many transactions.
+func memory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "linecheck")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // end stops all; a bubble must be empty at its end.
