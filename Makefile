@@ -157,6 +157,10 @@ bench-faults: ## 100,000 messages while 1,000 faults hit both relays: nothing lo
 	@hack/preflight.sh bench-faults
 	@go run ./test/bench/faults
 
+.PHONY: profile
+profile: ## Profiles of the relay at its work, by which the next build is optimised (cmd/relay/default.pgo)
+	@hack/profile.sh
+
 ##@ Tidy up
 
 .PHONY: clean
