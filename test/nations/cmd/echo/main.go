@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The certlink authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command echo is the workload of end-to-end tests. It answers and asks over HTTP, gives bytes back over TCP, and
-// writes files.
+// Command echo is the workload of end-to-end tests. It answers and asks over HTTP, gives bytes back over TCP, takes
+// webhooks and mail, and writes files.
 package main
 
 import (
@@ -35,10 +35,12 @@ func run(args []string) error {
 		return get(args[1])
 	case len(args) == 2 && args[0] == "tcp":
 		return giveBack(args[1])
+	case len(args) == 2 && args[0] == "hear":
+		return hear(args[1])
 	case len(args) == 3 && args[0] == "write":
 		return write(args[1], args[2])
 	default:
-		return errors.New("usage: echo serve | get URL | tcp ADDRESS | write FILE BYTES")
+		return errors.New("usage: echo serve | get URL | tcp ADDRESS | hear DIR | write FILE BYTES")
 	}
 }
 
