@@ -46,7 +46,11 @@ func actEntry(name string, at time.Time, details map[string]string) (*store.Jour
 // buildExercises builds what runs drills over hotlines.
 func (r *relay) buildExercises(shared *lease.Sharer) (err error) {
 	r.exercises, err = exercise.New(exercise.Config{
-		Store: r.store, Change: r.hotline.Change, Act: actEntry, Send: r.hotline.Send,
+		Store: r.store, May: r.hotline.MayDrill, Change: r.hotline.Change, Send: r.hotline.Send,
+		Act: func(name, by string, at time.Time, details map[string]string) (*store.JournalEntry, error) {
+			a := hotline.Act{Name: name, At: at, By: by, Details: details}
+			return a.Entry()
+		},
 		Identity: func() receipt.Signer { return r.identity.Current() }, Lead: shared.Do, Log: r.log,
 	})
 	return err

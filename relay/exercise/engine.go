@@ -41,9 +41,12 @@ type Config struct {
 		store.LineChecks
 		store.Messages
 	}
-	// Change changes a line, as hotline.Engine.Change does; Act writes the entry of an act.
+	// May decides whether a client may begin a drill, as hotline.Engine.MayDrill does.
+	May func(ctx context.Context, officer string, messages []desk.SendRequest) (identity, name string, err error)
+	// Change changes a line, as hotline.Engine.Change does; Act writes the entry of an act of
+	// an identity.
 	Change func(ctx context.Context, trustDomain string, do func(store.LineTx) (*store.JournalEntry, error)) error
-	Act    func(name string, at time.Time, details map[string]string) (*store.JournalEntry, error)
+	Act    func(name, by string, at time.Time, details map[string]string) (*store.JournalEntry, error)
 	// Send stores a message of ours, as hotline.Engine.Send does.
 	Send func(ctx context.Context, r desk.SendRequest) (desk.Message, bool, error)
 	// Identity signs reports.
@@ -76,8 +79,8 @@ type drill struct {
 
 // New checks the configuration and starts nothing.
 func New(cfg Config) (*Engine, error) {
-	if cfg.Store == nil || cfg.Change == nil || cfg.Act == nil || cfg.Send == nil || cfg.Identity == nil {
-		return nil, errors.New("building exercises: store, change, act, send and identity are required")
+	if cfg.Store == nil || cfg.May == nil || cfg.Change == nil || cfg.Act == nil || cfg.Send == nil || cfg.Identity == nil {
+		return nil, errors.New("building exercises: store, may, change, act, send and identity are required")
 	}
 	if cfg.Lead == nil {
 		cfg.Lead = func(ctx context.Context, _ string, work func(context.Context)) { work(ctx) }
@@ -124,12 +127,15 @@ func (e *Engine) StartExercise(ctx context.Context, hotline string, r desk.Exerc
 		return desk.ExerciseReport{}, err
 	}
 	s, err := Parse([]byte(r.Script))
-	if err == nil && r.Officer == "" {
-		err = errors.New("officer: is required")
-	}
 	if err != nil {
 		return desk.ExerciseReport{}, &desk.InvalidError{Faults: []desk.Fault{{Field: "script", Reason: err.Error()}}}
 	}
+	d := drill{Script: s, Hotline: hotline, Conversation: Conversation + s.Name, Start: e.cfg.Now().UTC().Truncate(time.Millisecond)}
+	by, officer, err := e.cfg.May(ctx, r.Officer, d.requests())
+	if err != nil {
+		return desk.ExerciseReport{}, err
+	}
+	d.Officer = officer
 	old, err := e.read(ctx, peer, s.Name)
 	if err == nil {
 		if same(old.Script, s) {
@@ -140,7 +146,6 @@ func (e *Engine) StartExercise(ctx context.Context, hotline string, r desk.Exerc
 	if !errors.Is(err, store.ErrNotFound) {
 		return desk.ExerciseReport{}, err
 	}
-	d := drill{Script: s, Hotline: hotline, Conversation: Conversation + s.Name, Officer: r.Officer, Start: e.cfg.Now().UTC().Truncate(time.Millisecond)}
 	content, err := json.Marshal(d, json.Deterministic(true))
 	if err != nil {
 		return desk.ExerciseReport{}, err
@@ -153,7 +158,7 @@ func (e *Engine) StartExercise(ctx context.Context, hotline string, r desk.Exerc
 		if err := tx.PutLineRecord(store.LineRecord{Kind: kindExercise, Name: d.Name, Part: partScript, Content: content, Final: true}); err != nil {
 			return nil, err
 		}
-		return e.cfg.Act("EXERCISE_STARTED", d.Start, map[string]string{"exercise": d.Name, "officer": r.Officer})
+		return e.cfg.Act("EXERCISE_STARTED", by, d.Start, map[string]string{"exercise": d.Name, "officer": d.Officer, "script_sha256": d.digest()})
 	})
 	if err != nil {
 		return desk.ExerciseReport{}, err
@@ -259,6 +264,21 @@ func (e *Engine) advance(ctx context.Context, peer string, d *drill) (time.Durat
 		}
 	}
 	return lookEvery, nil
+}
+
+// requests are the messages of all steps.
+func (d *drill) requests() []desk.SendRequest {
+	var out []desk.SendRequest
+	for step := -1; step < len(d.Steps); step++ {
+		out = append(out, d.request(step))
+	}
+	return out
+}
+
+// digest of the steps, by which the journal knows what was registered.
+func (d *drill) digest() string {
+	raw, _ := json.Marshal(d.Script, json.Deterministic(true))
+	return fmt.Sprintf("%x", sha256.Sum256(raw))
 }
 
 // request is the message of a step.

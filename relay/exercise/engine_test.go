@@ -37,7 +37,9 @@ type stage struct {
 	engine *Engine
 	now    time.Time
 	fails  bool
-	sent   []string
+	// refused is the answer to who would begin a drill.
+	refused error
+	sent    []string
 }
 
 func setup(t *testing.T) *stage {
@@ -55,7 +57,10 @@ func setup(t *testing.T) *stage {
 		Change: func(ctx context.Context, peer string, do func(store.LineTx) (*store.JournalEntry, error)) error {
 			return s.store.ChangeLine(ctx, peer, func(tx store.LineTx) error { _, err := do(tx); return err })
 		},
-		Act:      func(string, time.Time, map[string]string) (*store.JournalEntry, error) { return nil, nil },
+		May: func(_ context.Context, officer string, _ []desk.SendRequest) (string, string, error) {
+			return "", officer, s.refused
+		},
+		Act:      func(string, string, time.Time, map[string]string) (*store.JournalEntry, error) { return nil, nil },
 		Send:     s.send,
 		Identity: func() receipt.Signer { return signer(pair) },
 		Now:      func() time.Time { return s.now },
@@ -131,6 +136,19 @@ func TestADrillIsSentStepByStepOnceAndMeasured(t *testing.T) {
 	}
 	if name, err := s.store.ExerciseOf(t.Context(), "bravo.example", r.Conversation); err != nil || name != "spring" {
 		t.Errorf("the conversation belongs to %q, %v", name, err)
+	}
+}
+
+func TestWhoMayNotBeginADrillLeavesNothing(t *testing.T) {
+	s := setup(t)
+	s.refused = &desk.ForbiddenError{Reason: "no"}
+	_, err := s.engine.StartExercise(t.Context(), "to-bravo", desk.ExerciseRequest{Script: springDrill, Officer: "Ada"})
+	if !errors.Is(err, s.refused) {
+		t.Errorf("error is %v", err)
+	}
+	s.engine.round(t.Context())
+	if _, err := s.engine.read(t.Context(), "bravo.example", "spring"); !errors.Is(err, store.ErrNotFound) || len(s.sent) != 0 {
+		t.Errorf("error is %v, sent %q", err, s.sent)
 	}
 }
 

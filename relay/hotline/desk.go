@@ -45,8 +45,12 @@ func (e *Engine) submit(ctx context.Context, l *line, p Payload, r desk.SendRequ
 			return desk.Message{}, false, err
 		}
 	}
+	a, err := e.actor(ctx)
+	if err != nil {
+		return desk.Message{}, false, err
+	}
 	warnings := e.lint(ctx, l, &p)
-	if l.rule(&p).Quorum > 0 {
+	if l.quorum(a, &p) > 0 {
 		return e.toDraft(ctx, l, p, warnings)
 	}
 	stored, err := e.enqueue(ctx, l, p)
@@ -194,7 +198,7 @@ func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message
 		// Inside the transaction: rules and officers of this moment count.
 		a, err := e.actor(ctx)
 		if err == nil {
-			err = l.unreleased(&p)
+			err = l.unreleased(a, &p)
 		}
 		if err == nil {
 			err = l.noDraft(tx, p.ID)

@@ -25,12 +25,14 @@ func (e *Engine) ReleaseDraft(ctx context.Context, peer, id string, act desk.Dra
 		return r.State == desk.DraftSent && r.hash() == act.Hash && releasedBy(r, a)
 	}
 	var queued *store.Message
+	var l *line // a reload may take the hotline away meanwhile
 	m, err := e.onDraft(ctx, peer, id, sent, func(t *draftTx, a actor) (entries []store.JournalEntry, err error) {
+		l = t.l
 		entries, queued, err = t.release(a, act.Hash)
 		return entries, err
 	})
 	if err == nil && queued != nil {
-		e.wasQueued(ctx, e.line(peer), queued)
+		e.wasQueued(ctx, l, queued)
 	}
 	return m, err
 }

@@ -121,19 +121,32 @@ func (l *line) rule(p *Payload) config.Release {
 	return h.Release.For(p.Precedence, p.TLP, string(p.Kind))
 }
 
-// needsNone: acknowledgements, line checks and exercises, which our relay makes, leave
-// without a release. They say what they are.
-func needsNone(p *Payload) bool {
-	return p.Kind == message.ACK || p.Kind == message.LineCheckKind || p.Exercise != ""
+// quorum is how many officers must release a message that does not come from a draft. It is
+// the one rule for all of them.
+//
+// A client's message falls under the rules whatever it says of itself: naming an exercise
+// frees it of nothing. What our relay itself makes needs no release: line checks, and the
+// steps of a drill, see MayDrill. Nor does a bare acknowledgement; with a text it says more
+// than that somebody has read.
+func (l *line) quorum(a actor, p *Payload) int32 {
+	ours := a.identity == "" && (p.Kind == message.LineCheckKind || p.Exercise != "")
+	if ours || p.Kind == message.ACK && p.Text == "" {
+		return 0
+	}
+	return l.rule(p).Quorum
 }
 
 // unreleased refuses a message that must not leave without a release. Every message that
 // does not come from a draft passes here, in the transaction that would queue it.
-func (l *line) unreleased(p *Payload) error {
-	if rule := l.rule(p); rule.Quorum > 0 && !needsNone(p) {
-		return forbidden("the hotline asks for the release of a %s message %s by %d officers: send it as a draft", p.Precedence, p.Kind, rule.Quorum)
+func (l *line) unreleased(a actor, p *Payload) error {
+	switch quorum := l.quorum(a, p); {
+	case quorum == 0:
+		return nil
+	case p.Kind == message.ACK:
+		return forbidden("the hotline asks for the release of what is written, and an acknowledgement leaves at once: acknowledge without a text, and answer with a message")
+	default:
+		return forbidden("the hotline asks for the release of a %s message %s by %d officers: send it as a draft", p.Precedence, p.Kind, quorum)
 	}
-	return nil
 }
 
 // record is a draft as its body is stored.
