@@ -18,6 +18,9 @@ import (
 // it, all.
 func (s *Store) ChangeLine(ctx context.Context, peer string, change func(store.LineTx) error) error {
 	return s.change(ctx, hotline, "changing line", func(tx *sql.Tx) error {
+		// The driver starts a goroutine for each statement that can be cancelled. What is begun is
+		// done soon: nothing in it waits but for the disk.
+		ctx := context.WithoutCancel(ctx)
 		return change(&lineTx{lineReader{ctx, tx, peer}, s})
 	})
 }

@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -84,7 +82,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := checkVersion(ctx, s.path); err != nil {
 		return err
 	}
-	if s.write, err = sql.Open("sqlite", dsn(s.path, "immediate",
+	if s.write, err = openDB(dsn(s.path, "immediate",
 		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-65536)", "wal_autocheckpoint(32768)",
 		"journal_size_limit(67108864)", "temp_store(MEMORY)")); err != nil {
 		return err
@@ -97,7 +95,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	s.carry.SetMaxOpenConns(1)
-	if s.read, err = sql.Open("sqlite", dsn(s.path, "deferred", "query_only(1)", "cache_size(-1024)", "temp_store(MEMORY)")); err != nil {
+	if s.read, err = openDB(dsn(s.path, "deferred", "query_only(1)", "cache_size(-1024)", "temp_store(MEMORY)")); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(readers)
@@ -154,7 +152,9 @@ func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *s
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	defer leave()
-	tx, err := s.write.BeginTx(ctx, nil)
+	// database/sql starts a goroutine for each transaction that can be cancelled; f's statements
+	// end with ctx by themselves.
+	tx, err := s.write.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
