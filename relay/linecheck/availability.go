@@ -6,7 +6,6 @@ package linecheck
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -24,9 +23,9 @@ const (
 	partTheirs        = "theirs"
 	partTheirsCounter = "theirs-countersigned"
 
-	// detail is how long each check is kept; older days are summed up. keepDays is how long
-	// the sums are.
-	detail   = 2 * 24 * time.Hour
+	// detail is how long after its end a day is summed up; until then each check is kept.
+	// keepDays is how long the sums are.
+	detail   = 6 * time.Hour
 	keepDays = 1100
 	// settle is how long after its slot a check may be under way.
 	settle = 2 * checkTimeout
@@ -51,55 +50,27 @@ func (l *line) view(ctx context.Context, month string, until time.Time) (Record,
 	if err != nil {
 		return Record{}, err
 	}
-	s, err := l.engine.cfg.Store.LineCheckDays(ctx, l.trustDomain, day(from), day(until.Add(-time.Microsecond))+1)
+	kept, err := l.sums(ctx, day(from), day(until.Add(-time.Microsecond))+1)
 	if err != nil {
 		return Record{}, err
 	}
-	kept := map[int64]sum{}
-	for _, d := range s {
-		var one sum
-		if err := json.Unmarshal(d.Content, &one); err != nil {
-			return Record{}, fmt.Errorf("reading the sum of a day: %w", err)
-		}
-		kept[d.Day] = one
-	}
 	var whole sum
 	for at := from; at.Before(until); at = at.AddDate(0, 0, 1) {
-		one, ok := kept[day(at)]
-		if !ok {
-			end := at.AddDate(0, 0, 1)
-			if end.After(until) {
-				end = until
-			}
-			checks, err := l.list(ctx, at, end)
-			if err != nil {
-				return Record{}, err
-			}
-			one = sumUp(checks)
+		end := at.AddDate(0, 0, 1)
+		if end.After(until) {
+			end = until
 		}
-		whole.merge(one)
+		one := sumAfter(kept[day(at)])
+		if err := l.each(ctx, at, end, one.add); err != nil {
+			return Record{}, err
+		}
+		whole.merge(one.whole())
 	}
 	traffic, err := l.engine.cfg.Store.CountTraffic(ctx, l.trustDomain, from, until)
 	if err != nil {
 		return Record{}, err
 	}
 	return recordOf(l.engine.cfg.Identity().TrustDomain(), l.trustDomain, month, from, until, whole, traffic), nil
-}
-
-// list reads the checks of some slots.
-func (l *line) list(ctx context.Context, from, to time.Time) (all []store.LineCheck, err error) {
-	q := store.LineCheckQuery{From: from, To: to, Limit: store.MaxLineChecks}
-	for {
-		page, err := l.engine.cfg.Store.ListLineChecks(ctx, l.trustDomain, q)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if len(page) < q.Limit {
-			return all, nil
-		}
-		q.After = &page[len(page)-1]
-	}
 }
 
 // part reads one part of a record; its payload is nil when there is none.
@@ -205,41 +176,6 @@ func (l *line) keep(ctx context.Context) {
 	if record {
 		l.makeRecords(ctx, now)
 	}
-}
-
-// sumUpDays replaces the checks of days that are older than detail by their sums, in one
-// transaction: a crash leaves all of it to do, or nothing.
-func (l *line) sumUpDays(ctx context.Context, now time.Time) error {
-	cutoff := now.Add(-detail).Truncate(24 * time.Hour)
-	old, err := l.list(ctx, time.Unix(0, 0), cutoff)
-	if err != nil || len(old) == 0 {
-		return err
-	}
-	done, err := l.engine.cfg.Store.LineCheckDays(ctx, l.trustDomain, 0, day(cutoff))
-	if err != nil {
-		return err
-	}
-	byDay := map[int64][]store.LineCheck{}
-	for _, c := range old {
-		byDay[day(c.Slot)] = append(byDay[day(c.Slot)], c)
-	}
-	for _, d := range done {
-		delete(byDay, d.Day) // what is left of it are the newest of a path
-	}
-	var days []store.LineCheckDay
-	for d, checks := range byDay {
-		content, err := json.Marshal(sumUp(checks), json.Deterministic(true))
-		if err != nil {
-			return err
-		}
-		days = append(days, store.LineCheckDay{Day: d, Content: content})
-	}
-	if len(days) == 0 {
-		return nil
-	}
-	return l.engine.cfg.Change(ctx, l.trustDomain, func(tx store.LineTx) (*store.JournalEntry, error) {
-		return nil, errors.Join(tx.SumLineChecks(days, cutoff), tx.DropLineCheckDays(day(now)-keepDays))
-	})
 }
 
 // makeRecords exchanges the records of past months that are not countersigned by both.

@@ -80,8 +80,9 @@ type line struct {
 	trustDomain string
 	// wake makes run and watch look again.
 	wakeRun, wakeWatch chan struct{}
-	// rate bounds what the peer may ask of us.
-	rate *rate.Limiter
+	// rate and recordRate bound what the peer may ask of us: checks, of which each is stored,
+	// and records, for each of which a month is read.
+	rate, recordRate *rate.Limiter
 	// recording is held while a record is made: one at a time.
 	recording sync.Mutex
 
@@ -151,7 +152,7 @@ func (e *Engine) Apply(c *config.Config) {
 		isNew := l == nil
 		if isNew {
 			l = &line{
-				engine: e, trustDomain: p.TrustDomain, since: e.cfg.Now(), rate: rate.NewLimiter(2, 64),
+				engine: e, trustDomain: p.TrustDomain, since: e.cfg.Now(), rate: rate.NewLimiter(1, 128), recordRate: rate.NewLimiter(rate.Every(5*time.Second), 16),
 				wakeRun: make(chan struct{}, 1), wakeWatch: make(chan struct{}, 1),
 			}
 		}

@@ -6,12 +6,14 @@ package linecheck
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -59,7 +61,11 @@ func TestAPeerThatIsSilentIsNamedAndWhatWeDidNotTestIsNot(t *testing.T) {
 		w.alfa.expect("Missed/Missed", nil)
 		pass(10 * time.Minute)
 		w.bravo.begin()
-		w.bravo.expect("NotTested/NotTested", nil)
+		for address, state := range w.bravo.states() { // it checks at once, or is about to
+			if strings.Contains(state, Missed) {
+				t.Errorf("%s is %s right after the start", address, state)
+			}
+		}
 		pass(61 * time.Second)
 		w.alfa.expect("Answered/Answered", nil)
 		w.bravo.expect("Answered/Answered", nil)
@@ -230,7 +236,7 @@ func TestARunningMonthIsCountersignedOnDemandAndAgreed(t *testing.T) {
 
 func TestOldChecksAreSummedUpAndTheRecordStaysTheSame(t *testing.T) {
 	bubble(t, config.LineChecks{IntervalSeconds: 6 * 3600, MissedAfterSeconds: 8 * 3600}, func(t *testing.T, w *world) {
-		pass(47 * time.Hour)
+		pass(25 * time.Hour)
 		until := time.Now().UTC().Truncate(24 * time.Hour)
 		month := until.Add(-time.Second).Format("2006-01")
 		l := w.alfa.engine.line("bravo.example")
@@ -238,10 +244,24 @@ func TestOldChecksAreSummedUpAndTheRecordStaysTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pass(2*24*time.Hour + time.Hour)
-		rows, err := l.list(t.Context(), time.Unix(0, 0), until)
-		if err != nil || len(rows) > 0 {
-			t.Errorf("%d checks are left, %v", len(rows), err)
+		pass(until.Add(detail + time.Hour).Sub(time.Now()))
+		for range 2 { // twice: what is left of a day is not counted again
+			if err := l.sumUpDays(t.Context(), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		days, err := l.sums(t.Context(), 0, day(until))
+		if err != nil || len(days) == 0 {
+			t.Errorf("%d days are summed up, %v", len(days), err)
+		}
+		left := map[Way]int{}
+		if err := l.each(t.Context(), time.Unix(0, 0), until, func(c store.LineCheck) { left[wayOf(c.Path)]++ }); err != nil {
+			t.Fatal(err)
+		}
+		for way, n := range left {
+			if n > 4 { // the newest two of each direction at most
+				t.Errorf("%d checks of %v are left", n, way)
+			}
 		}
 		after, err := l.view(t.Context(), month, until)
 		if err != nil {
@@ -251,6 +271,62 @@ func TestOldChecksAreSummedUpAndTheRecordStaysTheSame(t *testing.T) {
 		b, _ := json.Marshal(after)
 		if string(a) != string(b) || len(before.Paths) != 8 {
 			t.Errorf("the record was\n%s\nand is\n%s", a, b)
+		}
+	})
+}
+
+// A peer may say of any year that it is when its check was due.
+func TestSlotsOfAPeerThatLiesAreKeptUnderOurOwnTime(t *testing.T) {
+	bubble(t, quick, func(t *testing.T, w *world) {
+		pass(time.Minute)
+		client, number := w.alfa.engine.cfg.Client(w.alfa.engine.cfg.Paths("bravo.example")[0]), int64(100)
+		send := func(slot time.Time, address string) error {
+			number++
+			c := Check{
+				Version: Version, From: "alfa.example", To: "bravo.example", Path: Way{DialledBy: "alfa.example", Address: address}, Number: number,
+				Slot: slot, SentAt: time.Now().UTC(), RSIT: "test:test", TextID: "fox", Text: "fox", IntervalSeconds: 60,
+			}
+			payload, err := encode(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signed, err := receipt.Sign(w.alfa, TypeCheck, payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = post(t.Context(), client, "bravo.example", Path, signed)
+			return err
+		}
+		for _, year := range []int{2001, 9998} {
+			if err := send(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), "bravo-1:1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, far := w.bravo.engine.line("alfa.example"), 0
+		for _, r := range [][2]time.Time{{time.Unix(0, 0), time.Now().Add(-slotTolerance)}, {time.Now().Add(slotTolerance), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}} {
+			if err := l.each(t.Context(), r[0], r[1], func(store.LineCheck) { far++ }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if far > 0 {
+			t.Errorf("%d checks are kept under slots that never come", far)
+		}
+		for _, address := range []string{"a\u202eb:1", "bravo 1:1", "b\u00adc:1"} {
+			if err := send(time.Now(), address); err == nil || !strings.Contains(err.Error(), "422") {
+				t.Errorf("the address %q is answered with %v", address, err)
+			}
+		}
+		// Thousands of paths: a peer has few, and each is a label of our metrics.
+		refused, limited := 0, 0
+		for i := range 200 {
+			if err := send(time.Now(), fmt.Sprintf("bravo-%d:9", i)); err != nil && strings.Contains(err.Error(), "429") {
+				limited++
+			} else if err != nil {
+				refused++
+			}
+		}
+		if refused == 0 || limited == 0 {
+			t.Errorf("%d paths are refused, %d for their rate", refused, limited)
 		}
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/problem"
@@ -24,6 +26,19 @@ const maxBody = 64 << 10
 // pathMemory is how long a path of the peer that is not checked any more counts as one of
 // those that it may have.
 const pathMemory = 30 * 24 * time.Hour
+
+// slotTolerance is how far the slot that a peer names may lie from our own time and still be
+// taken. Else its check counts when it came: a slot of the year 9999 would never be summed
+// up, and one of each year would be a day of its own.
+const slotTolerance = 3 * time.Hour
+
+// slotOf is the slot under which a check of the peer is kept.
+func slotOf(claimed, now time.Time) time.Time {
+	if apart := now.Sub(claimed); apart > slotTolerance || apart < -slotTolerance {
+		return now.UTC().Truncate(time.Microsecond)
+	}
+	return claimed
+}
 
 // refusal is what a peer is told instead of a receipt.
 type refusal struct {
@@ -42,16 +57,17 @@ func refuse(status int, format string, args ...any) error {
 // (package link).
 func (e *Engine) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+Path, e.answer(e.takeCheck))
-	mux.HandleFunc("POST "+PathAvailability, e.answer(e.takeRecord))
-	mux.HandleFunc("POST "+PathCountersignature, e.answer(e.takeCountersignature))
+	checks, records := func(l *line) *rate.Limiter { return l.rate }, func(l *line) *rate.Limiter { return l.recordRate }
+	mux.HandleFunc("POST "+Path, e.answer(checks, e.takeCheck))
+	mux.HandleFunc("POST "+PathAvailability, e.answer(records, e.takeRecord))
+	mux.HandleFunc("POST "+PathCountersignature, e.answer(records, e.takeCountersignature))
 	return mux
 }
 
 // answer bounds a request, opens who sent it, and writes what take returns.
-func (e *Engine) answer(take func(l *line, r *http.Request, signed []byte) ([]byte, error)) http.HandlerFunc {
+func (e *Engine) answer(limit func(*line) *rate.Limiter, take func(l *line, r *http.Request, signed []byte) ([]byte, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := e.receive(w, r, take)
+		body, err := e.receive(w, r, limit, take)
 		if err == nil {
 			w.Header().Set("Content-Type", contentType)
 			_, _ = w.Write(body) // when the peer is gone it sends again
@@ -72,7 +88,7 @@ func (e *Engine) answer(take func(l *line, r *http.Request, signed []byte) ([]by
 	}
 }
 
-func (e *Engine) receive(w http.ResponseWriter, r *http.Request, take func(l *line, r *http.Request, signed []byte) ([]byte, error)) ([]byte, error) {
+func (e *Engine) receive(w http.ResponseWriter, r *http.Request, limit func(*line) *rate.Limiter, take func(l *line, r *http.Request, signed []byte) ([]byte, error)) ([]byte, error) {
 	peer, ok := access.PeerFrom(r.Context())
 	if !ok || !peer.Relay {
 		return nil, refuse(http.StatusForbidden, "only the relay of a peer may ask for this")
@@ -81,7 +97,7 @@ func (e *Engine) receive(w http.ResponseWriter, r *http.Request, take func(l *li
 	if l == nil {
 		return nil, refuse(http.StatusForbidden, "there is no Hotline for %s here", peer.TrustDomain)
 	}
-	if !l.rate.Allow() {
+	if !limit(l).Allow() {
 		return nil, refuse(http.StatusTooManyRequests, "too many statements about the line at once")
 	}
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -181,7 +197,7 @@ func (l *line) record(r *http.Request, c *Check, f facts, signed []byte, answer 
 			return nil, err
 		}
 		err = tx.PutLineCheck(store.LineCheck{
-			Direction: store.In, Path: c.Path.key(), Number: c.Number, Slot: c.Slot,
+			Direction: store.In, Path: c.Path.key(), Number: c.Number, Slot: slotOf(c.Slot, l.engine.cfg.Now()),
 			At: answer.ReceivedAt, DoneAt: answer.ReceivedAt, Content: content, Statement: signed,
 		})
 		if err != nil {

@@ -37,21 +37,32 @@ func TestPercentNeverReadsWholeWhenItIsNot(t *testing.T) {
 }
 
 func TestChecksAreSummedUp(t *testing.T) {
+	number := int64(0)
 	row := func(d store.Direction, slot int, good bool, f facts) store.LineCheck {
-		c := store.LineCheck{Direction: d, Path: "alfa.example b:1", Slot: noon.Add(time.Duration(slot) * time.Hour)}
+		number++
+		c := store.LineCheck{Direction: d, Path: "alfa.example b:1", Number: number, Slot: noon.Add(time.Duration(slot) * time.Hour)}
 		c.Content, _ = encode(f)
 		if good {
 			c.DoneAt = c.Slot.Add(time.Second)
 		}
 		return c
 	}
-	got := sumUp([]store.LineCheck{
+	checks := []store.LineCheck{
 		row(store.Out, 0, true, facts{}), row(store.In, 0, true, facts{}),
 		row(store.Out, 1, false, facts{Failure: "cut"}),
 		row(store.Out, 2, false, facts{}), // interrupted
 		row(store.Out, 6, true, facts{Skipped: 3}), row(store.In, 6, true, facts{Lost: 2, Skipped: 3}),
 		row(store.Out, 6, true, facts{OnDemand: true}),
-	})
+	}
+	a := sumAfter(sum{})
+	for _, c := range checks[:5] {
+		a.add(c)
+	}
+	a = sumAfter(a.whole()) // again, with what was summed up before
+	for _, c := range checks {
+		a.add(c)
+	}
+	got := a.whole()
 	r := recordOf("alfa.example", "bravo.example", "2026-03", noon, noon.AddDate(0, 1, 0), got, store.Traffic{Sent: 4, LongestReceipt: 1500 * time.Millisecond})
 	want := []PathRecord{
 		{From: "alfa.example", Path: Way{"alfa.example", "b:1"}, Sent: 4, Good: 3, Missed: 1, NotTested: 4, LongestGapSeconds: 6 * 3600, Availability: "75.000"},
@@ -74,15 +85,17 @@ func TestWhatTwoRecordsMustAgreeOn(t *testing.T) {
 		theirs, ours Record
 		want         int
 	}{
-		"the_same":                           {view("alfa.example", "bravo.example", 9, 9), view("bravo.example", "alfa.example", 9, 9), 0},
-		"an_answer_was_lost":                 {view("alfa.example", "bravo.example", 9, 8), view("bravo.example", "alfa.example", 9, 9), 0},
-		"more_receipts_than_checks":          {view("alfa.example", "bravo.example", 9, 9), view("bravo.example", "alfa.example", 9, 8), 1},
-		"checks_that_we_know_nothing_of":     {view("alfa.example", "bravo.example", 9, 8), view("bravo.example", "alfa.example", 8, 8), 1},
-		"it_holds_the_other_way_round_too":   {view("bravo.example", "alfa.example", 9, 8), view("alfa.example", "bravo.example", 9, 9), 1},
-		"a_path_that_only_we_know":           {Record{By: "alfa.example", With: "bravo.example"}, view("bravo.example", "alfa.example", 9, 9), 1},
-		"a_path_that_only_they_know":         {view("alfa.example", "bravo.example", 9, 0), Record{By: "bravo.example", With: "alfa.example"}, 1},
-		"a_message_that_did_not_arrive_here": {Record{By: "a", With: "b", Messages: Messages{Sent: 3}}, Record{By: "b", With: "a", Messages: Messages{Received: 2}}, 1},
-		"an_exercise_that_only_one_counts":   {Record{By: "a", With: "b", Messages: Messages{ExerciseReceived: 3}}, Record{By: "b", With: "a"}, 1},
+		"the_same":                                  {view("alfa.example", "bravo.example", 9, 9), view("bravo.example", "alfa.example", 9, 9), 0},
+		"an_answer_was_lost":                        {view("alfa.example", "bravo.example", 9, 8), view("bravo.example", "alfa.example", 9, 9), 0},
+		"more_receipts_than_checks":                 {view("alfa.example", "bravo.example", 9, 9), view("bravo.example", "alfa.example", 9, 8), 1},
+		"checks_that_the_receiver_has_not_heard_of": {view("alfa.example", "bravo.example", 9, 8), view("bravo.example", "alfa.example", 8, 8), 0},
+		"checks_that_the_sender_does_not_own_up_to": {view("alfa.example", "bravo.example", 8, 8), view("bravo.example", "alfa.example", 9, 9), 1},
+		"the_same_of_our_own":                       {view("bravo.example", "alfa.example", 9, 9), view("alfa.example", "bravo.example", 8, 8), 1},
+		"it_holds_the_other_way_round_too":          {view("bravo.example", "alfa.example", 9, 8), view("alfa.example", "bravo.example", 9, 9), 1},
+		"a_path_that_only_we_know":                  {Record{By: "alfa.example", With: "bravo.example"}, view("bravo.example", "alfa.example", 9, 9), 1},
+		"a_path_that_only_they_know":                {view("alfa.example", "bravo.example", 9, 0), Record{By: "bravo.example", With: "alfa.example"}, 0},
+		"a_message_that_did_not_arrive_here":        {Record{By: "a", With: "b", Messages: Messages{Sent: 3}}, Record{By: "b", With: "a", Messages: Messages{Received: 2}}, 1},
+		"an_exercise_that_only_one_counts":          {Record{By: "a", With: "b", Messages: Messages{ExerciseReceived: 3}}, Record{By: "b", With: "a"}, 1},
 	} {
 		if got := compare(tc.theirs, tc.ours); len(got) != tc.want {
 			t.Errorf("%s: %q, want %d", name, got, tc.want)

@@ -16,6 +16,9 @@ const (
 	MaxLineCheckContent = 8 << 10
 	// MaxLineStatement is the largest signed statement or document about a line, in bytes.
 	MaxLineStatement = 256 << 10
+	// SignedLineChecks is of how many checks of a path and direction, the newest, the signed
+	// forms are kept: they are much larger than what they say, and its digest stays.
+	SignedLineChecks = 64
 	// MaxLineChecks is the largest number of line checks at once.
 	MaxLineChecks = 1000
 )
@@ -137,7 +140,8 @@ type LineCheckTx interface {
 	LastLineCheck(d Direction, path string) (LineCheck, error)
 	// LineCheckPaths counts the paths of a direction with a check that was stored since a time.
 	LineCheckPaths(d Direction, since time.Time) (int, error)
-	// PutLineCheck stores a check, or replaces it but for At.
+	// PutLineCheck stores a check, or replaces it but for At. It takes the statement and the
+	// receipt from the one that is older than the newest SignedLineChecks of the path.
 	PutLineCheck(c LineCheck) error
 	// SumLineChecks stores the sums of days, and deletes the checks with a slot before a
 	// time, but for the newest two of each direction and path.

@@ -196,10 +196,16 @@ func (l *lineTx) PutLineCheck(c store.LineCheck) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	_, err := l.tx.ExecContext(l.ctx, `INSERT INTO line_checks (peer, direction, path, number, slot, at, done_at, content, statement, receipt)
+	if _, err := l.tx.ExecContext(l.ctx, `INSERT INTO line_checks (peer, direction, path, number, slot, at, done_at, content, statement, receipt)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (peer, direction, path, number) DO UPDATE SET
 		slot = excluded.slot, done_at = excluded.done_at, content = excluded.content, statement = excluded.statement, receipt = excluded.receipt`,
-		l.peer, c.Direction, c.Path, c.Number, micros(c.Slot), micros(c.At), micros(c.DoneAt), append([]byte{}, c.Content...), c.Statement, c.Receipt)
+		l.peer, c.Direction, c.Path, c.Number, micros(c.Slot), micros(c.At), micros(c.DoneAt), append([]byte{}, c.Content...), c.Statement, c.Receipt); err != nil {
+		return err
+	}
+	// One row each time: what is older has lost its signed forms before.
+	_, err := l.tx.ExecContext(l.ctx, `UPDATE line_checks SET statement = NULL, receipt = NULL WHERE peer = ?1 AND direction = ?2 AND path = ?3 AND number = (
+		SELECT number FROM line_checks WHERE peer = ?1 AND direction = ?2 AND path = ?3 ORDER BY number DESC LIMIT 1 OFFSET ?4)`,
+		l.peer, c.Direction, c.Path, store.SignedLineChecks)
 	return err
 }
 

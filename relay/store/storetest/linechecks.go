@@ -16,6 +16,7 @@ import (
 
 var lineCheckTests = map[string]func(t *testing.T, e env){
 	"keeps_line_checks_across_a_reopen":                        keepsLineChecks,
+	"keeps_the_signed_forms_of_the_newest_line_checks":         keepsSignedLineChecks,
 	"replaces_a_line_check_and_keeps_when_it_was_stored":       replacesLineCheck,
 	"gives_the_newest_and_the_last_good_check_of_each_path":    latestLineChecks,
 	"lists_line_checks_in_pages_by_slot":                       listsLineChecks,
@@ -81,6 +82,33 @@ func keepsLineChecks(t *testing.T, e env) {
 		must(t, err)
 		n, err = tx.LineCheckPaths(store.Out, c.At.Add(time.Second))
 		same(t, "paths since then", n, 0)
+		return err
+	})
+}
+
+func keepsSignedLineChecks(t *testing.T, e env) {
+	const more = 3
+	other := checked("q", 1, epoch)
+	putLineChecks(t, e, other)
+	var all []store.LineCheck
+	for n := int64(1); n <= store.SignedLineChecks+more; n++ {
+		c := checked("p", n*1000, epoch.Add(time.Duration(n)*time.Minute)) // a peer may leave numbers out
+		c.Statement = []byte("jws")
+		all = append(all, c)
+	}
+	putLineChecks(t, e, all...)
+	putLineChecks(t, e, all[len(all)-1])
+	onLine(t, e, func(tx store.LineTx) error {
+		for i, c := range all {
+			got, err := tx.LineCheck(store.Out, "p", c.Number)
+			must(t, err)
+			if i < more {
+				c = lean(c)
+			}
+			same(t, "check", got, c)
+		}
+		got, err := tx.LineCheck(store.Out, "q", 1)
+		same(t, "check of another path", got, other)
 		return err
 	})
 }
