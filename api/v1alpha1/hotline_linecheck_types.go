@@ -18,7 +18,7 @@ type HotlineLineChecks struct {
 	IntervalSeconds *int32 `json:"intervalSeconds,omitempty"`
 
 	// missedAfterSeconds without a good check in a direction, a path counts as missed and
-	// the condition LineChecked turns False. More than intervalSeconds, at most 172800;
+	// the condition LineChecked turns False. 11 to 172800, and more than intervalSeconds;
 	// default one and a half intervals.
 	// +optional
 	// +kubebuilder:validation:Minimum=11

@@ -65,7 +65,7 @@ var columns = []struct {
 		object: "hotline", resource: "hotlines",
 		narrow: map[string]any{
 			"Name": "bravo", "Ready": "True", "Peer": "bravo", "Reachable": "False", "Answered": "True",
-			"Inbox": int64(3), "Drafts": int64(1), "Last Receipt": "5d", "Reason": "LinkDown", "Age": "5d",
+			"Checked": "Unknown", "Escalating": "NotifierFailing", "Inbox": int64(3), "Drafts": int64(1), "Last Receipt": "5d", "Reason": "LinkDown", "Age": "5d",
 		},
 		wide: map[string]any{"Message": "message of Reachable"},
 	},
@@ -82,7 +82,10 @@ var states = map[string][]metav1.Condition{
 	},
 	"sharedfeed-export":    {{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Fresh", Status: "Unknown", Reason: "Pending"}, {Type: "Delivering", Status: "True", Reason: "Exporting"}, {Type: "PeerAccepted", Status: "False", Reason: "NotOffered"}},
 	"sharedservice-export": {{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "PeerAccepted", Status: "Unknown", Reason: "NoOffer"}, {Type: "Available", Status: "False", Reason: "ConnectionFailed"}},
-	"hotline":              {{Type: "Answered", Status: "True", Reason: "AcknowledgedInTime"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Reachable", Status: "False", Reason: "LinkDown"}},
+	"hotline": {
+		{Type: "Answered", Status: "True", Reason: "AcknowledgedInTime"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Reachable", Status: "False", Reason: "LinkDown"},
+		{Type: "LineChecked", Status: "Unknown", Reason: "Pending"}, {Type: "Escalating", Status: "True", Reason: "NotifierFailing"},
+	},
 }
 
 // TestColumns reads the table that the API server makes for kubectl get.

@@ -51,6 +51,7 @@ const (
 	serviceNameMessage   = "metadata.name must hold at most 63 lower-case letters, digits and '-', and begin with a letter: peers ask for an export by it, and the Service of an import has it"
 	serviceRefMessage    = "name must be the name of a Service of this namespace: lower-case letters, digits and '-'"
 	serviceMessage       = "service must be the name of the peer's SharedService: lower-case letters, digits and '-', beginning with a letter"
+	transitMessage       = "transit must name third peers, not the one of peerRef"
 	notifierMessage      = "exactly one of webhook, alertmanager and smtp must be set"
 	notifyNameMessage    = "name must hold lower-case letters, digits and '-'"
 	alertLabelMessage    = "alertname and labels that begin with certlink_ or __ are not yours to set"
@@ -275,6 +276,8 @@ func spoiledObjects() []spoiled {
 		spoiled{"service that begins with a digit", "sharedservice-import", fieldValues{"spec.import.service": "1tickets"}, "spec.import.service", serviceMessage},
 
 		peerRefOf("hotline", "spec.peerRef.name"),
+		peerRefOf("hotline", "spec.transit[0].name"),
+		spoiled{"transit through the peer itself", "hotline", fieldValues{"spec.transit[0].name": "bravo"}, "spec", transitMessage},
 		spoiled{"an officer of two lines", "localcert", fieldValues{"spec.desk.officers[0].displayName": "Eve\u2028Example"}, "spec.desk.officers[0].displayName", lineMessage("displayName")},
 		spoiled{"an officer with a capital letter", "localcert", fieldValues{"spec.desk.officers[0].name": "Eve"}, "spec.desk.officers[0].name", "name must be lower-case letters, digits and '-'"},
 		spoiled{"a notifier of no kind", "hotline-escalation", fieldValues{"spec.notifiers[0].webhook": absent{}}, "spec.notifiers[0]", notifierMessage},

@@ -14,7 +14,7 @@ type HotlineLineChecksApplyConfiguration struct {
 	// intervalSeconds between two checks of a path. 10 to 86400; default 3600.
 	IntervalSeconds *int32 `json:"intervalSeconds,omitempty"`
 	// missedAfterSeconds without a good check in a direction, a path counts as missed and
-	// the condition LineChecked turns False. More than intervalSeconds, at most 172800;
+	// the condition LineChecked turns False. 11 to 172800, and more than intervalSeconds;
 	// default one and a half intervals.
 	MissedAfterSeconds *int32 `json:"missedAfterSeconds,omitempty"`
 	// texts that are sent in turn instead of the built-in ones. They are to be neutral: no
