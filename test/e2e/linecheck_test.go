@@ -7,7 +7,10 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/certlink/certlink/api/v1alpha1"
+	wire "github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/linecheck"
 	"github.com/certlink/certlink/test/scenario"
 )
 
@@ -95,5 +100,38 @@ func TestLineChecksNameAPathThatIsCut(t *testing.T) {
 	t.Logf("both sides name %s %.1fs after the cut", cut, time.Since(start).Seconds())
 	must(t, scenario.Restore(t.Context()))
 	lineChecked(t, patience, "that every path is checked again", good)
+	recordOf(t, cut.address)
 	settled(t)
+}
+
+// recordOf makes the record of the month that runs: both sides sign and countersign it, and
+// both views have the checks that did not come through.
+func recordOf(t *testing.T, cut string) {
+	t.Helper()
+	month := time.Now().UTC().Format("2006-01")
+	must(t, both(within(t, patience), func(ctx context.Context, p, other *scenario.Party) error {
+		return scenario.Poll(ctx, p.Name+" has a record of the month", func(ctx context.Context) error {
+			said, err := p.CLI(ctx, nil, "hotline", "record", other.Name, "--month", month, "--now", "-o", "json")
+			if err != nil {
+				return err
+			}
+			var a wire.Availability
+			if err := json.Unmarshal([]byte(said), &a); err != nil || a.Error != "" {
+				return errors.Join(err, errors.New(a.Error))
+			}
+			for _, side := range []*wire.SignedRecord{a.Ours, a.Theirs} {
+				if side == nil || !side.Verified || !side.CounterVerified || !side.Agreed {
+					return fmt.Errorf("the record is %s: %+v", a.State, side)
+				}
+				var r linecheck.Record
+				if err := json.Unmarshal(side.Record, &r); err != nil {
+					return err
+				}
+				if !slices.ContainsFunc(r.Paths, func(p linecheck.PathRecord) bool { return p.Path.Address == cut && p.Missed > 0 }) {
+					return fmt.Errorf("nothing is missed over %s in the view of %s: %+v", cut, r.By, r.Paths)
+				}
+			}
+			return nil
+		})
+	}))
 }
