@@ -124,6 +124,19 @@ func (o *options) courierExport(ctx context.Context, relay *relayclient.Client, 
 	if err != nil {
 		return err
 	}
+	if err := o.printExport(summary, files, output); err != nil {
+		return err
+	}
+	for _, missing := range summary.Refused {
+		fmt.Fprintf(o.ErrOut, "set %s: not in it: %s\n", summary.Set, oneLine(missing))
+	}
+	if n := len(summary.Refused); n > 0 {
+		return fmt.Errorf("the set is written and may be carried, but it lacks %d attachments, which are named above", n)
+	}
+	return nil
+}
+
+func (o *options) printExport(summary courier.Summary, files []string, output *format) error {
 	if *output != asTable {
 		return output.document(o.Out, exported{Summary: summary, Files: files})
 	}

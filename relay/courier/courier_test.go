@@ -57,6 +57,7 @@ type nation struct {
 	settled  map[string]int
 	acts     []string
 	refuses  string
+	missing  []string
 }
 
 func (n *nation) SigningChain() ([]*x509.Certificate, crypto.Signer) { return n.pair.Chain, n.pair.Key }
@@ -88,6 +89,10 @@ func (n *nation) Receive(_ context.Context, _ string, request []byte) ([]byte, e
 	}
 	n.got[string(request)]++
 	return append([]byte("answer to "), request...), nil
+}
+
+func (n *nation) NotStored(context.Context, string, []byte, []byte) ([]string, error) {
+	return n.missing, nil
 }
 
 func (n *nation) Settle(_ context.Context, _ string, answer []byte) error {
@@ -373,6 +378,51 @@ func TestWhatIsRefusedIsNamedAndTheRestIsTaken(t *testing.T) {
 	s, err := b.imports(t, files...)
 	if err != nil || len(s.Refused) != 1 || !strings.Contains(s.Refused[0], b.refuses) {
 		t.Errorf("%+v, %v", s, err)
+	}
+	b.refuses, b.missing = "", []string{"message 1: its attachments are missing"}
+	s, err = b.imports(t, files...)
+	if err != nil || !slices.Equal(s.Refused, b.missing) {
+		t.Errorf("an answer that refuses a message counts as taken: %+v, %v", s, err)
+	}
+}
+
+// The line brought the beginning before it was cut, in chunks that end elsewhere.
+func TestAFileGoesOnWhereTheLineWasCut(t *testing.T) {
+	content := make([]byte, 3<<20+77)
+	for i := range content {
+		content[i] = byte(rand.IntN(256))
+	}
+	for _, before := range [][]int{{256 << 10}, {256 << 10, 512 << 10, 64 << 10}, {1<<20 - 10}, {1 << 20, 1<<20 + -1000, 1 << 20}, {1 << 20, 1 << 20, 1 << 20}} {
+		a, b := newPair(t)
+		sum := a.attach(t, content)
+		k, at := store.AttachmentKey{Direction: store.In, Peer: alfa, SHA256: sum}, 0
+		for _, n := range before {
+			if _, err := b.stored.AppendAttachment(t.Context(), k, int64(len(content)), int64(at), content[at:at+n], looseLimits); err != nil {
+				t.Fatal(err)
+			}
+			at += n
+		}
+		_, files := a.export(t, 1<<30)
+		s, err := b.imports(t, files...)
+		if err != nil || len(s.Refused) > 0 {
+			t.Errorf("after %d: %+v, %v", before, s, err)
+		}
+		if got, err := b.stored.GetAttachment(t.Context(), k); err != nil || !got.Complete {
+			t.Errorf("after %d: %+v, %v", before, got, err)
+		}
+	}
+}
+
+func TestAFileThatWeLostKeepsNothingElseBack(t *testing.T) {
+	a, b := newPair(t)
+	a.queue("names what is gone", fmt.Sprintf(`{"attachments":[{"name":"x.bin","size":5,"sha256":"%064x"}]}`, 7))
+	a.queue("another", "{}")
+	s, files := a.export(t, 1<<20)
+	if s.Messages != 2 || s.Attachments != 0 || len(s.Refused) != 1 || !strings.Contains(s.Refused[0], "not in our own store") {
+		t.Errorf("exported %+v", s)
+	}
+	if in, err := b.imports(t, files...); err != nil || in.Messages != 2 {
+		t.Errorf("imported %+v, %v", in, err)
 	}
 }
 

@@ -51,6 +51,8 @@ type Lines interface {
 	ComposeQueued(ctx context.Context, trustDomain string, batch func(request []byte, messages []store.Message) error) (more bool, err error)
 	// Receive takes a batch, and returns the answer.
 	Receive(ctx context.Context, trustDomain string, request []byte) (answer []byte, err error)
+	// NotStored says for people what of a batch was not stored that got this answer.
+	NotStored(ctx context.Context, trustDomain string, request, answer []byte) ([]string, error)
 	// Settle takes an answer.
 	Settle(ctx context.Context, trustDomain string, answer []byte) error
 	// RecordAct journals an act of somebody.
@@ -181,14 +183,13 @@ func (b *Begun) Write(ctx context.Context, to io.Writer) (Summary, error) {
 	sent := map[store.Hash]bool{}
 	s.More, err = e.cfg.Lines.ComposeQueued(ctx, b.To, func(request []byte, messages []store.Message) error {
 		for i := range messages {
-			if err := b.attachments(ctx, w, messages[i].Payload, sent); err != nil {
+			if err := b.attachments(ctx, w, &messages[i], sent, &s); err != nil {
 				return fmt.Errorf("message %s: %w", messages[i].ID, err)
 			}
 		}
 		s.Batches, s.Messages = s.Batches+1, s.Messages+len(messages)
 		return w.put(recordBatch, request)
 	})
-	s.Attachments = len(sent)
 	if err != nil {
 		return s, err
 	}
@@ -245,10 +246,11 @@ func (b *Begun) answers(ctx context.Context, w *writer, s *Summary) error {
 	return w.putJSON(recordSettled, batches)
 }
 
-// attachments writes those that a message names, each once.
-func (b *Begun) attachments(ctx context.Context, w *writer, payload []byte, sent map[store.Hash]bool) error {
+// attachments writes those that a message names, each once. One that our own store lost is
+// named: its message is refused at the other end, and all others are taken.
+func (b *Begun) attachments(ctx context.Context, w *writer, of *store.Message, sent map[store.Hash]bool, s *Summary) error {
 	var m message.Message
-	if err := json.Unmarshal(payload, &m); err != nil {
+	if err := json.Unmarshal(of.Payload, &m); err != nil {
 		return fmt.Errorf("reading it: %w", err)
 	}
 	for _, a := range m.Attachments {
@@ -261,19 +263,40 @@ func (b *Begun) attachments(ctx context.Context, w *writer, payload []byte, sent
 			continue
 		}
 		sent[k.SHA256] = true
-		for at := int64(0); at < a.Size; {
-			part, err := b.engine.cfg.Store.ReadAttachment(ctx, k, at)
-			if err != nil {
-				return fmt.Errorf("reading attachment %s: %w", a.SHA256, err)
-			}
-			if len(part) == 0 {
-				return fmt.Errorf("reading attachment %s: %w", a.SHA256, store.ErrIncomplete)
-			}
-			if err := w.put(recordAttachment, raw, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(a.Size)), uint64(at)), part); err != nil { //nolint:gosec // neither is negative
-				return err
-			}
-			at += int64(len(part))
+		switch err := b.attachment(ctx, w, k, a.Size); {
+		case errors.Is(err, store.ErrNotFound):
+			s.refuse("attachment %s of message %s is not in our own store: restore the database from a backup, or send a new message with the file", a.SHA256, of.ID)
+		case err != nil:
+			return fmt.Errorf("reading attachment %s: %w", a.SHA256, err)
+		default:
+			s.Attachments++
 		}
+	}
+	return nil
+}
+
+// attachment writes one, chunk by chunk. The error wraps store.ErrNotFound if it is not here.
+func (b *Begun) attachment(ctx context.Context, w *writer, k store.AttachmentKey, size int64) error {
+	stored, err := b.engine.cfg.Store.GetAttachment(ctx, k)
+	if err != nil {
+		return err
+	}
+	if !stored.Complete || stored.Size != size {
+		return store.ErrIncomplete
+	}
+	for at := int64(0); at < size; {
+		part, err := b.engine.cfg.Store.ReadAttachment(ctx, k, at)
+		if err != nil {
+			return err
+		}
+		if len(part) == 0 {
+			return store.ErrIncomplete
+		}
+		head := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(size)), uint64(at)) //nolint:gosec // neither is negative
+		if err := w.put(recordAttachment, k.SHA256[:], head, part); err != nil {
+			return err
+		}
+		at += int64(len(part))
 	}
 	return nil
 }

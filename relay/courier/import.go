@@ -5,7 +5,6 @@ package courier
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -197,6 +196,7 @@ type importing struct {
 	from    string
 	summary Summary
 	broken  map[store.Hash]string // attachments that were not taken
+	kept    kept
 }
 
 func (i *importing) take(ctx context.Context, kind byte, content []byte) error {
@@ -226,30 +226,6 @@ func (i *importing) confirmed(ctx context.Context, content []byte) error {
 	return i.engine.cfg.Store.DropCourierAnswers(ctx, i.from, batches)
 }
 
-func (i *importing) attachment(ctx context.Context, content []byte) error {
-	if len(content) <= 48 {
-		i.summary.refuse("a part of an attachment is too short")
-		return nil
-	}
-	k := store.AttachmentKey{Direction: store.In, Peer: i.from, SHA256: store.Hash(content[:32])}
-	if i.broken[k.SHA256] != "" {
-		return nil
-	}
-	size, at, part := int64(binary.BigEndian.Uint64(content[32:])), int64(binary.BigEndian.Uint64(content[40:])), content[48:] //nolint:gosec // checked by the store
-	_, err := i.engine.cfg.Store.AppendAttachment(ctx, k, size, at, part, looseLimits)
-	if err == nil && at+int64(len(part)) == size {
-		_, err = i.engine.cfg.Store.CompleteAttachment(ctx, k)
-	}
-	for _, wrong := range []error{store.ErrChunk, store.ErrConflict, store.ErrHole, store.ErrDigest, store.ErrQuota, store.ErrIncomplete} {
-		if errors.Is(err, wrong) {
-			i.broken[k.SHA256] = err.Error()
-			i.summary.refuse("attachment %s: %v", k.Name(), err)
-			return nil
-		}
-	}
-	return err
-}
-
 // refused names what the hotline does not take; only our own full storage ends the import.
 func (i *importing) refused(err error, what string) error {
 	if errors.Is(err, store.ErrFull) {
@@ -264,6 +240,13 @@ func (i *importing) batch(ctx context.Context, request []byte) error {
 	answer, err := i.engine.cfg.Lines.Receive(ctx, i.from, request)
 	if err != nil {
 		return i.refused(err, "a batch of messages")
+	}
+	missing, err := i.engine.cfg.Lines.NotStored(ctx, i.from, request, answer)
+	if err != nil {
+		return err
+	}
+	for _, what := range missing {
+		i.summary.refuse("%s", what)
 	}
 	return i.engine.cfg.Store.PutCourierAnswer(ctx, store.CourierAnswer{
 		Peer: i.from, Batch: digest(request), Answer: answer, At: i.engine.cfg.Now().UTC().Truncate(time.Microsecond),

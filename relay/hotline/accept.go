@@ -238,9 +238,9 @@ func (l *line) respond(ctx context.Context, r *response) ([]byte, error) {
 }
 
 // begin makes a batch of ours without entries: our chain, the newest checkpoint of our
-// journal, what proves that it continues what the peer holds, and what we hold of the
-// peer's journal.
-func (l *line) begin(ctx context.Context, covers, base int64) (*wire.Batch, *wire.Prover, error) {
+// journal, what proves that it continues what the peer holds, bases before others, and what
+// we hold of the peer's journal.
+func (l *line) begin(ctx context.Context, covers int64, bases ...int64) (*wire.Batch, *wire.Prover, error) {
 	newest, err := l.own(ctx, covers)
 	if err != nil {
 		return nil, nil, err
@@ -257,7 +257,7 @@ func (l *line) begin(ctx context.Context, covers, base int64) (*wire.Batch, *wir
 	}
 	b := &wire.Batch{Chain: chain, Checkpoint: signed, Held: wire.TreeOf(held)}
 	prover := wire.NewProver(b, treeOf(newest), l.storedHashes(ctx))
-	for _, from := range l.leaving.next(newest.Size, base) {
+	for _, from := range l.leaving.next(newest.Size, bases...) {
 		if err := prover.Continue(from); err != nil {
 			return nil, nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/certlink/certlink/relay/hotline/wire"
+	"github.com/certlink/certlink/relay/journal"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -27,7 +28,11 @@ func (e *Engine) Compose(ctx context.Context, trustDomain string) (request []byt
 		return nil, 0, fmt.Errorf("composing a batch: %w", err)
 	}
 	list := l.readied(ctx, fitting(pending, maxBatchBytes), map[string]error{})
-	if request, err = l.compose(ctx, list); err != nil {
+	bases, err := l.mayHold(ctx)
+	if err != nil {
+		return nil, 0, fmt.Errorf("composing a batch: %w", err)
+	}
+	if request, err = l.compose(ctx, list, bases...); err != nil {
 		return nil, 0, fmt.Errorf("composing a batch: %w", err)
 	}
 	return request, len(list), nil
@@ -73,6 +78,56 @@ func (e *Engine) Settle(ctx context.Context, trustDomain string, answer []byte) 
 	e.changed()
 	l.pokeAll()
 	return nil
+}
+
+// NotStored says for people what of a batch was not stored that got this answer from
+// Receive, and why; nothing if all of it is here.
+func (e *Engine) NotStored(ctx context.Context, trustDomain string, request, answer []byte) ([]string, error) {
+	said, err := wire.Decode(answer)
+	if err != nil {
+		return nil, fmt.Errorf("reading our answer: %w", err)
+	}
+	var out []string
+	for _, r := range said.Refusals {
+		out = append(out, oneLine(fmt.Sprintf("message %s: %s", r.ID, r.Detail)))
+	}
+	if said.State == wire.Continues {
+		return out, nil
+	}
+	b, err := wire.Decode(request)
+	if err != nil {
+		return nil, fmt.Errorf("reading a batch: %w", err)
+	}
+	missing := 0
+	for i := range b.Entries {
+		if journal.Kind(b.Entries[i].Kind) != journal.Message {
+			continue
+		}
+		_, err := e.cfg.Store.GetMessage(ctx, store.In, trustDomain, named(b.Entries[i].Body).ID)
+		if errors.Is(err, store.ErrNotFound) {
+			missing++
+		} else if err != nil {
+			return nil, fmt.Errorf("looking for messages of a batch: %w", err)
+		}
+	}
+	if missing > 0 {
+		out = append(out, fmt.Sprintf("%d messages were not stored: %s", missing, reasonOf(said.State)))
+	}
+	return out, nil
+}
+
+// reasonOf says what a state of an answer of ours means to who carried the batch.
+func reasonOf(state string) string {
+	switch state {
+	case wire.Behind:
+		return "newer entries of the sender's journal came meanwhile by another way; let the sender export again what still waits"
+	case wire.Unlinked:
+		return "the set does not prove that it continues the sender's journal as we hold it; export back to the sender, who exports again after taking that in"
+	case wire.Recovering:
+		return "our own database was set back, and what the sender gives back comes first, over the line; then take the set in again"
+	default:
+		return "the sender's journal has another history than the one that we hold; see kubectl certlink journal verify"
+	}
 }
 
 // rootAt is the root over the first entries of our journal; false if it has fewer.

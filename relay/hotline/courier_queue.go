@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/certlink/certlink/relay/hotline/wire"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -25,10 +26,14 @@ func (e *Engine) ComposeQueued(ctx context.Context, trustDomain string, batch fu
 		return false, fmt.Errorf("composing for a courier: %w", err)
 	}
 	more = len(pending) == store.MaxMessages
+	bases, err := l.mayHold(ctx)
+	if err != nil {
+		return false, fmt.Errorf("composing for a courier: %w", err)
+	}
 	for len(pending) > 0 {
 		list := fitting(pending, maxBatchBytes)
 		pending = pending[len(list):]
-		request, err := l.compose(ctx, list)
+		request, err := l.compose(ctx, list, bases...)
 		if err != nil {
 			return more, fmt.Errorf("composing for a courier: %w", err)
 		}
@@ -37,4 +42,24 @@ func (e *Engine) ComposeQueued(ctx context.Context, trustDomain string, batch fu
 		}
 	}
 	return more, nil
+}
+
+// mayHold returns the sizes of our journal that the peer may hold, by what is stored: a
+// courier cannot be asked for another proof on the way, and a restart or another replica has
+// nothing of it in memory. The first is what the peer was seen to hold. It may hold what we
+// answered after that, which are the next ones.
+func (l *line) mayHold(ctx context.Context) (sizes []int64, err error) {
+	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+		held, err := r.PeerHeld()
+		if err != nil {
+			return err
+		}
+		sizes = []int64{held}
+		batches, err := r.JournalBatches(held, wire.MaxSteps-1)
+		for _, b := range batches {
+			sizes = append(sizes, b.Checkpoint.Size)
+		}
+		return err
+	})
+	return sizes, err
 }

@@ -83,8 +83,8 @@ func (l *line) triedBefore(list []store.Message) {
 	}
 }
 
-// compose makes the batch of messages, which are stored.
-func (l *line) compose(ctx context.Context, list []store.Message) ([]byte, error) {
+// compose makes the batch of messages, which are stored; the peer may hold one of bases.
+func (l *line) compose(ctx context.Context, list []store.Message, bases ...int64) ([]byte, error) {
 	var covers int64
 	for i := range list {
 		if list[i].Entry == 0 {
@@ -94,7 +94,7 @@ func (l *line) compose(ctx context.Context, list []store.Message) ([]byte, error
 		}
 		covers = max(covers, list[i].Entry)
 	}
-	b, prover, err := l.begin(ctx, covers, 0)
+	b, prover, err := l.begin(ctx, covers, bases...)
 	if err != nil {
 		return nil, err
 	}

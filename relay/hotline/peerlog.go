@@ -132,6 +132,8 @@ type leaving struct {
 	mu sync.Mutex
 	// confirmed is the largest state of our journal that the peer was seen to hold.
 	confirmed tlog.Tree
+	// noted is the size of it that the store has.
+	noted int64
 	// sizes of checkpoints that left lately, ascending.
 	sizes []int64
 }
@@ -156,11 +158,27 @@ func (v *leaving) is(t tlog.Tree) bool {
 func (v *leaving) forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.confirmed, v.sizes = tlog.Tree{}, nil
+	v.confirmed, v.sizes, v.noted = tlog.Tree{}, nil, 0
+}
+
+// note stores what was confirmed, for other replicas and after a restart. A crash before the
+// commit leaves what was stored before, which does for most couriers, and costs the line one
+// round trip.
+func (v *leaving) note(tx store.LineTx) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.confirmed.N <= v.noted {
+		return nil
+	}
+	if err := tx.NotePeerHeld(v.confirmed.N); err != nil {
+		return fmt.Errorf("noting what the peer holds of our journal: %w", err)
+	}
+	v.noted = v.confirmed.N
+	return nil
 }
 
 // next notes that a checkpoint of this size leaves, and returns from where steps lead to it.
-func (v *leaving) next(size int64, asked int64) []int64 {
+func (v *leaving) next(size int64, asked ...int64) []int64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var from []int64
@@ -171,7 +189,9 @@ func (v *leaving) next(size int64, asked int64) []int64 {
 			from = append(from, n)
 		}
 	}
-	add(asked)
+	for _, n := range asked {
+		add(n)
+	}
 	add(v.confirmed.N)
 	for _, n := range v.sizes {
 		if n > v.confirmed.N {

@@ -275,6 +275,9 @@ func (l *line) unannounced(ctx context.Context) (index int64, body []byte, err e
 // database was set back. That is taken if it names the very state that we hold, and shown.
 func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]store.JournalEntry, string, error) {
 	state, err := l.follow(tx, o)
+	if err == nil && state == wire.Continues {
+		err = l.leaving.note(tx)
+	}
 	if err != nil || state == wire.Continues || said == nil {
 		return nil, state, err
 	}

@@ -128,6 +128,8 @@ type LineReader interface {
 	// Both are those of the present era, see BreakPeerJournal.
 	PeerCheckpoints(from int64, limit int) ([]Checkpoint, error)
 	PeerCheckpoint() (Checkpoint, error)
+	// PeerHeld is what NotePeerHeld noted last; zero for nothing.
+	PeerHeld() (size int64, err error)
 	// Proof returns the proof of what the peer said about or with a message, and the chain
 	// of its signer; nil for a message without one, or ErrNotFound.
 	Proof(d Direction, id string) (proof, chain []byte, err error)
@@ -189,6 +191,9 @@ type LineTx interface {
 	// of that size with another root is kept; the first stays.
 	// Of many only the newest 64 and the newest of each day stay, of these 400.
 	KeepPeerCheckpoint(c Checkpoint) error
+	// NotePeerHeld notes of how many entries of our journal the peer was seen to hold a
+	// checkpoint, in place of what was noted before.
+	NotePeerHeld(size int64) error
 	// BreakPeerJournal begins another era of the peer's journal with this checkpoint, and
 	// keeps what says so. BreakJournal keeps what says so of ours.
 	BreakPeerJournal(b Break, c Checkpoint) error
@@ -199,4 +204,11 @@ type LineTx interface {
 	// Move gives a message of ours without receipt the next serial, and what compose makes of
 	// it; what its entry held is kept for that.
 	Move(id string, compose func(serial int64) (Message, error)) (Message, error)
+	// Reserve gives no further message of ours a serial up to this one.
+	Reserve(serial int64) error
+	// Replace puts m, a message of ours that a peer gave back with its receipt, in the place of
+	// one under the same id without receipt; what that one's entry held is kept for it.
+	// ErrConflict when that one has a receipt or the serial is another message's, ErrNotFound
+	// when it is not here; then nothing was done.
+	Replace(m Message) error
 }

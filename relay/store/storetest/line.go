@@ -19,6 +19,7 @@ var lineTests = map[string]func(t *testing.T, e env){
 	"goes_on_after_a_conflict_of_one_message":            conflictInBatch,
 	"gives_the_payload_of_a_message_as_it_is_stored":     entryOfMessage,
 	"keeps_the_first_checkpoint_of_a_peer_for_each_size": peerCheckpoints,
+	"keeps_what_a_peer_holds_of_our_journal":             peerHeld,
 	"has_a_journal_of_its_own_for_each_peer":             journalForEachPeer,
 	"shows_one_unchanging_state_of_a_line":               unchangingLine,
 }
@@ -240,6 +241,27 @@ func peerCheckpoints(t *testing.T, e env) {
 		}
 		return nil
 	})
+}
+
+func peerHeld(t *testing.T, e env) {
+	for _, want := range []int64{0, 7, 12, 3} {
+		if want > 0 {
+			mustChange(t, e, func(l store.LineTx) error { return l.NotePeerHeld(want) })
+		}
+		mustRead(t, e, func(l store.LineReader) error {
+			got, err := l.PeerHeld()
+			same(t, "held by the peer", got, want)
+			return err
+		})
+	}
+	err := e.ReadLine(t.Context(), "charlie.example", func(l store.LineReader) error {
+		got, err := l.PeerHeld()
+		same(t, "held by another", got, int64(0))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func journalForEachPeer(t *testing.T, e env) {

@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// byHand carries what waits from one nation to the other, and the answers back.
+func byHand(t *testing.T, from, to *nation) {
+	t.Helper()
+	var answers [][]byte
+	_, err := from.engine().ComposeQueued(t.Context(), to.trustDomain, func(request []byte, _ []store.Message) error {
+		answer, err := to.engine().Receive(t.Context(), from.trustDomain, request)
+		answers = append(answers, answer)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, answer := range answers {
+		if err := from.engine().Settle(t.Context(), to.trustDomain, answer); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A restart, or another replica, knows nothing of what the other side was seen to hold.
+func TestACourierOfARelayThatWasRestartedIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for range 3 {
+			w.alfa.send(request("", "before"))
+			w.bravo.send(request("", "before"))
+			w.quiet()
+		}
+		for range 30 { // answers of alfa, of which nothing tells that they arrived
+			w.bravo.send(request("", "more"))
+			synctest.Wait()
+		}
+		w.quiet()
+		w.faults(func(s step) outcome {
+			if s.what == "request" {
+				return fails
+			}
+			return works
+		})
+		for range 40 {
+			w.alfa.send(request("", "by hand"))
+			synctest.Wait()
+		}
+		w.alfa.kill()
+		w.bravo.kill()
+		w.alfa.start()
+		w.bravo.start()
+		byHand(t, w.alfa, w.bravo)
+		if got := len(w.bravo.list(store.In)); got != 43 {
+			t.Errorf("bravo has %d messages, want 43", got)
+		}
+		for _, m := range w.alfa.list(store.Out) {
+			if m.State == "Queued" {
+				t.Errorf("%s is queued", m.Subject)
+			}
+		}
+	})
+}
