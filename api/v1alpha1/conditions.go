@@ -161,6 +161,8 @@ const (
 	ReasonBundleNotFound = "BundleNotFound"
 	// ReasonSecretNotFound: a Secret that the spec names is not there, or lacks a key.
 	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonReleasersMissing: a release asks for more officers than the desk has.
+	ReasonReleasersMissing = "ReleasersMissing"
 	// ReasonConfigMapNotFound: a ConfigMap that the spec names is not there, or lacks a key.
 	ReasonConfigMapNotFound = "ConfigMapNotFound"
 	// ReasonBundleInvalid: the trust bundle holds no usable CA certificate.

@@ -59,6 +59,8 @@ func report(h *v1alpha1.Hotline, s *seen, edit *status.Editor, now time.Time) lo
 	// A missing Secret silences a notifier, not the hotline: it shows in Ready alone.
 	if fault := s.secretFault(); fault != nil {
 		verdict = *fault
+	} else if fault := relayconfig.ReleaseFault(h, s.local.Spec.Desk); fault != nil && verdict.Fate == status.Done {
+		verdict = *fault
 	}
 	return loop.Outcome{Verdict: verdict, Again: again}
 }
