@@ -28,7 +28,7 @@ type Situation struct {
 // unread are kinds that no duty officer acknowledges.
 var unread = []string{KindACK, string(message.LineCheckKind)}
 
-// waits are the messages of a line that wait for something, each list oldest first.
+// waits are the messages of a line that wait for something, each list the most urgent first.
 type waits struct {
 	noReceipt, noAck []store.Message  // ours
 	unread           []store.Message  // the peer's
@@ -36,7 +36,7 @@ type waits struct {
 }
 
 // Situations returns what somebody owes on the line with a peer, with its deadline: the
-// oldest store.MaxMessages of each stage. ErrNotFound if there is no such line.
+// most urgent store.MaxMessages of each stage. ErrNotFound if there is no such line.
 func (e *Engine) Situations(ctx context.Context, trustDomain string) ([]Situation, error) {
 	l := e.lineTo(trustDomain)
 	if l == nil {

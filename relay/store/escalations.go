@@ -4,6 +4,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,7 +37,7 @@ func Asks(m *Message) (by time.Time, asks bool) {
 	var content struct {
 		AnswerBy time.Time `json:"answer_by"`
 	}
-	if json.Unmarshal(m.Payload, &content) != nil {
+	if bytes.Contains(m.Payload, []byte(`"answer_by"`)) && json.Unmarshal(m.Payload, &content) != nil {
 		content.AnswerBy = time.Time{} // its content was checked before it came here
 	}
 	return content.AnswerBy, !content.AnswerBy.IsZero() || slices.Contains(askingKinds, m.Kind)
@@ -147,10 +148,10 @@ type Arrival struct {
 // Escalations keeps what is done about silence. It is changed by ChangeLine.
 type Escalations interface {
 	// Unread returns received messages that our desk has not acknowledged, but for ACKs;
-	// at most limit, oldest serial first, without content.
+	// at most limit, the most urgent first, then by serial; without content.
 	Unread(ctx context.Context, peer string, limit int) ([]Message, error)
 	// Unanswered returns messages of ours that ask for an answer and have none, at most
-	// limit, oldest serial first. Those stored by a release that did not know of this
+	// limit, the most urgent first, then by serial. Those stored by a release that did not know of this
 	// are not among them.
 	Unanswered(ctx context.Context, peer string, limit int) ([]Awaiting, error)
 	// IsUnanswered tells whether a message of ours is among those.

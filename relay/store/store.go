@@ -380,7 +380,7 @@ type Messages interface {
 	Marks(ctx context.Context, d Direction, peer string, ids []string) ([]Mark, error)
 	// Outstanding returns messages of ours to the peer without receipt, and those
 	// with receipt that are not acknowledged (ACK messages are never
-	// acknowledged); at most limit of each, oldest first. Payload, Signed and
+	// acknowledged); at most limit of each, the most urgent first, then by serial. Payload, Signed and
 	// Receipt are left out.
 	Outstanding(ctx context.Context, peer string, limit int) (noReceipt, noAck []Message, err error)
 	// CountMessages sums up the hotline with a peer.

@@ -29,8 +29,8 @@ func awaitAnswer(ctx context.Context, tx pgx.Tx, m *store.Message) error {
 	if !asks {
 		return nil
 	}
-	_, err := tx.Exec(ctx, "INSERT INTO unanswered (peer, id, serial, kind, precedence, stored_at, answer_by) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-		m.Peer, m.ID, m.Serial, m.Kind, m.Precedence, micros(m.StoredAt), micros(by))
+	_, err := tx.Exec(ctx, "INSERT INTO unanswered (peer, id, serial, kind, precedence, urgency, stored_at, answer_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		m.Peer, m.ID, m.Serial, m.Kind, m.Precedence, urgency(m.Precedence), micros(m.StoredAt), micros(by))
 	return err
 }
 
@@ -67,7 +67,7 @@ func (s *Store) Unread(ctx context.Context, peer string, limit int) ([]store.Mes
 		return nil, fmt.Errorf("listing unread messages: %w", err)
 	}
 	return list(ctx, s, "listing unread messages", scanHead, "SELECT "+head+` FROM messages WHERE direction = 'in' AND peer = $1 AND acknowledged_by = '' AND kind <> 'ACK'
-		ORDER BY serial LIMIT $2`, peer, limit)
+		ORDER BY urgency, serial LIMIT $2`, peer, limit)
 }
 
 // Unanswered implements store.Escalations.
@@ -80,7 +80,7 @@ func (s *Store) Unanswered(ctx context.Context, peer string, limit int) ([]store
 		err = row.Scan(&a.ID, &a.Serial, &a.Kind, &a.Precedence, &stored, &by)
 		a.Direction, a.Peer, a.StoredAt, a.AnswerBy = store.Out, peer, instant(stored), instant(by)
 		return a, err
-	}, "SELECT id, serial, kind, precedence, stored_at, answer_by FROM unanswered WHERE peer = $1 ORDER BY serial LIMIT $2", peer, limit)
+	}, "SELECT id, serial, kind, precedence, stored_at, answer_by FROM unanswered WHERE peer = $1 ORDER BY urgency, serial LIMIT $2", peer, limit)
 }
 
 // IsUnanswered implements store.Escalations.

@@ -134,12 +134,11 @@ func (s *Store) Outstanding(ctx context.Context, peer string, limit int) (noRece
 		return nil, nil, fmt.Errorf("listing outstanding messages: %w", err)
 	}
 	err = s.look(ctx, s.urgent, "listing outstanding messages", func(ctx context.Context, tx pgx.Tx) (err error) {
-		// There is no index by serial of what is queued: what a hotline has queued is little, and sorted.
-		if noReceipt, err = heads(ctx, tx, "direction = 'out' AND receipt IS NULL AND peer = $1 ORDER BY serial LIMIT $2", peer, limit); err != nil {
+		if noReceipt, err = heads(ctx, tx, "direction = 'out' AND receipt IS NULL AND peer = $1 ORDER BY urgency, serial LIMIT $2", peer, limit); err != nil {
 			return err
 		}
 		noAck, err = heads(ctx, tx, `direction = 'out' AND peer = $1 AND acknowledged_by = '' AND kind <> 'ACK' AND receipt IS NOT NULL
-			ORDER BY serial LIMIT $2`, peer, limit)
+			ORDER BY urgency, serial LIMIT $2`, peer, limit)
 		return err
 	})
 	return noReceipt, noAck, err

@@ -28,8 +28,8 @@ func awaitAnswer(ctx context.Context, tx *sql.Tx, m *store.Message) error {
 	if !asks {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO unanswered (peer, id, serial, kind, precedence, stored_at, answer_by) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		m.Peer, m.ID, m.Serial, m.Kind, m.Precedence, micros(m.StoredAt), micros(by))
+	_, err := tx.ExecContext(ctx, "INSERT INTO unanswered (peer, id, serial, kind, precedence, urgency, stored_at, answer_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		m.Peer, m.ID, m.Serial, m.Kind, m.Precedence, urgency(m.Precedence), micros(m.StoredAt), micros(by))
 	return err
 }
 
@@ -62,7 +62,7 @@ func (s *Store) Unread(ctx context.Context, peer string, limit int) ([]store.Mes
 		_, m, err := scanMessage(row)
 		return m, err
 	}, lightMessage+` INDEXED BY messages_unanswered WHERE direction = 'in' AND peer = ? AND acknowledged_by = '' AND kind <> 'ACK'
-		ORDER BY serial LIMIT ?`, peer, limit)
+		ORDER BY urgency, serial LIMIT ?`, peer, limit)
 }
 
 // Unanswered implements store.Escalations.
@@ -75,7 +75,7 @@ func (s *Store) Unanswered(ctx context.Context, peer string, limit int) ([]store
 		err = row.Scan(&a.ID, &a.Serial, &a.Kind, &a.Precedence, &stored, &by)
 		a.Direction, a.Peer, a.StoredAt, a.AnswerBy = store.Out, peer, instant(stored), instant(by)
 		return a, err
-	}, "SELECT id, serial, kind, precedence, stored_at, answer_by FROM unanswered WHERE peer = ? ORDER BY serial LIMIT ?", peer, limit)
+	}, "SELECT id, serial, kind, precedence, stored_at, answer_by FROM unanswered WHERE peer = ? ORDER BY urgency, serial LIMIT ?", peer, limit)
 }
 
 // IsUnanswered implements store.Escalations.

@@ -66,6 +66,7 @@ func queryMessages(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page 
 func (s *Store) GetMessage(ctx context.Context, d store.Direction, peer, id string) (store.Message, error) {
 	var m store.Message
 	err := s.look(ctx, "reading message", func(tx *sql.Tx) error {
+		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var err error
 		m, err = getMessage(ctx, tx, d, peer, id)
 		return err
@@ -101,6 +102,7 @@ func (s *Store) Pending(ctx context.Context, peer string, limit int, without ...
 	}
 	var page store.MessagePage
 	err := s.look(ctx, "listing queued messages", func(tx *sql.Tx) error {
+		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var c clause
 		c.add(fullMessage+` INDEXED BY messages_queued WHERE peer = ? AND direction = 'out' AND receipt IS NULL`, peer)
 		if len(without) > 0 {
@@ -121,16 +123,17 @@ func (s *Store) Outstanding(ctx context.Context, peer string, limit int) (noRece
 		return nil, nil, fmt.Errorf("listing outstanding messages: %w", err)
 	}
 	err = s.look(ctx, "listing outstanding messages", func(tx *sql.Tx) error {
+		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var queued, unanswered clause
 		queued.add(lightMessage+` INDEXED BY messages_queued WHERE peer = ? AND direction = 'out' AND receipt IS NULL
-			ORDER BY serial LIMIT ?`, peer, limit)
+			ORDER BY urgency, serial LIMIT ?`, peer, limit)
 		page, err := queryMessages(ctx, tx, &queued, limit)
 		if err != nil {
 			return err
 		}
 		noReceipt = page.Messages
 		unanswered.add(lightMessage+` INDEXED BY messages_unanswered WHERE direction = 'out' AND peer = ? AND acknowledged_by = ''
-			AND kind <> 'ACK' AND receipt IS NOT NULL ORDER BY serial LIMIT ?`, peer, limit)
+			AND kind <> 'ACK' AND receipt IS NOT NULL ORDER BY urgency, serial LIMIT ?`, peer, limit)
 		page, err = queryMessages(ctx, tx, &unanswered, limit)
 		noAck = page.Messages
 		return err
@@ -142,6 +145,7 @@ func (s *Store) Outstanding(ctx context.Context, peer string, limit int) (noRece
 func (s *Store) CountMessages(ctx context.Context, peer string) (store.MessageCounts, error) {
 	var counts store.MessageCounts
 	err := s.look(ctx, "counting messages", func(tx *sql.Tx) error {
+		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var last int64
 		if err := tx.QueryRowContext(ctx, `SELECT
 			(SELECT count(*) FROM messages INDEXED BY messages_queued WHERE peer = ?1 AND direction = 'out' AND receipt IS NULL),

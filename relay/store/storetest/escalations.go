@@ -92,6 +92,10 @@ func listsUnreadOfPeer(t *testing.T, e env) {
 	if none, err := e.ArrivedBefore(t.Context(), "bravo.example", arrived[0].StoredAt); err != nil || none != 0 {
 		t.Errorf("before the first: %d, %v", none, err)
 	}
+	mustAccept(t, e, received("F", 5, precedence("FLASH")))
+	if unread, err = e.Unread(t.Context(), "bravo.example", 1); err != nil || len(unread) != 1 || unread[0].ID != "F" {
+		t.Errorf("the most urgent one: %v, %v", messageIDs(unread), err)
+	}
 }
 
 func knowsUnanswered(t *testing.T, e env) {

@@ -261,8 +261,10 @@ func outstanding(t *testing.T, e env) {
 			}
 		}
 	}
-	check(10, []string{"d", "urgent"}, []string{"a", "c"})
-	check(1, []string{"d"}, []string{"a"})
+	check(10, []string{"urgent", "d"}, []string{"a", "c"})
+	check(1, []string{"urgent"}, []string{"a"})
+	mustReceipt(t, e, "urgent")
+	check(1, []string{"d"}, []string{"urgent"})
 }
 
 func mustMessages(t *testing.T, s store.Store, q store.MessageQuery) store.MessagePage {
