@@ -21,14 +21,18 @@ func (s *Store) ChangeLine(ctx context.Context, peer string, change func(store.L
 		// The driver starts a goroutine for each statement that can be cancelled. What is begun is
 		// done soon: nothing in it waits but for the disk.
 		ctx := context.WithoutCancel(ctx)
-		return change(&lineTx{lineReader{ctx, tx, peer}, s})
+		l := &lineTx{lineReader: lineReader{ctx: ctx, tx: tx, peer: peer}, s: s}
+		if err := change(l); err != nil {
+			return err
+		}
+		return l.count()
 	})
 }
 
 // ReadLine implements store.Lines.
 func (s *Store) ReadLine(ctx context.Context, peer string, read func(store.LineReader) error) error {
 	return s.look(ctx, "reading line", func(tx *sql.Tx) error {
-		return read(&lineReader{ctx, tx, peer})
+		return read(&lineReader{ctx: context.WithoutCancel(ctx), tx: tx, peer: peer})
 	})
 }
 
@@ -155,18 +159,13 @@ func bodyOf(e *store.JournalEntry) string {
 
 type lineTx struct {
 	lineReader
-	s *Store
-}
-
-// Enqueue implements store.LineTx.
-func (l *lineTx) Enqueue(compose func(serial int64) (store.Message, error)) (store.Message, error) {
-	return l.s.enqueue(l.ctx, l.tx, l.peer, compose)
-}
-
-// Accept implements store.LineTx.
-func (l *lineTx) Accept(m store.Message) (store.Message, bool, error) {
-	m.Peer = l.peer
-	return l.s.accept(l.ctx, l.tx, m)
+	s      *Store
+	counts counts
+	// spacious: there is room for messages of the peer, as far as was looked.
+	spacious bool
+	// der was stored last, or found, as the chain of this number.
+	der     []byte
+	chainID int64
 }
 
 // Append implements store.LineTx.
@@ -187,7 +186,7 @@ func (l *lineTx) Append(b store.JournalBatch) error {
 		hashes = append(hashes, h[:]...)
 	}
 	c := b.Checkpoint
-	chain, err := signerChain(l.ctx, l.tx, c.Chain)
+	chain, err := l.chain(c.Chain)
 	if err != nil {
 		return err
 	}

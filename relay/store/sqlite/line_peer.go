@@ -112,7 +112,7 @@ func (l *lineTx) PutReceipt(r store.Receipt) error {
 	if len(r.Body) == 0 {
 		return errors.New("the receipt is empty")
 	}
-	chain, err := signerChain(l.ctx, l.tx, r.Chain)
+	chain, err := l.chain(r.Chain)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (l *lineTx) era() (era int64, err error) {
 }
 
 func (l *lineTx) keep(era int64, c store.Checkpoint) error {
-	chain, err := signerChain(l.ctx, l.tx, c.Chain)
+	chain, err := l.chain(c.Chain)
 	if err != nil {
 		return err
 	}
@@ -222,11 +222,14 @@ func (l *lineTx) Restore(m store.Message) error {
 	if m.StoredAt.IsZero() {
 		m.StoredAt = l.s.now()
 	}
+	if err := l.count(); err != nil {
+		return err
+	}
 	if _, err := l.tx.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial) VALUES (?1, ?2)
 		ON CONFLICT (peer) DO UPDATE SET out_serial = max(out_serial, ?2)`, l.peer, m.Serial); err != nil {
 		return err
 	}
-	if err := insertMessage(l.ctx, l.tx, &m); err != nil || m.Kind != kindACK {
+	if added, err := l.insertMessage(&m, "(direction, peer, id)"); err != nil || !added || m.Kind != kindACK {
 		return err
 	}
 	return acknowledge(l.ctx, l.tx, store.In, &m)
@@ -240,6 +243,9 @@ func (l *lineTx) Move(id string, compose func(serial int64) (store.Message, erro
 	}
 	if old.Receipt != nil {
 		return store.Message{}, fmt.Errorf("message %q has a receipt: %w", id, store.ErrConflict)
+	}
+	if err := l.count(); err != nil {
+		return store.Message{}, err
 	}
 	var serial int64
 	if err := l.tx.QueryRowContext(l.ctx, "UPDATE lines SET out_serial = out_serial + 1 WHERE peer = ? RETURNING out_serial", l.peer).Scan(&serial); err != nil {

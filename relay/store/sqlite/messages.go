@@ -39,8 +39,11 @@ func urgency(precedence string) int {
 // serial; after it, everything.
 func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial int64) (store.Message, error)) (m store.Message, err error) {
 	err = s.change(ctx, hotline, "storing message", func(tx *sql.Tx) error {
-		m, err = s.enqueue(ctx, tx, peer, compose)
-		return err
+		l := &lineTx{lineReader: lineReader{ctx: ctx, tx: tx, peer: peer}, s: s}
+		if m, err = l.Enqueue(compose); err != nil {
+			return err
+		}
+		return l.count()
 	})
 	if err != nil {
 		return store.Message{}, err
@@ -49,53 +52,67 @@ func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial in
 }
 
 // enqueue looks at everything before it writes: after a conflict nothing is done.
-func (s *Store) enqueue(ctx context.Context, tx *sql.Tx, peer string, compose func(serial int64) (store.Message, error)) (store.Message, error) {
-	var serial int64
-	err := tx.QueryRowContext(ctx, "SELECT out_serial FROM lines WHERE peer = ?", peer).Scan(&serial)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+func (l *lineTx) enqueue(compose func(serial int64) (store.Message, error)) (store.Message, error) {
+	ctx, tx, peer := l.ctx, l.tx, l.peer
+	last, err := l.outSerial()
+	if err != nil {
 		return store.Message{}, err
 	}
-	serial++
+	serial := last + 1
 	m, err := compose(serial)
 	if err != nil {
 		return store.Message{}, err
 	}
-	m.Direction, m.Peer, m.Serial, m.StoredAt = store.Out, peer, serial, s.now()
+	m.Direction, m.Peer, m.Serial, m.StoredAt = store.Out, peer, serial, l.s.now()
 	m.Receipt, m.ReceiptAt, m.AcknowledgedBy, m.AcknowledgedAt = nil, time.Time{}, "", time.Time{}
-	if _, err := getMessage(ctx, tx, store.Out, peer, m.ID); !errors.Is(err, store.ErrNotFound) {
-		return store.Message{}, errors.Join(store.ErrConflict, err)
-	}
 	if m.Kind == kindACK {
-		switch acknowledged, err := getMessage(ctx, tx, store.In, peer, m.InReplyTo); {
-		case err != nil:
+		if err := l.mayAcknowledge(&m); err != nil {
 			return store.Message{}, err
-		case acknowledged.AcknowledgedBy != "":
-			return store.Message{}, fmt.Errorf("message %s is acknowledged: %w", m.InReplyTo, store.ErrConflict)
 		}
 	}
 	files, err := findAttachments(ctx, tx, store.Out, peer, m.Attachments)
 	if err != nil {
-		return store.Message{}, err
+		return store.Message{}, l.conflictElse(&m, err)
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO lines (peer, out_serial) VALUES (?1, ?2)
-		ON CONFLICT (peer) DO UPDATE SET out_serial = ?2`, peer, serial); err != nil {
+	switch added, err := l.insertMessage(&m, "(direction, peer, id)"); {
+	case err != nil:
 		return store.Message{}, err
+	case !added:
+		return store.Message{}, fmt.Errorf("message %s: %w", m.ID, store.ErrConflict)
 	}
-	if err := insertMessage(ctx, tx, &m); err != nil {
-		return store.Message{}, err
-	}
-	if err := s.holdAttachments(ctx, tx, store.Out, peer, m.ID, files); err != nil {
+	l.counts.out, l.counts.moved = serial, true
+	if err := l.s.holdAttachments(ctx, tx, store.Out, peer, m.ID, files); err != nil {
 		return store.Message{}, err
 	}
 	// Earlier messages of the conversation become as urgent as this one.
 	if _, err := tx.ExecContext(ctx, `UPDATE messages SET urgency = ?1 WHERE peer = ?2 AND conversation = ?3
-		AND direction = 'out' AND receipt IS NULL AND urgency > ?1`, urgency(m.Precedence), peer, m.Conversation); err != nil {
+		AND direction = 'out' AND receipt IS NULL AND urgency > ?1`, m.Urgency, peer, m.Conversation); err != nil {
 		return store.Message{}, err
 	}
 	if m.Kind != kindACK {
 		return m, nil
 	}
 	return m, acknowledge(ctx, tx, store.In, &m)
+}
+
+// conflictElse is a conflict if the message is stored, else err.
+func (l *lineTx) conflictElse(m *store.Message, err error) error {
+	if _, known := getMessage(l.ctx, l.tx, m.Direction, l.peer, m.ID); !errors.Is(known, store.ErrNotFound) {
+		return errors.Join(store.ErrConflict, known)
+	}
+	return err
+}
+
+// mayAcknowledge refuses an ACK that is stored, or of a message that is not there or has one.
+func (l *lineTx) mayAcknowledge(ack *store.Message) error {
+	if err := l.conflictElse(ack, nil); err != nil {
+		return err
+	}
+	acknowledged, err := getMessage(l.ctx, l.tx, store.In, l.peer, ack.InReplyTo)
+	if err == nil && acknowledged.AcknowledgedBy != "" {
+		return fmt.Errorf("message %s is acknowledged: %w", ack.InReplyTo, store.ErrConflict)
+	}
+	return err
 }
 
 // Accept implements store.Messages.
@@ -105,8 +122,11 @@ func (s *Store) enqueue(ctx context.Context, tx *sql.Tx, peer string, compose fu
 // and what the peer sends again is a duplicate.
 func (s *Store) Accept(ctx context.Context, m store.Message) (stored store.Message, duplicate bool, err error) {
 	err = s.change(ctx, hotline, "accepting message", func(tx *sql.Tx) error {
-		stored, duplicate, err = s.accept(ctx, tx, m)
-		return err
+		l := &lineTx{lineReader: lineReader{ctx: ctx, tx: tx, peer: m.Peer}, s: s}
+		if stored, duplicate, err = l.Accept(m); err != nil {
+			return err
+		}
+		return l.count()
 	})
 	if err != nil {
 		return store.Message{}, false, err
@@ -114,53 +134,60 @@ func (s *Store) Accept(ctx context.Context, m store.Message) (stored store.Messa
 	return stored, duplicate, nil
 }
 
-// accept looks at everything before it writes: after a conflict nothing is done.
-func (s *Store) accept(ctx context.Context, tx *sql.Tx, m store.Message) (stored store.Message, duplicate bool, err error) {
+// accept looks at everything before it writes: after a conflict nothing is done. What is
+// stored already is found by storing it again, which costs nothing when it is new.
+func (l *lineTx) accept(m store.Message) (stored store.Message, duplicate bool, err error) {
 	if m.Serial < 1 {
 		return store.Message{}, false, fmt.Errorf("serial %d is not positive", m.Serial)
 	}
+	ctx, tx := l.ctx, l.tx
 	m.Direction, m.AcknowledgedBy, m.AcknowledgedAt = store.In, "", time.Time{}
 	if m.StoredAt.IsZero() {
-		m.StoredAt = s.now()
-	}
-	switch stored, err = getMessage(ctx, tx, store.In, m.Peer, m.ID); {
-	case err == nil && bytes.Equal(stored.Payload, m.Payload):
-		return stored, true, nil
-	case err == nil:
-		return store.Message{}, false, fmt.Errorf("message %s: %w", m.ID, store.ErrConflict)
-	case !errors.Is(err, store.ErrNotFound):
-		return store.Message{}, false, err
-	}
-	var taken bool
-	if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'in' AND peer = ? AND serial = ?)",
-		m.Peer, m.Serial).Scan(&taken); err != nil {
-		return store.Message{}, false, err
-	}
-	if taken {
-		return store.Message{}, false, fmt.Errorf("serial %d of another message: %w", m.Serial, store.ErrConflict)
+		m.StoredAt = l.s.now()
 	}
 	files, err := findAttachments(ctx, tx, store.In, m.Peer, m.Attachments)
+	if err == nil {
+		err = l.keepReserve()
+	}
 	if err != nil {
+		return l.acceptedElse(&m, err)
+	}
+	switch added, err := l.insertMessage(&m, ""); {
+	case err != nil:
+		return store.Message{}, false, err
+	case !added:
+		return l.acceptedElse(&m, fmt.Errorf("serial %d of another message: %w", m.Serial, store.ErrConflict))
+	}
+	if err := l.s.holdAttachments(ctx, tx, store.In, m.Peer, m.ID, files); err != nil {
 		return store.Message{}, false, err
 	}
-	if err := s.keepReserve(2); err != nil {
-		return store.Message{}, false, err
-	}
-	if err := insertMessage(ctx, tx, &m); err != nil {
-		return store.Message{}, false, err
-	}
-	if err := s.holdAttachments(ctx, tx, store.In, m.Peer, m.ID, files); err != nil {
-		return store.Message{}, false, err
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO lines (peer, in_messages, in_serial) VALUES (?1, 1, ?2)
-		ON CONFLICT (peer) DO UPDATE SET in_messages = in_messages + 1, in_serial = max(in_serial, ?2)`,
-		m.Peer, m.Serial); err != nil {
-		return store.Message{}, false, err
-	}
+	l.counts.in, l.counts.inSerial = l.counts.in+1, max(l.counts.inSerial, m.Serial)
 	if m.Kind != kindACK {
 		return m, false, nil
 	}
 	return m, false, acknowledge(ctx, tx, store.Out, &m)
+}
+
+// acceptedElse is the stored message if it is this very one, and a conflict if it is another
+// with its id, or its serial; err if there is none.
+func (l *lineTx) acceptedElse(m *store.Message, err error) (stored store.Message, duplicate bool, _ error) {
+	switch stored, known := getMessage(l.ctx, l.tx, store.In, m.Peer, m.ID); {
+	case known == nil && bytes.Equal(stored.Payload, m.Payload):
+		return stored, true, nil
+	case known == nil:
+		return store.Message{}, false, fmt.Errorf("message %s: %w", m.ID, store.ErrConflict)
+	case !errors.Is(known, store.ErrNotFound):
+		return store.Message{}, false, known
+	}
+	var taken bool
+	if known := l.tx.QueryRowContext(l.ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'in' AND peer = ? AND serial = ?)",
+		m.Peer, m.Serial).Scan(&taken); known != nil {
+		return store.Message{}, false, known
+	}
+	if taken {
+		return store.Message{}, false, fmt.Errorf("serial %d of another message: %w", m.Serial, store.ErrConflict)
+	}
+	return store.Message{}, false, err
 }
 
 // acknowledge marks the message that an ACK names, if there is one and it is not
@@ -172,28 +199,36 @@ func acknowledge(ctx context.Context, tx *sql.Tx, of store.Direction, ack *store
 	return err
 }
 
-// insertMessage stores a message; its times become those that a reader gets.
-func insertMessage(ctx context.Context, tx *sql.Tx, m *store.Message) error {
+// insertMessage stores a message; its times become those that a reader gets. It is not added
+// when one with the same unique columns is stored; all of them count if unique is empty.
+func (l *lineTx) insertMessage(m *store.Message, unique string) (added bool, err error) {
 	for _, t := range []*time.Time{&m.CreatedAt, &m.StoredAt, &m.ReceiptAt} {
 		*t = instant(micros(*t))
 	}
 	m.Urgency = urgency(m.Precedence)
-	chain, err := signerChain(ctx, tx, m.ProofChain)
+	chain, err := l.chain(m.ProofChain)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO messages (direction, peer, id, serial, conversation, kind, precedence, urgency,
+	payload := m.Payload
+	if payload == nil {
+		payload = []byte{}
+	}
+	done, err := l.tx.ExecContext(l.ctx, `INSERT INTO messages (direction, peer, id, serial, conversation, kind, precedence, urgency,
 		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at, entry, proof, proof_chain)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.Direction, m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, m.Urgency,
-		m.InReplyTo, append([]byte{}, m.Payload...), m.Signed, micros(m.CreatedAt), micros(m.StoredAt), m.Receipt, micros(m.ReceiptAt),
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT `+unique+" DO NOTHING",
+		string(m.Direction), m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, m.Urgency,
+		m.InReplyTo, payload, m.Signed, micros(m.CreatedAt), micros(m.StoredAt), m.Receipt, micros(m.ReceiptAt),
 		m.Entry, m.Proof, chain)
 	if err != nil {
-		return err
+		return false, err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return false, err
 	}
 	m.Proof, m.ProofChain = nil, nil
-	if err := mark(ctx, tx, m); err != nil {
-		return err
+	if err := mark(l.ctx, l.tx, m); err != nil {
+		return false, err
 	}
-	return awaitAnswer(ctx, tx, m)
+	return true, awaitAnswer(l.ctx, l.tx, m)
 }

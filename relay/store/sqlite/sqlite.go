@@ -177,7 +177,12 @@ func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *s
 
 // look runs f over one unchanging state of the database.
 func (s *Store) look(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
-	tx, err := s.read.BeginTx(ctx, nil)
+	c, err := s.read.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, s.classify(err))
+	}
+	defer func() { _ = c.Close() }()
+	tx, err := c.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, s.classify(err))
 	}

@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// counts are the serials and sums of a line as a transaction has left them so far: they are
+// read once and written once for all of its messages.
+type counts struct {
+	// out is the last serial given out, once read; moved when it is to be written.
+	read, moved bool
+	out         int64
+	// in messages were received, the last serial of them.
+	in, inSerial int64
+}
+
+// outSerial is the last serial given out.
+func (l *lineTx) outSerial() (int64, error) {
+	if l.counts.read {
+		return l.counts.out, nil
+	}
+	err := l.tx.QueryRowContext(l.ctx, "SELECT out_serial FROM lines WHERE peer = ?", l.peer).Scan(&l.counts.out)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
+	}
+	l.counts.read = true
+	return l.counts.out, nil
+}
+
+// count writes what was counted; the transaction may go on after it.
+func (l *lineTx) count() error {
+	c := l.counts
+	l.counts = counts{}
+	if !c.moved && c.in == 0 {
+		return nil
+	}
+	_, err := l.tx.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial, in_messages, in_serial) VALUES (?1, ?2, ?3, ?4)
+		ON CONFLICT (peer) DO UPDATE SET out_serial = max(out_serial, ?2), in_messages = in_messages + ?3, in_serial = max(in_serial, ?4)`,
+		l.peer, c.out, c.in, c.inSerial)
+	return err
+}
+
+// keepReserve looks once for each transaction whether the disk has room for messages of the peer.
+func (l *lineTx) keepReserve() error {
+	if l.spacious {
+		return nil
+	}
+	err := l.s.keepReserve(2)
+	l.spacious = err == nil
+	return err
+}
+
+// chain is signerChain for chains most of which are the same.
+func (l *lineTx) chain(der []byte) (int64, error) {
+	if len(l.der) > 0 && bytes.Equal(l.der, der) {
+		return l.chainID, nil
+	}
+	id, err := signerChain(l.ctx, l.tx, der)
+	if err == nil {
+		l.der, l.chainID = der, id
+	}
+	return id, err
+}
+
+// Enqueue implements store.LineTx.
+func (l *lineTx) Enqueue(compose func(serial int64) (store.Message, error)) (store.Message, error) {
+	return l.enqueue(compose)
+}
+
+// Accept implements store.LineTx.
+func (l *lineTx) Accept(m store.Message) (store.Message, bool, error) {
+	m.Peer = l.peer
+	return l.accept(m)
+}
