@@ -196,12 +196,16 @@ func (l *line) enter(tx store.LineTx, o *wire.Opened, in *batchIn) ([]store.Jour
 func (l *line) received(ctx context.Context, in *batchIn) {
 	var added, refused int
 	var last string
+	var due time.Time
 	for i := range in.messages {
 		switch m := &in.messages[i]; {
 		case m.refused != nil:
 			refused++
 		case !m.duplicate:
 			added, last = added+1, m.m.ID
+			if first := l.firstDue(&m.m); due.IsZero() || first.Before(due) {
+				due = first
+			}
 			l.engine.metrics.received(l.name())
 		}
 	}
@@ -210,7 +214,7 @@ func (l *line) received(ctx context.Context, in *batchIn) {
 	}
 	if added > 0 {
 		l.engine.cfg.Log.InfoContext(ctx, "messages received", "peer", l.trustDomain, "messages", added, "message_id", last)
-		l.engine.changed()
+		l.engine.moved(due)
 	}
 }
 

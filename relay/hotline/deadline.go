@@ -5,10 +5,12 @@ package hotline
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/store"
 )
 
 // rereadPause is when deadlines are looked at again after the store failed.
@@ -102,7 +104,7 @@ func (e *Engine) watchDeadlines(ctx context.Context) {
 			}
 		case <-e.recheck:
 		}
-		if next = e.nextDeadline(ctx); next.IsZero() {
+		if next, _ = e.nextDeadline(ctx); next.IsZero() {
 			timer.Stop()
 		} else {
 			timer.Reset(min(longestSleep, max(0, next.Sub(e.cfg.Now()))))
@@ -125,17 +127,69 @@ func rest(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// nextDeadline of all lines, zero for none.
-func (e *Engine) nextDeadline(ctx context.Context) time.Time {
-	var next time.Time
+// nextDeadline of all lines, zero for never, and whether anything is late.
+func (e *Engine) nextDeadline(ctx context.Context) (next time.Time, late bool) {
+	e.due.looking()
+	defer func() { e.due.looked(next, late) }()
 	for _, l := range e.all() {
 		o, err := l.overdue(ctx)
 		if err != nil {
 			o.next = e.cfg.Now().Add(rereadPause)
 		}
+		for _, n := range o.at {
+			late = late || n > 0
+		}
 		if !o.next.IsZero() && (next.IsZero() || o.next.Before(next)) {
 			next = o.next
 		}
 	}
-	return next
+	return next, late
+}
+
+// dues is the next deadline as the last look found it. A message that is stored brings its
+// own, which is known without looking; one that is settled makes the next one later, so that
+// a look when it passes is soon enough, unless something is late, which is to be told.
+type dues struct {
+	mu   sync.Mutex // guards what follows
+	next time.Time  // zero for never
+	// known: next is that of the last look, and nothing was late then.
+	known bool
+}
+
+// looking is called before a look: what is stored from now on may not be seen by it.
+func (d *dues) looking() { d.set(time.Time{}, false) }
+
+func (d *dues) looked(next time.Time, late bool) { d.set(next, !late) }
+
+func (d *dues) set(next time.Time, known bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.next, d.known = next, known
+}
+
+// spares tells whether no look is needed for a deadline at that time, or for none.
+func (d *dues) spares(at time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.known && (at.IsZero() || !d.next.IsZero() && !at.Before(d.next))
+}
+
+// firstDue is when the first deadline of a message passes, whatever may still settle it.
+func (l *line) firstDue(m *store.Message) time.Time {
+	hotline, _ := l.settings()
+	p := periodsOf(hotline.Deadlines, m.Precedence)
+	first := m.StoredAt.Add(min(p.receipt, p.acknowledgement, p.answer))
+	if by, asks := store.Asks(m); asks && !by.IsZero() && by.Before(first) {
+		return by
+	}
+	return first
+}
+
+// moved tells that messages were stored, of which the first deadline passes then; or, at the
+// zero time, that some were settled.
+func (e *Engine) moved(due time.Time) {
+	if !e.due.spares(due) {
+		e.poke()
+	}
+	e.cfg.Changed()
 }

@@ -36,7 +36,12 @@ func (e *Engine) Send(ctx context.Context, r desk.SendRequest) (m desk.Message, 
 
 // submit stores a composed message, or draft, for its request.
 func (e *Engine) submit(ctx context.Context, l *line, p Payload, r desk.SendRequest) (m desk.Message, created bool, err error) {
-	if r.ID != "" {
+	a, err := e.actor(ctx)
+	if err != nil {
+		return desk.Message{}, false, err
+	}
+	drafted := l.quorum(a, &p) > 0
+	if r.ID != "" && drafted { // else storing it finds out
 		stored, err := e.cfg.Store.GetMessage(ctx, store.Out, l.trustDomain, r.ID)
 		if err == nil {
 			return e.repeated(ctx, stored, p, r)
@@ -45,12 +50,8 @@ func (e *Engine) submit(ctx context.Context, l *line, p Payload, r desk.SendRequ
 			return desk.Message{}, false, err
 		}
 	}
-	a, err := e.actor(ctx)
-	if err != nil {
-		return desk.Message{}, false, err
-	}
 	warnings := e.lint(ctx, l, &p)
-	if l.quorum(a, &p) > 0 {
+	if drafted {
 		return e.toDraft(ctx, l, p, warnings)
 	}
 	stored, err := e.enqueue(ctx, l, p)
@@ -63,7 +64,7 @@ func (e *Engine) submit(ctx context.Context, l *line, p Payload, r desk.SendRequ
 	if err != nil {
 		return desk.Message{}, false, err
 	}
-	m, err = e.show(ctx, stored, whole)
+	m, err = e.showPayload(ctx, stored, &p, listed) // it has no evidence yet
 	m.Warnings = warnings
 	return m, true, err
 }
@@ -240,7 +241,7 @@ func (e *Engine) wasQueued(ctx context.Context, l *line, m *store.Message) {
 	} else {
 		l.poke()
 	}
-	e.changed()
+	e.moved(l.firstDue(m))
 }
 
 // repeated answers a request whose id is stored: the stored message, if the

@@ -65,6 +65,8 @@ type Engine struct {
 	recheck chan struct{}
 	// redraft tells Run that the next draft may expire at another time.
 	redraft chan struct{}
+	// due is the next deadline, as far as it is known.
+	due dues
 
 	termCache termCache
 

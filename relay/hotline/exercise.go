@@ -30,8 +30,10 @@ func (e *Engine) markExercise(ctx context.Context, p *Payload, f *faults) error 
 // exerciseOf finds the exercise that the conversation of a message belongs to, and whether
 // it has begun: by what was registered, and by what the message answers.
 func (e *Engine) exerciseOf(ctx context.Context, p *Payload) (of string, begun bool, err error) {
-	if of, err = e.cfg.Store.ExerciseOf(ctx, p.To, p.Conversation); err != nil || of != "" {
-		return of, true, err
+	if p.Conversation != "" {
+		if of, err = e.cfg.Store.ExerciseOf(ctx, p.To, p.Conversation); err != nil || of != "" {
+			return of, true, err
+		}
 	}
 	if p.InReplyTo != "" {
 		answered, err := e.cfg.Store.GetMessage(ctx, store.In, p.To, p.InReplyTo)

@@ -41,7 +41,7 @@ const (
 // run delivers until ctx ends.
 func (l *line) run(ctx context.Context) {
 	var running sync.WaitGroup
-	for n := usual; n < lanes; n++ {
+	for n := range lanes {
 		running.Go(func() { l.runLane(ctx, n) })
 	}
 	running.Wait()
@@ -292,8 +292,11 @@ func (l *line) settle(ctx context.Context, list []store.Message, failed map[stri
 		l.failure, l.greeted = failure{}, true
 	}
 	l.mu.Unlock()
-	if len(list) > 0 && err == nil || l.error() != before {
+	switch {
+	case l.error() != before:
 		l.engine.changed()
+	case len(list) > 0 && err == nil:
+		l.engine.moved(time.Time{})
 	}
 }
 

@@ -88,7 +88,12 @@ func (e *Engine) show(ctx context.Context, s store.Message, d detail) (desk.Mess
 	if err != nil {
 		return desk.Message{}, fmt.Errorf("showing message %s: %w", s.ID, err)
 	}
-	m := desk.Message{
+	return e.showPayload(ctx, s, &p, d)
+}
+
+// showPayload is show of a message whose payload has been read.
+func (e *Engine) showPayload(ctx context.Context, s store.Message, p *Payload, d detail) (m desk.Message, err error) {
+	m = desk.Message{
 		Direction: string(s.Direction), Peer: s.Peer, ID: s.ID, Serial: s.Serial,
 		Conversation: s.Conversation, InReplyTo: s.InReplyTo, Kind: s.Kind, Precedence: s.Precedence,
 		TLP: p.TLP, RSIT: p.RSIT, Subject: p.Subject, Text: p.Text, Language: p.Language, Officer: p.Officer,
@@ -106,7 +111,7 @@ func (e *Engine) show(ctx context.Context, s store.Message, d detail) (desk.Mess
 			return desk.Message{}, fmt.Errorf("showing message %s: %w", s.ID, err)
 		}
 	}
-	if err := e.showExercise(ctx, &s, &p, &m); err != nil {
+	if err := e.showExercise(ctx, &s, p, &m); err != nil {
 		return desk.Message{}, err
 	}
 	if d == whole {
