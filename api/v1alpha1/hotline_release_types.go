@@ -19,7 +19,8 @@ const (
 
 // HotlineRelease says how many officers of our desk must release a message before it
 // leaves. The first rule that fits a message counts alone; where none does, the fields
-// here. Acknowledgements and line checks need no release.
+// here. Line checks, the steps of drills and acknowledgements, which then carry no text,
+// need no release.
 // +kubebuilder:validation:MinProperties=1
 type HotlineRelease struct {
 	// quorum is the number of different officers that must release a message for which no
@@ -109,8 +110,8 @@ const (
 // +kubebuilder:validation:MinProperties=1
 type DeskSpec struct {
 	// sharedCertificate: Allowed (default) or Denied: whether the client certificate in
-	// status.deskSecretName, which names no officer, may be used. It can neither draft
-	// nor release what needs a release.
+	// status.deskSecretName, which names no officer, is issued and may be used. It can
+	// neither draft nor release what needs a release. Denied deletes it and its key.
 	// +optional
 	SharedCertificate Permission `json:"sharedCertificate,omitempty"`
 

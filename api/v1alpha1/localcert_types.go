@@ -221,7 +221,8 @@ type LocalCERTStatus struct {
 	Rotation *RotationStatus `json:"rotation,omitempty"`
 
 	// deskSecretName is the Secret with the client certificate of our desk. Who
-	// may read this Secret may read and send hotline messages and push objects.
+	// may read this Secret may read and send hotline messages and push objects. Absent
+	// where spec.desk denies the shared certificate.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

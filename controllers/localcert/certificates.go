@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/certlink/certlink/api/v1alpha1"
-	"github.com/certlink/certlink/controllers/internal/manifest"
 	"github.com/certlink/certlink/controllers/internal/status"
 )
 
@@ -242,13 +241,17 @@ func parse(data []byte) []*x509.Certificate {
 	}
 }
 
-// names of our certificates with the paths of their SPIFFE IDs.
-func names(n manifest.Names) []issued {
-	return []issued{
+// names of our certificates with the paths of their SPIFFE IDs. The first is that of the link.
+func names(l *v1alpha1.LocalCERT) []issued {
+	n := namesOf(l)
+	out := []issued{
 		{name: n.Link, path: "/relay"},
 		{name: n.LocalPort, path: "/local"},
 		{name: n.Signing, path: "/signing"},
 		{name: n.Operator, path: "/operator"},
-		{name: n.Desk, path: "/desk"},
 	}
+	if shared(l) {
+		out = append(out, issued{name: n.Desk, path: "/desk"})
+	}
+	return append(out, officers(l)...)
 }

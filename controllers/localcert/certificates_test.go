@@ -45,7 +45,7 @@ func secret(p testca.Pair) *corev1.Secret {
 // allIssued are all certificates of alfa, really issued.
 func allIssued(t *testing.T, ca *testca.CA) []issued {
 	t.Helper()
-	all := names(manifest.NamesOf("alfa"))
+	all := names(local())
 	for i := range all {
 		all[i].object = ready(t, all[i].name)
 		all[i].secret = secret(ca.Leaf(t, testca.Leaf{Path: all[i].path}))

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/certlink/certlink/api/v1alpha1"
-	"github.com/certlink/certlink/controllers/internal/manifest"
 	"github.com/certlink/certlink/controllers/internal/relayconfig"
 	"github.com/certlink/certlink/controllers/internal/reports"
 	"github.com/certlink/certlink/controllers/internal/status"
@@ -48,7 +47,7 @@ func kinds(p *plan) []string {
 }
 
 func TestDecide(t *testing.T) {
-	nothing := func() *seen { return &seen{certificates: names(manifest.NamesOf("alfa"))} }
+	nothing := func() *seen { return &seen{certificates: names(local())} }
 	issuedAll := func(t *testing.T) *seen {
 		t.Helper()
 		return &seen{certificates: allIssued(t, testca.New(t, "alfa.example"))}

@@ -65,7 +65,7 @@ func (r *Reconciler) observe(ctx context.Context, l *v1alpha1.LocalCERT) (*seen,
 }
 
 func (r *Reconciler) observeCertificates(ctx context.Context, l *v1alpha1.LocalCERT, s *seen) error {
-	s.certificates = append(names(namesOf(l)), officers(l)...)
+	s.certificates = names(l)
 	s.canary = issued{name: namesOf(l).Canary, path: "/canary"}
 	waiting := false
 	for i := range s.certificates {

@@ -34,39 +34,43 @@ func officers(l *v1alpha1.LocalCERT) []issued {
 // ofOfficer tells whether a certificate is an officer's. Without one our relay runs.
 func (c issued) ofOfficer() bool { return strings.HasPrefix(c.path, officerPath) }
 
-// former are the Certificates of officers that are not declared any more.
+// shared tells whether the desk has a certificate that names no officer.
+func shared(l *v1alpha1.LocalCERT) bool { return l.Spec.Desk.SharedCertificate != v1alpha1.Denied }
+
+// former are the Certificates of officers that are not declared any more, and of the shared
+// desk where the spec denies it.
 func former(l *v1alpha1.LocalCERT, certificates []unstructured.Unstructured) []string {
+	desk := namesOf(l).Desk
 	var out []string
 	for i := range certificates {
 		c := &certificates[i]
 		name, officer := strings.CutPrefix(c.GetName(), namesOf(l).Officer(""))
 		declared := slices.ContainsFunc(l.Spec.Desk.Officers, func(o v1alpha1.Officer) bool { return o.Name == name })
-		if officer && !declared && metav1.IsControlledBy(c, l) {
-			out = append(out, name)
+		gone := officer && !declared || c.GetName() == desk && !shared(l)
+		if gone && metav1.IsControlledBy(c, l) {
+			out = append(out, c.GetName())
 		}
 	}
 	return out
 }
 
-// dismiss deletes the certificates and keys of officers that are not declared any more.
-// The relay has refused them since its configuration left them out.
+// dismiss deletes certificates of the desk and their keys that the spec does not ask for any
+// more. The relay has refused them since its configuration left them out.
 func (r *Reconciler) dismiss(ctx context.Context, l *v1alpha1.LocalCERT, names []string) error {
 	var errs []error
 	for _, name := range names {
-		gone := l.DeepCopy()
-		gone.Spec.Desk.Officers = []v1alpha1.Officer{{Name: name}}
-		all := manifest.Certificates(gone, nil, v1alpha1.IssuerInUse{}, 0)
-		certificate := all[len(all)-1]
+		certificate := manifest.Canary(l, v1alpha1.IssuerInUse{}) // with our owner; its content does not count
+		certificate.SetName(name)
 		secret := &metav1.PartialObjectMetadata{}
 		secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-		secret.Namespace, secret.Name = l.Namespace, certificate.GetName()
+		secret.Namespace, secret.Name = l.Namespace, name
 		written := func(o *metav1.PartialObjectMetadata) bool { return o.Annotations[annotationCertificate] == secret.Name }
 		err := r.apply.Remove(ctx, certificate)
 		if err == nil {
 			err = r.apply.RemoveIf(ctx, secret, written)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("removing the certificate of officer %q: %w", name, err))
+			errs = append(errs, fmt.Errorf("removing the certificate %q of the desk: %w", name, err))
 		}
 	}
 	return errors.Join(errs...)

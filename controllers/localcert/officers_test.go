@@ -42,11 +42,36 @@ func TestEachOfficerHasACertificateUntilTheSpecNamesThemNoMore(t *testing.T) {
 	w.edit(desk("rob"))
 	w.until("eve is gone", inOrder, func() bool { return !w.there("Certificate", "alfa-desk-eve") && !w.there("Secret", "alfa-desk-eve") })
 	w.quiet()
-	if got := w.local().Status.Officers; len(got) != 1 || got[0].Name != "rob" || !w.there("Secret", "alfa-desk-rob") || !w.there("Secret", "alfa-desk") {
+	if got := w.local().Status.Officers; len(got) != 1 || got[0].Name != "rob" || !w.there("Secret", "alfa-desk-rob") {
 		t.Errorf("the status is %+v", got)
 	}
 	if got := w.relay.config.Desk.Officers; len(got) != 1 || got[0].Name != "rob" {
 		t.Errorf("the relay's officers are %+v", got)
+	}
+}
+
+func TestASharedCertificateThatIsDeniedIsNotThere(t *testing.T) {
+	w := settled(t, desk("eve"), "alfa-ca", "bravo")
+	shared := func() []any {
+		return []any{w.there("Certificate", "alfa-desk"), w.there("Secret", "alfa-desk"), w.local().Status.DeskSecretName, w.relay.config.Desk.SharedCertificate}
+	}
+	denied, allowed := []any{false, false, "", "Denied"}, []any{true, true, "alfa-desk", "Allowed"}
+	if diff := cmp.Diff(denied, shared()); diff != "" {
+		t.Errorf("from the beginning (-want +got):\n%s", diff)
+	}
+	permit := func(p v1alpha1.Permission) func(*v1alpha1.LocalCERT) {
+		return func(l *v1alpha1.LocalCERT) { l.Spec.Desk.SharedCertificate = p }
+	}
+	w.edit(permit(v1alpha1.Allowed))
+	w.until("it is issued", inOrder, func() bool { return cmp.Equal(allowed, shared()) })
+	w.edit(permit(v1alpha1.Denied))
+	w.until("it is deleted, with its key", inOrder, func() bool { return cmp.Equal(denied, shared()) })
+	w.quiet()
+	if diff := cmp.Diff(denied, shared()); diff != "" {
+		t.Errorf("at the end (-want +got):\n%s", diff)
+	}
+	if !w.there("Secret", "alfa-desk-eve") {
+		t.Error("the officer's certificate went with it")
 	}
 }
 

@@ -135,7 +135,10 @@ func describe(l *v1alpha1.LocalCERT, p *plan) {
 		st.Addresses = append(st.Addresses, e.Address)
 	}
 	st.NotAfter = status.Time(p.material.notAfter)
-	st.DeskSecretName = manifest.NamesOf(l.Name).Desk
+	st.DeskSecretName = ""
+	if shared(l) {
+		st.DeskSecretName = manifest.NamesOf(l.Name).Desk
+	}
 	st.Authority, st.Rotation = p.trust.authority, p.trust.rotation
 	bundle, err := cabundle.Parse(p.card.Bundle)
 	if err != nil {

@@ -61,8 +61,8 @@ const (
 )
 
 // Release says how many officers must release a message before it leaves. The first rule
-// that fits a message counts, and without one the fields here. Acknowledgements and line
-// checks need no release.
+// that fits a message counts, and without one the fields here. Line checks, the steps of
+// drills and acknowledgements, which then carry no text, need no release.
 type Release struct {
 	// Quorum is the number of different officers that must release a message: 0 (default:
 	// it leaves when it is sent) to 3.

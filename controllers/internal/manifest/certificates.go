@@ -138,7 +138,9 @@ func Certificates(l *v1alpha1.LocalCERT, hosts []string, issuer v1alpha1.IssuerI
 		{name: n.LocalPort, path: "/local", dns: append(service(n.Local, l.Namespace), "localhost"), usages: []any{"digital signature", "server auth"}},
 		{name: n.Signing, path: "/signing", usages: []any{"digital signature"}, key: "Ed25519", duration: signingDuration},
 		{name: n.Operator, path: "/operator", usages: []any{"digital signature", "client auth"}},
-		{name: n.Desk, path: "/desk", usages: []any{"digital signature", "client auth"}},
+	}
+	if l.Spec.Desk.SharedCertificate != v1alpha1.Denied {
+		leaves = append(leaves, leaf{name: n.Desk, path: "/desk", usages: []any{"digital signature", "client auth"}})
 	}
 	for _, o := range l.Spec.Desk.Officers {
 		leaves = append(leaves, leaf{name: n.Officer(o.Name), path: "/desk/" + o.Name, usages: []any{"digital signature", "client auth"}})

@@ -15,8 +15,8 @@ import (
 // DeskSpec says who may use our desk.
 type DeskSpecApplyConfiguration struct {
 	// sharedCertificate: Allowed (default) or Denied: whether the client certificate in
-	// status.deskSecretName, which names no officer, may be used. It can neither draft
-	// nor release what needs a release.
+	// status.deskSecretName, which names no officer, is issued and may be used. It can
+	// neither draft nor release what needs a release. Denied deletes it and its key.
 	SharedCertificate *apiv1alpha1.Permission `json:"sharedCertificate,omitempty"`
 	// officers with a certificate of their own. One that is removed here loses access at
 	// once. At most 64.

@@ -14,7 +14,8 @@ import (
 //
 // HotlineRelease says how many officers of our desk must release a message before it
 // leaves. The first rule that fits a message counts alone; where none does, the fields
-// here. Acknowledgements and line checks need no release.
+// here. Line checks, the steps of drills and acknowledgements, which then carry no text,
+// need no release.
 type HotlineReleaseApplyConfiguration struct {
 	// quorum is the number of different officers that must release a message for which no
 	// rule is. 0 to 3; default 0: it leaves when it is sent.

@@ -36,7 +36,8 @@ type LocalCERTStatusApplyConfiguration struct {
 	// rotation is the replacement of our root that is under way; absent when none is.
 	Rotation *RotationStatusApplyConfiguration `json:"rotation,omitempty"`
 	// deskSecretName is the Secret with the client certificate of our desk. Who
-	// may read this Secret may read and send hotline messages and push objects.
+	// may read this Secret may read and send hotline messages and push objects. Absent
+	// where spec.desk denies the shared certificate.
 	DeskSecretName *string `json:"deskSecretName,omitempty"`
 	// officers of spec.desk and the Secrets with their certificates.
 	Officers []OfficerStatusApplyConfiguration `json:"officers,omitempty"`
