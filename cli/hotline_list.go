@@ -40,7 +40,8 @@ func inboxCommand(o *options) *cobra.Command {
 		Short: "What waits for an officer here first, by precedence; then what was read",
 		Long: `List received messages: first those that nobody here acknowledged, the most urgent first and
 of these the oldest, then those that were read, the newest first. ACKNOWLEDGE says who read
-a message, or when somebody should have, by the deadlines of our own Hotline.`,
+a message, or when somebody should have, by the deadlines of our own Hotline; ANSWER whether
+one of our last 200 answers is to it. NOTE says what is an EXERCISE, and what is SUSPICIOUS.`,
 		Example: `  kubectl certlink hotline inbox
   kubectl certlink hotline inbox --unread --peer bravo`,
 		Args: cobra.NoArgs,
@@ -87,7 +88,11 @@ func (o *options) inbox(ctx context.Context, relay *relayclient.Client, f *inbox
 	if f.output != asTable {
 		return f.output.document(o.Out, desk.MessageList{Messages: messages})
 	}
-	return o.printInbox(messages, unread)
+	answers, err := list(relayclient.Selection{Peer: f.peer, Direction: relayclient.Out, Kind: string(message.Answer), Limit: 200})
+	if err != nil {
+		return err
+	}
+	return o.printInbox(messages, unread, answersTo(answers.Messages))
 }
 
 // urgentFirst sorts by precedence, and then by age, the oldest first.
@@ -224,7 +229,7 @@ func (o *options) printMessages(messages []desk.Message) error {
 	return table(o.Out, rows)
 }
 
-func (o *options) printInbox(messages []desk.Message, unread int) error {
+func (o *options) printInbox(messages []desk.Message, unread int, answers map[string]string) error {
 	overdue := 0
 	for _, m := range messages[:unread] {
 		if o.late(m.AcknowledgeDue) {
@@ -244,9 +249,9 @@ func (o *options) printInbox(messages []desk.Message, unread int) error {
 		return nil
 	}
 	fmt.Fprintln(o.Out)
-	rows := [][]string{{"PRECEDENCE", "FROM", "KIND", "AGE", "ACKNOWLEDGE", "NOTE", "ID", "SUBJECT"}}
+	rows := [][]string{{"PRECEDENCE", "FROM", "KIND", "AGE", "ACKNOWLEDGE", "ANSWER", "NOTE", "ID", "SUBJECT"}}
 	for _, m := range messages {
-		rows = append(rows, []string{m.Precedence, peerName(m), m.Kind, since(o.now(), m.StoredAt), o.acknowledgement(m), notes(m), m.ID, subject(m)})
+		rows = append(rows, []string{m.Precedence, peerName(m), m.Kind, since(o.now(), m.StoredAt), o.acknowledgement(m), o.answerOf(m, answers), notes(m), m.ID, subject(m)})
 	}
 	return table(o.Out, rows)
 }

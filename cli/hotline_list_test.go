@@ -4,11 +4,15 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/internal/relayclient/relaytest"
@@ -140,10 +144,11 @@ func TestNothingOfAPeerReachesTheTerminalUnseen(t *testing.T) {
 		m := &all[i]
 		m.Subject, m.Text, m.Officer, m.PeerName, m.Kind, m.Precedence, m.AcknowledgedBy = hostile, hostile, hostile, hostile, m.Kind+hostile, m.Precedence+hostile, hostile
 		m.Translations = []message.Translation{{Language: hostile, Text: hostile, Subject: hostile, Translator: hostile}}
+		m.Exercise, m.Suspicious = hostile, hostile
 		m.Remarks, m.Conversation, m.Term = []string{hostile}, "c"+hostile, &message.Term{Name: hostile, Language: hostile}
 	}
 	o, s := setup(t)
-	json := inboxFlags{limit: 50, output: asJSON}
+	json, yaml := inboxFlags{limit: 50, output: asJSON}, inboxFlags{limit: 50, output: asYAML}
 	show := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -157,10 +162,11 @@ func TestNothingOfAPeerReachesTheTerminalUnseen(t *testing.T) {
 		s.out.Reset()
 	}
 	show(o.printMessages(all))
-	show(o.printInbox(all, len(all)))
+	show(o.printInbox(all, len(all), nil))
 	show(o.printThread(all, false))
 	show(o.printMessage(o.Out, all[0]))
 	show(o.inbox(t.Context(), office(t, all), &json))
+	show(o.inbox(t.Context(), office(t, all), &yaml))
 }
 
 func TestHiddenCharactersSurviveInJSON(t *testing.T) {
@@ -168,6 +174,14 @@ func TestHiddenCharactersSurviveInJSON(t *testing.T) {
 	f := asJSON
 	if err := f.document(o.Out, desk.Message{Text: hostile}); err != nil {
 		t.Fatal(err)
+	}
+	y, written := asYAML, bytes.Buffer{}
+	var fromYAML desk.Message
+	if err := errors.Join(y.document(&written, desk.Message{Text: hostile}), yaml.Unmarshal(written.Bytes(), &fromYAML)); err != nil {
+		t.Fatal(err)
+	}
+	if fromYAML.Text != strings.ToValidUTF8(hostile, "\ufffd") {
+		t.Errorf("YAML gives back %q of\n%s", fromYAML.Text, written.String())
 	}
 	var back desk.Message
 	if err := json.Unmarshal(s.out.Bytes(), &back); err != nil || back.Text != strings.ToValidUTF8(hostile, "\ufffd") {

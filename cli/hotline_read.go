@@ -62,7 +62,7 @@ func (o *options) printMessage(out io.Writer, m desk.Message) error {
 	if m.Direction == relayclient.Out {
 		from = "To"
 	}
-	var rows [][]string
+	rows := exerciseRows(m, "")
 	if m.Standing != "" {
 		rows = append(rows, []string{"CAUTION:", "this message was " + strings.ToUpper(m.Standing) + " by its sender: see below"})
 	}

@@ -79,9 +79,12 @@ func (o *options) printThread(messages []desk.Message, brief bool) error {
 	first := messages[0]
 	fmt.Fprintf(o.Out, "Conversation %s with %s (%s), %s\n", oneLine(first.Conversation), oneLine(peerName(first)), oneLine(first.Peer),
 		plural(len(messages), "message", "messages"))
+	newest := slices.Clone(messages)
+	slices.Reverse(newest)
+	answers := answersTo(newest)
 	for _, m := range messages {
 		fmt.Fprintln(o.Out)
-		if err := o.printTurn(o.Out, m, brief); err != nil {
+		if err := o.printTurn(o.Out, m, brief, answers); err != nil {
 			return err
 		}
 	}
@@ -89,13 +92,13 @@ func (o *options) printThread(messages []desk.Message, brief bool) error {
 }
 
 // printTurn prints one message of a conversation.
-func (o *options) printTurn(out io.Writer, m desk.Message, brief bool) error {
+func (o *options) printTurn(out io.Writer, m desk.Message, brief bool, answers map[string]string) error {
 	way, who := "<-", peerName(m)
 	if m.Direction == relayclient.Out {
 		way, who = "->", "us"
 	}
 	fmt.Fprintf(out, "%s %s  %s %s of %s (%s), TLP:%s\n", way, clock(m.StoredAt), oneLine(m.Precedence), oneLine(kindOf(m)), oneLine(who), oneLine(or(m.Officer, "no officer")), oneLine(m.TLP))
-	rows := [][]string{{"   Message:", fmt.Sprintf("%s, serial %d", m.ID, m.Serial)}}
+	rows := append(exerciseRows(m, "   "), []string{"   Message:", fmt.Sprintf("%s, serial %d", m.ID, m.Serial)})
 	add := func(name, value string) {
 		if value != "" {
 			rows = append(rows, []string{"   " + name + ":", value})
@@ -109,6 +112,9 @@ func (o *options) printTurn(out io.Writer, m desk.Message, brief bool) error {
 	add("Acknowledgement", o.acknowledgement(m))
 	if !m.AnswerBy.IsZero() {
 		add("Answer hoped for", clock(m.AnswerBy))
+	}
+	if by := answers[m.ID]; by != "" {
+		add("Answered", "by "+by)
 	}
 	for _, r := range m.ReleasedBy {
 		add("Released", r.Officer+" on "+clock(r.At))

@@ -62,13 +62,57 @@ func after(from, to time.Time) string {
 	return " (after " + duration.HumanDuration(to.Sub(from)) + ")"
 }
 
+// exerciseRows say first of all whether a message is a drill, and when that is not sure.
+func exerciseRows(m desk.Message, margin string) (rows [][]string) {
+	switch {
+	case m.Exercise != "" && m.Suspicious == "":
+		rows = append(rows, []string{margin + "EXERCISE:", m.Exercise + ": this message is a test, nothing in it is real"})
+	case m.Exercise != "":
+		rows = append(rows, []string{margin + "Exercise:", "its sender names the exercise " + m.Exercise})
+	}
+	if m.Suspicious != "" {
+		rows = append(rows, []string{margin + "SUSPICIOUS:", "this message " + m.Suspicious})
+	}
+	return rows
+}
+
+// answersTo finds which messages were answered by others of a list: the id of the first answer.
+func answersTo(messages []desk.Message) map[string]string {
+	answers := map[string]string{}
+	for _, m := range slices.Backward(messages) { // the newest comes first
+		if m.InReplyTo != "" && !forRelays(m) && answers[m.InReplyTo] == "" {
+			answers[m.InReplyTo] = m.ID
+		}
+	}
+	return answers
+}
+
+// answerOf says whether a message was answered; "" where nobody asked.
+func (o *options) answerOf(m desk.Message, answers map[string]string) string {
+	switch {
+	case answers[m.ID] != "":
+		return "answered"
+	case m.Kind != string(message.Inquiry) && m.AnswerBy.IsZero():
+		return ""
+	case m.AnswerBy.IsZero():
+		return "not answered"
+	}
+	return "answer " + o.deadline(m.AnswerBy)
+}
+
 // notes are what must not be missed about a message, in few words.
 func notes(m desk.Message) string {
 	var found []string
 	if m.Standing != "" {
 		found = append(found, strings.ToUpper(m.Standing))
 	}
-	if m.RSIT == message.TestCode {
+	if m.Suspicious != "" {
+		found = append(found, "SUSPICIOUS, may be real")
+	}
+	switch {
+	case m.Exercise != "" && m.Suspicious == "":
+		found = append(found, "EXERCISE "+m.Exercise)
+	case m.RSIT == message.TestCode && m.Suspicious == "":
 		found = append(found, "test")
 	}
 	if !known(m.Kind) {

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -52,11 +53,19 @@ func (f *format) document(out io.Writer, value any) error {
 		return fmt.Errorf("writing the output: %w", err)
 	}
 	if *f == asYAML {
-		if content, err = yaml.JSONToYAML(content); err != nil {
+		content = escaped(content, false)
+		plain, err := yaml.JSONToYAML(content)
+		if err != nil {
 			return fmt.Errorf("writing the output: %w", err)
 		}
+		if !bytes.ContainsFunc(plain, func(r rune) bool { return hidden(r) && r != '\n' }) {
+			_, err = out.Write(plain)
+			return err
+		}
+		// JSON is YAML, and its escapes stand in quoted strings only.
+		content = append(content, '\n')
 	} else {
-		content = append(escaped(content), '\n')
+		content = append(escaped(content, true), '\n')
 	}
 	_, err = out.Write(content)
 	return err
@@ -115,12 +124,14 @@ func hidden(r rune) bool {
 }
 
 // escaped writes hidden characters of JSON, which stand in strings only, as JSON can: no
-// byte of the content is lost, and none reaches a terminal.
-func escaped(document []byte) []byte {
+// byte of the content is lost, and none reaches a terminal. YAML has no surrogates.
+func escaped(document []byte, surrogates bool) []byte {
 	var out []byte
 	for _, r := range string(document) {
 		if hidden(r) && r != '\n' {
-			if r > 0xffff {
+			if r > 0xffff && !surrogates {
+				out = fmt.Appendf(out, `\U%08x`, r)
+			} else if r > 0xffff {
 				high, low := utf16.EncodeRune(r)
 				out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
 			} else {
