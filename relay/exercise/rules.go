@@ -59,6 +59,8 @@ func Suspicious(m *message.Message, of string) string {
 	switch {
 	case m.Exercise != "" && m.RSIT != message.TestCode:
 		return "names an exercise, but is not coded as a test: take it for real"
+	case m.Exercise != "" && of == "":
+		return "names an exercise, but stands in a conversation that was not begun as one: take it for real until the peer says otherwise"
 	case m.Exercise == "" && m.RSIT == message.TestCode && m.Kind != message.LineCheckKind:
 		return "is coded as a test, but names no exercise: take it for real until the peer says otherwise"
 	case m.Exercise == "" && of != "":

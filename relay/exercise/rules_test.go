@@ -50,14 +50,14 @@ func TestWhatIsSuspicious(t *testing.T) {
 		of   string
 		want bool
 	}{
-		"real":                              {message.Message{Subject: "Scans"}, "", false},
-		"an_exercise":                       {message.Message{Exercise: "drill", RSIT: message.TestCode}, "drill", false},
-		"an_exercise_that_we_hear_of_first": {message.Message{Exercise: "drill", RSIT: message.TestCode}, "", false},
-		"an_exercise_without_the_code":      {message.Message{Exercise: "drill"}, "drill", true},
-		"the_code_without_an_exercise":      {message.Message{RSIT: message.TestCode}, "", true},
-		"a_real_one_in_an_exercise":         {message.Message{}, "drill", true},
-		"another_exercise":                  {message.Message{Exercise: "other", RSIT: message.TestCode}, "drill", true},
-		"the_word_alone":                    {message.Message{Subject: "Exercise: all clear"}, "", true},
+		"real":                               {message.Message{Subject: "Scans"}, "", false},
+		"an_exercise":                        {message.Message{Exercise: "drill", RSIT: message.TestCode}, "drill", false},
+		"an_exercise_in_a_real_conversation": {message.Message{Exercise: "drill", RSIT: message.TestCode}, "", true},
+		"an_exercise_without_the_code":       {message.Message{Exercise: "drill"}, "drill", true},
+		"the_code_without_an_exercise":       {message.Message{RSIT: message.TestCode}, "", true},
+		"a_real_one_in_an_exercise":          {message.Message{}, "drill", true},
+		"another_exercise":                   {message.Message{Exercise: "other", RSIT: message.TestCode}, "drill", true},
+		"the_word_alone":                     {message.Message{Subject: "Exercise: all clear"}, "", true},
 	} {
 		if got := Suspicious(&tc.m, tc.of); (got != "") != tc.want {
 			t.Errorf("%s: %q", name, got)
