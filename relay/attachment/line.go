@@ -47,6 +47,8 @@ type line struct {
 	// added since next was asked last.
 	wanted map[store.Hash]*want
 	fresh  bool
+	// size of the next chunk, as the link took those before.
+	size int
 	// known is when the peer said that it has a file.
 	known   map[store.Hash]time.Time
 	failure failure
@@ -78,7 +80,7 @@ func (f failure) again(now time.Time, err error) failure {
 
 func newLine(e *Engine, trustDomain string) *line {
 	return &line{
-		engine: e, trustDomain: trustDomain, wake: make(chan struct{}, 1), slots: make(chan struct{}, maxAtOnce),
+		engine: e, trustDomain: trustDomain, wake: make(chan struct{}, 1), slots: make(chan struct{}, maxAtOnce), size: firstChunk,
 		wanted: map[store.Hash]*want{}, known: map[store.Hash]time.Time{},
 	}
 }
@@ -296,6 +298,19 @@ func (l *line) settle(ctx context.Context, sum store.Hash, err error) {
 		e.cfg.Changed()
 	}
 	e.metrics.stuck(l.hotline(), l.trouble() != "")
+}
+
+// chunkSize is that of the next chunk; resize changes it.
+func (l *line) chunkSize() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size
+}
+
+func (l *line) resize(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.size = n
 }
 
 // trouble is why files wait, for people; "" if none does.

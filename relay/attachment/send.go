@@ -79,6 +79,13 @@ func isOfFile(err error) bool {
 	return errors.Is(err, store.ErrNotFound)
 }
 
+// isAnswer tells whether an error is what the peer answered.
+func isAnswer(err error) bool {
+	_, refused := errors.AsType[*refusedError](err)
+	_, wrong := errors.AsType[*wrongError](err)
+	return refused || wrong
+}
+
 // forPeople says what is wrong, on which side, and what to do, in one line that stays the
 // same while the failure does.
 func forPeople(err error) string {
@@ -111,7 +118,8 @@ func (l *line) send(ctx context.Context, sum store.Hash, size int64) error {
 	if err != nil {
 		return err
 	}
-	for n := firstChunk; !state.Complete; {
+	for !state.Complete {
+		n := l.chunkSize()
 		switch {
 		case state.Stored > 0 && state.Size != size || state.Stored < 0 || state.Stored > size:
 			return &wrongError{fmt.Sprintf("the peer has %d of %d bytes, the attachment has %d", state.Stored, state.Size, size)}
@@ -124,6 +132,9 @@ func (l *line) send(ctx context.Context, sum store.Hash, size int64) error {
 		}
 		begun, before := l.engine.cfg.Now(), state.Stored
 		if state, err = l.ask(ctx, k, &c); err != nil {
+			if !isAnswer(err) {
+				l.resize(max(n/2, store.MinChunk)) // it may have been too much for the link
+			}
 			return err
 		}
 		if state.Stored <= before && !state.Complete {
@@ -131,7 +142,7 @@ func (l *line) send(ctx context.Context, sum store.Hash, size int64) error {
 		}
 		l.engine.metrics.sent(l.hotline(), len(c.Content))
 		took := l.engine.cfg.Now().Sub(begun)
-		n = fit(n, took)
+		l.resize(fit(n, took))
 		if state.Complete {
 			break
 		}

@@ -98,6 +98,28 @@ func TestAFileGoesOnAfterACutAtEveryChunk(t *testing.T) {
 	}
 }
 
+// A link, or a way through another peer, that takes no large request in its time.
+func TestAFileGoesThroughALinkThatTakesSmallChunksAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		content, a := file("capture", 1<<20)
+		w.alfa.upload(content, a, store.MaxChunk)
+		tried := 0
+		w.faults(func(r *http.Request, done bool) error {
+			if tried++; r.ContentLength > 100<<10 && tried < 100 {
+				return context.DeadlineExceeded
+			}
+			return nil
+		})
+		w.alfa.sent("m", "ROUTINE", a)
+		w.alfa.await(a)
+		w.bravo.wantComplete(a)
+		if tried >= 100 {
+			t.Error("it got through only once large chunks did")
+		}
+	})
+}
+
 // Both sides are killed after each chunk.
 func TestAFileGoesOnAfterAKillBetweenChunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@
 package transit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -83,7 +84,7 @@ func (e *Engine) mayCarry(from, to string) error {
 }
 
 func (e *Engine) carryOn(w http.ResponseWriter, r *http.Request, from, to string) ([]byte, error) {
-	leave, ok := e.carried.enter(from)
+	leave, ok := e.carried.enter(from, r.ContentLength)
 	if !ok {
 		return nil, refuse(http.StatusTooManyRequests, "limited", "that is more than we carry for one peer at a time (%d requests, %d bytes a second)", AtOnce, BytesPerSecond)
 	}
@@ -92,7 +93,9 @@ func (e *Engine) carryOn(w http.ResponseWriter, r *http.Request, from, to string
 	if err != nil {
 		return nil, err
 	}
-	back, err := e.carry(r.Context(), to, PathFrom+from, sealed)
+	ctx, cancel := context.WithTimeout(r.Context(), timeFor(len(sealed))) // whoever waits longer holds a place
+	defer cancel()
+	back, err := e.carry(ctx, to, PathFrom+from, sealed)
 	e.carried.used(from, len(sealed)+len(back))
 	e.metrics.bytes.WithLabelValues(from).Add(float64(len(sealed) + len(back)))
 	if said, ok := errors.AsType[*carrierError](err); ok {

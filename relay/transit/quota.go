@@ -19,6 +19,9 @@ const (
 	// each may hold twice maxSealed bytes.
 	AtOnce    = 4
 	allAtOnce = 16
+	// small is a request that may use all of that. Larger ones leave room for it: a FLASH
+	// does not wait for the files of its own sender.
+	small = 256 << 10
 )
 
 // quotas bound what peers use, each for itself.
@@ -39,8 +42,9 @@ func newQuotas(now func() time.Time) *quotas {
 	return &quotas{now: now, peers: map[string]*quota{}}
 }
 
-// enter admits a request of a peer; false when it has too many, or used too much.
-func (q *quotas) enter(peer string) (leave func(), ok bool) {
+// enter admits a request of a peer with a body of so many bytes, negative for unknown; false
+// when it has too many, or used too much.
+func (q *quotas) enter(peer string, size int64) (leave func(), ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p := q.peers[peer]
@@ -48,7 +52,11 @@ func (q *quotas) enter(peer string) (leave func(), ok bool) {
 		p = &quota{bytes: rate.NewLimiter(BytesPerSecond, burst)}
 		q.peers[peer] = p
 	}
-	if p.running >= AtOnce || q.running >= allAtOnce || p.bytes.TokensAt(q.now()) < maxSealed {
+	atOnce, bytes := AtOnce, float64(small)
+	if size < 0 || size > small {
+		atOnce, bytes = AtOnce-1, 2*maxSealed
+	}
+	if p.running >= atOnce || q.running >= allAtOnce || p.bytes.TokensAt(q.now()) < bytes {
 		return nil, false
 	}
 	p.running++

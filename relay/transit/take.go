@@ -31,7 +31,7 @@ func (e *Engine) serveTake(w http.ResponseWriter, r *http.Request) {
 		if err := e.mayTake(from, via.TrustDomain); err != nil {
 			return nil, err
 		}
-		leave, ok := e.taken.enter(via.TrustDomain)
+		leave, ok := e.taken.enter(via.TrustDomain, r.ContentLength)
 		if !ok {
 			return nil, refuse(http.StatusTooManyRequests, "limited", "that is more than we take through one peer at a time")
 		}
@@ -164,8 +164,10 @@ type recorder struct {
 
 func newRecorder() *recorder { return &recorder{header: http.Header{}, status: http.StatusOK} }
 
+// problemOf is a refusal of transit itself: another way may fare better.
 func problemOf(status int, detail string) *recorder {
 	w := newRecorder()
+	w.header.Set(headerRefused, "this way")
 	problem.Write(w, status, detail)
 	return w
 }

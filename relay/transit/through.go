@@ -23,8 +23,20 @@ import (
 	"github.com/certlink/certlink/relay/seal"
 )
 
-// routeTime bounds one request through one peer: a drop shows after it.
-const routeTime = 8 * time.Second
+const (
+	// routeTime bounds a request of a few bytes through one peer: a drop shows after it.
+	routeTime = 8 * time.Second
+	// mostTime bounds any request, as the link does.
+	mostTime = 30 * time.Second
+	// slowest is how many bytes a second a way through a peer takes at least, in both of its
+	// parts together: larger requests have more time.
+	slowest = 64 << 10
+)
+
+// timeFor bounds a request with so many bytes.
+func timeFor(n int) time.Duration {
+	return min(mostTime, routeTime+time.Duration(n/slowest)*time.Second)
+}
 
 // carrierError: the peer in the middle answered in the place of the receiver. What it says
 // is its word alone.
@@ -43,11 +55,12 @@ func (e *carrierError) Error() string {
 // through sends a request to a trust domain through another, and returns the answer of
 // the receiver. Whatever is no such answer is an error.
 func (e *Engine) through(ctx context.Context, to string, r *route, req *http.Request, body []byte) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, routeTime)
+	limit := timeFor(len(body))
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	resp, err := e.exchange(ctx, to, r.peer.TrustDomain, req, body)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
-		err = fmt.Errorf("no answer of %s came back within %d s: %s, the way behind it, or %s's relay is down, or it drops what we send", to, int(routeTime.Seconds()), r.peer.TrustDomain, to)
+		err = fmt.Errorf("no answer of %s came back within %d s: %s, the way behind it, or %s's relay is down, or it drops what we send", to, int(limit.Seconds()), r.peer.TrustDomain, to)
 	}
 	if errors.Is(ctx.Err(), context.Canceled) && err != nil {
 		return nil, err // another way was faster, or nobody waits: it says nothing about this one

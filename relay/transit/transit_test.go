@@ -337,33 +337,109 @@ func TestClocksThatAreFarApartAreNamedToTheSender(t *testing.T) {
 	}
 }
 
+// A refusal of the way must not end a request whose direct path is slower, and takes it.
+func TestARefusalOfOneWayDoesNotEndAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.nations[alfa].ahead = 2 * time.Hour
+		w.tamper = func(from, to string, r *http.Request, serve http.Handler, out http.ResponseWriter) {
+			if from == alfa && to == bravo {
+				<-time.After(3 * time.Second)
+			}
+			serve.ServeHTTP(out, r)
+		}
+		if _, answer, err := w.post(link.WithAllPaths(t.Context()), text); err != nil || answer != "receipt for "+text {
+			t.Errorf("%q, %v", answer, err)
+		}
+		synctest.Wait()
+	})
+}
+
+// A large request has more time on each way, and a way that drops it keeps it from no other.
+func TestALargeRequestThatIsDroppedGoesTheNextWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.setCut(alfa, bravo, true)
+		w.tamper = func(from, to string, r *http.Request, serve http.Handler, out http.ResponseWriter) {
+			if to == charlie {
+				<-r.Context().Done()
+				return
+			}
+			serve.ServeHTTP(out, r)
+		}
+		large := strings.Repeat("x", 2<<20)
+		begun := time.Now()
+		_, answer, err := w.post(t.Context(), large)
+		if took := time.Since(begun); err != nil || len(answer) < len(large) || took > routeTime+time.Second {
+			t.Errorf("%d bytes after %s, %v", len(answer), took, err)
+		}
+		synctest.Wait()
+	})
+}
+
 func TestWhatOnePeerUsesOfUsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQuotas(time.Now)
 		var leave []func()
 		for range AtOnce {
-			l, ok := q.enter(alfa)
+			l, ok := q.enter(alfa, 1)
 			if !ok {
 				t.Fatal("too few at once")
 			}
 			leave = append(leave, l)
 		}
-		if _, ok := q.enter(alfa); ok {
+		if _, ok := q.enter(alfa, 1); ok {
 			t.Error("more than allowed at once")
 		}
-		if _, ok := q.enter(bravo); !ok {
+		if _, ok := q.enter(bravo, 1); !ok {
 			t.Error("one peer takes the turn of another")
 		}
 		for _, l := range leave {
 			l()
 		}
 		q.used(alfa, burst)
-		if _, ok := q.enter(alfa); ok {
+		if _, ok := q.enter(alfa, 1); ok {
 			t.Error("more bytes than allowed")
 		}
 		<-time.After(maxSealed / BytesPerSecond * time.Second)
-		if _, ok := q.enter(alfa); !ok {
+		if _, ok := q.enter(alfa, 1); !ok {
 			t.Error("it never gets its turn again")
+		}
+	})
+}
+
+// Files that fill the bound of their sender leave room for its FLASH.
+func TestLargeRequestsLeaveRoomForSmallOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuotas(time.Now)
+		large := 0
+		for range AtOnce {
+			if _, ok := q.enter(alfa, maxSealed); ok {
+				large++
+			}
+		}
+		if _, ok := q.enter(alfa, -1); ok || large != AtOnce-1 {
+			t.Errorf("%d large requests at once, want %d", large, AtOnce-1)
+		}
+		if _, ok := q.enter(alfa, 2<<10); !ok {
+			t.Error("a FLASH finds no place beside large requests")
+		}
+		q = newQuotas(time.Now)
+		for range 1000 {
+			leave, ok := q.enter(alfa, maxSealed)
+			if !ok {
+				break
+			}
+			q.used(alfa, maxSealed)
+			leave()
+		}
+		for range 100 {
+			leave, ok := q.enter(alfa, 2<<10)
+			if !ok {
+				t.Fatal("a FLASH is refused after large requests")
+			}
+			q.used(alfa, 2<<10)
+			leave()
 		}
 	})
 }

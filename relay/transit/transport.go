@@ -93,6 +93,7 @@ type race struct {
 	cancels  []context.CancelFunc
 	directly error
 	failed   []string
+	refused  *outcome // what the receiver says of this way alone
 }
 
 // outcome of one way; route is nil for the direct one.
@@ -115,8 +116,13 @@ func (r *race) run(ctx context.Context) (*http.Response, error) {
 		select {
 		case <-timer.C:
 			r.beginRoute(ctx)
+			timer.Reset(routeTime) // a large request has more time, but the next way does not wait for it
 		case o := <-r.outcomes:
 			r.running--
+			if o.err == nil && r.running > 0 && o.resp.Header.Get(headerRefused) != "" {
+				r.refused = &o // the direct path may be slower and better
+				continue
+			}
 			if o.err == nil {
 				return r.won(o), nil
 			}
@@ -125,6 +131,9 @@ func (r *race) run(ctx context.Context) (*http.Response, error) {
 				return nil, o.err
 			}
 		}
+	}
+	if r.refused != nil {
+		return r.won(*r.refused), nil
 	}
 	r.abandon(-1)
 	return nil, r.verdict(ctx)

@@ -40,6 +40,9 @@ const (
 	// TypeAnswer is that of an answer.
 	TypeAnswer = "certlink-transit-answer+jws"
 
+	// headerRefused is in an answer whose refusal is about the way, not the request.
+	headerRefused = "Certlink-Transit-Refused"
+
 	purposeRequest = "transit-request"
 	purposeAnswer  = "transit-answer"
 
