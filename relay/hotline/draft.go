@@ -137,6 +137,7 @@ func (e *Engine) toDraft(ctx context.Context, l *line, p Payload, warnings []str
 	if err != nil {
 		return desk.Message{}, false, err
 	}
+	l.undrafted.Store(false)
 	var stored store.Draft
 	err = l.changeAll(ctx, func(tx store.LineTx) ([]store.JournalEntry, error) {
 		t := &draftTx{LineTx: tx, e: e, l: l, now: e.cfg.Now().UTC().Truncate(time.Microsecond)}

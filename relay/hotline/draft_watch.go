@@ -76,6 +76,9 @@ func (e *Engine) expireDrafts(ctx context.Context, l *line, now time.Time) (next
 		return time.Time{}, err
 	}
 	var errs []error
+	if len(drafts) == 0 {
+		errs = append(errs, e.lookForDrafts(ctx, l))
+	}
 	for _, d := range drafts {
 		switch {
 		case !d.ExpiresAt.After(now):
@@ -88,6 +91,18 @@ func (e *Engine) expireDrafts(ctx context.Context, l *line, now time.Time) (next
 		}
 	}
 	return next, errors.Join(errs...)
+}
+
+// lookForDrafts finds out whether a draft was ever stored on a line without rules. While
+// there are rules, another replica may store one at any time.
+func (e *Engine) lookForDrafts(ctx context.Context, l *line) error {
+	h, _ := l.settings()
+	if l.undrafted.Load() && h.Release == nil {
+		return nil
+	}
+	page, err := e.cfg.Store.ListDrafts(ctx, store.DraftQuery{Peer: l.trustDomain, Limit: 1})
+	l.undrafted.Store(err == nil && len(page.Drafts) == 0 && h.Release == nil)
+	return err
 }
 
 // look does nothing to a draft.

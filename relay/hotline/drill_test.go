@@ -123,3 +123,44 @@ func TestAnAcknowledgementSaysNothingThatWasNotReleased(t *testing.T) {
 		}
 	})
 }
+
+// One id is a draft or a message, for good: whoever repeats a request that was rejected
+// meanwhile sends nothing, even when the rules are gone.
+func TestWhatBecameADraftIsNoMessageWhenTheRulesAreGone(t *testing.T) {
+	for how, end := range map[string]func(*testing.T, *nation){
+		"waits": func(*testing.T, *nation) {},
+		"was_rejected": func(t *testing.T, n *nation) {
+			if _, err := n.engine().RejectDraft(as(t, "desk/rob"), "bravo", firstID, desk.DraftAct{Reason: "no"}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		for when, meanwhile := range map[string]func(*testing.T, *world){
+			"at_once":                 func(*testing.T, *world) {},
+			"later":                   func(_ *testing.T, w *world) { w.quiet() },
+			"when_the_relay_is_again": func(_ *testing.T, w *world) { w.alfa.kill(); w.alfa.start(); w.quiet() },
+		} {
+			bubble(t, how+"_"+when, func(t *testing.T, w *world) {
+				w.quiet() // the line was seen without drafts
+				w.alfa.apply(twoPersons(), shift...)
+				w.alfa.drafted(t, request(firstID, "s"))
+				end(t, w.alfa)
+				w.alfa.apply(nil, shift...)
+				meanwhile(t, w)
+				r := request(firstID, "s")
+				r.Hotline, r.Officer = "to-bravo", ""
+				_, _, err := w.alfa.engine().Send(as(t, "desk/eve"), r)
+				wantConflict(t, err, "is that of a draft")
+				if len(w.alfa.list(store.Out)) != 0 {
+					t.Error("it left")
+				}
+			})
+		}
+	}
+	bubble(t, "a_line_without_drafts_is_not_asked_each_time", func(t *testing.T, w *world) {
+		w.quiet()
+		if !w.alfa.engine().lineNamed("to-bravo").undrafted.Load() {
+			t.Error("every message looks for a draft of its id")
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
@@ -37,6 +38,8 @@ type line struct {
 	leaving leaving
 	// sightings of what waits, for deadlines.
 	sightings sightings
+	// undrafted: the hotline has no rules of release, and no draft was ever stored on it.
+	undrafted atomic.Bool
 
 	mu      sync.Mutex // guards what follows
 	hotline config.Hotline
@@ -52,6 +55,8 @@ type line struct {
 	flying map[string]lane
 	// greeted tells whether the peer answered since the start.
 	greeted bool
+	// peerRecovers: it answered that it first gets back what it lost.
+	peerRecovers bool
 	// flashed is when an express lane was used last.
 	flashed time.Time
 	// counted is when what is queued was counted last.
