@@ -6,11 +6,13 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -115,6 +117,29 @@ func onceThere(t *testing.T, id string) {
 	}
 }
 
+// sendFile sends a message with a file, and returns what looks at bravo
+// whether it is there as it was.
+func sendFile(t *testing.T, name string, size int) (arrived func()) {
+	t.Helper()
+	path, content := attachment(t, name, size)
+	said, err := alfa.CLI(within(t, patience), nil, "hotline", "send", bravo.Name, "--subject", name, "--text", "See the file.", "--attach", path, "-o", "json")
+	must(t, err)
+	var sent wire.Message
+	must(t, json.Unmarshal([]byte(said), &sent))
+	return func() {
+		t.Helper()
+		onceThere(t, sent.ID)
+		target := filepath.Join(t.TempDir(), "got")
+		_, err := bravo.CLI(within(t, patience), nil, "hotline", "attachment", "get", sent.ID, name, "-o", target)
+		must(t, err)
+		got, err := os.ReadFile(target)
+		must(t, err)
+		if !bytes.Equal(got, content) {
+			t.Errorf("bravo has %d other bytes of %s", len(got), name)
+		}
+	}
+}
+
 // TestAMessageGoesThroughAThirdNationAndByCourier: with the line between alfa and bravo
 // cut, a message crosses through charlie, with bravo's receipt; with charlie cut off too,
 // alfa knows in time; a courier carries it; and with the line back nothing is doubled.
@@ -135,14 +160,23 @@ func TestAMessageGoesThroughAThirdNationAndByCourier(t *testing.T) {
 	must(t, scenario.Cut(t.Context(), alfa.Cluster, bravo.Cluster))
 	reachable(t, alfa, bravo, metav1.ConditionTrue, v1alpha1.ReasonByTransit)
 	onceThere(t, sendFlash(t, "through charlie"))
+	arrived := sendFile(t, "through-charlie.bin", 2<<20)
+	arrived()
 
 	must(t, scenario.Cut(t.Context(), alfa.Cluster, charlie.Cluster))
 	id := sendFlash(t, "by courier")
+	arrived = sendFile(t, "by-courier.bin", 1<<20+1)
+	// A relay that was restarted knows no more of what the other holds than its store does.
+	must(t, kill(within(t, patience), alfa))
+	must(t, scenario.Poll(within(t, patience), "alfa's relay is back", func(ctx context.Context) error {
+		_, err := alfa.CLI(ctx, nil, "hotline", "list")
+		return err
+	}))
 	reachable(t, alfa, bravo, metav1.ConditionFalse, v1alpha1.ReasonReceiptOverdue)
 	there, back := t.TempDir(), t.TempDir()
 	ctx := within(t, 2*patience)
 	carry := func(from, to *scenario.Party, dir string) {
-		said, err := from.CLI(ctx, nil, "courier", "export", to.Name, "-d", dir, "--max-size", "20k")
+		said, err := from.CLI(ctx, nil, "courier", "export", to.Name, "-d", dir, "--max-size", "50k")
 		must(t, err)
 		t.Log(said)
 		for range 2 {
@@ -154,6 +188,7 @@ func TestAMessageGoesThroughAThirdNationAndByCourier(t *testing.T) {
 	carry(alfa, bravo, there)
 	carry(bravo, alfa, back)
 	onceThere(t, id)
+	arrived()
 
 	must(t, scenario.Restore(t.Context()))
 	connected(t)
