@@ -61,7 +61,7 @@ func (e *Engine) take(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.receive(r.Context(), request)
+	return l.underway.once(r.Context(), request, func() ([]byte, error) { return l.receive(r.Context(), request) })
 }
 
 // readBody bounds a request before anything of it is looked at.

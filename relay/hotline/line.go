@@ -36,6 +36,8 @@ type line struct {
 	known   known
 	peerLog peerLog
 	leaving leaving
+	// underway are batches of the peer that are being answered.
+	underway underway
 	// sightings of what waits, for deadlines.
 	sightings sightings
 	// undrafted: the hotline has no rules of release, and no draft was ever stored on it.

@@ -41,11 +41,7 @@ var (
 )
 
 var (
-	ulidShape  = regexp.MustCompile(`^[0-7][0-9A-HJKMNP-TV-Z]{25}$`)
-	wordShape  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	kindShape  = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,31}$`)
 	langShape  = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$`)
-	trustShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,253}[a-z0-9])?$`)
 	mediaShape = regexp.MustCompile(`^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+$`)
 	hashShape  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	termShape  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
@@ -177,11 +173,11 @@ func (c *checker) require(ok bool, field, reason string, args ...any) {
 	}
 }
 
-func (c *checker) shape(r *regexp.Regexp, field, value, reason string) {
+func (c *checker) shape(r matcher, field, value, reason string) {
 	c.require(r.MatchString(value), field, "%s", reason)
 }
 
-func (c *checker) maybe(r *regexp.Regexp, field, value, reason string) {
+func (c *checker) maybe(r matcher, field, value, reason string) {
 	c.require(value == "" || r.MatchString(value), field, "%s", reason)
 }
 

@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package message
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func FuzzShapesMatchWhatTheirExpressionsDo(f *testing.F) {
+	shapes := map[string]shape{
+		`^[0-7][0-9A-HJKMNP-TV-Z]{25}$`:           ulidShape,
+		`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`:       wordShape,
+		`^[A-Z][A-Z0-9_]{0,31}$`:                  kindShape,
+		`^[a-z0-9]([a-z0-9._-]{0,253}[a-z0-9])?$`: trustShape,
+	}
+	expressions := map[string]*regexp.Regexp{}
+	for text := range shapes {
+		expressions[text] = regexp.MustCompile(text)
+	}
+	for _, s := range []string{
+		"", "a", "A", "-", "a-", "a.b", "A_B", "É", "a\n", "\xff", "01KAN8QW0G5V3Z1M4T7R9XCDEF", "81KAN8QW0G5V3Z1M4T7R9XCDEF", "01KAN8QW0G5V3Z1M4T7R9XCDEI",
+		"alfa.example", ".alfa", strings.Repeat("a", 64), strings.Repeat("A", 32), strings.Repeat("a", 65), strings.Repeat("A", 33), strings.Repeat("a", 255), strings.Repeat("a", 256),
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for text, is := range shapes {
+			if got, want := is.MatchString(s), expressions[text].MatchString(s); got != want {
+				t.Errorf("%q matches %s: %t, not %t", s, text, got, want)
+			}
+		}
+	})
+}
