@@ -33,7 +33,7 @@ func (e *Engine) Glossary(ctx context.Context, name string) (desk.Glossary, erro
 }
 
 // glossary collects the statements of both sides, ours first: theirs leave ours room. What
-// its sender has cancelled was not said.
+// its sender has cancelled was not said, nor what was said in an exercise.
 func (e *Engine) glossary(ctx context.Context, peer string) (*glossary.Glossary, bool, error) {
 	g, truncated := &glossary.Glossary{}, false
 	for _, d := range []store.Direction{store.Out, store.In} {
@@ -73,7 +73,7 @@ func (e *Engine) addStatements(ctx context.Context, g *glossary.Glossary, d stor
 		if err != nil {
 			return err
 		}
-		if stands, _ := marks.of(m.ID, m.Serial); p.Term != nil && stands != desk.Cancelled {
+		if stands, _ := marks.of(m.ID, m.Serial); p.Term != nil && p.Exercise == "" && stands != desk.Cancelled {
 			g.Add(glossary.Statement{Ours: d == store.Out, Message: m.ID, Serial: m.Serial, At: m.CreatedAt, Term: *p.Term})
 		}
 	}
@@ -86,33 +86,43 @@ const termsFresh = 5 * time.Second
 
 // termCache keeps the terms of each peer for a moment.
 type termCache struct {
-	mu    sync.Mutex // guards what follows, and lets one read at a time
-	known map[string]cachedTerms
+	mu    sync.Mutex // guards what follows, never over I/O: a huge glossary holds up its own line only
+	known map[string]*cachedTerms
 }
 
 type cachedTerms struct {
+	mu    sync.Mutex // guards what follows, and lets one read at a time
 	at    time.Time
 	terms []glossary.Term
 }
 
+func (c *termCache) of(peer string) *cachedTerms {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil {
+		c.known = map[string]*cachedTerms{}
+	}
+	if c.known[peer] == nil {
+		c.known[peer] = &cachedTerms{}
+	}
+	return c.known[peer]
+}
+
 // terms of a peer that are at most termsFresh old.
 func (e *Engine) terms(ctx context.Context, peer string) ([]glossary.Term, error) {
-	c := &e.termCache
+	c := e.termCache.of(peer)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := e.cfg.Now()
-	if k, ok := c.known[peer]; ok && now.Sub(k.at).Abs() < termsFresh {
-		return k.terms, nil
+	if !c.at.IsZero() && now.Sub(c.at).Abs() < termsFresh {
+		return c.terms, nil
 	}
 	g, _, err := e.glossary(ctx, peer)
 	if err != nil {
 		return nil, err
 	}
-	if c.known == nil {
-		c.known = map[string]cachedTerms{}
-	}
-	c.known[peer] = cachedTerms{now, g.Terms()}
-	return c.known[peer].terms, nil
+	c.at, c.terms = now, g.Terms()
+	return c.terms, nil
 }
 
 // LintTerms names the terms in a message to a peer that are not agreed, for who writes or
@@ -136,6 +146,7 @@ func (e *Engine) checkTerm(ctx context.Context, p *Payload, f *faults) error {
 	if p.Kind != message.TermKind || p.Term == nil {
 		return nil
 	}
+	f.require(p.Exercise == "", "exercise", "a term is agreed in real traffic only")
 	if _, err := e.cfg.Store.GetMessage(ctx, store.Out, p.To, p.ID); err == nil {
 		return nil // the same request again
 	}

@@ -164,6 +164,8 @@ func (e *Engine) remarkOn(ctx context.Context, m *desk.Message, r message.Refere
 	switch {
 	case err == nil && named.Serial >= m.Serial:
 		return fmt.Sprintf("it is about %s, which its sender said later or at once (serial %d): it changes nothing there", r.ID, named.Serial), nil
+	case err == nil && m.Exercise != "" && m.Suspicious == "" && named.Conversation != m.Conversation:
+		return "it is about " + r.ID + ", which is not of this exercise: it changes nothing there", nil
 	case err == nil && r.Serial != 0 && r.Serial != named.Serial:
 		return fmt.Sprintf("it gives %s the serial %d; it has %d", r.ID, r.Serial, named.Serial), nil
 	case err == nil:

@@ -34,7 +34,8 @@ type Mark struct {
 
 // Marked returns the ids of those messages of its own sender that a message is about.
 // Engines store them with the message. What is said about messages of the other side
-// counts for nothing, and neither does a reference of a message to itself.
+// counts for nothing, nor what a message of an exercise says of another conversation, which
+// engines see to as they read marks: a drill must not cancel what is real. Neither does a reference of a message to itself.
 func Marked(m *Message) []string {
 	if !slices.Contains(MarkingKinds, m.Kind) {
 		return nil

@@ -73,7 +73,11 @@ func (s *Store) Marks(ctx context.Context, d store.Direction, peer string, ids [
 			FROM unnest($3::text[]) WITH ORDINALITY AS t (target, place)
 			CROSS JOIN LATERAL (SELECT k.pos FROM message_marks k WHERE k.direction = $1 AND k.peer = $2 AND k.target = t.target
 				ORDER BY k.pos DESC LIMIT $4) k
-			JOIN messages m ON m.pos = k.pos ORDER BY t.place, m.serial DESC`, d, peer, ids, store.MaxMarks)
+			JOIN messages m ON m.pos = k.pos
+			WHERE NOT EXISTS (SELECT 1 FROM exercise_conversations x
+				WHERE x.peer = m.peer AND x.conversation = m.conversation AND NOT EXISTS (
+				SELECT 1 FROM messages z WHERE z.direction = m.direction AND z.peer = m.peer AND z.id = t.target AND z.conversation = m.conversation))
+			ORDER BY t.place, m.serial DESC`, d, peer, ids, store.MaxMarks)
 		if err != nil {
 			return err
 		}

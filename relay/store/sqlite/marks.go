@@ -79,7 +79,11 @@ func (s *Store) Marks(ctx context.Context, d store.Direction, peer string, ids [
 
 func marksOf(ctx context.Context, tx *sql.Tx, d store.Direction, peer, id string) (marks []store.Mark, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT k.target, m.id, m.serial, m.kind, m.created_at FROM message_marks k CROSS JOIN messages m ON m.pos = k.pos
-		WHERE k.direction = ? AND k.peer = ? AND k.target = ? ORDER BY k.pos DESC LIMIT ?`, d, peer, id, store.MaxMarks)
+		WHERE k.direction = ? AND k.peer = ? AND k.target = ?
+		AND NOT EXISTS (SELECT 1 FROM exercise_conversations x
+			WHERE x.peer = m.peer AND x.conversation = m.conversation AND NOT EXISTS (
+			SELECT 1 FROM messages t WHERE t.direction = m.direction AND t.peer = m.peer AND t.id = k.target AND t.conversation = m.conversation))
+		ORDER BY k.pos DESC LIMIT ?`, d, peer, id, store.MaxMarks)
 	if err != nil {
 		return nil, err
 	}

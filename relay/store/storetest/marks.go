@@ -14,6 +14,7 @@ import (
 var markTests = map[string]func(t *testing.T, e env){
 	"tells_what_is_said_about_a_message":          marksMessages,
 	"keeps_what_is_said_before_the_message_comes": marksEarly,
+	"keeps_what_a_drill_says_to_the_drill":        marksDrills,
 	"tells_apart_who_said_it":                     marksBySide,
 	"reads_so_many_marks_of_a_message":            boundsMarks,
 	"lists_a_conversation":                        listsConversation,
@@ -46,6 +47,22 @@ func mustMarks(t *testing.T, s store.Store, d store.Direction, ids ...string) []
 		same(t, "time of a mark", m.CreatedAt, epoch)
 	}
 	return got
+}
+
+func marksDrills(t *testing.T, e env) {
+	in := func(conversation string, options ...func(*store.Message)) func(*store.Message) {
+		return func(m *store.Message) {
+			for _, o := range options {
+				o(m)
+			}
+			m.Conversation = conversation
+		}
+	}
+	mustEnqueue(t, e, message("real"))
+	mustEnqueue(t, e, message("drill", in("exercise-spring")))
+	mustEnqueue(t, e, message("stop", in("exercise-spring", about("CANCEL", "real", "drill"))))
+	onLine(t, e, func(tx store.LineTx) error { return tx.PutExercise("exercise-spring", "spring") })
+	same(t, "marks", mustMarks(t, e, store.Out, "real", "drill"), []string{"drill CANCEL by stop, serial 3"})
 }
 
 func marksMessages(t *testing.T, e env) {
