@@ -65,6 +65,9 @@ func (e *Engine) through(ctx context.Context, to string, r *route, req *http.Req
 	if errors.Is(ctx.Err(), context.Canceled) && err != nil {
 		return nil, err // another way was faster, or nobody waits: it says nothing about this one
 	}
+	if said, ok := errors.AsType[*carrierError](err); ok && said.status == http.StatusTooManyRequests && len(body) > small {
+		return nil, err // small ones still go this way, as the next try will show
+	}
 	result := "answered"
 	if err != nil {
 		result = "failed"
