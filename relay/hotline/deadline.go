@@ -104,7 +104,7 @@ func (e *Engine) watchDeadlines(ctx context.Context) {
 			}
 		case <-e.recheck:
 		}
-		if next, _ = e.nextDeadline(ctx); next.IsZero() {
+		if next = e.nextDeadline(ctx); next.IsZero() {
 			timer.Stop()
 		} else {
 			timer.Reset(min(longestSleep, max(0, next.Sub(e.cfg.Now()))))
@@ -127,10 +127,11 @@ func rest(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// nextDeadline of all lines, zero for never, and whether anything is late.
-func (e *Engine) nextDeadline(ctx context.Context) (next time.Time, late bool) {
-	e.due.looking()
-	defer func() { e.due.looked(next, late) }()
+// nextDeadline of all lines, zero for never.
+func (e *Engine) nextDeadline(ctx context.Context) time.Time {
+	var next time.Time
+	late := false
+	e.due.begin()
 	for _, l := range e.all() {
 		o, err := l.overdue(ctx)
 		if err != nil {
@@ -139,39 +140,53 @@ func (e *Engine) nextDeadline(ctx context.Context) (next time.Time, late bool) {
 		for _, n := range o.at {
 			late = late || n > 0
 		}
-		if !o.next.IsZero() && (next.IsZero() || o.next.Before(next)) {
-			next = o.next
-		}
+		next = earlier(next, o.next)
 	}
-	return next, late
+	return e.due.end(next, late)
 }
 
 // dues is the next deadline as the last look found it. A message that is stored brings its
 // own, which is known without looking; one that is settled makes the next one later, so that
 // a look when it passes is soon enough, unless something is late, which is to be told.
 type dues struct {
-	mu   sync.Mutex // guards what follows
-	next time.Time  // zero for never
-	// known: next is that of the last look, and nothing was late then.
-	known bool
+	mu sync.Mutex // guards what follows
+	// next deadline that is known, zero for none; while a look is under way, of what is stored
+	// meanwhile.
+	next time.Time
+	// late: something was late at the last look; looking: one is under way; looked: one was made.
+	late, looking, looked bool
 }
 
-// looking is called before a look: what is stored from now on may not be seen by it.
-func (d *dues) looking() { d.set(time.Time{}, false) }
-
-func (d *dues) looked(next time.Time, late bool) { d.set(next, !late) }
-
-func (d *dues) set(next time.Time, known bool) {
+// begin is called before a look: it may not see what is stored from now on.
+func (d *dues) begin() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.next, d.known = next, known
+	d.next, d.looking = time.Time{}, true
+}
+
+// end takes what a look found, and returns the next deadline.
+func (d *dues) end(next time.Time, late bool) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.next, d.late, d.looking, d.looked = earlier(d.next, next), late, false, true
+	return d.next
 }
 
 // spares tells whether no look is needed for a deadline at that time, or for none.
 func (d *dues) spares(at time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.known && (at.IsZero() || !d.next.IsZero() && !at.Before(d.next))
+	before := d.next
+	d.next = earlier(before, at)
+	return d.looking || d.looked && !d.late && d.next.Equal(before)
+}
+
+// earlier of two times, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // firstDue is when the first deadline of a message passes, whatever may still settle it.
