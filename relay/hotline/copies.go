@@ -45,26 +45,35 @@ func (l *line) giveBack(ctx context.Context, asked *wire.Opened) ([]byte, error)
 		if after < 0 {
 			return nil
 		}
-		list, err := r.After(d, after, copiesAtOnce)
-		if err != nil {
-			return err
-		}
-		size := 0
-		for i := range list {
-			if size += len(list[i].Payload) + copyOverheads; size > maxCopyBytes && i > 0 {
-				break
-			}
-			if err := l.addCopy(r, b, prover, &list[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return l.addCopies(ctx, r, b, prover, d, after)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("giving back messages: %w", err)
 	}
 	l.engine.cfg.Log.WarnContext(ctx, "the peer's database was set back: it gets back what we hold of it", "peer", l.trustDomain, "messages", len(b.Copies))
 	return b.Encode()
+}
+
+// addCopies adds what follows a serial, as much as fits. An answer without copies says that
+// there are no more, so it goes on over messages that cannot be proven.
+func (l *line) addCopies(ctx context.Context, r store.LineReader, b *wire.Batch, prover *wire.Prover, d store.Direction, after int64) error {
+	for len(b.Copies) == 0 && ctx.Err() == nil {
+		list, err := r.After(d, after, copiesAtOnce)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		size := 0
+		for i := range list {
+			if size += len(list[i].Payload) + copyOverheads; size > maxCopyBytes && len(b.Copies) > 0 {
+				break
+			}
+			if err := l.addCopy(r, b, prover, &list[i]); err != nil {
+				return err
+			}
+		}
+		after = list[len(list)-1].Serial
+	}
+	return ctx.Err()
 }
 
 // addCopy adds a message that has a receipt and proofs of both.
@@ -90,30 +99,52 @@ func (l *line) addCopy(r store.LineReader, b *wire.Batch, prover *wire.Prover, m
 	return nil
 }
 
-// takeBack verifies a copy and stores it, if it is not here. What we said ourselves is under
-// a checkpoint that we signed; what the peer said under the one that it shows now.
-func (l *line) takeBack(ctx context.Context, o *wire.Opened, c *wire.Copy, want *wire.Want, got *continuation) error {
+// copied verifies a copy. What we said ourselves is under a checkpoint that we signed; what the
+// peer said under the one that it shows now.
+func (l *line) copied(o *wire.Opened, c *wire.Copy) (store.Message, error) {
 	p, err := message.Decode(c.Message)
 	if err != nil {
-		return &receiptError{err: err}
+		return store.Message{}, &receiptError{err: err}
 	}
-	ours := p.From == l.engine.cfg.Identity().TrustDomain()
 	m := store.Message{
 		Direction: store.In, Peer: l.trustDomain, ID: p.ID, Serial: p.Serial, Conversation: p.Conversation, Kind: string(p.Kind),
 		Precedence: p.Precedence, InReplyTo: p.InReplyTo, Payload: c.Message, CreatedAt: p.CreatedAt, Receipt: c.Receipt,
+		Proof: c.MessageProof, ProofChain: joined(o.Chain),
 	}
-	if ours {
-		m.Direction = store.Out
+	if p.From == l.engine.cfg.Identity().TrustDomain() {
+		m.Direction, m.Proof = store.Out, c.ReceiptProof
 	}
 	if err := l.verifyCopy(o, c, &m); err != nil {
-		return &receiptError{err: fmt.Errorf("message %s that the peer gives back: %w", oneLine(p.ID), err)}
+		return store.Message{}, &receiptError{err: fmt.Errorf("message %s that the peer gives back: %w", oneLine(p.ID), err)}
 	}
-	if ours {
-		want.Ours, m.Proof, m.ProofChain = p.Serial, c.ReceiptProof, joined(o.Chain)
-		return l.restore(ctx, &m, got)
+	return m, nil
+}
+
+// takeBack verifies the copies of an answer and stores what is not here. It returns what to
+// ask for next: first what is above the last of theirs, then of ours, then nothing.
+func (l *line) takeBack(ctx context.Context, o *wire.Opened, want wire.Want, r *room, got *continuation) (wire.Want, error) {
+	d, last := store.Out, want.Ours
+	if want.Theirs >= 0 {
+		d, last = store.In, want.Theirs
 	}
-	want.Theirs, m.Proof, m.ProofChain = p.Serial, c.MessageProof, joined(o.Chain)
-	return l.acceptBack(ctx, &m, got)
+	list := make([]store.Message, 0, len(o.Copies))
+	for i := range o.Copies {
+		m, err := l.copied(o, &o.Copies[i])
+		if err == nil && (m.Direction != d || m.Serial <= last) {
+			err = &receiptError{err: fmt.Errorf("the peer gives back message %s, which was not asked for", oneLine(m.ID))}
+		}
+		if err != nil {
+			return want, err
+		}
+		list, last = append(list, m), m.Serial
+	}
+	if len(list) == 0 {
+		last = -1 // there are no more
+	}
+	if d == store.In {
+		return wire.Want{Ours: want.Ours, Theirs: last}, l.acceptBack(ctx, list, got)
+	}
+	return wire.Want{Ours: last, Theirs: -1}, l.restore(ctx, list, r, got)
 }
 
 // verifyCopy checks both proofs, and that the receipt is for the message.
@@ -152,74 +183,96 @@ func (l *line) verifyCopy(o *wire.Opened, c *wire.Copy, m *store.Message) error 
 	return proof.CheckUnder(o.Log, otherKind, otherBody)
 }
 
-// restore stores a message of ours that the peer gave back, with its receipt.
-func (l *line) restore(ctx context.Context, m *store.Message, got *continuation) error {
-	stored, err := l.engine.cfg.Store.GetMessage(ctx, store.Out, l.trustDomain, m.ID)
-	switch {
-	case err == nil && !bytes.Equal(stored.Payload, m.Payload):
-		return nil // it was written again under this id; the peer refuses the second, and both are shown
-	case err == nil && stored.Receipt != nil:
-		return nil
-	case err != nil && !errors.Is(err, store.ErrNotFound):
+// restore stores messages of ours that the peer gave back, with their receipts: first the
+// receipts of what is here, so that it stays where it is, then the rest in one transaction.
+func (l *line) restore(ctx context.Context, list []store.Message, r *room, got *continuation) error {
+	open, lost, again, err := l.compared(ctx, list)
+	if err != nil {
 		return &localError{doing: "reading a message", err: err}
 	}
-	here := err == nil
-	w := &waiting{cost: 2, do: func(tx store.LineTx) ([]store.JournalEntry, error) {
-		if here {
-			return nil, tx.PutReceipt(store.Receipt{ID: m.ID, Body: m.Receipt, Proof: m.Proof, Chain: m.ProofChain, At: m.ReceiptAt})
+	err = l.commit(ctx, &waiting{cost: -1, do: func(tx store.LineTx) ([]store.JournalEntry, error) {
+		for i := range open {
+			m := &open[i]
+			if err := tx.PutReceipt(store.Receipt{ID: m.ID, Body: m.Receipt, Proof: m.Proof, Chain: m.ProofChain, At: m.ReceiptAt}); err != nil {
+				return nil, err
+			}
 		}
-		entries, err := makeRoom(tx, m.Serial)
-		if err != nil {
-			return nil, err
-		}
-		if err := tx.Restore(*m); err != nil {
-			return nil, err
-		}
-		return append(entries, store.JournalEntry{Kind: string(journal.Message), Message: m.ID, Body: m.Payload}), nil
-	}}
-	if err := l.commit(ctx, w); err != nil {
-		return &localError{doing: "storing a message that the peer gave back", err: err}
+		return nil, nil
+	}})
+	if err != nil {
+		return &localError{doing: "storing receipts that the peer gave back", err: err}
 	}
-	if !here {
-		got.Messages++
+	if err := l.makeRoom(ctx, r, lost, again); err != nil {
+		return err
 	}
+	err = l.commit(ctx, &waiting{cost: maxBatch, do: func(tx store.LineTx) ([]store.JournalEntry, error) {
+		return restored(tx, lost)
+	}})
+	if err != nil {
+		return &localError{doing: "storing messages that the peer gave back", err: err}
+	}
+	got.Messages += len(lost) + len(again)
 	return nil
 }
 
-// makeRoom gives a message that nobody has receipted another serial, where the peer has seen
-// its serial with another message.
-func makeRoom(tx store.LineTx, serial int64) ([]store.JournalEntry, error) {
-	at, err := tx.After(store.Out, serial-1, 1)
-	if err != nil || len(at) == 0 || at[0].Serial != serial {
-		return nil, err
-	}
-	p, err := decodeStored(at[0].Payload)
-	if err != nil {
-		return nil, err
-	}
-	m, err := tx.Move(at[0].ID, composed(&p))
-	if err != nil {
-		return nil, err
-	}
-	return []store.JournalEntry{{Kind: string(journal.Message), Message: at[0].ID, Body: m.Payload}}, nil
-}
-
-// acceptBack stores a message of the peer that we had receipted, with that receipt.
-func (l *line) acceptBack(ctx context.Context, m *store.Message, got *continuation) error {
-	duplicate := false
-	w := &waiting{do: func(tx store.LineTx) ([]store.JournalEntry, error) {
-		var err error
-		if _, duplicate, err = tx.Accept(*m); err != nil || duplicate {
+func restored(tx store.LineTx, list []store.Message) (entries []store.JournalEntry, err error) {
+	for i := range list {
+		m := &list[i]
+		if err := tx.Restore(*m); err != nil {
 			return nil, err
 		}
-		return []store.JournalEntry{{Kind: string(journal.Receipt), Message: m.ID, Body: m.Receipt}}, nil
+		if err := noteExercise(tx, m); err != nil {
+			return nil, err
+		}
+		entries = append(entries, store.JournalEntry{Kind: string(journal.Message), Message: m.ID, Body: m.Payload})
+	}
+	return entries, nil
+}
+
+// compared tells which messages that came back are here without receipt, which are not here, and for
+// which another one is here, which was written under their id after the restart.
+func (l *line) compared(ctx context.Context, list []store.Message) (open, lost []store.Message, again []rewritten, err error) {
+	for i := range list {
+		stored, err := l.engine.cfg.Store.GetMessage(ctx, store.Out, l.trustDomain, list[i].ID)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			lost = append(lost, list[i])
+		case err != nil:
+			return nil, nil, nil, err
+		case stored.Receipt != nil:
+		case bytes.Equal(stored.Payload, list[i].Payload):
+			open = append(open, list[i])
+		default:
+			again = append(again, rewritten{original: list[i], here: stored})
+		}
+	}
+	return open, lost, again, nil
+}
+
+// acceptBack stores messages of the peer that we had receipted, with these receipts.
+func (l *line) acceptBack(ctx context.Context, list []store.Message, got *continuation) error {
+	n := 0
+	w := &waiting{cost: maxBatch, do: func(tx store.LineTx) (entries []store.JournalEntry, err error) {
+		n = 0
+		for i := range list {
+			_, duplicate, err := tx.Accept(list[i])
+			if err != nil {
+				return nil, err
+			}
+			if duplicate {
+				continue
+			}
+			if err := noteExercise(tx, &list[i]); err != nil {
+				return nil, err
+			}
+			entries, n = append(entries, store.JournalEntry{Kind: string(journal.Receipt), Message: list[i].ID, Body: list[i].Receipt}), n+1
+		}
+		return entries, nil
 	}}
 	if err := l.commit(ctx, w); err != nil {
-		return &localError{doing: "storing a message that the peer gave back", err: err}
+		return &localError{doing: "storing messages that the peer gave back", err: err}
 	}
-	if !duplicate {
-		got.Receipts++
-	}
+	got.Receipts += n
 	return nil
 }
 

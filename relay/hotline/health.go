@@ -51,11 +51,26 @@ func (l *line) judge(state string) {
 			l.health.olderSince = now
 		}
 	}
-	changed := before != l.health
+	changed, recovered := before != l.health, state == wire.Continues && l.peerRecovers
+	if recovered {
+		l.peerRecovers = false
+		l.failure.forgive()
+	}
 	l.mu.Unlock()
 	if changed {
 		l.engine.changed()
 	}
+	if recovered {
+		l.pokeAll()
+	}
+}
+
+// awaitPeer notes that the peer first gets back what it lost. What it says in a journal that
+// goes on ends the wait: our queue must not rest for the back-off then.
+func (l *line) awaitPeer() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.peerRecovers = true
 }
 
 // suspect notes that our database was set back; the usual lane recovers.

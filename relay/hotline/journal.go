@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -68,19 +69,30 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 			}
 			entries = append(entries, more...)
 		}
-		if len(entries) == 0 {
-			return nil
-		}
-		if added, err = l.seal(tx, newest, hashes, entries); err != nil {
-			return err
-		}
-		return tx.Append(added)
+		added, err = l.append(tx, newest, hashes, entries)
+		return err
 	})
 	if err == nil && len(added.Entries) > 0 {
 		l.hashes.committed(&added)
 		l.grown(added.Checkpoint)
 	}
 	return err
+}
+
+// append adds entries to our journal, and returns the last batch: usually they are one.
+func (l *line) append(tx store.LineTx, newest store.Checkpoint, hashes int64, entries []store.JournalEntry) (last store.JournalBatch, err error) {
+	read := l.hashReader(tx)
+	for part := range slices.Chunk(entries, store.MaxJournalEntries) {
+		if last, err = l.seal(read, newest, hashes, part); err != nil {
+			return last, err
+		}
+		if err := tx.Append(last); err != nil {
+			return last, err
+		}
+		newest, hashes = last.Checkpoint, hashes+int64(len(last.Hashes))
+		read = plainHashes{tx} // what is not committed must not stay in memory
+	}
+	return last, nil
 }
 
 // placing tells messages the place in our journal that they will have, if their entry is the
@@ -98,8 +110,12 @@ func (p *placing) Enqueue(compose func(serial int64) (store.Message, error)) (st
 }
 
 // Move implements store.LineTx.
-func (p *placing) Move(id string, compose func(serial int64) (store.Message, error)) (store.Message, error) {
-	m, err := p.LineTx.Move(id, p.first(compose))
+func (p *placing) Move(id string, serial int64, compose func(old store.Message, serial int64) (store.Message, error)) (store.Message, error) {
+	m, err := p.LineTx.Move(id, serial, func(old store.Message, serial int64) (store.Message, error) {
+		m, err := compose(old, serial)
+		m.Entry = p.next
+		return m, err
+	})
 	m.ID, m.Direction = id, store.Out
 	return p.note(m), err
 }
@@ -118,6 +134,16 @@ func (p *placing) Accept(m store.Message) (store.Message, bool, error) {
 func (p *placing) Restore(m store.Message) error {
 	m.Entry, m.Direction = p.next, store.Out
 	err := p.LineTx.Restore(m)
+	if err == nil {
+		p.note(m)
+	}
+	return err
+}
+
+// Replace implements store.LineTx.
+func (p *placing) Replace(m store.Message) error {
+	m.Entry, m.Direction = p.next, store.Out
+	err := p.LineTx.Replace(m)
 	if err == nil {
 		p.note(m)
 	}
@@ -157,7 +183,7 @@ func (p *placing) place(entries []store.JournalEntry) error {
 
 // seal makes the batch that continues our journal with entries: their hashes, and the
 // signed checkpoint over everything up to the last.
-func (l *line) seal(r store.LineReader, newest store.Checkpoint, hashes int64, entries []store.JournalEntry) (store.JournalBatch, error) {
+func (l *line) seal(read tlog.HashReader, newest store.Checkpoint, hashes int64, entries []store.JournalEntry) (store.JournalBatch, error) {
 	identity := l.engine.cfg.Identity()
 	chain, key, err := ourKey(identity)
 	if err != nil {
@@ -167,7 +193,7 @@ func (l *line) seal(r store.LineReader, newest store.Checkpoint, hashes int64, e
 	for i, e := range entries {
 		leaves[i] = journal.LeafHash(journal.Kind(e.Kind), e.Body)
 	}
-	tree, added, err := journal.Grow(treeOf(newest), leaves, l.hashReader(r))
+	tree, added, err := journal.Grow(treeOf(newest), leaves, read)
 	if err != nil {
 		return store.JournalBatch{}, err
 	}

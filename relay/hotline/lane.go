@@ -78,7 +78,11 @@ func (l *line) round(ctx context.Context, n lane) time.Time {
 			l.settle(ctx, nil, nil, err)
 		case n == usual && l.isLost() && l.mayTry():
 			l.land(list) // it was lost since they were picked
-			l.settle(ctx, nil, nil, l.recover(ctx))
+			err := l.recover(ctx)
+			l.settle(ctx, nil, nil, err)
+			if err == nil {
+				l.greetAgain()
+			}
 		case len(list) > 0, n == usual && l.greets():
 			precedence := "ROUTINE"
 			if n.express() {
@@ -108,6 +112,13 @@ func (l *line) greets() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.greeted && !l.failure.until.After(l.engine.cfg.Now())
+}
+
+// greetAgain tells the peer at once that our journal goes on, also if nothing is queued.
+func (l *line) greetAgain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.greeted = false
 }
 
 func (l *line) mayTry() bool {

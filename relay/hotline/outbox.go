@@ -154,6 +154,7 @@ func (l *line) settleAnswer(ctx context.Context, body []byte, list []store.Messa
 		}
 		return true, nil
 	case wire.Recovering:
+		l.awaitPeer()
 		return false, errPeerRecovers
 	default:
 		if left, err := l.isLeft(ctx, o.Held.Tree()); left || err != nil {

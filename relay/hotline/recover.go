@@ -60,7 +60,8 @@ func recoveredText(note []byte) string {
 //
 //  1. ask the peer                                 a crash: still lost; the start finds it again
 //  2. verify that we signed what it shows           the peer cannot make us take what we never said
-//  3. store each page in one transaction            a crash: the rest is asked for again
+//  3. give queued messages other serials, where the peer has seen theirs with others; store
+//     each page in one transaction                 a crash: the rest is asked for again
 //  4. one transaction: the note, and that it was written   a crash after: the note is sent
 //  5. send the note with the next batch             the peer goes on from there, and shows it
 func (l *line) recover(ctx context.Context) error {
@@ -93,6 +94,7 @@ func (l *line) recoverAll(ctx context.Context) error {
 	}
 	got := continuation{Version: 1, Note: noteContinued}
 	var shown journal.Checkpoint
+	var r room
 	for want.Ours >= 0 || want.Theirs >= 0 {
 		o, err := l.ask(ctx, want)
 		if err != nil {
@@ -101,17 +103,9 @@ func (l *line) recoverAll(ctx context.Context) error {
 		if shown, err = l.ownCheckpoint(o); err != nil {
 			return &receiptError{err: err}
 		}
-		next := wire.Want{Ours: want.Ours, Theirs: -1}
-		if want.Theirs < 0 {
-			next.Ours = -1
+		if want, err = l.takeBack(ctx, o, want, &r, &got); err != nil {
+			return err
 		}
-		for i := range o.Copies {
-			if err := l.takeBack(ctx, o, &o.Copies[i], &next, &got); err != nil {
-				return err
-			}
-		}
-		// An answer without copies says that there are no more: first of theirs, then of ours.
-		want = next
 	}
 	if shown.Tree.N == 0 {
 		return nil

@@ -5,11 +5,14 @@ package hotline
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -144,6 +147,158 @@ func TestARestoredBackup(t *testing.T) {
 		}
 		if c := w.alfa.verify(); c.Damage != nil {
 			t.Errorf("damage: %v", c.Damage)
+		}
+	})
+}
+
+// inTalk is a message of a conversation.
+func inTalk(id, talk, precedence, subject string) desk.SendRequest {
+	r := request(id, subject)
+	r.Conversation, r.Precedence = talk, precedence
+	return r
+}
+
+// inOrder tells whether the messages of each conversation have serials in the order in which
+// their senders numbered them: by their subjects.
+func (n *nation) inOrder(from *nation) {
+	n.t.Helper()
+	last := map[string]string{}
+	list := n.list(store.In)
+	slices.Reverse(list)
+	for _, m := range list {
+		if m.Subject <= last[m.Conversation] {
+			n.t.Errorf("in %s %s comes after %s", m.Conversation, m.Subject, last[m.Conversation])
+		}
+		last[m.Conversation] = m.Subject
+	}
+	if sent := len(from.list(store.Out)); sent != len(list) {
+		n.t.Errorf("%d messages arrived of %d", len(list), sent)
+	}
+}
+
+func TestWhatIsWrittenAfterARestoreStaysInOrder(t *testing.T) {
+	for name, tt := range map[string]struct{ lost, written int }{
+		"when_more_was_lost":             {30, 8},
+		"when_more_was_written":          {5, 40},
+		"when_it_comes_in_several_pages": {2*copiesAtOnce + 7, 20},
+	} {
+		bubble(t, name, func(t *testing.T, w *world) {
+			w.alfa.send(inTalk("", "talk-0", "ROUTINE", "0000"))
+			w.quiet()
+			restore := w.alfa.backup()
+			n := 0
+			send := func(precedence string) {
+				n++
+				w.alfa.send(inTalk("", fmt.Sprintf("talk-%d", n%4), precedence, fmt.Sprintf("%04d", n)))
+			}
+			for range tt.lost {
+				send("ROUTINE")
+			}
+			w.quiet()
+			restore()
+			w.faults(cut)
+			w.alfa.start()
+			for i := range tt.written {
+				send([]string{"ROUTINE", "PRIORITY", "ROUTINE", "FLASH", "IMMEDIATE"}[i%5])
+			}
+			w.faults(nil)
+			w.quiet()
+			w.bravo.inOrder(w.alfa)
+			w.alfa.proven(w.bravo, 1+tt.lost+tt.written)
+			if c := w.alfa.verify(); c.State != desk.JournalWhole {
+				t.Errorf("the journal is %s: %v", c.State, c.Damage)
+			}
+			if state := w.bravo.state(); state != report.PeerJournalRolledBack {
+				t.Errorf("bravo says %s", state)
+			}
+			if c, err := w.bravo.life().store.CountMessages(t.Context(), "alfa.example"); err != nil || c.Gaps != 0 {
+				t.Errorf("%d serials are missing, %v", c.Gaps, err)
+			}
+		})
+	}
+}
+
+func TestAMessageWrittenAgainUnderItsID(t *testing.T) {
+	for name, tt := range map[string]struct {
+		first, second, want string
+	}{
+		"with_the_same_content_is_the_one_that_was_sent":      {"same", "same", "s0 same other after"},
+		"with_another_content_is_sent_under_an_id_of_its_own": {"before", "changed", "s0 before other after changed"},
+	} {
+		bubble(t, name, func(t *testing.T, w *world) {
+			w.alfa.send(inTalk(ulidFor(0, 0), "talk", "ROUTINE", "s0"))
+			w.quiet()
+			restore := w.alfa.backup()
+			w.alfa.send(inTalk(ulidFor(0, 1), "talk", "ROUTINE", tt.first))
+			w.alfa.send(inTalk(ulidFor(0, 2), "talk", "ROUTINE", "other"))
+			w.quiet()
+			restore()
+			w.faults(cut)
+			w.alfa.start()
+			<-time.After(time.Hour)
+			w.alfa.send(inTalk(ulidFor(0, 1), "talk", "ROUTINE", tt.second))
+			w.alfa.send(inTalk("", "talk", "ROUTINE", "after"))
+			w.faults(nil)
+			w.quiet()
+			if got := w.bravo.subjects(store.In); got != tt.want {
+				t.Errorf("bravo holds %q, want %q", got, tt.want)
+			}
+			if got, want := len(w.alfa.list(store.Out)), len(strings.Fields(tt.want)); got != want {
+				t.Errorf("alfa holds %d messages, want %d", got, want)
+			}
+			if r := w.alfa.report(); r.Queued != 0 || r.Error != "" {
+				t.Errorf("the report is %+v", r)
+			}
+			if c := w.alfa.verify(); c.State != desk.JournalWhole {
+				t.Errorf("the journal is %s: %v", c.State, c.Damage)
+			}
+		})
+	}
+}
+
+func TestTheQueueGoesOnWhenThePeerHasRecovered(t *testing.T) {
+	bubble(t, "without_the_rest_of_its_pause", func(t *testing.T, w *world) {
+		restore := w.bravo.backup()
+		w.alfa.send(request("", "s0"))
+		w.bravo.send(request("", "back"))
+		w.quiet()
+		restore()
+		w.faults(func(s step) outcome { // bravo learns of it, and cannot recover for two minutes
+			if s.nation == "bravo" && s.what == "request" {
+				return fails
+			}
+			return works
+		})
+		w.bravo.start()
+		w.alfa.send(request("", "s1"))
+		<-time.After(2 * time.Minute)
+		if got := w.bravo.subjects(store.In); got != "" {
+			t.Fatalf("bravo holds %q before it recovered", got)
+		}
+		w.faults(nil)
+		w.bravo.engine().Wake("alfa.example")
+		<-time.After(time.Second)
+		if got := w.bravo.subjects(store.In); got != "s0 s1" {
+			t.Errorf("a second later bravo holds %q", got)
+		}
+	})
+}
+
+func TestMessagesWithoutProofsDoNotEndWhatIsGivenBack(t *testing.T) {
+	bubble(t, "a_whole_page_of_them", func(t *testing.T, w *world) {
+		restore := w.alfa.backup()
+		for range copiesAtOnce + 1 {
+			w.alfa.send(request("", "old"))
+		}
+		w.quiet()
+		w.alfa.send(request("", "new"))
+		w.quiet()
+		w.bravo.tamper("UPDATE messages SET proof = NULL WHERE serial <= ?", copiesAtOnce)
+		restore()
+		w.alfa.start()
+		w.quiet()
+		if got := w.alfa.subjects(store.Out); got != "old new" {
+			t.Errorf("alfa holds %q", got)
 		}
 	})
 }

@@ -201,10 +201,11 @@ type LineTx interface {
 	// Restore stores a message of ours that a peer gave back, under its serial. ErrConflict
 	// when one with that id or serial is here; then nothing was done.
 	Restore(m Message) error
-	// Move gives a message of ours without receipt the next serial, and what compose makes of
-	// it; what its entry held is kept for that.
-	Move(id string, compose func(serial int64) (Message, error)) (Message, error)
-	// Reserve gives no further message of ours a serial up to this one.
+	// Move gives a message of ours without receipt another serial, and what compose makes of
+	// it; what its entry held is kept for that. Another one without receipt that has the
+	// serial steps aside, and must be moved or replaced in the same transaction.
+	Move(id string, serial int64, compose func(old Message, serial int64) (Message, error)) (Message, error)
+	// Reserve lets the next message of ours follow this serial, or the largest that one has.
 	Reserve(serial int64) error
 	// Replace puts m, a message of ours that a peer gave back with its receipt, in the place of
 	// one under the same id without receipt; what that one's entry held is kept for it.

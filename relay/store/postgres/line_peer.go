@@ -234,8 +234,8 @@ func (l *lineTx) Restore(m store.Message) error {
 	return acknowledge(l.ctx, l.tx, store.In, &m)
 }
 
-// Move implements store.LineTx.
-func (l *lineTx) Move(id string, compose func(serial int64) (store.Message, error)) (store.Message, error) {
+// Move implements store.LineTx. What steps aside gets a serial beyond all that there may be: plus 2^55.
+func (l *lineTx) Move(id string, serial int64, compose func(old store.Message, serial int64) (store.Message, error)) (store.Message, error) {
 	old, err := getMessage(l.ctx, l.tx, store.Out, l.peer, id)
 	if err != nil {
 		return store.Message{}, err
@@ -243,22 +243,67 @@ func (l *lineTx) Move(id string, compose func(serial int64) (store.Message, erro
 	if old.Receipt != nil {
 		return store.Message{}, fmt.Errorf("message %q has a receipt: %w", id, store.ErrConflict)
 	}
-	var serial int64
-	if err := l.tx.QueryRow(l.ctx, "UPDATE lines SET out_serial = out_serial + 1 WHERE peer = $1 RETURNING out_serial", l.peer).Scan(&serial); err != nil {
-		return store.Message{}, err
-	}
-	m, err := compose(serial)
+	m, err := compose(old, serial)
 	if err != nil {
 		return store.Message{}, err
 	}
-	if old.Entry > 0 {
-		if _, err := l.tx.Exec(l.ctx, "INSERT INTO superseded (peer, entry, id, payload) VALUES ($1, $2, $3, $4)", l.peer, old.Entry, id, old.Payload); err != nil {
-			return store.Message{}, err
-		}
+	if err := l.supersede(&old); err != nil {
+		return store.Message{}, err
+	}
+	if _, err := l.tx.Exec(l.ctx, "UPDATE messages SET serial = serial + 36028797018963968 WHERE direction = 'out' AND peer = $1 AND serial = $2 AND id <> $3 AND receipt IS NULL",
+		l.peer, serial, id); err != nil {
+		return store.Message{}, err
 	}
 	_, err = l.tx.Exec(l.ctx, "UPDATE messages SET serial = $1, payload = $2, entry = $3 WHERE direction = 'out' AND peer = $4 AND id = $5",
 		serial, m.Payload, m.Entry, l.peer, id)
 	return m, err
+}
+
+// Reserve implements store.LineTx.
+func (l *lineTx) Reserve(serial int64) error {
+	_, err := l.tx.Exec(l.ctx, `INSERT INTO lines (peer, out_serial) VALUES ($1, $2) ON CONFLICT (peer) DO UPDATE
+		SET out_serial = greatest($2, (SELECT coalesce(max(serial), 0) FROM messages WHERE direction = 'out' AND peer = $1))`, l.peer, serial)
+	return err
+}
+
+// Replace implements store.LineTx.
+func (l *lineTx) Replace(m store.Message) error {
+	m.Direction, m.Peer = store.Out, l.peer
+	old, err := getMessage(l.ctx, l.tx, store.Out, l.peer, m.ID)
+	if err != nil {
+		return err
+	}
+	var taken bool
+	if err := l.tx.QueryRow(l.ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'out' AND peer = $1 AND serial = $2 AND id <> $3)",
+		l.peer, m.Serial, m.ID).Scan(&taken); err != nil {
+		return err
+	}
+	if taken || old.Receipt != nil {
+		return fmt.Errorf("message %q has a receipt, or serial %d is another's: %w", m.ID, m.Serial, store.ErrConflict)
+	}
+	chain, err := signerChain(l.ctx, l.tx, m.ProofChain)
+	if err != nil {
+		return err
+	}
+	if err := l.supersede(&old); err != nil {
+		return err
+	}
+	if _, err := l.tx.Exec(l.ctx, `UPDATE messages SET serial = $1, conversation = $2, kind = $3, precedence = $4, urgency = $5, in_reply_to = $6, payload = $7,
+		created_at = $8, receipt = $9, receipt_at = $10, entry = $11, proof = $12, proof_chain = $13 WHERE direction = 'out' AND peer = $14 AND id = $15`,
+		m.Serial, m.Conversation, m.Kind, m.Precedence, urgency(m.Precedence), m.InReplyTo, append([]byte{}, m.Payload...),
+		micros(m.CreatedAt), m.Receipt, micros(m.ReceiptAt), m.Entry, m.Proof, chain, l.peer, m.ID); err != nil || m.Kind != kindACK {
+		return err
+	}
+	return acknowledge(l.ctx, l.tx, store.In, &m)
+}
+
+// supersede keeps what the entry of a message of ours held.
+func (l *lineTx) supersede(m *store.Message) error {
+	if m.Entry == 0 {
+		return nil
+	}
+	_, err := l.tx.Exec(l.ctx, "INSERT INTO superseded (peer, entry, id, payload) VALUES ($1, $2, $3, $4)", l.peer, m.Entry, m.ID, m.Payload)
+	return err
 }
 
 // Place implements store.LineTx.

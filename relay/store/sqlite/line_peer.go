@@ -235,8 +235,8 @@ func (l *lineTx) Restore(m store.Message) error {
 	return acknowledge(l.ctx, l.tx, store.In, &m)
 }
 
-// Move implements store.LineTx.
-func (l *lineTx) Move(id string, compose func(serial int64) (store.Message, error)) (store.Message, error) {
+// Move implements store.LineTx. What steps aside gets a serial beyond all that there may be: plus 2^55.
+func (l *lineTx) Move(id string, serial int64, compose func(old store.Message, serial int64) (store.Message, error)) (store.Message, error) {
 	old, err := getMessage(l.ctx, l.tx, store.Out, l.peer, id)
 	if err != nil {
 		return store.Message{}, err
@@ -244,25 +244,67 @@ func (l *lineTx) Move(id string, compose func(serial int64) (store.Message, erro
 	if old.Receipt != nil {
 		return store.Message{}, fmt.Errorf("message %q has a receipt: %w", id, store.ErrConflict)
 	}
-	if err := l.count(); err != nil {
-		return store.Message{}, err
-	}
-	var serial int64
-	if err := l.tx.QueryRowContext(l.ctx, "UPDATE lines SET out_serial = out_serial + 1 WHERE peer = ? RETURNING out_serial", l.peer).Scan(&serial); err != nil {
-		return store.Message{}, err
-	}
-	m, err := compose(serial)
+	m, err := compose(old, serial)
 	if err != nil {
 		return store.Message{}, err
 	}
-	if old.Entry > 0 {
-		if _, err := l.tx.ExecContext(l.ctx, "INSERT INTO superseded (peer, entry, id, payload) VALUES (?, ?, ?, ?)", l.peer, old.Entry, id, old.Payload); err != nil {
-			return store.Message{}, err
-		}
+	if err := l.supersede(&old); err != nil {
+		return store.Message{}, err
+	}
+	if _, err := l.tx.ExecContext(l.ctx, "UPDATE messages SET serial = serial + 36028797018963968 WHERE direction = 'out' AND peer = ? AND serial = ? AND id <> ? AND receipt IS NULL",
+		l.peer, serial, id); err != nil {
+		return store.Message{}, err
 	}
 	_, err = l.tx.ExecContext(l.ctx, "UPDATE messages SET serial = ?, payload = ?, entry = ? WHERE direction = 'out' AND peer = ? AND id = ?",
 		serial, m.Payload, m.Entry, l.peer, id)
 	return m, err
+}
+
+// Reserve implements store.LineTx.
+func (l *lineTx) Reserve(serial int64) error {
+	_, err := l.tx.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial) VALUES (?1, ?2) ON CONFLICT (peer) DO UPDATE
+		SET out_serial = max(?2, (SELECT coalesce(max(serial), 0) FROM messages WHERE direction = 'out' AND peer = ?1))`, l.peer, serial)
+	return err
+}
+
+// Replace implements store.LineTx.
+func (l *lineTx) Replace(m store.Message) error {
+	m.Direction, m.Peer = store.Out, l.peer
+	old, err := getMessage(l.ctx, l.tx, store.Out, l.peer, m.ID)
+	if err != nil {
+		return err
+	}
+	var taken bool
+	if err := l.tx.QueryRowContext(l.ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'out' AND peer = ? AND serial = ? AND id <> ?)",
+		l.peer, m.Serial, m.ID).Scan(&taken); err != nil {
+		return err
+	}
+	if taken || old.Receipt != nil {
+		return fmt.Errorf("message %q has a receipt, or serial %d is another's: %w", m.ID, m.Serial, store.ErrConflict)
+	}
+	chain, err := signerChain(l.ctx, l.tx, m.ProofChain)
+	if err != nil {
+		return err
+	}
+	if err := l.supersede(&old); err != nil {
+		return err
+	}
+	if _, err := l.tx.ExecContext(l.ctx, `UPDATE messages SET serial = ?, conversation = ?, kind = ?, precedence = ?, urgency = ?, in_reply_to = ?, payload = ?,
+		created_at = ?, receipt = ?, receipt_at = ?, entry = ?, proof = ?, proof_chain = ? WHERE direction = 'out' AND peer = ? AND id = ?`,
+		m.Serial, m.Conversation, m.Kind, m.Precedence, urgency(m.Precedence), m.InReplyTo, append([]byte{}, m.Payload...),
+		micros(m.CreatedAt), m.Receipt, micros(m.ReceiptAt), m.Entry, m.Proof, chain, l.peer, m.ID); err != nil || m.Kind != kindACK {
+		return err
+	}
+	return acknowledge(l.ctx, l.tx, store.In, &m)
+}
+
+// supersede keeps what the entry of a message of ours held.
+func (l *lineTx) supersede(m *store.Message) error {
+	if m.Entry == 0 {
+		return nil
+	}
+	_, err := l.tx.ExecContext(l.ctx, "INSERT INTO superseded (peer, entry, id, payload) VALUES (?, ?, ?, ?)", l.peer, m.Entry, m.ID, m.Payload)
+	return err
 }
 
 // Place implements store.LineTx.
