@@ -36,13 +36,6 @@ func (e *Engine) ListDrafts(ctx context.Context, hotline string, q store.DraftQu
 	return list, nil
 }
 
-// WaitingDrafts returns the drafts of a hotline that wait for their release, at most
-// store.MaxDrafts, newest first, for whoever tells people about them.
-func (e *Engine) WaitingDrafts(ctx context.Context, hotline string) ([]desk.Message, error) {
-	list, err := e.ListDrafts(ctx, hotline, store.DraftQuery{Waiting: true, Limit: store.MaxDrafts})
-	return list.Messages, err
-}
-
 // GetDraft returns one draft. peer is a trust domain or our name for the peer. The error
 // wraps store.ErrNotFound if there is none.
 func (e *Engine) GetDraft(ctx context.Context, peer, id string) (desk.Message, error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
@@ -149,6 +150,24 @@ func TestDraft(t *testing.T) {
 		_, err = w.alfa.release(t, "desk/rob", firstID)
 		wantConflict(t, err, "it is Expired")
 		wantActs(t, w.alfa, "DRAFTED eve", "EXPIRED")
+	})
+	bubble(t, "expires_when_large_ones_came_after_it", func(t *testing.T, w *world) {
+		w.alfa.apply(&config.Release{Quorum: 1, ExpirySeconds: 60}, shift...)
+		w.alfa.drafted(t, request(firstID, "s"))
+		for range 90 {
+			r := request("", "s")
+			r.Text = strings.Repeat("\u20ac", 25_000) // 90 of them are more than a page of the store
+			w.alfa.drafted(t, r)
+		}
+		if n, _, err := w.alfa.engine().reportDrafts(t.Context(), w.alfa.engine().lineNamed("to-bravo")); err != nil || n != 91 {
+			t.Errorf("%d drafts are reported to wait, %v", n, err)
+		}
+		<-time.After(2 * time.Minute)
+		synctest.Wait()
+		list, err := w.alfa.engine().ListDrafts(t.Context(), "", store.DraftQuery{Waiting: true, Limit: 100})
+		if err != nil || len(list.Messages) != 0 {
+			t.Errorf("%d drafts wait for ever, %v", len(list.Messages), err)
+		}
 	})
 	bubble(t, "cannot_be_released_at_the_moment_at_which_it_expires", func(t *testing.T, w *world) {
 		w.alfa.apply(twoPersons(), shift...)

@@ -108,9 +108,20 @@ func (e *Engine) lookForDrafts(ctx context.Context, l *line) error {
 // look does nothing to a draft.
 func look(*draftTx, actor) ([]store.JournalEntry, error) { return nil, nil }
 
-func (e *Engine) waiting(ctx context.Context, l *line) ([]store.Draft, error) {
-	page, err := e.cfg.Store.ListDrafts(ctx, store.DraftQuery{Peer: l.trustDomain, Waiting: true, Limit: store.MaxDrafts})
-	return page.Drafts, err
+// waiting are all drafts that wait: large ones take more than one page, and the oldest, which
+// expire first, are on the last.
+func (e *Engine) waiting(ctx context.Context, l *line) (all []store.Draft, err error) {
+	q := store.DraftQuery{Peer: l.trustDomain, Waiting: true, Limit: store.MaxDrafts}
+	for {
+		page, err := e.cfg.Store.ListDrafts(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Drafts...)
+		if q.Before = page.Next; page.Next == 0 {
+			return all, nil
+		}
+	}
 }
 
 // reportDrafts is what waits on a line: how many, and since when the oldest urgent one does.

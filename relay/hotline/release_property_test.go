@@ -45,6 +45,7 @@ func (p *play) as(path string) context.Context {
 func (p *play) request(id string) desk.SendRequest {
 	r := request(id, pick(p, "one", "two", "three"))
 	r.Hotline, r.Officer, r.Precedence, r.TLP = "to-bravo", "", pick(p, "FLASH", "PRIORITY", "ROUTINE"), pick(p, "GREEN", "RED")
+	r.Exercise = pick(p, "", "", "", "spring") // which frees a client's message of nothing
 	return r
 }
 
@@ -178,7 +179,7 @@ func TestNoMessageLeavesWithoutItsQuorum(t *testing.T) {
 					said: map[string]map[string][]string{}, sent: map[string]bool{},
 				}
 				p.configure()
-				for i := range 150 {
+				for i := range 200 {
 					p.act(i)
 					p.check(i)
 				}

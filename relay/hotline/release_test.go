@@ -209,7 +209,7 @@ func TestRelease(t *testing.T) {
 		if got := w.alfa.report(); got.Drafts != 1 || !got.UrgentDraftSince.Equal(m.StoredAt) {
 			t.Errorf("the report is %+v", got)
 		}
-		if waiting, err := w.alfa.engine().WaitingDrafts(t.Context(), "to-bravo"); err != nil || len(waiting) != 1 {
+		if waiting, err := w.alfa.engine().ListDrafts(t.Context(), "to-bravo", store.DraftQuery{Waiting: true, Limit: 2}); err != nil || len(waiting.Messages) != 1 {
 			t.Errorf("%+v, %v", waiting, err)
 		}
 		if _, err := w.alfa.release(t, "desk/rob", firstID); err != nil {
