@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -214,10 +215,15 @@ func (o *options) courierImport(ctx context.Context, relay *relayclient.Client, 
 	for _, err := range bad {
 		fmt.Fprintln(o.ErrOut, oneLine(err.Error()))
 	}
-	failed := len(bad)
+	failed, own := len(bad), 0
 	summaries := []courier.Summary{}
 	for _, set := range sets {
 		summary, err := takeIn(ctx, relay, set)
+		if relayclient.IsStatus(err, http.StatusMisdirectedRequest) {
+			own++
+			fmt.Fprintf(o.ErrOut, "set %s is one of ours, for %s: it is passed over\n", set.ID, oneLine(set.To))
+			continue
+		}
 		if err != nil {
 			failed++
 			fmt.Fprintf(o.ErrOut, "set %s from %s: nothing of it was taken in, or not all: %s\n", set.ID, oneLine(set.From), oneLine(err.Error()))
@@ -228,6 +234,9 @@ func (o *options) courierImport(ctx context.Context, relay *relayclient.Client, 
 	}
 	if err := o.printImports(summaries, output); err != nil {
 		return err
+	}
+	if failed == 0 && own > 0 && own == len(sets) {
+		return errors.New("nothing was taken in: our own relay made all of it")
 	}
 	if failed > 0 {
 		return fmt.Errorf("not all of it was taken in: %d faults are named above", failed)

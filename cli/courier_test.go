@@ -28,6 +28,7 @@ type courierDesk struct {
 	content  []byte
 	breakOff bool   // in the middle of an export
 	refuse   string // a set that is brought
+	clean    bool   // all of a set is taken in
 
 	mu    sync.Mutex // guards what follows
 	calls []string
@@ -56,12 +57,16 @@ func (d *courierDesk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		raw, _ := json.Marshal(summary)
 		h.Set(desk.CourierSummary, string(raw))
 	case desk.PathCourierCheck, desk.PathCourierImport:
+		if r.URL.Query().Get("from") == "bravo.example" {
+			problem.Write(w, http.StatusMisdirectedRequest, "our own relay made it")
+			return
+		}
 		if d.refuse != "" {
 			problem.Write(w, http.StatusUnprocessableEntity, d.refuse)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		if r.URL.Path == desk.PathCourierImport {
+		if r.URL.Path == desk.PathCourierImport && !d.clean {
 			summary.Refused = []string{"a batch of messages:\x1b[2J no"}
 		}
 		_ = json.NewEncoder(w).Encode(summary)
@@ -128,6 +133,32 @@ func TestCourierNamesWhatIsMissingOrWrong(t *testing.T) {
 	_, errOut, err = importCourier(t, relay, dir)
 	if err == nil || !strings.Contains(errOut, "we have no hotline") || len(d.calls) != before+1 {
 		t.Errorf("%q, %v", errOut, err)
+	}
+}
+
+// The medium that brings the answers often still has what went.
+func TestCourierPassesOverOurOwnSets(t *testing.T) {
+	d := &courierDesk{content: bytes.Repeat([]byte("sealed "), 100), clean: true}
+	relay := relaytest.Desk(t, d)
+	dir := t.TempDir()
+	own, err := courier.NewSplitter(dir, "alfa.example-ffff", strings.Repeat("f", 32), "bravo.example", "alfa.example", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := own.Write([]byte("sealed")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := own.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut, err := importCourier(t, relay, dir); err == nil || !strings.Contains(err.Error(), "nothing was taken in") || !strings.Contains(errOut, "one of ours") {
+		t.Errorf("with nothing else: %q, %v", errOut, err)
+	}
+	if _, err := exportCourier(t, relay, "to-bravo", dir, "4G"); err != nil {
+		t.Fatal(err)
+	}
+	if out, errOut, err := importCourier(t, relay, dir); err != nil || !strings.Contains(out, courierSet) || !strings.Contains(errOut, "one of ours") {
+		t.Errorf("%q %q, %v", out, errOut, err)
 	}
 }
 

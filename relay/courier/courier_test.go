@@ -424,6 +424,9 @@ func TestAFileThatWeLostKeepsNothingElseBack(t *testing.T) {
 	if in, err := b.imports(t, files...); err != nil || in.Messages != 2 {
 		t.Errorf("imported %+v, %v", in, err)
 	}
+	if _, err := a.imports(t, files...); !errors.Is(err, ErrOwn) {
+		t.Errorf("our own set: %v", err)
+	}
 }
 
 func TestFilesReplaceNothingAndLeaveNothingBehind(t *testing.T) {

@@ -29,6 +29,9 @@ type ForeignError struct{ Reason string }
 
 func (e *ForeignError) Error() string { return "it is not for us: " + e.Reason }
 
+// ErrOwn: we made the set ourselves. It is often on the medium that brings the answers.
+var ErrOwn = errors.New("our own relay made it, for the peer")
+
 // Check reads a set to its end and verifies all of it; it changes nothing.
 func (e *Engine) Check(ctx context.Context, from string, r io.Reader) (Summary, error) {
 	return e.read(ctx, from, r, func(byte, []byte) error { return nil })
@@ -56,6 +59,9 @@ func (e *Engine) Import(ctx context.Context, from, by string, r io.Reader) (Summ
 func (e *Engine) read(ctx context.Context, from string, r io.Reader, take func(kind byte, content []byte) error) (Summary, error) {
 	identity := e.cfg.Identity()
 	s := Summary{From: from, To: identity.TrustDomain()}
+	if from == s.To {
+		return s, ErrOwn
+	}
 	if !e.known(from) {
 		return s, &ForeignError{Reason: fmt.Sprintf("we have no hotline to %q", from)}
 	}

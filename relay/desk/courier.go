@@ -25,7 +25,7 @@ const (
 	// (→ courier.Summary) comes only when it is whole. It takes no body.
 	PathCourierExport = "/courier/export/{hotline}"
 	// PathCourierCheck: POST verifies a stream, ?from=TRUSTDOMAIN, and changes nothing
-	// (→ courier.Summary). PathCourierImport takes it in.
+	// (→ courier.Summary). PathCourierImport takes it in. 421 for a set that we made.
 	PathCourierCheck  = "/courier/check"
 	PathCourierImport = "/courier/import"
 )
@@ -136,6 +136,8 @@ func (h *handler) readCourier(read func(r *http.Request, from string, stream io.
 func (h *handler) refuseCourier(w http.ResponseWriter, r *http.Request, err error) {
 	_, foreign := errors.AsType[*courier.ForeignError](err)
 	switch {
+	case errors.Is(err, courier.ErrOwn):
+		problem.Write(w, http.StatusMisdirectedRequest, err.Error())
 	case foreign, errors.Is(err, courier.ErrDamaged):
 		problem.Write(w, http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, keyring.ErrUnknownKey):
