@@ -237,7 +237,7 @@ func composed(p *Payload) func(serial int64) (store.Message, error) {
 func (e *Engine) wasQueued(ctx context.Context, l *line, m *store.Message) {
 	e.cfg.Log.InfoContext(ctx, "message queued", "peer", l.trustDomain, "message_id", m.ID, "serial", m.Serial)
 	if m.Precedence == "FLASH" || m.Precedence == "IMMEDIATE" {
-		l.hurry()
+		l.hurry(m.Precedence == "FLASH")
 	} else {
 		l.poke()
 	}

@@ -134,12 +134,18 @@ func (l *line) reset() {
 	l.pokeAll()
 }
 
-// hurry lets the next attempt be made at once; the back-off goes on after it.
-func (l *line) hurry() {
+// hurry lets the next attempt be made at once; the back-off goes on after it. flash says that
+// the message at hand is one.
+func (l *line) hurry(flash bool) {
 	l.mu.Lock()
+	waited := !l.failure.until.IsZero()
 	l.failure.until = time.Time{}
 	l.mu.Unlock()
-	l.pokeAll()
+	if flash || waited {
+		l.pokeAll()
+	} else {
+		l.poke() // the lanes of FLASH have nothing to look for
+	}
 }
 
 // poke makes the usual lane look again, pokeAll every lane.
