@@ -110,7 +110,14 @@ func (t *draftTx) run(ctx context.Context, id string, repeat func(*record, actor
 	if t.r, err = decodeRecord(t.d); err != nil {
 		return nil, nil, ofOne(err, true)
 	}
+	left, err := t.left(id)
 	switch {
+	case err != nil:
+		return nil, nil, err
+	case left:
+		refused = conflictf("draft %s left before our database was set back to a backup; the peer has given the message back", id)
+		entries, err = t.end(desk.DraftSent, actSent, actor{}, "it left before our database was set back")
+		return entries, refused, err
 	case t.r.State != desk.DraftWaiting && repeat(&t.r, a):
 		return nil, nil, nil
 	case t.r.State != desk.DraftWaiting:
@@ -122,6 +129,19 @@ func (t *draftTx) run(ctx context.Context, id string, repeat func(*record, actor
 	}
 	entries, err = step(t, a)
 	return entries, nil, err
+}
+
+// left tells whether a draft that waits is a message already: it was sent after the backup to
+// which our database was set back, and the peer gave it back.
+func (t *draftTx) left(id string) (bool, error) {
+	if t.r.State != desk.DraftWaiting {
+		return false, nil
+	}
+	_, _, err := t.Proof(store.Out, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // toDraft stores a message that must be released as a draft. It returns the stored one,
