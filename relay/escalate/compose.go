@@ -4,9 +4,12 @@
 package escalate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
@@ -38,12 +41,16 @@ func (l *line) compose(ctx context.Context, s *settings, name string, batch []st
 		if err != nil && ctx.Err() != nil {
 			return notify.Notification{}, err
 		}
-		n.Items = append(n.Items, item(one, &m, include))
+		n.Items = append(n.Items, l.item(ctx, one, &m, include))
 	}
+	// What is real comes before what is exercised.
+	slices.SortStableFunc(n.Items, func(a, b notify.Item) int { return cmp.Compare(min(len(a.Exercise), 1), min(len(b.Exercise), 1)) })
 	return n, nil
 }
 
-func item(n store.Notice, m *store.Message, include config.Include) notify.Item {
+// item is a message as a notifier is told of it. It is one of an exercise only if all
+// marks say so, and we know its conversation as one: in doubt it is real.
+func (l *line) item(ctx context.Context, n store.Notice, m *store.Message, include config.Include) notify.Item {
 	i := notify.Item{
 		ID: n.ID, At: n.At, Stage: n.Stage, Step: n.Step, Occurrence: n.Occurrence, Deadline: n.Deadline, Direction: string(n.Direction), Message: n.Message,
 		Serial: m.Serial, Conversation: m.Conversation, Kind: m.Kind, Precedence: m.Precedence, StoredAt: m.StoredAt,
@@ -52,11 +59,16 @@ func item(n store.Notice, m *store.Message, include config.Include) notify.Item 
 	if len(m.Payload) == 0 || json.Unmarshal(m.Payload, &p) != nil {
 		return i
 	}
-	i.TLP, i.Exercise = p.TLP, p.Exercise
+	i.TLP = p.TLP
+	if p.Exercise != "" && p.RSIT == message.TestCode {
+		if of, err := l.cfg.Store.ExerciseOf(ctx, l.trustDomain, m.Conversation); err == nil && of == p.Exercise {
+			i.Exercise = of
+		}
+	}
 	if include == config.IncludeFullWithRed || include == config.IncludeFull && knownNotRed(p.TLP) {
 		i.Subject, i.Text = p.Subject, p.Text
 		if len(i.Text) > maxTextBytes {
-			i.Text = i.Text[:maxTextBytes] + "\n[…]"
+			i.Text = strings.ToValidUTF8(i.Text[:maxTextBytes], "") + "\n[…]"
 		}
 	}
 	return i

@@ -12,6 +12,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/hotline"
@@ -73,6 +74,7 @@ func (e *Engine) TestNotifier(ctx context.Context, hotlineName, name string) (de
 	})
 	test.Milliseconds, test.Taken = time.Since(begun).Milliseconds(), err == nil
 	act := hotline.Act{Name: ActTested, At: e.cfg.Now(), Details: map[string]string{"notifier": name, "test": test.ID, "result": "taken"}}
+	act.By = access.IdentityFrom(ctx)
 	if err != nil {
 		test.Layer, test.Error = string(notify.LayerOf(err)), clip(notify.Explain(err))
 		act.Details["result"], act.Details["error"] = "failed", test.Error
@@ -123,7 +125,7 @@ func (l *line) report(ctx context.Context) (*report.Escalation, error) {
 	}
 	r := &report.Escalation{Failing: failing(failed)}
 	l.mu.Lock()
-	r.Error = l.fault
+	r.Error = l.fault()
 	l.mu.Unlock()
 	messages := map[string]bool{}
 	for _, t := range taken {

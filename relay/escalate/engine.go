@@ -22,6 +22,8 @@ import (
 type Store interface {
 	store.Escalations
 	GetMessage(ctx context.Context, d store.Direction, peer, id string) (store.Message, error)
+	// ExerciseOf is that of store.LineChecks.
+	ExerciseOf(ctx context.Context, peer, conversation string) (string, error)
 }
 
 // Line is what this package asks of the hotlines. hotline.Engine is one.

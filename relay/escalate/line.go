@@ -5,7 +5,9 @@ package escalate
 
 import (
 	"context"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,16 +52,20 @@ type line struct {
 	rested map[string]time.Time
 	// fresh says when the alerts of a notifier were told again.
 	fresh map[string]time.Time
-	// shouted says when a step that could not be recorded was told.
+	// lost are the steps of the last round that could not be recorded, shouted says when each
+	// of them was told.
+	lost    []Due
 	shouted map[string]time.Time
-	// fault is why nothing can be decided or recorded, for people.
-	fault string
+	// owed is, for each notifier, what became of a batch and could not be recorded yet.
+	owed map[string]outcome
+	// faults are why nothing can be decided (under "") or recorded (by notifier), for people.
+	faults map[string]string
 }
 
 func newLine(e *Engine, trustDomain string) *line {
 	return &line{
 		Engine: e, trustDomain: trustDomain, wake: make(chan struct{}, 1), busy: map[string]bool{}, rested: map[string]time.Time{},
-		fresh: map[string]time.Time{}, shouted: map[string]time.Time{},
+		fresh: map[string]time.Time{}, shouted: map[string]time.Time{}, owed: map[string]outcome{}, faults: map[string]string{},
 	}
 }
 
@@ -90,6 +96,8 @@ func (l *line) apply(h config.Hotline, p config.Peer) {
 	for name, n := range old.notifiers {
 		if !kept[name] {
 			n.Close()
+			delete(l.faults, name)
+			delete(l.owed, name)
 		}
 	}
 	if old.hotline.Name != h.Name {
@@ -147,6 +155,7 @@ func (l *line) poke() {
 
 // run decides and tells until ctx ends, and everybody who tells has ended.
 func (l *line) run(ctx context.Context) {
+	defer l.rest()
 	var telling sync.WaitGroup
 	defer telling.Wait()
 	for ctx.Err() == nil {
@@ -158,6 +167,16 @@ func (l *line) run(ctx context.Context) {
 		pause(ctx, pauseBetween, nil)
 		pause(ctx, wait-pauseBetween, l.wake)
 	}
+}
+
+// rest forgets what only the replica that escalates can know: another one does from now on.
+func (l *line) rest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost = nil
+	clear(l.owed)
+	clear(l.faults)
+	l.metrics.rest(l.conf.hotline.Name)
 }
 
 // pause ends early when ctx does, or somebody wakes.
@@ -181,22 +200,25 @@ func (l *line) round(ctx context.Context, telling *sync.WaitGroup) time.Time {
 	if ctx.Err() != nil {
 		return time.Time{}
 	}
-	l.note(err)
+	l.note("", err)
 	for name, n := range s.notifiers {
 		l.tell(ctx, &s, name, n, telling)
 	}
 	return next
 }
 
-// note keeps why nothing can be decided or recorded.
-func (l *line) note(err error) {
+// note keeps why nothing can be decided (about is empty), or what a notifier was told cannot
+// be recorded; nil when it can.
+func (l *line) note(about string, err error) {
 	text := ""
 	if err != nil {
 		text = forPeople(err)
 	}
 	l.mu.Lock()
-	news := text != l.fault
-	l.fault = text
+	news := text != l.faults[about]
+	if l.faults[about] = text; text == "" {
+		delete(l.faults, about)
+	}
 	l.mu.Unlock()
 	if news && text != "" {
 		l.cfg.Log.Warn("an escalation cannot be decided or recorded", "peer", l.trustDomain, "error", text)
@@ -204,4 +226,12 @@ func (l *line) note(err error) {
 	if news {
 		l.cfg.Changed()
 	}
+}
+
+// fault is the first of what is wrong with our own side, empty for nothing. l.mu is held.
+func (l *line) fault() string {
+	for _, about := range slices.Sorted(maps.Keys(l.faults)) {
+		return l.faults[about]
+	}
+	return ""
 }

@@ -65,6 +65,11 @@ func (m *metrics) show(hotline string, open []store.Escalation) {
 	}
 }
 
+// rest drops what is only known to the replica that escalates.
+func (m *metrics) rest(hotline string) {
+	m.open.DeletePartialMatch(prometheus.Labels{"hotline": hotline})
+}
+
 // forget drops what was said about a hotline that is gone.
 func (m *metrics) forget(hotline string) {
 	labels := prometheus.Labels{"hotline": hotline}

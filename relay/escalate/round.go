@@ -63,9 +63,36 @@ func (l *line) decide(ctx context.Context, s *settings) (time.Time, error) {
 	if len(due) > maxAtOnce {
 		due, next = due[:maxAtOnce], now
 	}
-	errs = append(errs, each(due, func(d Due) error { return l.take(ctx, s, d, now) }))
+	errs = append(errs, l.takeAll(ctx, s, due, now))
 	errs = append(errs, each(over(situations, taken), func(e store.Escalation) error { return l.settle(ctx, e) }))
 	return next, errors.Join(errs...)
+}
+
+// takeAll does step 1 for all. What could not be recorded is told all the same, see shout.
+func (l *line) takeAll(ctx context.Context, s *settings, due []Due, now time.Time) error {
+	lost := make([]bool, len(due))
+	err := each(indexes(due), func(i int) error {
+		err := l.take(ctx, s, due[i], now)
+		lost[i] = err != nil
+		return err
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost = nil
+	for i, d := range due {
+		if lost[i] {
+			l.lost = append(l.lost, d)
+		}
+	}
+	return err
+}
+
+func indexes[T any](list []T) []int {
+	out := make([]int, len(list))
+	for i := range list {
+		out[i] = i
+	}
+	return out
 }
 
 // each does something for all, some of them at the same time, and returns one error.
@@ -124,7 +151,6 @@ func (l *line) take(ctx context.Context, s *settings, d Due, now time.Time) erro
 	case errors.Is(err, store.ErrConflict):
 		return nil // it was taken meanwhile
 	case err != nil:
-		l.shout(ctx, s, d, now)
 		return fmt.Errorf("recording an escalation of message %s: %w", d.Message, err)
 	}
 	l.metrics.taken(s.hotline.Name, e.Stage)

@@ -5,6 +5,7 @@ package escalate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -40,24 +41,31 @@ func (l *line) tell(ctx context.Context, s *settings, name string, to notify.Not
 	l.busy[name] = true
 	telling.Go(func() {
 		told, err := l.tellBatch(ctx, s, name, to)
-		if err == nil && !told {
-			told = l.refresh(ctx, s, name, to)
+		told = l.shout(ctx, s, name, to) || told
+		told = l.refresh(ctx, s, name, to) || told
+		if ctx.Err() == nil {
+			l.note(name, err)
 		}
 		l.mu.Lock()
 		l.busy[name] = false
-		if told {
+		if told || err != nil {
 			l.rested[name] = l.cfg.Now()
 		}
 		l.mu.Unlock()
-		if err != nil && ctx.Err() == nil {
-			l.note(err)
-		}
 	})
 }
 
 // tellBatch does steps 2 to 4 of one batch, see the package comment. told is false when
-// nothing is due. Its errors are those of the store.
+// nothing is due. Its errors are those of the store. While they last nothing is told twice:
+// what became of a batch is kept in memory, and nothing else is told this way before it is
+// recorded.
 func (l *line) tellBatch(ctx context.Context, s *settings, name string, to notify.Notifier) (told bool, err error) {
+	l.mu.Lock()
+	before, owing := l.owed[name]
+	l.mu.Unlock()
+	if owing {
+		return false, l.record(ctx, name, before)
+	}
 	now := l.cfg.Now()
 	q := store.OpenQuery{Peer: l.trustDomain, Notifier: name, Due: now, Beyond: now.Add(beyond), Limit: notify.MaxItems}
 	open, err := l.cfg.Store.OpenNotices(ctx, q)
@@ -70,8 +78,14 @@ func (l *line) tellBatch(ctx context.Context, s *settings, name string, to notif
 		}
 	}
 	batch, err := l.gather(ctx, open)
-	if err != nil {
-		return false, err
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case errors.Is(err, store.ErrNotFound):
+		return false, err // the hotline is gone
+	case err != nil:
+		// It is told all the same; after a crash perhaps once more, under another key.
+		l.cfg.Log.WarnContext(ctx, "a batch cannot be noted before it is told", "hotline", s.hotline.Name, "notifier", name, "error", err)
 	}
 	n, err := l.compose(ctx, s, name, batch)
 	if err != nil {
@@ -149,7 +163,24 @@ func (l *line) settleBatch(ctx context.Context, s *settings, batch []store.Notic
 	if failed != nil {
 		l.cfg.Log.WarnContext(ctx, "a notifier does not take what it is told", "hotline", s.hotline.Name, "notifier", batch[0].Notifier, "layer", notify.LayerOf(failed), "error", why)
 	}
-	if err := l.put(ctx, batch, act); err != nil {
+	return l.record(ctx, batch[0].Notifier, outcome{batch: batch, act: act})
+}
+
+// outcome is what became of a batch.
+type outcome struct {
+	batch []store.Notice
+	act   *hotline.Act
+}
+
+// record does step 4. What cannot be recorded now is owed.
+func (l *line) record(ctx context.Context, notifier string, o outcome) error {
+	err := l.put(ctx, o.batch, o.act)
+	l.mu.Lock()
+	if l.owed[notifier] = o; err == nil {
+		delete(l.owed, notifier)
+	}
+	l.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("recording what became of a notification: %w", err)
 	}
 	l.cfg.Changed()

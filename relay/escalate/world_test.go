@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -42,8 +43,9 @@ type world struct {
 	// situations are what the hotline says.
 	situations []Situation
 	acts       []hotline.Act
-	// refuse makes Change fail; after is asked when one was made.
+	// refuse makes Change fail; after is asked when one was made. lead is that of Config.
 	refuse error
+	lead   func(ctx context.Context, name string, work func(ctx context.Context))
 	after  func(hotline.Act)
 	told   map[string][]notify.Notification
 	fails  map[string]error
@@ -111,7 +113,7 @@ func (w *world) now() time.Time {
 func (w *world) start() {
 	w.t.Helper()
 	e, err := New(Config{
-		Store: w.store, Line: w, TrustDomain: func() string { return "alfa.example" }, Now: w.now,
+		Store: w.store, Line: w, TrustDomain: func() string { return "alfa.example" }, Now: w.now, Lead: w.lead,
 		Notifier: func(c config.Notifier) (notify.Notifier, error) { return receiver{w, c.Name}, nil },
 	})
 	if err != nil {
@@ -220,6 +222,29 @@ func (w *world) receive(id string, serial int64, precedence, tlp string) {
 	m := store.Message{Peer: bravo, ID: id, Serial: serial, Conversation: id, Kind: "NOTIFICATION", Precedence: precedence, Payload: raw, CreatedAt: time.Now()}
 	if _, _, err := w.store.Accept(w.t.Context(), m); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// heard are the notifications that a notifier got.
+func (w *world) heard(name string) []notify.Notification {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.told[name])
+}
+
+// fail makes a notifier fail, or not any more.
+func (w *world) fail(name string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fails[name] = err
+}
+
+// full makes changes of the store fail, or not any more.
+func (w *world) full(full bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.refuse = nil; full {
+		w.refuse = fmt.Errorf("storing: %w", store.ErrFull)
 	}
 }
 

@@ -20,7 +20,9 @@ import (
 const (
 	AlertSilence = "CertlinkHotlineSilence"
 	AlertMessage = "CertlinkHotlineMessage"
-	AlertTest    = "CertlinkNotifierTest"
+	// AlertExercise stands for both where the message is one of an exercise.
+	AlertExercise = "CertlinkHotlineExercise"
+	AlertTest     = "CertlinkNotifierTest"
 )
 
 const (
@@ -128,6 +130,9 @@ func (a *alertmanager) alerts(n Notification) []alert {
 			lasts = 0
 		case Delivered:
 			labels["alertname"], lasts = AlertMessage, messageLasts
+		}
+		if i.Exercise != "" { // it must not page as if it were real
+			labels["alertname"], labels["severity"], labels["certlink_exercise"] = AlertExercise, severity(""), i.Exercise
 		}
 		notes := map[string]string{"summary": line(n, i), "description": describe(n, i)}
 		out = append(out, a.alert(n, labels, notes, i.At, lasts))

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
@@ -40,7 +41,7 @@ type Notification struct {
 	// From is our trust domain, Hotline the name of the hotline, Peer our name for the
 	// peer and PeerDomain its trust domain.
 	From, Hotline, Peer, PeerDomain string
-	// Items are what it is about; at most MaxItems. A test has none.
+	// Items are what it is about, what is real first; at most MaxItems. A test has none.
 	Items []Item
 }
 
@@ -71,6 +72,11 @@ type Item struct {
 	// Subject and Text only where the notifier is to have them.
 	Subject string `json:"subject,omitempty"`
 	Text    string `json:"text,omitempty"`
+}
+
+// exercise tells whether it is about messages of exercises only.
+func (n *Notification) exercise() bool {
+	return len(n.Items) > 0 && !slices.ContainsFunc(n.Items, func(i Item) bool { return i.Exercise == "" })
 }
 
 // Notifier tells people. It may be used concurrently.

@@ -50,6 +50,9 @@ func (m *mailer) Notify(ctx context.Context, n Notification) error {
 	}
 	told := 0
 	for _, to := range m.conf.To {
+		if ctx.Err() != nil { // a slow server, and many receivers
+			break
+		}
 		one := m.send(ctx, client, n, to)
 		if one == nil {
 			told++

@@ -40,7 +40,29 @@ func summary(n Notification) string {
 	case 1:
 		return line(n, n.Items[0])
 	}
-	return fmt.Sprintf("%s: %d messages of hotline %s; the first: %s", n.Event, len(n.Items), n.Hotline, line(n, n.Items[0]))
+	return fmt.Sprintf("%s%s: %d messages of hotline %s%s; the first: %s", mark(n), n.Event, len(n.Items), n.Hotline, exercised(n), line(n, n.Items[0]))
+}
+
+// mark is what a summary begins with when nothing of it is real.
+func mark(n Notification) string {
+	if n.exercise() {
+		return "EXERCISE "
+	}
+	return ""
+}
+
+// exercised says how many items are not real, if some are.
+func exercised(n Notification) string {
+	count := 0
+	for _, i := range n.Items {
+		if i.Exercise != "" {
+			count++
+		}
+	}
+	if count == 0 || count == len(n.Items) {
+		return ""
+	}
+	return fmt.Sprintf(", %d of them of an EXERCISE", count)
 }
 
 // line is an item in one line.
@@ -53,6 +75,9 @@ func line(n Notification, i Item) string {
 		return fmt.Sprintf("%s of %s has arrived (%s)", what, n.Peer, i.Message)
 	}
 	if n.Event == Settled {
+		if i.Exercise != "" {
+			return fmt.Sprintf("EXERCISE Over: %s %s (%s)", strings.TrimPrefix(what, "EXERCISE "), silence(n, i), i.Message)
+		}
 		return fmt.Sprintf("Over: %s %s (%s)", what, silence(n, i), i.Message)
 	}
 	return fmt.Sprintf("%s %s (%s), step %s", what, silence(n, i), i.Message, i.Step)
@@ -139,7 +164,7 @@ func urgent(n Notification) bool {
 		return false
 	}
 	for _, i := range n.Items {
-		if severity(i.Precedence) == "critical" {
+		if i.Exercise == "" && severity(i.Precedence) == "critical" {
 			return true
 		}
 	}

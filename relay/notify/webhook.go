@@ -37,7 +37,9 @@ type Body struct {
 	Hotline    string    `json:"hotline"`
 	Peer       string    `json:"peer"`
 	PeerDomain string    `json:"peerTrustDomain"`
-	Items      []Item    `json:"items"`
+	// Exercise: all items are of exercises, and nobody is to act as if they were real.
+	Exercise bool   `json:"exercise,omitempty"`
+	Items    []Item `json:"items"`
 }
 
 type webhook struct {
@@ -61,7 +63,7 @@ func (w *webhook) Notify(ctx context.Context, n Notification) error {
 	defer cancel()
 	b := Body{
 		Version: bodyVersion, ID: n.ID, Event: n.Event, Summary: summary(n), At: n.At.UTC(),
-		From: n.From, Hotline: n.Hotline, Peer: n.Peer, PeerDomain: n.PeerDomain, Items: n.Items,
+		From: n.From, Hotline: n.Hotline, Peer: n.Peer, PeerDomain: n.PeerDomain, Exercise: n.exercise(), Items: n.Items,
 	}
 	if b.Items == nil {
 		b.Items = []Item{}
