@@ -162,15 +162,8 @@ func (o *options) send(ctx context.Context, f *sendFlags) error {
 		if f.request.Officer, err = s.officer(ctx, f.request.Officer); err != nil {
 			return err
 		}
-		if f.replyTo != "" {
-			answered, err := relay.Find(ctx, relayclient.In, f.replyTo)
-			if err != nil {
-				return notFound(err, f.replyTo, "the inbox")
-			}
-			f.request.InReplyTo, f.request.Conversation = answered.ID, answered.Conversation
-			if f.request.Kind == "" {
-				f.request.Kind = "ANSWER"
-			}
+		if err := f.answers(ctx, relay); err != nil {
+			return err
 		}
 		if err := o.upload(ctx, relay, f.request.Hotline, f.attach.files, f.request.Attachments); err != nil {
 			return err
@@ -195,6 +188,22 @@ func (o *options) send(ctx context.Context, f *sendFlags) error {
 		}
 		return o.printSent(f, message)
 	})
+}
+
+// answers puts the message into the conversation of what it answers, if it does.
+func (f *sendFlags) answers(ctx context.Context, relay *relayclient.Client) error {
+	if f.replyTo == "" {
+		return nil
+	}
+	answered, err := relay.Find(ctx, relayclient.In, f.replyTo)
+	if err != nil {
+		return notFound(err, f.replyTo, "the inbox")
+	}
+	f.request.InReplyTo, f.request.Conversation = answered.ID, answered.Conversation
+	if f.request.Kind == "" {
+		f.request.Kind = "ANSWER"
+	}
+	return nil
 }
 
 func (o *options) printSent(f *sendFlags, message desk.Message) error {

@@ -5,6 +5,7 @@ package hotline
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -193,19 +194,19 @@ func transitFailures(line *relayreport.Hotline) string {
 	if line == nil {
 		return ""
 	}
-	out := ""
+	var out strings.Builder
 	for _, way := range line.Transit {
 		switch way.State {
 		case relayreport.TransitNotCarried:
-			out += fmt.Sprintf("; through %s: it does not carry for us: ask it for transit Allowed in its PeerCERT about us", way.Peer)
+			fmt.Fprintf(&out, "; through %s: it does not carry for us: ask it for transit Allowed in its PeerCERT about us", way.Peer)
 		case relayreport.TransitNotAccepted:
-			out += fmt.Sprintf("; through %s: the peer does not take it that way: ask for it under transit of its Hotline to us", way.Peer)
+			fmt.Fprintf(&out, "; through %s: the peer does not take it that way: ask for it under transit of its Hotline to us", way.Peer)
 		case relayreport.TransitFailed:
-			out += fmt.Sprintf("; through %s: %s", way.Peer, way.Error)
+			fmt.Fprintf(&out, "; through %s: %s", way.Peer, way.Error)
 		case relayreport.TransitUnproven, relayreport.TransitReady:
 		}
 	}
-	return out
+	return out.String()
 }
 
 // answered says whether duty officers of the peer acknowledge in time.

@@ -84,15 +84,20 @@ func judge(all []issued, issuerFault string, switching bool, now time.Time) mate
 		}
 	}
 	m.digest = hex.EncodeToString(digest.Sum(nil))
+	m.fact = issuedFact(first, issuerFault)
+	return m
+}
+
+// issuedFact is the condition CertificatesIssued, by the first certificate that is not as it
+// should be.
+func issuedFact(first *status.Fact, issuerFault string) status.Fact {
 	switch {
 	case first == nil:
-		m.fact = status.Fact{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCertificatesIssued, Message: "every certificate is issued and valid"}
+		return status.Fact{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCertificatesIssued, Message: "every certificate is issued and valid"}
 	case issuerFault != "" && first.Reason == v1alpha1.ReasonCertificateNotReady:
-		m.fact = status.Fact{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonIssuerNotReady, Message: issuerFault}
-	default:
-		m.fact = *first
+		return status.Fact{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonIssuerNotReady, Message: issuerFault}
 	}
-	return m
+	return *first
 }
 
 // judge returns what is wrong with a certificate, nil if nothing is, and

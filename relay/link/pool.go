@@ -103,7 +103,7 @@ func (p *Pool) configure(pr *peer) {
 			pt := pr.path(Path{TrustDomain: pr.cfg.TrustDomain, Address: e.Address})
 			if pt.priority = e.Priority; !pt.wanted {
 				pt.wanted = true
-				pt.life, pt.end = context.WithCancel(p.life)
+				pt.life, pt.end = context.WithCancel(p.life) //nolint:fatcontext // each path has its own, of the pool's
 			}
 			wanted[pt.Path] = true
 			p.encourage(pt)

@@ -93,7 +93,9 @@ func Build(ctx context.Context, dir string) (string, error) {
 		return "", errors.New("moving the clock: time.Now of this Go is not as it was; look at its source and change this package")
 	}
 	source = bytes.Replace(source, []byte(nowAsItIs), []byte(nowAsItIs+"\tsec += faultSeconds.Load()\n"), 1)
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	overlay := struct {
+		Replace map[string]string `json:"Replace"`
+	}{map[string]string{}}
 	for path, content := range map[string]string{
 		original: string(source),
 		filepath.Join(root, "src", "time", "fault.go"): laidOverTime,
