@@ -40,15 +40,28 @@ type lineReader struct {
 	ctx  context.Context
 	tx   *sql.Tx
 	peer string
+	// newest is what Journal returned, until the journal grows.
+	newest *newest
+}
+
+type newest struct {
+	checkpoint store.Checkpoint
+	hashes     int64
 }
 
 const ownCheckpoint = `SELECT j.size, j.root, j.signed, c.chain, j.stored_at, j.next_hash FROM journals AS j JOIN signer_chains AS c ON c.id = j.chain`
 
 // Journal implements store.LineReader.
 func (r *lineReader) Journal() (store.Checkpoint, int64, error) {
+	if r.newest != nil {
+		return r.newest.checkpoint, r.newest.hashes, nil
+	}
 	c, hashes, err := scanCheckpoint(r.tx.QueryRowContext(r.ctx, ownCheckpoint+" WHERE j.peer = ? ORDER BY j.size DESC LIMIT 1", r.peer))
 	if errors.Is(err, sql.ErrNoRows) {
-		return store.Checkpoint{}, 0, nil
+		c, hashes, err = store.Checkpoint{}, 0, nil
+	}
+	if err == nil {
+		r.newest = &newest{c, hashes}
 	}
 	return c, hashes, err
 }
@@ -174,6 +187,7 @@ func (l *lineTx) Append(b store.JournalBatch) error {
 	if err != nil {
 		return err
 	}
+	l.newest = nil
 	if err := b.Check(newest.Size, next); err != nil {
 		return err
 	}

@@ -134,19 +134,19 @@ func (l *lineTx) KeepPeerCheckpoint(c store.Checkpoint) error {
 	if err != nil {
 		return err
 	}
+	if kept, err := l.keep(era, c); err != nil {
+		return err
+	} else if kept {
+		return l.prune(era)
+	}
 	var root []byte
-	switch err := l.tx.QueryRowContext(l.ctx, "SELECT root FROM peer_checkpoints WHERE peer = ? AND era = ? AND size = ?", l.peer, era, c.Size).Scan(&root); {
-	case err == nil && string(root) == string(c.Root[:]):
-		return nil
-	case err == nil:
+	if err := l.tx.QueryRowContext(l.ctx, "SELECT root FROM peer_checkpoints WHERE peer = ? AND era = ? AND size = ?", l.peer, era, c.Size).Scan(&root); err != nil {
+		return err
+	}
+	if string(root) != string(c.Root[:]) {
 		return fmt.Errorf("another checkpoint of %s at %d entries is kept: %w", l.peer, c.Size, store.ErrConflict)
-	case !errors.Is(err, sql.ErrNoRows):
-		return err
 	}
-	if err := l.keep(era, c); err != nil {
-		return err
-	}
-	return l.prune(era)
+	return nil
 }
 
 func (l *lineTx) era() (era int64, err error) {
@@ -154,14 +154,19 @@ func (l *lineTx) era() (era int64, err error) {
 	return era, err
 }
 
-func (l *lineTx) keep(era int64, c store.Checkpoint) error {
+// keep adds a checkpoint unless one of its size is there.
+func (l *lineTx) keep(era int64, c store.Checkpoint) (kept bool, err error) {
 	chain, err := l.chain(c.Chain)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = l.tx.ExecContext(l.ctx, "INSERT INTO peer_checkpoints (peer, era, size, root, signed, chain, stored_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+	done, err := l.tx.ExecContext(l.ctx, "INSERT INTO peer_checkpoints (peer, era, size, root, signed, chain, stored_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 		l.peer, era, c.Size, c.Root[:], c.Signed, chain, micros(l.s.now()))
-	return err
+	if err != nil {
+		return false, err
+	}
+	n, err := done.RowsAffected()
+	return n > 0, err
 }
 
 // prune lets go of the checkpoint that has just become too old to stay, unless it is the
@@ -177,10 +182,14 @@ func (l *lineTx) prune(era int64) error {
 		return err
 	}
 	// Those below it are each the newest of their day already.
-	if _, err := l.tx.ExecContext(l.ctx, `DELETE FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 AND size = (
+	done, err := l.tx.ExecContext(l.ctx, `DELETE FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 AND size = (
 		SELECT max(size) FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 AND size < ?3) AND stored_at / ?4 = ?5 / ?4`,
-		l.peer, era, size, dayMicros, at); err != nil {
+		l.peer, era, size, dayMicros, at)
+	if err != nil {
 		return err
+	}
+	if n, err := done.RowsAffected(); n > 0 || err != nil {
+		return err // there are as many as before
 	}
 	_, err = l.tx.ExecContext(l.ctx, `DELETE FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 AND size <= (
 		SELECT size FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 ORDER BY size DESC LIMIT 1 OFFSET ?3)`, l.peer, era, keptNewest+keptDays)
@@ -193,8 +202,8 @@ func (l *lineTx) BreakPeerJournal(b store.Break, c store.Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	if err := l.keep(era+1, c); err != nil {
-		return err
+	if kept, err := l.keep(era+1, c); err != nil || !kept {
+		return errors.Join(err, fmt.Errorf("beginning era %d of the journal of %s: kept: %t", era+1, l.peer, kept))
 	}
 	return l.broke(b, false)
 }
