@@ -88,7 +88,8 @@ func exerciseReportCommand(o *options) *cobra.Command {
 		Use:   "report NAME",
 		Short: "Show what was measured of a drill",
 		Long: `Show for each message of a drill when it was sent, stored by the peer, acknowledged and
-answered, and whether that was in time. With -o json also as our relay signed it (JWS).`,
+answered, and whether that was in time. When the drill is over, the other side countersigns
+the report, or says where it holds other times. With -o json also what was signed (JWS).`,
 		Example: `  kubectl certlink hotline exercise report spring --hotline to-bravo`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -121,7 +122,7 @@ func (o *options) printExercise(r desk.ExerciseReport, output *format) error {
 	if *output != asTable {
 		return output.document(o.Out, r)
 	}
-	fmt.Fprintf(o.Out, "Exercise %s on %s with %s, begun %s\n\n", oneLine(r.Name), oneLine(r.Hotline), oneLine(r.Peer), clock(r.Start))
+	fmt.Fprintf(o.Out, "Exercise %s of %s with %s, begun %s\n\n", oneLine(r.Name), oneLine(r.By), oneLine(r.Peer), clock(r.Start))
 	rows := [][]string{{"STEP", "PRECEDENCE", "SENT", "RECEIPT", "IN TIME", "ACKNOWLEDGED", "IN TIME", "ANSWERED", "IN TIME", "SUBJECT"}}
 	for _, s := range r.Steps {
 		rows = append(rows, []string{
@@ -129,7 +130,22 @@ func (o *options) printExercise(r desk.ExerciseReport, output *format) error {
 			took(s.Sent, s.Answered), s.AnswerKept, s.Subject,
 		})
 	}
-	return table(o.Out, rows)
+	if err := table(o.Out, rows); err != nil {
+		return err
+	}
+	c := r.Countersignature
+	switch {
+	case c == nil:
+		fmt.Fprintln(o.Out, "\nNot countersigned: the other side does so when the drill is over.")
+	case c.Agreed:
+		fmt.Fprintf(o.Out, "\nCountersigned as agreed by %s on %s.\n", oneLine(c.By), clock(c.At))
+	default:
+		fmt.Fprintf(o.Out, "\nCountersigned by %s on %s, which holds other times:\n", oneLine(c.By), clock(c.At))
+		for _, d := range c.Differences {
+			fmt.Fprintf(o.Out, "  %s\n", oneLine(d))
+		}
+	}
+	return nil
 }
 
 // took is how long after the sending something came.

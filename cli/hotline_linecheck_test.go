@@ -141,3 +141,35 @@ func TestADrillIsUnmistakableWhereverItIsShown(t *testing.T) {
 		})
 	}
 }
+
+func TestTheReportOfADrillIsShown(t *testing.T) {
+	report := desk.ExerciseReport{
+		Name: "spring", Hotline: "to-bravo", By: "alfa.example", Peer: "bravo.example", Officer: "Ada", Start: noon, At: noon.Add(time.Hour), JWS: "a.b.c",
+		Steps: []desk.ExerciseStep{
+			{Step: 1, Message: "01J", Subject: "EXERCISE EXERCISE EXERCISE Scans", Precedence: "FLASH", Sent: noon, Receipt: noon.Add(40 * time.Millisecond), ReceiptKept: "Yes", Acknowledged: noon.Add(9 * time.Minute), AckKept: "No"},
+			{Step: 2, Message: "02J", Subject: "EXERCISE EXERCISE EXERCISE Question\x1b", Precedence: "ROUTINE", AnswerKept: "Waits"},
+		},
+	}
+	agreed, differs := report, report
+	agreed.Countersignature = &desk.ExerciseCountersignature{By: "bravo.example", At: noon.Add(2 * time.Hour), Agreed: true, JWS: "d.e.f"}
+	differs.Countersignature = &desk.ExerciseCountersignature{By: "bravo.example", At: noon.Add(2 * time.Hour), Differences: []string{"step 1, stored: the report says never\u202e"}}
+	for name, test := range map[string]struct {
+		report any
+		output format
+		err    string
+	}{
+		"drill-running.txt": {report, asTable, ""},
+		"drill-agreed.txt":  {agreed, asTable, ""},
+		"drill-differs.txt": {differs, asTable, ""},
+		"drill.json":        {agreed, asJSON, ""},
+		"nowhere":           {nil, asTable, `there is no exercise "spring"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, s := setup(t)
+			expect(t, o.exerciseReport(t.Context(), answering(t, "GET /hotline/exercises/to-bravo/spring", test.report), "to-bravo", "spring", &test.output), test.err)
+			if test.report != nil {
+				golden(t, name, s.out.String())
+			}
+		})
+	}
+}

@@ -29,6 +29,11 @@ func (r *relay) buildLineChecks(shared *lease.Sharer) (err error) {
 		Paths:    r.pool.Paths,
 		Client:   func(at link.Path) *http.Client { return r.pool.PathClient(at, link.Hotline) },
 		Allowed:  r.offers.Allowed,
+		Others: map[string]func(context.Context, string, []byte) ([]byte, error){
+			exercise.PathReport: func(ctx context.Context, peer string, signed []byte) ([]byte, error) {
+				return r.exercises.TakeReport(ctx, peer, signed)
+			},
+		},
 		Lead:     shared.Do,
 		Log:      r.log,
 		Changed:  r.changed,
@@ -51,7 +56,8 @@ func (r *relay) buildExercises(shared *lease.Sharer) (err error) {
 			a := hotline.Act{Name: name, At: at, By: by, Details: details}
 			return a.Entry()
 		},
-		Identity: func() receipt.Signer { return r.identity.Current() }, Lead: shared.Do, Log: r.log,
+		Identity: func() receipt.Signer { return r.identity.Current() }, Verifier: func() receipt.Verifier { return r.identity.Current() },
+		Post: r.lineChecks.Post, Lead: shared.Do, Log: r.log,
 	})
 	return err
 }
@@ -59,7 +65,7 @@ func (r *relay) buildExercises(shared *lease.Sharer) (err error) {
 // serveLineChecks adds the paths of line checks to those of the hotline.
 func (r *relay) serveLineChecks(mux *http.ServeMux) {
 	h := r.lineChecks.Handler()
-	for _, path := range []string{linecheck.Path, linecheck.PathAvailability, linecheck.PathCountersignature} {
+	for _, path := range []string{linecheck.Path, linecheck.PathAvailability, linecheck.PathCountersignature, exercise.PathReport} {
 		mux.Handle(path, h)
 	}
 }

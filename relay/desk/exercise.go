@@ -36,8 +36,10 @@ type ExerciseRequest struct {
 
 // ExerciseReport is what came of a drill, with the times that were measured.
 type ExerciseReport struct {
-	Name         string         `json:"name"`
-	Hotline      string         `json:"hotline"`
+	Name    string `json:"name"`
+	Hotline string `json:"hotline"`
+	// By is the trust domain whose drill it is, Peer the other side.
+	By           string         `json:"by"`
 	Peer         string         `json:"peer"`
 	Officer      string         `json:"officer"`
 	Conversation string         `json:"conversation"`
@@ -45,6 +47,22 @@ type ExerciseReport struct {
 	At           time.Time      `json:"at"`
 	Steps        []ExerciseStep `json:"steps"`
 	// JWS is the report without this member, signed by our relay (typ certlink-exercise-report).
+	JWS string `json:"jws,omitempty"`
+	// Countersignature is what the other side says of it, when the drill is over.
+	Countersignature *ExerciseCountersignature `json:"countersignature,omitempty"`
+}
+
+// ExerciseCountersignature is what the other side of a drill says of its report.
+type ExerciseCountersignature struct {
+	Exercise string `json:"exercise"`
+	// ReportSHA256 is the hexadecimal digest of the report's payload.
+	ReportSHA256 string    `json:"report_sha256"`
+	By           string    `json:"by"`
+	At           time.Time `json:"at"`
+	// Agreed: it holds the same times. Else Differences, one line each.
+	Agreed      bool     `json:"agreed"`
+	Differences []string `json:"differences,omitempty"`
+	// JWS is this without this member, signed (typ certlink-exercise-countersignature).
 	JWS string `json:"jws,omitempty"`
 }
 

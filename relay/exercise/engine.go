@@ -35,7 +35,7 @@ const (
 // TypeReport is the typ of a signed report.
 const TypeReport = "certlink-exercise-report"
 
-// Config of an Engine. All but the last four are required.
+// Config of an Engine. Store to Verifier are required.
 type Config struct {
 	Store interface {
 		store.LineChecks
@@ -49,8 +49,12 @@ type Config struct {
 	Act    func(name, by string, at time.Time, details map[string]string) (*store.JournalEntry, error)
 	// Send stores a message of ours, as hotline.Engine.Send does.
 	Send func(ctx context.Context, r desk.SendRequest) (desk.Message, bool, error)
-	// Identity signs reports.
+	// Identity signs reports, Verifier vouches for those of peers.
 	Identity func() receipt.Signer
+	Verifier func() receipt.Verifier
+	// Post sends a statement to a path of the peer's link port, and returns its answer. Nil
+	// means that reports are not countersigned.
+	Post func(ctx context.Context, trustDomain, path string, signed []byte) ([]byte, error)
 	// Lead, Now, Log as of hotline.Config.
 	Lead func(ctx context.Context, name string, work func(ctx context.Context))
 	Now  func() time.Time
@@ -61,6 +65,8 @@ type Config struct {
 type Engine struct {
 	cfg  Config
 	wake chan struct{}
+	// tried is when each report last went to the peer; only Run uses it.
+	tried map[string]time.Time
 
 	mu    sync.Mutex        // guards what follows
 	lines map[string]string // trust domain by the name of a hotline
@@ -79,8 +85,8 @@ type drill struct {
 
 // New checks the configuration and starts nothing.
 func New(cfg Config) (*Engine, error) {
-	if cfg.Store == nil || cfg.May == nil || cfg.Change == nil || cfg.Act == nil || cfg.Send == nil || cfg.Identity == nil {
-		return nil, errors.New("building exercises: store, may, change, act, send and identity are required")
+	if cfg.Store == nil || cfg.May == nil || cfg.Change == nil || cfg.Act == nil || cfg.Send == nil || cfg.Identity == nil || cfg.Verifier == nil {
+		return nil, errors.New("building exercises: store, may, change, act, send, identity and verifier are required")
 	}
 	if cfg.Lead == nil {
 		cfg.Lead = func(ctx context.Context, _ string, work func(context.Context)) { work(ctx) }
@@ -91,7 +97,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{cfg: cfg, wake: make(chan struct{}, 1), lines: map[string]string{}}, nil
+	return &Engine{cfg: cfg, wake: make(chan struct{}, 1), tried: map[string]time.Time{}, lines: map[string]string{}}, nil
 }
 
 // Apply takes a new live configuration.
@@ -235,8 +241,11 @@ func (e *Engine) round(ctx context.Context) time.Duration {
 				next, err = e.advance(ctx, peer, &d)
 				wait = min(wait, next)
 			}
+			if err == nil {
+				err = e.settle(ctx, peer, &d)
+			}
 			if err != nil && ctx.Err() == nil {
-				e.cfg.Log.WarnContext(ctx, "step of an exercise not sent, it is tried again", "exercise", r.Name, "error", err)
+				e.cfg.Log.WarnContext(ctx, "exercise does not go on, it is tried again", "exercise", r.Name, "error", err)
 			}
 		}
 	}

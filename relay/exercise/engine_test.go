@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"go.uber.org/goleak"
 
 	"github.com/certlink/certlink/internal/testca"
@@ -40,6 +42,8 @@ type stage struct {
 	// refused is the answer to who would begin a drill.
 	refused error
 	sent    []string
+	ca      *testca.CA
+	vouch   *x509bundle.Set
 }
 
 func setup(t *testing.T) *stage {
@@ -51,7 +55,10 @@ func setup(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.store.Close() })
-	pair := testca.New(t, "alfa.example").Leaf(t, testca.Leaf{Path: "/signing"})
+	s.ca = testca.New(t, "alfa.example", testca.Options{NotBefore: s.now.AddDate(-1, 0, 0)})
+	pair := s.ca.Leaf(t, testca.Leaf{Path: "/signing", NotBefore: s.now.AddDate(-1, 0, 0), NotAfter: s.now.AddDate(1, 0, 0)})
+	s.vouch = x509bundle.NewSet()
+	s.trust(s.ca)
 	s.engine, err = New(Config{
 		Store: s.store,
 		Change: func(ctx context.Context, peer string, do func(store.LineTx) (*store.JournalEntry, error)) error {
@@ -63,6 +70,7 @@ func setup(t *testing.T) *stage {
 		Act:      func(string, string, time.Time, map[string]string) (*store.JournalEntry, error) { return nil, nil },
 		Send:     s.send,
 		Identity: func() receipt.Signer { return signer(pair) },
+		Verifier: func() receipt.Verifier { return s.vouch },
 		Now:      func() time.Time { return s.now },
 	})
 	if err != nil {
@@ -73,6 +81,10 @@ func setup(t *testing.T) *stage {
 		Hotlines: []config.Hotline{{Name: "to-bravo", Peer: "bravo"}},
 	})
 	return s
+}
+
+func (s *stage) trust(ca *testca.CA) {
+	s.vouch.Add(x509bundle.FromX509Authorities(spiffeid.RequireTrustDomainFromString(ca.TrustDomain), []*x509.Certificate{ca.Root}))
 }
 
 func (s *stage) send(ctx context.Context, r desk.SendRequest) (desk.Message, bool, error) {

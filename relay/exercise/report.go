@@ -4,6 +4,7 @@
 package exercise
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,28 +15,47 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// ExerciseReport measures a drill as far as it has come, and signs what it says.
+// ExerciseReport measures a drill as far as it has come, and signs what it says. When it is
+// over, it is the report that the peer countersigned; of a drill of the peer, there is that only.
 func (e *Engine) ExerciseReport(ctx context.Context, hotline, name string) (desk.ExerciseReport, error) {
 	peer, err := e.peer(hotline)
 	if err != nil {
 		return desk.ExerciseReport{}, err
 	}
+	if r, err := e.stored(ctx, peer, name, partOurs); err != nil || r != nil {
+		return *orNone(r), err
+	}
 	d, err := e.read(ctx, peer, name)
+	if errors.Is(err, store.ErrNotFound) {
+		if r, theirErr := e.stored(ctx, peer, name, partTheirs); theirErr != nil || r != nil {
+			return *orNone(r), theirErr
+		}
+	}
 	if err != nil {
 		return desk.ExerciseReport{}, err
 	}
+	return e.measured(ctx, peer, &d)
+}
+
+func orNone(r *desk.ExerciseReport) *desk.ExerciseReport { return cmp.Or(r, &desk.ExerciseReport{}) }
+
+// measured measures a drill of ours now, and signs what it says.
+func (e *Engine) measured(ctx context.Context, peer string, d *drill) (desk.ExerciseReport, error) {
 	answers, err := e.answers(ctx, peer, d.Conversation)
 	if err != nil {
 		return desk.ExerciseReport{}, err
 	}
 	now := e.cfg.Now().UTC()
-	r := desk.ExerciseReport{Name: d.Name, Hotline: hotline, Peer: peer, Officer: d.Officer, Conversation: d.Conversation, Start: d.Start, At: now}
+	e.mu.Lock()
+	own := e.own
+	e.mu.Unlock()
+	r := desk.ExerciseReport{Name: d.Name, Hotline: d.Hotline, By: own, Peer: peer, Officer: d.Officer, Conversation: d.Conversation, Start: d.Start, At: now}
 	for i := range d.Steps {
 		m, err := e.cfg.Store.GetMessage(ctx, store.Out, peer, d.id(i))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return desk.ExerciseReport{}, err
 		}
-		r.Steps = append(r.Steps, measure(&d, i, m, answers[d.id(i)], now))
+		r.Steps = append(r.Steps, measure(d, i, m, answers[d.id(i)], now))
 	}
 	payload, err := json.Marshal(r)
 	if err != nil {

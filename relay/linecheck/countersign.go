@@ -15,6 +15,7 @@ import (
 
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/receipt"
+	"github.com/certlink/certlink/relay/store"
 )
 
 // Paths of availability records on the link port.
@@ -94,6 +95,18 @@ func end(month string, now time.Time) (until time.Time, final bool, err error) {
 		until = over
 	}
 	return until, false, nil
+}
+
+// Post sends a statement about the line to a path of the peer's link port, and returns the answer.
+func (e *Engine) Post(ctx context.Context, trustDomain, path string, signed []byte) ([]byte, error) {
+	l := e.line(trustDomain)
+	if l == nil {
+		return nil, fmt.Errorf("there is no hotline to %s: %w", clip(trustDomain), store.ErrNotFound)
+	}
+	if err := e.cfg.Allowed(trustDomain); err != nil {
+		return nil, err
+	}
+	return l.postAnywhere(ctx, path, signed)
 }
 
 // postAnywhere sends a statement over the paths in turn until one is answered. All are

@@ -48,6 +48,9 @@ type Config struct {
 	PathOf func(ctx context.Context) (link.Path, bool)
 	// Allowed says why nothing may be asked of a peer now; nil means that it may. Nil means always.
 	Allowed func(trustDomain string) error
+	// Others takes statements of other packages about the line, by their path on the link
+	// port: bounded like our own, and only of a peer with a hotline. It returns the answer.
+	Others map[string]func(ctx context.Context, trustDomain string, signed []byte) ([]byte, error)
 	// Lead does work while this replica has the lease of that name. Nil means that there
 	// is no other replica.
 	Lead func(ctx context.Context, name string, work func(ctx context.Context))

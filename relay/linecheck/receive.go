@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/certlink/certlink/relay/access"
+	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/receipt"
@@ -61,6 +62,15 @@ func (e *Engine) Handler() http.Handler {
 	mux.HandleFunc("POST "+Path, e.answer(checks, e.takeCheck))
 	mux.HandleFunc("POST "+PathAvailability, e.answer(records, e.takeRecord))
 	mux.HandleFunc("POST "+PathCountersignature, e.answer(records, e.takeCountersignature))
+	for path, take := range e.cfg.Others {
+		mux.HandleFunc("POST "+path, e.answer(records, func(l *line, r *http.Request, signed []byte) ([]byte, error) {
+			answer, err := take(r.Context(), l.trustDomain, signed)
+			if bad, ok := errors.AsType[*desk.InvalidError](err); ok {
+				return nil, refuse(http.StatusUnprocessableEntity, "%v", bad)
+			}
+			return answer, err
+		}))
+	}
 	return mux
 }
 
