@@ -33,8 +33,9 @@ func journalVerifyCommand(o *options) *cobra.Command {
 		Short: "Compare a journal with all that was signed and stored, and name the first damage",
 		Long: `Compare our journal of a hotline, or of each, from its first entry with every checkpoint
 that our relay signed, with the hashes of its tree, and with the messages that are stored.
-An entry or message that was edited, removed or inserted is named. The command fails if a
-journal is not whole.`,
+An entry or message that was edited, removed or inserted is named. The peer is asked for the
+newest checkpoint of ours that it holds, and that is compared, too. The command fails if a
+journal is not whole, or not what the peer holds; not if the peer cannot be asked.`,
 		Example: `  kubectl certlink journal verify
   kubectl certlink journal verify to-bravo -o json`,
 		Args:              cobra.MaximumNArgs(1),
@@ -102,6 +103,11 @@ func (o *options) printChecks(checks []desk.JournalCheck, output *format) error 
 		}
 		if c.ExpiredSigners > 0 || c.UnknownSigners > 0 {
 			fmt.Fprintf(o.Out, "\n%s: of the checkpoints, %d are by a signer that has expired since, and %d by one that our CA does not vouch for now\n", name, c.ExpiredSigners, c.UnknownSigners)
+		}
+		if w := c.Witness; w != nil && w.State == desk.PeerAgrees {
+			fmt.Fprintf(o.Out, "\n%s: the peer holds a checkpoint over %d entries, which is a state of this journal\n", name, w.Size)
+		} else if w != nil {
+			fmt.Fprintf(o.Out, "\n%s: compared with the peer: %s: %s\n", name, oneLine(w.State), oneLine(w.Reason))
 		}
 		if c.Before > 0 {
 			fmt.Fprintf(o.Out, "\n%s: %d messages are from before the journal began and not covered\n", name, c.Before)

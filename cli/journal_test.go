@@ -22,10 +22,11 @@ const provenID = "01J0000000000000000000000B"
 // journaling answers the paths of the journal for three hotlines.
 func journaling(w http.ResponseWriter, r *http.Request) {
 	head := desk.Journal{Hotline: "to-bravo", Peer: "bravo.example", Origin: "alfa.example/certlink/hotline/bravo.example", Size: 7, Root: make([]byte, 32), At: noon, Checkpoint: "signed\n"}
-	whole := desk.JournalCheck{Journal: head, State: desk.JournalWhole, Messages: 4, Receipts: 3, Checkpoints: 5, Proven: 7, ExpiredSigners: 2}
+	whole := desk.JournalCheck{Journal: head, State: desk.JournalWhole, Messages: 4, Receipts: 3, Checkpoints: 5, Proven: 7, ExpiredSigners: 2, Witness: &desk.JournalWitness{State: desk.PeerAgrees, Size: 6, Checkpoint: "signed\n"}}
 	damaged, unproven := whole, whole
 	damaged.Hotline, damaged.State, damaged.ExpiredSigners = "to-charlie", desk.JournalDamaged, 0
 	damaged.Damage = &desk.JournalDamage{Index: 2, Kind: "message/1", Direction: "out", Message: provenID, Reason: "the message of this entry is not\x1b[2J what was signed"}
+	unproven.Witness = &desk.JournalWitness{State: desk.PeerUnasked, Reason: "connection refused; messages stay queued"}
 	unproven.Hotline, unproven.State, unproven.Proven, unproven.Before, unproven.UnknownSigners = "to-delta", desk.JournalUnproven, 3, 9, 1
 	var answer any
 	switch r.Method + " " + r.URL.Path {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/certlink/certlink/relay/desk"
 )
@@ -30,9 +31,12 @@ func (c *Client) VerifyJournal(ctx context.Context, hotline string) (desk.Journa
 	return check, nil
 }
 
-// Prove returns what proves a message of ours to anybody.
-func (c *Client) Prove(ctx context.Context, peer, id string) (desk.MessageProof, error) {
-	path := desk.PathMessages + "/out/" + url.PathEscape(peer) + "/" + url.PathEscape(id) + "/proof"
+// Prove returns what proves a message of a direction, or the receipt for it, to anybody.
+func (c *Client) Prove(ctx context.Context, direction, peer, id string, receipt bool) (desk.MessageProof, error) {
+	path := desk.PathMessages + "/" + direction + "/" + url.PathEscape(peer) + "/" + url.PathEscape(id) + "/proof"
+	if receipt {
+		path = strings.TrimSuffix(path, "proof") + "receipt-proof"
+	}
 	var proof desk.MessageProof
 	if err := c.call(ctx, http.MethodGet, address(path, nil), nil, &proof); err != nil {
 		return desk.MessageProof{}, fmt.Errorf("proving message %s: %w", id, err)

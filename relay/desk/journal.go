@@ -19,8 +19,9 @@ const (
 	// PathJournalVerify: POST reads the whole journal and compares it with what was signed
 	// and what is stored (→ JournalCheck). It takes no body.
 	PathJournalVerify = "/journal/{hotline}/verify"
-	// PathProof: GET proves a message of ours (→ MessageProof).
-	PathProof = "/hotline/messages/out/{peer}/{id}/proof"
+	// PathProof: GET proves a message, PathReceiptProof its receipt (→ MessageProof).
+	PathProof        = "/hotline/messages/{direction}/{peer}/{id}/proof"
+	PathReceiptProof = "/hotline/messages/{direction}/{peer}/{id}/receipt-proof"
 )
 
 // Journals has our journal of each hotline. It may be called concurrently. Its errors
@@ -29,7 +30,8 @@ const (
 type Journals interface {
 	JournalHead(ctx context.Context, hotline string) (Journal, error)
 	VerifyJournal(ctx context.Context, hotline string) (JournalCheck, error)
-	ProveMessage(ctx context.Context, peer, id string) (MessageProof, error)
+	// Prove proves a message of a direction ("in" or "out"), or the receipt for it.
+	Prove(ctx context.Context, direction, peer, id string, receipt bool) (MessageProof, error)
 }
 
 // Journal is the newest checkpoint of our journal of a hotline.
@@ -57,12 +59,38 @@ const (
 	JournalUnproven = "Unproven"
 	// JournalDamaged: they do not agree.
 	JournalDamaged = "Damaged"
+	// JournalDiffers: they agree, but the peer holds a checkpoint that we signed and that is
+	// none of this journal: the database was set back, or written anew.
+	JournalDiffers = "Differs"
 )
+
+// What the peer holds of our journal, against what is here.
+const (
+	// PeerAgrees: its newest checkpoint of ours is a state of this journal.
+	PeerAgrees = "Agrees"
+	// PeerDiffers: it is not.
+	PeerDiffers = "Differs"
+	// PeerHasNone: it holds no checkpoint of ours yet.
+	PeerHasNone = "None"
+	// PeerUnasked: it could not be asked, or its answer proves nothing.
+	PeerUnasked = "Unasked"
+)
+
+// JournalWitness is what the peer shows of our journal.
+type JournalWitness struct {
+	// State is PeerAgrees, PeerDiffers, PeerHasNone or PeerUnasked.
+	State string `json:"state"`
+	// Size of the checkpoint that it shows, and that as we signed it.
+	Size       int64  `json:"size,omitempty"`
+	Checkpoint string `json:"checkpoint,omitempty"`
+	// Reason in one line, unless it agrees.
+	Reason string `json:"reason,omitempty"`
+}
 
 // JournalCheck is what a verification found.
 type JournalCheck struct {
 	Journal
-	// State is JournalWhole, JournalUnproven or JournalDamaged.
+	// State is JournalWhole, JournalUnproven, JournalDamaged or JournalDiffers.
 	State string `json:"state"`
 	// Messages and Receipts are the entries of these kinds, Checkpoints the signed states.
 	Messages    int64 `json:"messages"`
@@ -79,6 +107,8 @@ type JournalCheck struct {
 	Before int64 `json:"before,omitempty"`
 	// Damage is the first that was found.
 	Damage *JournalDamage `json:"damage,omitempty"`
+	// Witness is what the peer shows.
+	Witness *JournalWitness `json:"witness,omitempty"`
 }
 
 // JournalDamage says where a journal does not agree with what was signed or stored.
@@ -110,7 +140,7 @@ func (d *JournalDamage) String() string {
 	return where + ": " + d.Reason
 }
 
-// MessageProof proves a message of ours to anybody, with published formats alone.
+// MessageProof proves a message or a receipt to anybody, with published formats alone.
 type MessageProof struct {
 	// Peer and ID as in Message.
 	Peer string `json:"peer"`
@@ -119,7 +149,7 @@ type MessageProof struct {
 	Origin string `json:"origin"`
 	Index  int64  `json:"index"`
 	Kind   string `json:"kind"`
-	// Body of the entry, byte for byte: the payload of the message.
+	// Body of the entry, byte for byte: the payload of the message, or the receipt.
 	Body []byte `json:"body"`
 	// Proof is a C2SP tlog-proof, with the signed checkpoint.
 	Proof string `json:"proof"`
@@ -137,7 +167,10 @@ func (h *handler) serveJournals(mux *http.ServeMux, j Journals) {
 			return j.VerifyJournal(r.Context(), r.PathValue("hotline"))
 		},
 		"GET " + PathProof: func(r *http.Request) (any, error) {
-			return j.ProveMessage(r.Context(), r.PathValue("peer"), r.PathValue("id"))
+			return j.Prove(r.Context(), r.PathValue("direction"), r.PathValue("peer"), r.PathValue("id"), false)
+		},
+		"GET " + PathReceiptProof: func(r *http.Request) (any, error) {
+			return j.Prove(r.Context(), r.PathValue("direction"), r.PathValue("peer"), r.PathValue("id"), true)
 		},
 	}
 	for pattern, action := range paths {

@@ -30,8 +30,8 @@ func (j *journals) VerifyJournal(_ context.Context, hotline string) (desk.Journa
 	return desk.JournalCheck{State: desk.JournalWhole}, j.err
 }
 
-func (j *journals) ProveMessage(_ context.Context, peer, id string) (desk.MessageProof, error) {
-	j.asked = "prove " + peer + " " + id
+func (j *journals) Prove(_ context.Context, direction, peer, id string, receipt bool) (desk.MessageProof, error) {
+	j.asked = fmt.Sprint("prove ", direction, " ", peer, " ", id, " ", receipt)
 	return desk.MessageProof{ID: id}, j.err
 }
 
@@ -43,14 +43,15 @@ func TestJournals(t *testing.T) {
 		status       int
 		asked        string
 	}{
-		"the_desk_reads_the_head":        {access.RoleDesk, "GET", "/journal/to-bravo", nil, 200, "head to-bravo"},
-		"the_desk_verifies":              {access.RoleDesk, "POST", "/journal/to-bravo/verify", nil, 200, "verify to-bravo"},
-		"the_desk_proves":                {access.RoleDesk, "GET", "/hotline/messages/out/bravo.example/X/proof", nil, 200, "prove bravo.example X"},
-		"a_tool_does_not":                {access.RoleTool, "GET", "/journal/to-bravo", nil, 403, ""},
-		"the_operator_does_not":          {access.RoleOperator, "POST", "/journal/to-bravo/verify", nil, 403, ""},
-		"a_received_message_is_not_ours": {access.RoleDesk, "GET", "/hotline/messages/in/bravo.example/X/proof", nil, 404, ""},
-		"an_unknown_hotline_is_told":     {access.RoleDesk, "GET", "/journal/none", fmt.Errorf("none: %w", store.ErrNotFound), 404, "head none"},
-		"a_second_verification_waits":    {access.RoleDesk, "POST", "/journal/to-bravo/verify", fmt.Errorf("busy: %w", desk.ErrBusy), 429, "verify to-bravo"},
+		"the_desk_reads_the_head":     {access.RoleDesk, "GET", "/journal/to-bravo", nil, 200, "head to-bravo"},
+		"the_desk_verifies":           {access.RoleDesk, "POST", "/journal/to-bravo/verify", nil, 200, "verify to-bravo"},
+		"the_desk_proves":             {access.RoleDesk, "GET", "/hotline/messages/out/bravo.example/X/proof", nil, 200, "prove out bravo.example X false"},
+		"a_tool_does_not":             {access.RoleTool, "GET", "/journal/to-bravo", nil, 403, ""},
+		"the_operator_does_not":       {access.RoleOperator, "POST", "/journal/to-bravo/verify", nil, 403, ""},
+		"of_what_it_received":         {access.RoleDesk, "GET", "/hotline/messages/in/bravo.example/X/proof", nil, 200, "prove in bravo.example X false"},
+		"and_receipts":                {access.RoleDesk, "GET", "/hotline/messages/out/bravo.example/X/receipt-proof", nil, 200, "prove out bravo.example X true"},
+		"an_unknown_hotline_is_told":  {access.RoleDesk, "GET", "/journal/none", fmt.Errorf("none: %w", store.ErrNotFound), 404, "head none"},
+		"a_second_verification_waits": {access.RoleDesk, "POST", "/journal/to-bravo/verify", fmt.Errorf("busy: %w", desk.ErrBusy), 429, "verify to-bravo"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := &journals{err: tt.err}

@@ -44,6 +44,7 @@ func (l *line) run(ctx context.Context) {
 	for n := range lanes {
 		running.Go(func() { l.runLane(ctx, n) })
 	}
+	running.Go(func() { l.verifyDaily(ctx) })
 	running.Wait()
 }
 

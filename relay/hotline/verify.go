@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -71,16 +72,30 @@ func (e *Engine) VerifyJournal(ctx context.Context, hotline string) (desk.Journa
 		return desk.JournalCheck{}, fmt.Errorf("verifying the journal of %q: it is being verified: %w", oneLine(hotline), desk.ErrBusy)
 	}
 	defer l.verifying.Unlock()
-	check, err := l.verify(ctx)
+	check, err := l.verifyAll(ctx, 0)
 	if err != nil {
 		return desk.JournalCheck{}, fmt.Errorf("verifying the journal of %q: %w", oneLine(hotline), err)
 	}
-	l.verified(ctx, check)
 	return check, nil
 }
 
+// verifyAll verifies what is here, compares it with what the peer shows, and tells it. After
+// each part of the work it rests so many times as long as that took.
+func (l *line) verifyAll(ctx context.Context, rest int) (desk.JournalCheck, error) {
+	check, err := l.verify(ctx, rest)
+	if err != nil {
+		return check, err
+	}
+	check.Witness = l.witness(ctx)
+	if check.Witness.State == desk.PeerDiffers && check.State != desk.JournalDamaged {
+		check.State = desk.JournalDiffers
+	}
+	l.verified(ctx, check)
+	return check, ctx.Err()
+}
+
 // verify reads messages before the head, so that each of them has its entry below it.
-func (l *line) verify(ctx context.Context) (desk.JournalCheck, error) {
+func (l *line) verify(ctx context.Context, rest int) (desk.JournalCheck, error) {
 	out, in := l.messages(store.Out), l.messages(store.In)
 	for _, side := range []*side{out, in} {
 		if err := side.begin(ctx); err != nil {
@@ -92,7 +107,7 @@ func (l *line) verify(ctx context.Context) (desk.JournalCheck, error) {
 		return desk.JournalCheck{}, err
 	}
 	identity := l.engine.cfg.Identity()
-	v := &verification{line: l, check: desk.JournalCheck{Journal: head}, signers: newSigners(identity, head.Origin, l.engine.cfg.Now())}
+	v := &verification{line: l, rest: rest, check: desk.JournalCheck{Journal: head}, signers: newSigners(identity, head.Origin, l.engine.cfg.Now())}
 	damage, err := v.entries(ctx)
 	if err == nil && damage == nil {
 		damage, err = v.messages(ctx, out, in)
@@ -119,6 +134,8 @@ func (l *line) verified(ctx context.Context, c desk.JournalCheck) {
 	switch c.State {
 	case desk.JournalDamaged:
 		text = oneLine(fmt.Sprintf("our journal is damaged: %s; see kubectl certlink journal verify %s", c.Damage, c.Hotline))
+	case desk.JournalDiffers:
+		text = oneLine(fmt.Sprintf("our journal is not what the peer holds of it: %s; see kubectl certlink journal verify %s", c.Witness.Reason, c.Hotline))
 	case desk.JournalUnproven:
 		text = oneLine(fmt.Sprintf("our journal is signed last by a certificate that our CA does not vouch for; see kubectl certlink journal verify %s", c.Hotline))
 	}
@@ -142,11 +159,31 @@ type verification struct {
 	check   desk.JournalCheck
 	signers *signers
 	auditor journal.Auditor
+	// rest after each part of the work, so many times as long as it took.
+	rest int
 }
+
+// pause rests after a part of the work that began then.
+func (v *verification) pause(ctx context.Context, began time.Time) error {
+	if v.rest == 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(min(time.Since(began), longestPart) * time.Duration(v.rest))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return ctx.Err()
+}
+
+// longestPart bounds a rest where the clock jumps.
+const longestPart = 10 * time.Second
 
 // entries walks from the first entry to the head.
 func (v *verification) entries(ctx context.Context) (*desk.JournalDamage, error) {
 	for v.auditor.Size() < v.check.Size {
+		began := time.Now()
 		batches, err := v.line.batches(ctx, v.auditor.Size(), batchesAtOnce)
 		if err != nil {
 			return nil, err
@@ -161,6 +198,9 @@ func (v *verification) entries(ctx context.Context) (*desk.JournalDamage, error)
 			if v.auditor.Size() >= v.check.Size {
 				break
 			}
+		}
+		if err := v.pause(ctx, began); err != nil {
+			return nil, err
 		}
 	}
 	if root := v.signers.last; v.auditor.Size() != v.check.Size || string(root[:]) != string(v.check.Root) && v.check.Size > 0 {

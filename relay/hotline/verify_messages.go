@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -77,7 +78,7 @@ func (s *side) peek(ctx context.Context) (*store.Message, error) {
 // the journal began.
 func (v *verification) messages(ctx context.Context, out, in *side) (*desk.JournalDamage, error) {
 	for hi := v.check.Size; hi > 0; {
-		lo := max(0, hi-entriesAtOnce)
+		began, lo := time.Now(), max(0, hi-entriesAtOnce)
 		window, err := v.window(ctx, lo, hi)
 		if err != nil {
 			return nil, err
@@ -96,6 +97,9 @@ func (v *verification) messages(ctx context.Context, out, in *side) (*desk.Journ
 			}
 		}
 		hi = lo
+		if err := v.pause(ctx, began); err != nil {
+			return nil, err
+		}
 	}
 	for _, side := range []*side{out, in} {
 		before, damage, err := side.rest(ctx)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -208,11 +209,30 @@ func TestProof(t *testing.T) {
 		w.quiet()
 		for i := range 40 {
 			id := ulidFor(i/10, i%10)
-			p, err := w.alfa.engine().ProveMessage(t.Context(), "bravo", id)
+			p, err := w.alfa.engine().Prove(t.Context(), "out", "bravo", id, false)
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkProof(t, w.alfa.ca, p)
+			checkProof(t, w.alfa.ca, p, "alfa.example")
+			checked := 0
+			for _, of := range []struct {
+				at, said  *nation
+				direction string
+				receipt   bool
+			}{{w.alfa, w.bravo, "out", true}, {w.bravo, w.alfa, "in", false}, {w.bravo, w.bravo, "in", true}} {
+				q, err := of.at.engine().Prove(t.Context(), of.direction, map[*nation]string{w.alfa: "bravo", w.bravo: "alfa"}[of.at], id, of.receipt)
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkProof(t, of.said.ca, q, of.said.trustDomain)
+				if !of.receipt && string(q.Body) != string(p.Body) {
+					t.Errorf("message %s: another content was received", id)
+				}
+				checked++
+			}
+			if checked != 3 {
+				t.Errorf("%d proofs", checked)
+			}
 			m, err := w.bravo.life().store.GetMessage(t.Context(), store.In, "alfa.example", id)
 			if err != nil || string(m.Payload) != string(p.Body) {
 				t.Errorf("message %s: bravo holds another content, %v", id, err)
@@ -225,14 +245,14 @@ func TestProof(t *testing.T) {
 		w.alfa.tamper("DELETE FROM journals; UPDATE messages SET entry = 0")
 		w.alfa.send(request(ulidFor(0, 1), "s"))
 		for _, id := range []string{firstID, ulidFor(3, 3)} {
-			if _, err := w.alfa.engine().ProveMessage(t.Context(), "bravo.example", id); !errors.Is(err, store.ErrNotFound) {
+			if _, err := w.alfa.engine().Prove(t.Context(), "out", "bravo.example", id, false); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("%s: %v", id, err)
 			}
 		}
 	})
 }
 
-func checkProof(t *testing.T, ca *testca.CA, p desk.MessageProof) {
+func checkProof(t *testing.T, ca *testca.CA, p desk.MessageProof, by string) {
 	t.Helper()
 	block, rest := pem.Decode([]byte(p.Chain))
 	leaf, err := x509.ParseCertificate(block.Bytes)
@@ -245,7 +265,7 @@ func checkProof(t *testing.T, ca *testca.CA, p desk.MessageProof) {
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: intermediates, CurrentTime: leaf.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
 		t.Errorf("the chain: %v", err)
 	}
-	if len(leaf.URIs) != 1 || leaf.URIs[0].String() != "spiffe://alfa.example/signing" {
+	if len(leaf.URIs) != 1 || leaf.URIs[0].String() != "spiffe://"+by+"/signing" {
 		t.Errorf("the leaf is of %v", leaf.URIs)
 	}
 	want, err := note.NewEd25519VerifierKey(p.Origin, leaf.PublicKey.(ed25519.PublicKey))
@@ -268,7 +288,7 @@ func checkProof(t *testing.T, ca *testca.CA, p desk.MessageProof) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leafHash := sha256.Sum256(append([]byte("\x00message/1\n"), p.Body...))
+	leafHash := sha256.Sum256(append([]byte("\x00"+p.Kind+"\n"), p.Body...))
 	path := tlog.RecordProof{}
 	for _, h := range tp.Hashes {
 		path = append(path, h)
@@ -276,4 +296,57 @@ func checkProof(t *testing.T, ca *testca.CA, p desk.MessageProof) {
 	if err := tlog.CheckRecord(path, tree.N, tree.Hash, int64(tp.Index), leafHash); err != nil {
 		t.Errorf("entry %d of %d: %v", tp.Index, tree.N, err)
 	}
+}
+
+func TestTheJournalIsComparedWithWhatThePeerHolds(t *testing.T) {
+	bubble(t, "which_agrees_differs_or_cannot_be_asked", func(t *testing.T, w *world) {
+		if c := w.alfa.verify(); c.Witness.State != desk.PeerHasNone {
+			t.Errorf("at first the peer shows %+v", c.Witness)
+		}
+		w.alfa.send(request("", "s0"))
+		w.quiet()
+		restore := w.alfa.backup()
+		w.alfa.send(request("", "s1"))
+		w.quiet()
+		if c := w.alfa.verify(); c.State != desk.JournalWhole || c.Witness.State != desk.PeerAgrees || c.Witness.Size != 2 || c.Witness.Checkpoint == "" {
+			t.Errorf("it is %s, and the peer shows %+v", c.State, c.Witness)
+		}
+		w.faults(cut)
+		if c := w.alfa.verify(); c.State != desk.JournalWhole || c.Witness.State != desk.PeerUnasked || c.Witness.Reason == "" {
+			t.Errorf("without a link it is %s, and the peer shows %+v", c.State, c.Witness)
+		}
+		w.bravo.kill() // so that only the verification can find it
+		restore()
+		w.alfa.start()
+		w.bravo.start()
+		<-time.After(50 * time.Millisecond) // both have failed to reach the other, and rest
+		w.faults(nil)
+		if c := w.alfa.verify(); c.State != desk.JournalDiffers || c.Witness.State != desk.PeerDiffers {
+			t.Errorf("after a restore it is %s, and the peer shows %+v", c.State, c.Witness)
+		}
+		w.faults(nil)
+		w.quiet()
+		if c := w.alfa.verify(); c.State != desk.JournalWhole || c.Witness.State != desk.PeerAgrees {
+			t.Errorf("after the recovery it is %s, and the peer shows %+v", c.State, c.Witness)
+		}
+	})
+}
+
+func TestTheJournalIsVerifiedDaily(t *testing.T) {
+	bubble(t, "without_anybody_asking_and_damage_is_told", func(t *testing.T, w *world) {
+		w.alfa.send(request("", "s"))
+		w.quiet()
+		if r := w.alfa.report(); r.Journal.VerifiedAt.IsZero() {
+			t.Error("within an hour of the start it was not verified")
+		}
+		w.alfa.tamper("UPDATE messages SET payload = CAST(replace(payload, 'n', 'm') AS BLOB)")
+		before := w.alfa.changes.Load()
+		<-time.After(25 * time.Hour)
+		if r := w.alfa.report(); r.Journal.State != report.JournalDamaged || w.alfa.changes.Load() == before {
+			t.Errorf("a day later the journal is %+v", r.Journal)
+		}
+		if got := testutil.ToFloat64(w.alfa.engine().metrics.damaged.WithLabelValues("to-bravo")); got != 1 {
+			t.Errorf("the metric is %v", got)
+		}
+	})
 }
