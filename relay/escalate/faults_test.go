@@ -21,7 +21,7 @@ import (
 
 func TestAFullDisk(t *testing.T) {
 	bubble(t, "is_no_storm_when_very_many_cannot_be_recorded", ladder(), func(t *testing.T, w *world) {
-		for i := range 300 {
+		for i := range 150 {
 			w.send(fmt.Sprintf("M%04d", i))
 		}
 		w.full(true)
@@ -60,7 +60,7 @@ func TestManyAlertsAreAllToldAgain(t *testing.T) {
 	h.Escalation = h.Escalation[:1]
 	h.Escalation[0].RepeatSeconds = 0
 	bubble(t, "beyond_one_request", h, func(t *testing.T, w *world) {
-		for i := range 250 {
+		for i := range 120 {
 			w.send(fmt.Sprintf("M%04d", i))
 		}
 		w.wait(10 * time.Minute)
@@ -73,8 +73,8 @@ func TestManyAlertsAreAllToldAgain(t *testing.T) {
 				}
 			}
 		}
-		if len(told) != 250 {
-			t.Errorf("%d of 250 alerts were told again", len(told))
+		if len(told) != 120 {
+			t.Errorf("%d of 120 alerts were told again", len(told))
 		}
 	})
 }
@@ -168,5 +168,33 @@ func TestATestOfANotifierSaysWhoMadeIt(t *testing.T) {
 		if by := w.acts[0].By; by != "spiffe://alfa.example/desk/eve" {
 			t.Errorf("it was %q", by)
 		}
+	})
+}
+
+func TestAHotlineThatIsDeletedAndMadeAgain(t *testing.T) {
+	bubble(t, "goes_on_and_tells_nothing_twice", ladder(), func(t *testing.T, w *world) {
+		w.send("A")
+		w.wait(2 * time.Minute)
+		same(t, "before", w.got("pager"), []string{"Escalated A first/1"})
+		w.engine.Apply(&config.Config{Peers: w.conf.Peers})
+		w.wait(20 * time.Minute)
+		same(t, "while it is gone", w.got("pager"), []string{"Escalated A first/1"})
+		w.engine.Apply(w.conf)
+		w.wait(2 * time.Minute)
+		same(t, "again", w.got("pager"), []string{"Escalated A first/1", "Escalated A first/2"})
+	})
+	bubble(t, "and_a_revoked_peer_is_left_alone_until_it_is_trusted_again", ladder(), func(t *testing.T, w *world) {
+		revoked := *w.conf
+		revoked.Peers = []config.Peer{{Name: "bravo", TrustDomain: bravo, State: config.Revoked}}
+		w.engine.Apply(&revoked)
+		w.send("A")
+		w.wait(10 * time.Minute)
+		same(t, "while it is revoked", w.got("pager"), []string(nil))
+		if r := w.report(); r != nil {
+			t.Errorf("the report says %+v", r)
+		}
+		w.engine.Apply(w.conf)
+		w.wait(10 * time.Second)
+		same(t, "after", w.got("pager"), []string{"Escalated A first/1"})
 	})
 }

@@ -112,7 +112,10 @@ type mailSession struct {
 
 func (*mailSession) AuthMechanisms() []string { return []string{sasl.Plain} }
 
-func (s *mailSession) Auth(string) (sasl.Server, error) {
+func (s *mailSession) Auth(mechanism string) (sasl.Server, error) {
+	if mechanism != sasl.Plain {
+		return nil, smtp.ErrAuthUnknownMechanism
+	}
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if s.known = user == "duty" && password == string(s.password); !s.known {
 			return smtp.ErrAuthFailed
