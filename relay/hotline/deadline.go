@@ -23,7 +23,7 @@ const longestSleep = time.Minute
 const restBetween = 250 * time.Millisecond
 
 // overdue is what has passed its deadline at one moment, and when the next does.
-// It counts the oldest store.MaxMessages of each stage; more are not told apart.
+// It counts the most urgent store.MaxMessages of each stage; more are not told apart.
 type overdue struct {
 	at   map[config.Stage]int64
 	next time.Time // zero for never
