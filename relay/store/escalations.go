@@ -147,7 +147,7 @@ type Arrival struct {
 
 // Escalations keeps what is done about silence. It is changed by ChangeLine.
 type Escalations interface {
-	// Unread returns received messages that our desk has not acknowledged, but for ACKs;
+	// Unread returns received messages that our desk has not acknowledged, but for ACKs and line checks;
 	// at most limit, the most urgent first, then by serial; without content.
 	Unread(ctx context.Context, peer string, limit int) ([]Message, error)
 	// Unanswered returns messages of ours that ask for an answer and have none, at most

@@ -330,7 +330,8 @@ type MessageQuery struct {
 	Peer      string
 	// ID, Conversation and Kind of messages; empty means all. A Conversation needs a Peer.
 	ID, Conversation, Kind string
-	// Unread selects received messages that our desk has not acknowledged, but for ACKs.
+	// Unread selects received messages that our desk has not acknowledged, but for ACKs
+	// and line checks, which are for relays.
 	Unread bool
 	// Before selects messages stored before the message with this rowid-like
 	// position; zero starts with the newest.
@@ -391,7 +392,8 @@ type Messages interface {
 type MessageCounts struct {
 	// Queued are ours without receipt.
 	Queued int64
-	// Unacknowledged are received messages that our desk has not acknowledged.
+	// Unacknowledged are received messages that our desk has not acknowledged, but for ACKs
+	// and line checks.
 	Unacknowledged int64
 	// LastReceipt is the newest ReceiptAt of our messages.
 	LastReceipt time.Time

@@ -66,7 +66,7 @@ func (s *Store) Unread(ctx context.Context, peer string, limit int) ([]store.Mes
 	if err := checkLimit(limit, store.MaxMessages); err != nil {
 		return nil, fmt.Errorf("listing unread messages: %w", err)
 	}
-	return list(ctx, s, "listing unread messages", scanHead, "SELECT "+head+` FROM messages WHERE direction = 'in' AND peer = $1 AND acknowledged_by = '' AND kind <> 'ACK'
+	return list(ctx, s, "listing unread messages", scanHead, "SELECT "+head+` FROM messages WHERE direction = 'in' AND peer = $1 AND acknowledged_by = '' AND kind <> 'ACK' AND kind <> 'LINE_CHECK'
 		ORDER BY urgency, serial LIMIT $2`, peer, limit)
 }
 

@@ -162,7 +162,7 @@ func (s *Store) CountMessages(ctx context.Context, peer string) (store.MessageCo
 		var last int64
 		err := tx.QueryRow(ctx, `SELECT
 			(SELECT count(*) FROM messages WHERE peer = $1 AND direction = 'out' AND receipt IS NULL),
-			(SELECT count(*) FROM messages WHERE direction = 'in' AND peer = $1 AND acknowledged_by = '' AND kind <> 'ACK'),
+			(SELECT count(*) FROM messages WHERE direction = 'in' AND peer = $1 AND acknowledged_by = '' AND kind <> 'ACK' AND kind <> 'LINE_CHECK'),
 			(SELECT coalesce(max(receipt_at), 0) FROM messages WHERE peer = $1 AND direction = 'out' AND receipt IS NOT NULL),
 			coalesce((SELECT in_serial - in_messages FROM lines WHERE peer = $1), 0)`, peer).
 			Scan(&counts.Queued, &counts.Unacknowledged, &last, &counts.Gaps)

@@ -16,7 +16,7 @@ func listMessages(q store.MessageQuery) *clause {
 	c := &clause{}
 	c.add(sized + " WHERE true")
 	if q.Unread {
-		c.add(" AND direction = 'in' AND acknowledged_by = '' AND kind <> 'ACK'")
+		c.add(" AND direction = 'in' AND acknowledged_by = '' AND kind <> 'ACK' AND kind <> 'LINE_CHECK'")
 	}
 	if q.ID != "" {
 		// What has messages has a line.

@@ -61,7 +61,7 @@ func (s *Store) Unread(ctx context.Context, peer string, limit int) ([]store.Mes
 	return list(ctx, s, "listing unread messages", func(row interface{ Scan(dest ...any) error }) (store.Message, error) {
 		_, m, err := scanMessage(row)
 		return m, err
-	}, lightMessage+` INDEXED BY messages_unanswered WHERE direction = 'in' AND peer = ? AND acknowledged_by = '' AND kind <> 'ACK'
+	}, lightMessage+` INDEXED BY messages_unanswered WHERE direction = 'in' AND peer = ? AND acknowledged_by = '' AND kind <> 'ACK' AND kind <> 'LINE_CHECK'
 		ORDER BY urgency, serial LIMIT ?`, peer, limit)
 }
 

@@ -21,7 +21,7 @@ func selectMessages(q store.MessageQuery) *clause {
 	c.add(fullMessage)
 	switch {
 	case q.Unread:
-		c.add(" INDEXED BY messages_unanswered WHERE direction = 'in' AND acknowledged_by = '' AND kind <> 'ACK'")
+		c.add(" INDEXED BY messages_unanswered WHERE direction = 'in' AND acknowledged_by = '' AND kind <> 'ACK' AND kind <> 'LINE_CHECK'")
 	case q.ID != "":
 		// What has messages has a line.
 		c.add(" WHERE direction IN ('in', 'out') AND peer IN (SELECT peer FROM lines) AND id = ?", q.ID)

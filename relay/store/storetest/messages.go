@@ -225,7 +225,14 @@ func marksAcknowledged(t *testing.T, e env) {
 	later.CreatedAt = epoch.Add(time.Hour)
 	mustAccept(t, e, later)
 	same(t, "after a second ACK", mustGet(t, e, store.Out, "out"), got)
-	same(t, "an ACK waits for nobody", mustCountMessages(t, e).Unacknowledged, int64(0))
+	mustAccept(t, e, received("check", 3, func(m *store.Message) { m.Kind = "LINE_CHECK" }))
+	same(t, "an ACK and a line check wait for nobody", mustCountMessages(t, e).Unacknowledged, int64(0))
+	unread, err := e.Unread(t.Context(), "bravo.example", 10)
+	must(t, err)
+	same(t, "unread", len(unread), 0)
+	list, err := e.ListMessages(t.Context(), store.MessageQuery{Direction: store.In, Unread: true, Limit: 10})
+	must(t, err)
+	same(t, "listed as unread", len(list.Messages), 0)
 }
 
 func strayAck(t *testing.T, e env) {
