@@ -125,28 +125,15 @@ func invalid(format string, args ...any) error {
 // it agrees with what we stored and said, or where it does not. The first one counts; a
 // repeated one gets the same answer.
 func (e *Engine) TakeReport(ctx context.Context, peer string, signed []byte) ([]byte, error) {
-	opened, err := receipt.Open(e.cfg.Verifier(), TypeReport, signed, e.cfg.Now())
+	r, payload, err := e.openReport(peer, signed)
 	if err != nil {
-		return nil, invalid("the signature is refused: %v", err)
-	}
-	var r desk.ExerciseReport
-	if len(opened.Payload) > maxReport {
-		return nil, invalid("has more than %d bytes", maxReport)
-	}
-	if err := json.Unmarshal(opened.Payload, &r); err != nil {
-		return nil, invalid("is none")
-	}
-	e.mu.Lock()
-	own := e.own
-	e.mu.Unlock()
-	if opened.TrustDomain != peer || r.By != peer || r.Peer != own || len(r.Steps) > MaxSteps || !nameShape.MatchString(r.Name) || r.Conversation != Conversation+r.Name {
-		return nil, invalid("must be of a drill of %s with us", peer)
+		return nil, err
 	}
 	if of, err := e.cfg.Store.ExerciseOf(ctx, peer, r.Conversation); err != nil || of != r.Name {
 		return nil, errors.Join(err, invalid("there is no exercise %q here", r.Name))
 	}
 	if c, err := e.cfg.Store.GetLineRecord(ctx, peer, kindReport, r.Name, partTheirs+partCounter); err == nil {
-		if said, err := countersignature(c.Content); err != nil || said.ReportSHA256 != digest(opened.Payload) {
+		if said, err := countersignature(c.Content); err != nil || said.ReportSHA256 != digest(payload) {
 			return nil, fmt.Errorf("another report of %q is countersigned: %w", r.Name, store.ErrConflict)
 		}
 		return c.Content, nil
@@ -157,14 +144,14 @@ func (e *Engine) TakeReport(ctx context.Context, peer string, signed []byte) ([]
 	if err != nil {
 		return nil, err
 	}
-	payload, err := json.Marshal(desk.ExerciseCountersignature{
-		Exercise: r.Name, ReportSHA256: digest(opened.Payload), By: own, At: e.cfg.Now().UTC().Truncate(time.Second),
+	said, err := json.Marshal(desk.ExerciseCountersignature{
+		Exercise: r.Name, ReportSHA256: digest(payload), By: r.Peer, At: e.cfg.Now().UTC().Truncate(time.Second),
 		Agreed: len(differences) == 0, Differences: differences,
 	})
 	if err != nil {
 		return nil, err
 	}
-	counter, err := receipt.Sign(e.cfg.Identity(), TypeCountersignature, payload)
+	counter, err := receipt.Sign(e.cfg.Identity(), TypeCountersignature, said)
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +159,27 @@ func (e *Engine) TakeReport(ctx context.Context, peer string, signed []byte) ([]
 		return nil, err
 	}
 	return counter, e.keep(ctx, peer, r.Name, partTheirs+partCounter, counter)
+}
+
+// openReport verifies and bounds what a peer says of its drill.
+func (e *Engine) openReport(peer string, signed []byte) (r desk.ExerciseReport, payload []byte, err error) {
+	opened, err := receipt.Open(e.cfg.Verifier(), TypeReport, signed, e.cfg.Now())
+	if err != nil {
+		return r, nil, invalid("the signature is refused: %v", err)
+	}
+	if len(opened.Payload) > maxReport {
+		return r, nil, invalid("has more than %d bytes", maxReport)
+	}
+	if err := json.Unmarshal(opened.Payload, &r); err != nil {
+		return r, nil, invalid("is none")
+	}
+	e.mu.Lock()
+	own := e.own
+	e.mu.Unlock()
+	if opened.TrustDomain != peer || r.By != peer || r.Peer != own || len(r.Steps) > MaxSteps || !nameShape.MatchString(r.Name) || r.Conversation != Conversation+r.Name {
+		return r, nil, invalid("must be of a drill of %s with us", peer)
+	}
+	return r, opened.Payload, nil
 }
 
 // differences compares the report of a peer with what we stored and said.

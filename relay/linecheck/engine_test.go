@@ -244,7 +244,7 @@ func TestOldChecksAreSummedUpAndTheRecordStaysTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pass(until.Add(detail + time.Hour).Sub(time.Now()))
+		pass(time.Until(until.Add(detail + time.Hour)))
 		for range 2 { // twice: what is left of a day is not counted again
 			if err := l.sumUpDays(t.Context(), time.Now()); err != nil {
 				t.Fatal(err)

@@ -108,7 +108,7 @@ func newWorld(t *testing.T, checks config.LineChecks) *world {
 // is for the tests of the store, and days of checks are many transactions.
 func memory(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "linecheck")
+	dir, err := os.MkdirTemp("/dev/shm", "linecheck") //nolint:usetesting // that of the test is on a disk
 	if err != nil {
 		return t.TempDir()
 	}
