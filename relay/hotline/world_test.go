@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -116,6 +117,24 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// emptyStore is the file of a new store, made once: the migrations take longer than most tests.
+var emptyStore = sync.OnceValues(func() (_ []byte, err error) {
+	dir, err := os.MkdirTemp("", "hotline-test-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "relay.db")
+	s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 func newNation(t *testing.T, w *world, name string) *nation {
 	t.Helper()
 	other := map[string]string{"alfa": "bravo", "bravo": "alfa"}[name]
@@ -124,8 +143,16 @@ func newNation(t *testing.T, w *world, name string) *nation {
 		Hotlines: []config.Hotline{{Name: "to-" + other, Peer: other}},
 	}
 	c.SetDefaults()
+	path := filepath.Join(t.TempDir(), "relay.db")
+	empty, err := emptyStore()
+	if err == nil {
+		err = os.WriteFile(path, empty, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &nation{
-		t: t, world: w, name: name, trustDomain: name + ".example", path: filepath.Join(t.TempDir(), "relay.db"),
+		t: t, world: w, name: name, trustDomain: name + ".example", path: path,
 		ca: testca.New(t, name+".example"), config: c,
 	}
 }
