@@ -18,9 +18,9 @@ func TestExercisesAndRealTrafficDoNotMix(t *testing.T) {
 		drill := request("", "Scans")
 		drill.Exercise = "spring"
 		sent := w.alfa.send(drill)
-		real := w.alfa.send(request("", "Real"))
-		if !strings.HasPrefix(sent.Subject, exercise.Prefix) || sent.RSIT != "test:test" || real.Exercise != "" || strings.HasPrefix(real.Subject, exercise.Prefix) {
-			t.Errorf("sent %+v and %+v", sent, real)
+		actual := w.alfa.send(request("", "Real"))
+		if !strings.HasPrefix(sent.Subject, exercise.Prefix) || sent.RSIT != "test:test" || actual.Exercise != "" || strings.HasPrefix(actual.Subject, exercise.Prefix) {
+			t.Errorf("sent %+v and %+v", sent, actual)
 		}
 		w.quiet()
 		refused := func(n *nation, field string, r desk.SendRequest) {
@@ -38,10 +38,10 @@ func TestExercisesAndRealTrafficDoNotMix(t *testing.T) {
 			return r
 		}
 		refused(w.alfa, "exercise", with(func(r *desk.SendRequest) { r.Conversation = sent.Conversation }))
-		refused(w.alfa, "conversation", with(func(r *desk.SendRequest) { r.Conversation, r.Exercise = real.Conversation, "spring" }))
+		refused(w.alfa, "conversation", with(func(r *desk.SendRequest) { r.Conversation, r.Exercise = actual.Conversation, "spring" }))
 		refused(w.alfa, "subject", with(func(r *desk.SendRequest) { r.Subject = exercise.Prefix }))
 		refused(w.bravo, "exercise", with(func(r *desk.SendRequest) { r.InReplyTo = sent.ID }))
-		refused(w.bravo, "conversation", with(func(r *desk.SendRequest) { r.InReplyTo, r.Exercise = real.ID, "spring" }))
+		refused(w.bravo, "conversation", with(func(r *desk.SendRequest) { r.InReplyTo, r.Exercise = actual.ID, "spring" }))
 		refused(w.bravo, "exercise", with(func(r *desk.SendRequest) { r.InReplyTo, r.Exercise = sent.ID, "other" }))
 		answer := w.bravo.send(with(func(r *desk.SendRequest) { r.InReplyTo, r.Exercise = sent.ID, "spring" }))
 		ack, err := w.bravo.engine().Acknowledge(t.Context(), "alfa.example", sent.ID, desk.AckRequest{Officer: "Officer Two"})
@@ -49,7 +49,7 @@ func TestExercisesAndRealTrafficDoNotMix(t *testing.T) {
 			t.Errorf("acknowledged by %+v, %v", ack, err)
 		}
 		w.quiet()
-		for id, want := range map[string]string{sent.ID: "spring", real.ID: ""} {
+		for id, want := range map[string]string{sent.ID: "spring", actual.ID: ""} {
 			m, err := w.bravo.engine().Get(t.Context(), store.In, "alfa.example", id)
 			if err != nil || m.Exercise != want || m.Suspicious != "" {
 				t.Errorf("bravo shows %+v, %v", m, err)

@@ -28,9 +28,9 @@ type jetStream struct {
 
 // answer is what it says about a run; see its documentation.
 type answer struct {
-	Seconds float64   `json:"Seconds"`
-	Here    []float64 `json:"Here"`
-	Done    []float64 `json:"Done"`
+	Seconds float64   `json:"seconds"`
+	Here    []float64 `json:"here"`
+	Done    []float64 `json:"done"`
 }
 
 func startNATS(ctx context.Context, dir string) (*jetStream, error) {
