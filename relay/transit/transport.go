@@ -88,7 +88,8 @@ type race struct {
 	flash  bool // every way at once
 
 	outcomes chan outcome
-	begun    int // routes
+	timer    *time.Timer // of the next way
+	begun    int         // routes
 	running  int
 	cancels  []context.CancelFunc
 	directly error
@@ -110,13 +111,12 @@ func (r *race) run(ctx context.Context) (*http.Response, error) {
 	if r.flash || r.down {
 		wait = 0
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	r.timer = time.NewTimer(wait)
+	defer r.timer.Stop()
 	for r.running > 0 {
 		select {
-		case <-timer.C:
+		case <-r.timer.C:
 			r.beginRoute(ctx)
-			timer.Reset(routeTime) // a large request has more time, but the next way does not wait for it
 		case o := <-r.outcomes:
 			r.running--
 			if o.err == nil && r.running > 0 && o.resp.Header.Get(headerRefused) != "" {
@@ -155,7 +155,9 @@ func (r *race) beginDirect(ctx context.Context) {
 }
 
 // beginRoute sends through the next peer; FLASH through all.
+// A large request has more time, but the next way does not wait for that.
 func (r *race) beginRoute(ctx context.Context) {
+	r.timer.Reset(routeTime)
 	for r.begun < len(r.line.routes) && ctx.Err() == nil {
 		way := r.line.routes[r.begun]
 		r.begun++
