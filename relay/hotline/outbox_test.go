@@ -6,9 +6,11 @@ package hotline
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -319,3 +321,40 @@ func TestForPeople(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatWaitsBehindAFLASHGoesWhenThatHasArrived: nothing else pokes the usual lane.
+func TestWhatWaitsBehindAFLASHGoesWhenThatHasArrived(t *testing.T) {
+	bubble(t, "at_once", func(t *testing.T, w *world) {
+		w.quiet() // both have met
+		slow := make(chan struct{})
+		w.alfa.life().engine.cfg.Client = slowFirst(w, slow)
+		w.alfa.send(inTalk("", "talk", "FLASH", "1"))
+		synctest.Wait()
+		for i := range 5 {
+			w.alfa.send(inTalk("", "talk", "ROUTINE", fmt.Sprint(i+2)))
+		}
+		synctest.Wait()
+		if got := w.bravo.subjects(store.In); got != "" {
+			t.Fatalf("bravo holds %q before the FLASH", got)
+		}
+		close(slow)
+		<-time.After(time.Second)
+		if got := w.bravo.subjects(store.In); got != "1 2 3 4 5 6" {
+			t.Errorf("a second later bravo holds %q", got)
+		}
+	})
+}
+
+// slowFirst is the client of alfa whose requests wait for a signal.
+func slowFirst(w *world, until <-chan struct{}) func(string) *http.Client {
+	return func(string) *http.Client {
+		return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			<-until
+			return (&cable{from: w.alfa, life: w.alfa.life()}).RoundTrip(r)
+		})}
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

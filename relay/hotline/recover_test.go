@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/hotline/wire"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -299,6 +300,48 @@ func TestMessagesWithoutProofsDoNotEndWhatIsGivenBack(t *testing.T) {
 		w.quiet()
 		if got := w.alfa.subjects(store.Out); got != "old new" {
 			t.Errorf("alfa holds %q", got)
+		}
+	})
+}
+
+func TestAPeerThatGivesBackWhatWasNotAskedFor(t *testing.T) {
+	bubble(t, "is_not_believed", func(t *testing.T, w *world) {
+		w.alfa.send(request(ulidFor(0, 0), "s0"))
+		w.alfa.send(request(ulidFor(0, 1), "s1"))
+		w.bravo.send(request(ulidFor(1, 0), "back"))
+		w.quiet()
+		l := w.alfa.engine().lineTo("bravo.example")
+		given := func(want wire.Want) *wire.Opened {
+			o, err := l.ask(t.Context(), want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return o
+		}
+		ours, theirs := given(wire.Want{Ours: 0, Theirs: -1}), given(wire.Want{Ours: 0, Theirs: 0})
+		if len(ours.Copies) != 2 || len(theirs.Copies) != 1 {
+			t.Fatalf("it gives back %d and %d", len(ours.Copies), len(theirs.Copies))
+		}
+		swapped := *ours
+		swapped.Copies = []wire.Copy{ours.Copies[1], ours.Copies[0]}
+		mixed := *ours
+		mixed.Copies = []wire.Copy{{
+			Message: ours.Copies[0].Message, MessageProof: ours.Copies[0].MessageProof, MessageChain: ours.Copies[0].MessageChain,
+			Receipt: ours.Copies[1].Receipt, ReceiptProof: ours.Copies[1].ReceiptProof, ReceiptChain: ours.Copies[1].ReceiptChain,
+		}}
+		for name, tt := range map[string]struct {
+			o    *wire.Opened
+			want wire.Want
+		}{
+			"again_what_we_have_had":       {ours, wire.Want{Ours: 1, Theirs: -1}},
+			"not_in_order":                 {&swapped, wire.Want{Ours: 0, Theirs: -1}},
+			"ours_where_theirs_are_asked":  {ours, wire.Want{Ours: 0, Theirs: 0}},
+			"theirs_where_ours_are_asked":  {theirs, wire.Want{Ours: 0, Theirs: -1}},
+			"a_receipt_of_another_message": {&mixed, wire.Want{Ours: 0, Theirs: -1}},
+		} {
+			if _, err := l.takeBack(t.Context(), tt.o, tt.want, &room{}, &continuation{}); err == nil {
+				t.Errorf("%s: it was taken", name)
+			}
 		}
 	})
 }
