@@ -27,11 +27,8 @@ var errUnfinished = errors.New("storing: the transaction did not end")
 // that goes with it, or nil when nothing is new. It may run in one transaction with others.
 type change func(tx store.LineTx) (*store.JournalEntry, error)
 
-// changes is a change with any number of entries, at most maxEntries.
+// changes is a change with any number of entries; no act has more than a few.
 type changes func(tx store.LineTx) ([]store.JournalEntry, error)
-
-// maxEntries of one change, so that a batch fits into store.MaxJournalEntries.
-const maxEntries = 4
 
 // ownError is an error of one change, after which the others of its transaction go on:
 // nothing of that change was done.
