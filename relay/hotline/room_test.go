@@ -13,7 +13,7 @@ import (
 
 // talks reads messages like "5a 6b": serial and conversation.
 func talks(text string) (list []store.Message) {
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		m := store.Message{ID: word}
 		_, _ = fmt.Sscanf(word, "%d%s", &m.Serial, &m.Conversation)
 		list = append(list, m)

@@ -159,20 +159,21 @@ const maxMoved = 4096
 // moved takes an entry that is not that of the next older message m.
 func (s *side) moved(ctx context.Context, m *store.Message, index int64, entry store.JournalEntry) (*desk.JournalDamage, error) {
 	named, err := s.line.engine.cfg.Store.GetMessage(ctx, s.direction, s.line.trustDomain, entry.Message)
+	absent := errors.Is(err, store.ErrNotFound)
 	switch {
-	case err != nil && !errors.Is(err, store.ErrNotFound):
+	case err != nil && !absent:
 		return nil, err
-	case err == nil && named.Entry > 0 && named.Entry != index+1:
+	case !absent && named.Entry > 0 && named.Entry != index+1:
 		return nil, nil // the message was given another serial, and has a later entry
 	case !s.met:
-		if err != nil || m == nil || len(s.early) >= maxMoved {
+		if absent || m == nil || len(s.early) >= maxMoved {
 			return nil, nil // it was stored after we began
 		}
 	case m == nil:
 		return &desk.JournalDamage{
 			Index: index, Kind: entry.Kind, Direction: string(s.direction), Message: entry.Message, Reason: "the message was entered twice",
 		}, nil
-	case err != nil, named.Entry == 0, len(s.early) >= maxMoved:
+	case absent, named.Entry == 0, len(s.early) >= maxMoved:
 		return s.stray(m, "the message has no entry in the journal"), nil
 	}
 	if s.early == nil {

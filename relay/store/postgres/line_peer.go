@@ -74,7 +74,7 @@ func (r *lineReader) Whole(d store.Direction) (serial int64, err error) {
 	err = r.tx.QueryRow(r.ctx, `SELECT coalesce(min(serial), 0) FROM (SELECT 0::bigint AS serial WHERE NOT EXISTS
 			(SELECT 1 FROM messages WHERE direction = 'in' AND peer = $1 AND serial = 1)
 		UNION ALL SELECT * FROM (SELECT m.serial FROM messages AS m WHERE m.direction = 'in' AND m.peer = $1 AND NOT EXISTS
-			(SELECT 1 FROM messages AS n WHERE n.direction = 'in' AND n.peer = $1 AND n.serial = m.serial + 1) ORDER BY m.serial LIMIT 1) AS held) AS both`,
+			(SELECT 1 FROM messages AS n WHERE n.direction = 'in' AND n.peer = $1 AND n.serial = m.serial + 1) ORDER BY m.serial LIMIT 1) AS held) AS ends`,
 		r.peer).Scan(&serial)
 	return serial, err
 }
