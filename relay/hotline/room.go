@@ -176,7 +176,8 @@ func renumbered(old store.Message, serial int64) (store.Message, error) {
 	return composed(&p)(serial)
 }
 
-// saysTheSame tells whether two messages of ours under one id say the same, as when a request is repeated.
+// saysTheSame tells whether two messages of ours under one id say the same, as when a request is repeated,
+// or a draft released again.
 func saysTheSame(a, b []byte) bool {
 	p, err := decodeStored(a)
 	if err != nil {
@@ -189,7 +190,7 @@ func saysTheSame(a, b []byte) bool {
 	if p.Kind == message.ACK && q.Kind == message.ACK {
 		return p.InReplyTo == q.InReplyTo
 	}
-	q.Serial, q.CreatedAt = p.Serial, p.CreatedAt
+	q.Serial, q.CreatedAt, q.ReleasedBy = p.Serial, p.CreatedAt, p.ReleasedBy
 	return reflect.DeepEqual(p, q)
 }
 
