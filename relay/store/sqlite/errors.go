@@ -61,6 +61,12 @@ func (s *Store) classify(err error) error {
 	return err
 }
 
+// isBusy tells whether another connection was in the way.
+func isBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
 func diskIsFull(dir string) bool {
 	free, _, err := room(dir)
 	return err == nil && free < roomForLog

@@ -20,6 +20,8 @@ const (
 	// busyTimeout is how long a statement waits for another process that holds
 	// the database: a backup, or an operator's shell.
 	busyTimeout = 10 * time.Second
+	// openPause is how long an attempt to open waits for the next.
+	openPause = 20 * time.Millisecond
 	// readers is the number of concurrent reads.
 	readers = 8
 )
@@ -62,10 +64,36 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening database %q: %w", cfg.Path, err)
 	}
 	s := &Store{path: path, now: cfg.Now, turns: newTurns(), checkpoints: newCheckpoints(path), known: newKnown()}
-	if err := s.open(ctx); err != nil {
+	if err := s.openPatiently(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening database %q: %w", path, s.classify(err)), s.Close())
 	}
 	return s, nil
+}
+
+// openPatiently opens again while another process that opens the same file is in the way:
+// SQLite does not wait where two of them turn a new file to its log at the same moment.
+func (s *Store) openPatiently(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	pause := time.NewTicker(openPause)
+	defer pause.Stop()
+	for {
+		err := s.open(ctx)
+		if !isBusy(err) {
+			return err
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return err
+		}
+		for _, db := range []**sql.DB{&s.read, &s.carry, &s.write} {
+			if *db != nil {
+				err = errors.Join(err, (*db).Close())
+				*db = nil
+			}
+		}
+	}
 }
 
 func (s *Store) open(ctx context.Context) error {
