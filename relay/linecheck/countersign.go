@@ -117,7 +117,7 @@ func (l *line) postAnywhere(ctx context.Context, path string, signed []byte) (an
 		trial, cancel := context.WithTimeout(ctx, checkTimeout)
 		answer, err = post(trial, l.engine.cfg.Client(at), l.trustDomain, path, signed)
 		cancel()
-		if err == nil || ctx.Err() != nil {
+		if _, answered := errors.AsType[*answeredError](err); err == nil || answered || ctx.Err() != nil {
 			break
 		}
 	}

@@ -310,12 +310,17 @@ func post(ctx context.Context, c *http.Client, trustDomain, path string, signed 
 	return body, nil
 }
 
+// answeredError is an answer that says no. Another path leads to the same relay.
+type answeredError struct{ said string }
+
+func (e *answeredError) Error() string { return e.said }
+
 // refused is what the peer answered instead.
 func refused(status int, body []byte) error {
 	var p problem.Details
 	_ = json.Unmarshal(body, &p) // whatever it is, the status says enough
 	if status == http.StatusNotFound {
-		return errors.New("the peer's relay does not take line checks; ask the peer for a release that does")
+		return &answeredError{"the peer's relay does not take line checks; ask the peer for a release that does"}
 	}
-	return fmt.Errorf("the peer answered %d %s: %s", status, http.StatusText(status), clip(p.Detail))
+	return &answeredError{fmt.Sprintf("the peer answered %d %s: %s", status, http.StatusText(status), clip(p.Detail))}
 }
