@@ -77,7 +77,7 @@ func (o *options) journalProve(ctx context.Context, relay *relayclient.Client, i
 	if err != nil {
 		return notFound(err, id, where)
 	}
-	proof, err := relay.Prove(ctx, string(direction), message.Peer, message.ID, f.receipt)
+	proof, err := relay.Prove(ctx, direction, message.Peer, message.ID, f.receipt)
 	if relayclient.IsStatus(err, 404) && f.receipt && !f.received {
 		return fmt.Errorf("message %s has no receipt that proves anything: it is queued, or older than the journal", id)
 	}

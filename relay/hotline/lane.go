@@ -260,18 +260,10 @@ func (l *line) land(list []store.Message) {
 	}
 }
 
-// settle takes the outcome of an attempt into account.
-func (l *line) settle(ctx context.Context, list []store.Message, failed map[string]error, err error) {
-	if ctx.Err() != nil {
-		return // we are stopping: the attempt says nothing about the line
-	}
-	if errors.Is(err, errRolledBack) {
-		l.poke() // the usual lane recovers
-		return
-	}
+// holdBack notes which messages failed by themselves, and forgets what those that arrived
+// had failed of. It tells whether the peer answered. The caller holds l.mu.
+func (l *line) holdBack(list []store.Message, failed map[string]error, err error) (answered bool) {
 	now := l.engine.cfg.Now()
-	before := l.error()
-	l.mu.Lock()
 	answered, waits := err == nil, map[string]bool{}
 	for i := range list {
 		m := &list[i]
@@ -292,6 +284,22 @@ func (l *line) settle(ctx context.Context, list []store.Message, failed map[stri
 			delete(l.tried, m.ID)
 		}
 	}
+	return answered
+}
+
+// settle takes the outcome of an attempt into account.
+func (l *line) settle(ctx context.Context, list []store.Message, failed map[string]error, err error) {
+	if ctx.Err() != nil {
+		return // we are stopping: the attempt says nothing about the line
+	}
+	if errors.Is(err, errRolledBack) {
+		l.poke() // the usual lane recovers
+		return
+	}
+	now := l.engine.cfg.Now()
+	before := l.error()
+	l.mu.Lock()
+	answered := l.holdBack(list, failed, err)
 	switch {
 	case !answered:
 		l.failure = l.failure.again(now, err)

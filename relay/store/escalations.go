@@ -147,6 +147,13 @@ type Arrival struct {
 
 // Escalations keeps what is done about silence. It is changed by ChangeLine.
 type Escalations interface {
+	Silences
+	Notices
+	Inbox
+}
+
+// Silences are messages that wait for somebody.
+type Silences interface {
 	// Unread returns received messages that our desk has not acknowledged, but for ACKs and line checks;
 	// at most limit, the most urgent first, then by serial; without content.
 	Unread(ctx context.Context, peer string, limit int) ([]Message, error)
@@ -156,6 +163,10 @@ type Escalations interface {
 	Unanswered(ctx context.Context, peer string, limit int) ([]Awaiting, error)
 	// IsUnanswered tells whether a message of ours is among those.
 	IsUnanswered(ctx context.Context, peer, id string) (bool, error)
+}
+
+// Notices are what was told, or is to be told.
+type Notices interface {
 	// OpenEscalations returns steps that are not settled, at most limit.
 	OpenEscalations(ctx context.Context, peer string, limit int) ([]Escalation, error)
 	// OpenNotices returns notices whose next attempt is due, the most urgent first, then in the
@@ -166,6 +177,10 @@ type Escalations interface {
 	FailedNotices(ctx context.Context, peer string, limit int) ([]Notice, error)
 	// ListNotices returns a page of notices, newest first.
 	ListNotices(ctx context.Context, q NoticeQuery) (NoticePage, error)
+}
+
+// Inbox is received messages in the order in which this store got them.
+type Inbox interface {
 	// Arrived returns messages received after a position, at most limit, ascending.
 	Arrived(ctx context.Context, peer string, after int64, limit int) ([]Arrival, error)
 	// Announced returns the position up to which received messages were announced; known is

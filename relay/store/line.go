@@ -111,9 +111,8 @@ type Lines interface {
 	ReadLine(ctx context.Context, peer string, read func(LineReader) error) error
 }
 
-// LineReader reads a line. It is of use only while the function that got it runs.
-type LineReader interface {
-	DraftReader
+// JournalReader reads our journal of a line.
+type JournalReader interface {
 	// Journal returns the newest checkpoint of our journal, and the number of hashes in
 	// it; zero for an empty one.
 	Journal() (newest Checkpoint, hashes int64, err error)
@@ -122,6 +121,13 @@ type LineReader interface {
 	// JournalBatches returns the batches of our journal that hold entries from an index
 	// on, ascending, at most limit. The bodies of messages are those stored now.
 	JournalBatches(from int64, limit int) ([]JournalBatch, error)
+	// Breaks returns when a journal of the line, ours or the peer's, went on after its
+	// database had been set back; newest first, at most 16.
+	Breaks(ours bool) ([]Break, error)
+}
+
+// PeerJournalReader reads what is kept of the peer's journal of a line.
+type PeerJournalReader interface {
 	// PeerCheckpoints returns the checkpoints of the peer's journal that are kept, of a
 	// size of at least from, ascending, at most limit; PeerCheckpoint the largest one,
 	// or ErrNotFound.
@@ -130,6 +136,13 @@ type LineReader interface {
 	PeerCheckpoint() (Checkpoint, error)
 	// PeerHeld is what NotePeerHeld noted last; zero for nothing.
 	PeerHeld() (size int64, err error)
+}
+
+// LineReader reads a line. It is of use only while the function that got it runs.
+type LineReader interface {
+	DraftReader
+	JournalReader
+	PeerJournalReader
 	// Proof returns the proof of what the peer said about or with a message, and the chain
 	// of its signer; nil for a message without one, or ErrNotFound.
 	Proof(d Direction, id string) (proof, chain []byte, err error)
@@ -138,9 +151,6 @@ type LineReader interface {
 	Whole(d Direction) (int64, error)
 	// After returns messages of a direction with a larger serial, ascending, at most limit.
 	After(d Direction, serial int64, limit int) ([]Message, error)
-	// Breaks returns when a journal of the line, ours or the peer's, went on after its
-	// database had been set back; newest first, at most 16.
-	Breaks(ours bool) ([]Break, error)
 }
 
 // Receipt of the peer for a message of ours.
@@ -169,6 +179,13 @@ type LineTx interface {
 	LineCheckTx
 	DraftWriter
 	EscalationWriter
+	MessageWriter
+	JournalWriter
+	Restorer
+}
+
+// MessageWriter changes the messages of a line.
+type MessageWriter interface {
 	// Enqueue and Accept are those of Messages. After an error of Enqueue or
 	// Accept that wraps ErrConflict or ErrNotFound, or is one of compose, nothing of
 	// that call was done, and others may follow.
@@ -185,6 +202,10 @@ type LineTx interface {
 	// Place notes the place in our journal of a message of ours, or of the receipt of a
 	// received one, where it is another than it was stored with.
 	Place(d Direction, id string, entry int64) error
+}
+
+// JournalWriter changes our journal of a line, and what is kept of the peer's.
+type JournalWriter interface {
 	// Append adds a batch to our journal. ErrConflict when it does not continue it.
 	Append(b JournalBatch) error
 	// KeepPeerCheckpoint keeps a checkpoint of the peer's journal. ErrConflict when one
@@ -198,6 +219,10 @@ type LineTx interface {
 	// keeps what says so. BreakJournal keeps what says so of ours.
 	BreakPeerJournal(b Break, c Checkpoint) error
 	BreakJournal(b Break) error
+}
+
+// Restorer takes back what a database that was set back has lost.
+type Restorer interface {
 	// Restore stores a message of ours that a peer gave back, under its serial. ErrConflict
 	// when one with that id or serial is here; then nothing was done.
 	Restore(m Message) error

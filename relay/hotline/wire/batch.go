@@ -218,14 +218,20 @@ func (b *Batch) fault() string {
 		return "the checkpoint is out of bounds"
 	case len(b.Hashes)%hashBytes != 0 || len(b.Hashes) > maxHashes*hashBytes:
 		return "the hashes are out of bounds"
-	case len(b.Entries) > MaxEntries || len(b.Refusals) > MaxEntries || len(b.Copies) > MaxEntries:
-		return fmt.Sprintf("it has more than %d entries", MaxEntries)
-	case len(b.Steps) > MaxSteps:
-		return "there are too many consistency proofs"
 	case b.Held != nil && (b.Held.Size < 1 || b.Held.Size > journal.MaxSize || len(b.Held.Root) != hashBytes):
 		return "what is held is no state of a log"
 	case len(b.State) > maxState || !utf8.ValidString(b.State):
 		return "the state is out of bounds"
+	}
+	return b.faultOfCounts()
+}
+
+func (b *Batch) faultOfCounts() string {
+	switch {
+	case len(b.Entries) > MaxEntries || len(b.Refusals) > MaxEntries || len(b.Copies) > MaxEntries:
+		return fmt.Sprintf("it has more than %d entries", MaxEntries)
+	case len(b.Steps) > MaxSteps:
+		return "there are too many consistency proofs"
 	case b.Want != nil && (b.Want.Ours < -1 || b.Want.Theirs < -1):
 		return "what is wanted is out of bounds"
 	}

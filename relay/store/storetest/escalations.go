@@ -77,6 +77,16 @@ func listsUnreadOfPeer(t *testing.T, e env) {
 	if _, err := e.Unread(t.Context(), "bravo.example", 0); err == nil {
 		t.Error("no limit is accepted")
 	}
+	listsArrivals(t, e)
+	mustAccept(t, e, received("F", 5, precedence("FLASH")))
+	if unread, err = e.Unread(t.Context(), "bravo.example", 1); err != nil || len(unread) != 1 || unread[0].ID != "F" {
+		t.Errorf("the most urgent one: %v, %v", messageIDs(unread), err)
+	}
+}
+
+// listsArrivals reads what listsUnreadOfPeer stored.
+func listsArrivals(t *testing.T, e env) {
+	t.Helper()
 	arrived, err := e.Arrived(t.Context(), "bravo.example", 0, 10)
 	if err != nil || len(arrived) != 4 {
 		t.Fatalf("%d arrived: %v", len(arrived), err)
@@ -91,10 +101,6 @@ func listsUnreadOfPeer(t *testing.T, e env) {
 	}
 	if none, err := e.ArrivedBefore(t.Context(), "bravo.example", arrived[0].StoredAt); err != nil || none != 0 {
 		t.Errorf("before the first: %d, %v", none, err)
-	}
-	mustAccept(t, e, received("F", 5, precedence("FLASH")))
-	if unread, err = e.Unread(t.Context(), "bravo.example", 1); err != nil || len(unread) != 1 || unread[0].ID != "F" {
-		t.Errorf("the most urgent one: %v, %v", messageIDs(unread), err)
 	}
 }
 
@@ -238,6 +244,12 @@ func keepsNotices(t *testing.T, e env) {
 	if err := s.ChangeLine(t.Context(), "bravo.example", func(l store.LineTx) error { return l.AbandonNotices(nil, "gone") }); err != nil || len(openNotices(t, s)) != 0 {
 		t.Errorf("notices of a notifier that is gone stay: %v", err)
 	}
+	listsNotices(t, s)
+}
+
+// listsNotices reads what keepsNotices stored, in pages.
+func listsNotices(t *testing.T, s store.Store) {
+	t.Helper()
 	var got []string
 	pages := store.NoticeQuery{Peer: "bravo.example", Limit: 2}
 	for {
