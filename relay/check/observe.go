@@ -54,7 +54,7 @@ func (c *Checker) look(ctx context.Context, p known, authorities []*x509.Certifi
 		return s
 	}
 	if p.hotline {
-		s.hotline = c.knock(ctx, at, link.Hotline, http.MethodPost, link.PathHotline+"messages")
+		s.hotline = c.knock(ctx, at, link.Hotline, http.MethodPost, link.PathHotline+"batches")
 	}
 	if p.peer.State != config.Suspended {
 		s.feeds = c.knock(ctx, at, link.Feed, http.MethodGet, link.PathTAXII)

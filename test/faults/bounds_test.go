@@ -87,7 +87,7 @@ func TestInputOfAPeerIsBounded(t *testing.T) {
 	})
 	t.Run("a_giant_body_is_refused", func(t *testing.T) {
 		for _, target := range []struct{ protocol, path string }{
-			{"certlink-hotline/1", "/certlink/v1/hotline/messages"},
+			{"certlink-hotline/1", "/certlink/v1/hotline/batches"},
 			{"certlink-probe/1", "/certlink/v1/probe"},
 		} {
 			conn := framed(t, alfa, bravo, target.protocol)

@@ -296,11 +296,11 @@ func TestStrangersGetNothing(t *testing.T) {
 		}{
 			{relay, "certlink-probe/1", "GET /taxii2/", "421"},
 			{relay, "certlink-hotline/1", "POST /certlink/v1/probe", "421"},
-			{relay, "http/1.1", "POST /certlink/v1/hotline/messages", "421"},
+			{relay, "http/1.1", "POST /certlink/v1/hotline/batches", "421"},
 			{relay, "http/1.1", "GET /report", "421"},
 			{relay, "certlink-probe/1", "GET /certlink/v1/probe", "405"},
 			{reader, "certlink-probe/1", "POST /certlink/v1/probe", ""},
-			{reader, "certlink-hotline/1", "POST /certlink/v1/hotline/messages", ""},
+			{reader, "certlink-hotline/1", "POST /certlink/v1/hotline/batches", ""},
 		} {
 			text, err := request(t, alfa, &tls.Config{Certificates: []tls.Certificate{q.cert}, NextProtos: []string{q.protocol}}, q.line)
 			if q.want == "" {
