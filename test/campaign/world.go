@@ -18,9 +18,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/config"
-	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/test/bench/relays"
 	"github.com/certlink/certlink/test/wan"
 )
@@ -198,23 +198,40 @@ func (w *world) start(ctx context.Context, s *side) error {
 	return s.Start(ctx, w.binary)
 }
 
-// drained waits until neither side has anything queued.
+// drained waits until neither side has anything queued. The report says when to look: it
+// may be some seconds old, so that the messages themselves have the last word.
 func (w *world) drained(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for _, s := range w.sides {
-		var last report.Report
 		for {
-			r, err := s.Report(ctx)
-			if err == nil && len(r.Hotlines) == 1 && r.Hotlines[0].Queued == 0 {
+			err := s.hasNothingQueued(ctx)
+			if err == nil {
 				break
 			}
-			if err == nil {
-				last = r
-			}
 			if !pause(ctx, 50*time.Millisecond) {
-				return fmt.Errorf("waiting until %s has nothing queued: %w; its hotlines: %+v", s.Name, errors.Join(ctx.Err(), err), last.Hotlines)
+				return fmt.Errorf("waiting until %s has nothing queued: %w", s.Name, errors.Join(ctx.Err(), err))
 			}
+		}
+	}
+	return nil
+}
+
+func (s *side) hasNothingQueued(ctx context.Context) error {
+	r, err := s.Report(ctx)
+	if err != nil {
+		return err
+	}
+	if len(r.Hotlines) != 1 || r.Hotlines[0].Queued > 0 {
+		return fmt.Errorf("its hotlines: %+v", r.Hotlines)
+	}
+	out, err := rows(ctx, s.Desk(), relayclient.Out)
+	if err != nil {
+		return err
+	}
+	for _, m := range out {
+		if !m.receipted {
+			return fmt.Errorf("message %d has no receipt", m.serial)
 		}
 	}
 	return nil
