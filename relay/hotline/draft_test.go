@@ -172,7 +172,7 @@ func TestDraft(t *testing.T) {
 	bubble(t, "cannot_be_released_at_the_moment_at_which_it_expires", func(t *testing.T, w *world) {
 		w.alfa.apply(twoPersons(), shift...)
 		m := w.alfa.drafted(t, request(firstID, "s"))
-		w.alfa.engine().cfg.Now = func() time.Time { return m.Draft.ExpiresAt }
+		w.alfa.ahead.Store(int64(time.Until(m.Draft.ExpiresAt)))
 		_, err := w.alfa.release(t, "desk/rob", firstID)
 		wantConflict(t, err, "xpire")
 		wantActs(t, w.alfa, "DRAFTED eve", "EXPIRED")

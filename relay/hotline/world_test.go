@@ -90,6 +90,8 @@ type nation struct {
 	ca          *testca.CA
 	config      *config.Config
 	changes     atomic.Int64
+	// ahead is how far its clock is ahead of the bubble's, in nanoseconds.
+	ahead atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	identity Identity
@@ -201,6 +203,7 @@ func (n *nation) start() {
 		Store:    &faultyStore{Store: s, nation: n, life: l},
 		Identity: func() Identity { return &faultyIdentity{Identity: n.who(), nation: n, life: l} },
 		Client:   func(string) *http.Client { return &http.Client{Transport: &cable{from: n, life: l}} },
+		Now:      func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) },
 		Changed:  func() { n.changes.Add(1) },
 		Registry: prometheus.NewRegistry(),
 	})
