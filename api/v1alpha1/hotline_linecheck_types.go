@@ -9,6 +9,7 @@ import (
 
 // HotlineLineChecks is the schedule of the checks that our relay sends over each path of
 // the hotline, standby ones too.
+// +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="!has(self.missedAfterSeconds) || self.missedAfterSeconds > (has(self.intervalSeconds) ? self.intervalSeconds : 3600)",message="missedAfterSeconds must be longer than intervalSeconds, which is 3600 unless it is set"
 type HotlineLineChecks struct {
 	// intervalSeconds between two checks of a path. 10 to 86400; default 3600.

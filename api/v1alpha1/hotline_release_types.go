@@ -30,7 +30,7 @@ type HotlineRelease struct {
 	// +kubebuilder:validation:Maximum=3
 	Quorum *int32 `json:"quorum,omitempty"`
 
-	// drafterMayRelease: Denied (default: another officer than the one who wrote the
+	// drafterMayRelease is Denied (default: another officer than the one who wrote the
 	// message must release it) or Allowed.
 	// +optional
 	DrafterMayRelease Permission `json:"drafterMayRelease,omitempty"`
@@ -109,7 +109,7 @@ const (
 // DeskSpec says who may use our desk.
 // +kubebuilder:validation:MinProperties=1
 type DeskSpec struct {
-	// sharedCertificate: Allowed (default) or Denied: whether the client certificate in
+	// sharedCertificate is Allowed (default) or Denied: whether the client certificate in
 	// status.deskSecretName, which names no officer, is issued and may be used. It can
 	// neither draft nor release what needs a release. Denied deletes it and its key.
 	// +optional

@@ -139,6 +139,7 @@ type HotlineStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=label
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	LineChecks []HotlineLineCheck `json:"lineChecks,omitempty"`
 }

@@ -232,6 +232,7 @@ type LocalCERTStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	Officers []OfficerStatus `json:"officers,omitempty"`
 }

@@ -14,7 +14,7 @@ import (
 //
 // DeskSpec says who may use our desk.
 type DeskSpecApplyConfiguration struct {
-	// sharedCertificate: Allowed (default) or Denied: whether the client certificate in
+	// sharedCertificate is Allowed (default) or Denied: whether the client certificate in
 	// status.deskSecretName, which names no officer, is issued and may be used. It can
 	// neither draft nor release what needs a release. Denied deletes it and its key.
 	SharedCertificate *apiv1alpha1.Permission `json:"sharedCertificate,omitempty"`

@@ -20,7 +20,7 @@ type HotlineReleaseApplyConfiguration struct {
 	// quorum is the number of different officers that must release a message for which no
 	// rule is. 0 to 3; default 0: it leaves when it is sent.
 	Quorum *int32 `json:"quorum,omitempty"`
-	// drafterMayRelease: Denied (default: another officer than the one who wrote the
+	// drafterMayRelease is Denied (default: another officer than the one who wrote the
 	// message must release it) or Allowed.
 	DrafterMayRelease *apiv1alpha1.Permission `json:"drafterMayRelease,omitempty"`
 	// expirySeconds after which a draft that was not released expires. 60 to 604800;
