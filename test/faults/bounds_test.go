@@ -92,11 +92,17 @@ func TestInputOfAPeerIsBounded(t *testing.T) {
 		} {
 			conn := framed(t, alfa, bravo, target.protocol)
 			go func() {
-				_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/jose\r\nContent-Length: %d\r\n\r\n", target.path, 1<<30)
+				_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/vnd.certlink.hotline-batch+cbor\r\nContent-Length: %d\r\n\r\n", target.path, 1<<30)
 				_, _ = io.CopyN(conn, zeros{}, 8<<20) // ends when the relay has closed
 			}()
-			if line := status(t, conn); !strings.Contains(line, " 4") {
-				t.Errorf("%s: answer %q", target.path, line)
+			// The relay answers before the body is there, and closes: what is still being sent
+			// may reset the connection before the answer is read.
+			if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			if err == nil && !strings.Contains(line, " 413 ") || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: answer %q, %v", target.path, line, err)
 			}
 		}
 	})
