@@ -152,9 +152,17 @@ func (e *Engine) Complete(h *report.Hotline) {
 	}
 }
 
-// describe judges one way.
+// describe judges one way. While no direct path is up, an answer that came by it counts more
+// than the last offer of the peer, which may have changed its mind since.
 func (e *Engine) describe(to string, r *route) report.Transit {
 	out := report.Transit{Peer: r.peer.Name, State: report.TransitUnproven}
+	down := e.cfg.Down(to)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.proven && down {
+		out.State = report.TransitReady
+		return out
+	}
 	if carries, known := e.cfg.Carries(r.peer.TrustDomain); known && !carries {
 		out.State = report.TransitNotCarried
 		return out
@@ -163,8 +171,6 @@ func (e *Engine) describe(to string, r *route) report.Transit {
 		out.State = report.TransitNotAccepted
 		return out
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	switch {
 	case r.proven:
 		out.State = report.TransitReady

@@ -183,3 +183,28 @@ func TestWaysAreTriedBeforeTheyAreNeeded(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAnswerCountsMoreThanAnOldOfferWhileTheLineIsDown(t *testing.T) {
+	w := newWorld(t)
+	e := w.nations[alfa].engine
+	e.cfg.Through = func(string) ([]string, bool) { return nil, true } // bravo had not said yet that it takes it
+	see := func() report.Hotline {
+		h := report.Hotline{Peer: "bravo"}
+		e.Complete(&h)
+		return h
+	}
+	w.setCut(alfa, bravo, true)
+	if h := see(); h.Via != "" || h.Transit[0].State != report.TransitNotAccepted {
+		t.Errorf("before anything came through: %+v", h)
+	}
+	if _, _, err := w.post(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+	if h := see(); h.Via != "charlie" || h.Transit[0].State != report.TransitReady {
+		t.Errorf("after an answer by charlie: %+v", h)
+	}
+	w.setCut(alfa, bravo, false)
+	if h := see(); h.Transit[0].State != report.TransitNotAccepted {
+		t.Errorf("with the line back its offer counts: %+v", h)
+	}
+}
