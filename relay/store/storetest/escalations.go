@@ -238,13 +238,19 @@ func keepsNotices(t *testing.T, e env) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	abandonsNotices(t, s)
+	listsNotices(t, s)
+}
+
+// abandonsNotices gives up what keepsNotices stored.
+func abandonsNotices(t *testing.T, s store.Store) {
+	t.Helper()
 	if err := s.ChangeLine(t.Context(), "bravo.example", func(l store.LineTx) error { return l.AbandonNotices([]string{"pager"}, "gone") }); err != nil || len(openNotices(t, s)) != 2 {
 		t.Errorf("notices of a notifier that stays are given up: %v", err)
 	}
 	if err := s.ChangeLine(t.Context(), "bravo.example", func(l store.LineTx) error { return l.AbandonNotices(nil, "gone") }); err != nil || len(openNotices(t, s)) != 0 {
 		t.Errorf("notices of a notifier that is gone stay: %v", err)
 	}
-	listsNotices(t, s)
 }
 
 // listsNotices reads what keepsNotices stored, in pages.
