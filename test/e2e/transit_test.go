@@ -156,6 +156,12 @@ func TestAMessageGoesThroughAThirdNationAndByCourier(t *testing.T) {
 			return p.Client.Patch(ctx, &v1alpha1.Hotline{ObjectMeta: p.Meta(other.Name)}, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"transit":null}}`)))
 		})
 	}
+	must(t, both(within(t, patience), func(ctx context.Context, p, other *scenario.Party) error {
+		_, err := p.AwaitHotline(ctx, other.Name, func(h v1alpha1.Hotline) error {
+			return scenario.All(h.Status.Conditions, h.Generation, scenario.True(v1alpha1.ConditionReady)...)
+		})
+		return err
+	}))
 	cleanup(t, scenario.Restore)
 	must(t, scenario.Cut(t.Context(), alfa.Cluster, bravo.Cluster))
 	reachable(t, alfa, bravo, metav1.ConditionTrue, v1alpha1.ReasonByTransit)
