@@ -28,24 +28,30 @@ func NewCreator(name string) Creator { return Creator{Name: name, UUID: derive("
 
 // head are the members of an event before its attributes.
 type head struct {
-	UUID      string     `json:"uuid"`
-	Info      string     `json:"info"`
-	Date      string     `json:"date"`
-	Timestamp string     `json:"timestamp"`
-	Published bool       `json:"published"`
-	At        string     `json:"publish_timestamp"`
-	Analysis  string     `json:"analysis"`
-	Threat    string     `json:"threat_level_id"`
-	Orgc      Creator    `json:"Orgc"`
-	Tags      []NamedTag `json:"Tag,omitempty"`
+	UUID      string `json:"uuid"`
+	Info      string `json:"info"`
+	Date      string `json:"date"`
+	Timestamp string `json:"timestamp"`
+	Published bool   `json:"published"`
+	At        string `json:"publish_timestamp"`
+	Analysis  string `json:"analysis"`
+	Threat    string `json:"threat_level_id"`
+	// Distribution is empty for the event of a day, which says nothing of what is in it.
+	Distribution string     `json:"distribution,omitempty"`
+	Orgc         Creator    `json:"Orgc"`
+	Tags         []NamedTag `json:"Tag,omitempty"`
 }
 
 func headOf(e listed, by Creator) head {
 	at := strconv.FormatUint(uint64(e.timestamp), 10)
-	return head{
+	h := head{
 		UUID: e.uuid, Info: e.info, Date: e.date.Format(time.DateOnly), Timestamp: at, Published: true, At: at,
 		Analysis: "2", Threat: "4", Orgc: by, Tags: e.tags,
 	}
+	if e.report != "" {
+		h.Distribution = eventDistribution(e.tags)
+	}
+	return h
 }
 
 // writeEvent writes an event, with a few hundred objects in memory, and returns how many

@@ -26,8 +26,8 @@ type Attribute struct {
 	FirstSeen string `json:"first_seen,omitempty"`
 	LastSeen  string `json:"last_seen,omitempty"`
 	Deleted   bool   `json:"deleted"`
-	// Distribution is "0" for what carries no marking, so that no default of a MISP
-	// makes it public, and "5", that of the event, for all else: its tag says how far it may go.
+	// Distribution is "0" for what carries no marking or one that keeps it here, so that no
+	// default of a MISP makes it public, and "5", that of the event, for all else.
 	Distribution string     `json:"distribution"`
 	Tags         []NamedTag `json:"Tag,omitempty"`
 }
@@ -109,11 +109,42 @@ func tagsOf(markings []string, statements map[string]bool) (tags []NamedTag, dis
 	}
 	switch {
 	case strictest.level == 0:
-		return nil, "0"
+		return nil, onlyOurs
 	case strictest.white:
-		return []NamedTag{{"tlp:white"}}, "5"
+		return []NamedTag{{"tlp:white"}}, asEvent
 	}
-	return []NamedTag{{"tlp:" + strings.ToLower(strictest.level.String())}}, "5"
+	tags = []NamedTag{{"tlp:" + strings.ToLower(strictest.level.String())}}
+	if strictest.level >= rule.AmberStrict {
+		return tags, onlyOurs
+	}
+	return tags, asEvent
+}
+
+// Distributions that we write (MISP core format, "distribution").
+const (
+	onlyOurs      = "0" // your organisation only
+	thisCommunity = "1"
+	everywhere    = "3" // all communities
+	asEvent       = "5" // of an attribute: that of its event
+)
+
+// eventDistribution is that of the event of a report with these tags of TLP, whose title it has: no
+// further than the marking says. Empty, which a MISP fills in as its feed says, for GREEN: the
+// format has no level for it that a reader like ours would not take for something stricter.
+func eventDistribution(tags []NamedTag) string {
+	if len(tags) == 0 {
+		return onlyOurs
+	}
+	m, _ := tagMarking(tags[0].Name)
+	switch m.level {
+	case rule.Clear:
+		return everywhere
+	case rule.Green:
+		return ""
+	case rule.Amber:
+		return thisCommunity
+	}
+	return onlyOurs
 }
 
 // texts are the types whose name stands for them.

@@ -100,9 +100,9 @@ func TestMarkingsBecomeTags(t *testing.T) {
 		"a plain statement":     {[]string{statement}, nil, "0"},
 		"clear":                 {[]string{markingIDs[rule.Clear]}, []NamedTag{{"tlp:clear"}}, "5"},
 		"white":                 {[]string{whiteID}, []NamedTag{{"tlp:white"}}, "5"},
-		"amber strict":          {[]string{markingIDs[rule.AmberStrict]}, []NamedTag{{"tlp:amber+strict"}}, "5"},
-		"two, the strictest":    {[]string{markingIDs[rule.Green], markingIDs[rule.Red]}, []NamedTag{{"tlp:red"}}, "5"},
-		"an unknown one is red": {[]string{markingIDs[rule.Clear], "marking-definition--5c0d1e2f-0000-4000-8000-000000000002"}, []NamedTag{{"tlp:red"}}, "5"},
+		"amber strict":          {[]string{markingIDs[rule.AmberStrict]}, []NamedTag{{"tlp:amber+strict"}}, "0"},
+		"two, the strictest":    {[]string{markingIDs[rule.Green], markingIDs[rule.Red]}, []NamedTag{{"tlp:red"}}, "0"},
+		"an unknown one is red": {[]string{markingIDs[rule.Clear], "marking-definition--5c0d1e2f-0000-4000-8000-000000000002"}, []NamedTag{{"tlp:red"}}, "0"},
 	} {
 		tags, dist := tagsOf(c.refs, statements)
 		if diff := cmp.Diff(c.want, tags); diff != "" || dist != c.dist {
