@@ -5,6 +5,7 @@ package notify
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,7 +40,7 @@ func (*mailer) Close() {}
 func (m *mailer) Notify(ctx context.Context, n Notification) error {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	client, err := m.client()
+	client, err := m.client(ctx)
 	if err != nil {
 		return err
 	}
@@ -67,8 +68,8 @@ func (m *mailer) Notify(ctx context.Context, n Notification) error {
 	return err
 }
 
-// client is one for the files as they are now.
-func (m *mailer) client() (*mail.Client, error) {
+// client is one for the files as they are now, all of whose connections end with ctx.
+func (m *mailer) client(ctx context.Context) (*mail.Client, error) {
 	host, port, err := net.SplitHostPort(m.conf.Server)
 	if err != nil {
 		return nil, fmt.Errorf("reading the address of the mail server: %w", err)
@@ -84,6 +85,7 @@ func (m *mailer) client() (*mail.Client, error) {
 		}
 	}
 	opts := []mail.Option{mail.WithPort(int(number)), mail.WithTimeout(mailTimeout)}
+	dial := (&net.Dialer{}).DialContext
 	switch m.conf.TLS {
 	case config.MailPlainLoopback:
 		if !config.IsLoopback(m.conf.Server) || secrets.Username != "" {
@@ -94,15 +96,37 @@ func (m *mailer) client() (*mail.Client, error) {
 		opts = append(opts, mail.WithTLSPolicy(mail.TLSMandatory))
 	default:
 		opts = append(opts, mail.WithSSL())
+		dial = (&tls.Dialer{Config: secrets.TLS}).DialContext
 	}
 	if secrets.TLS != nil {
 		secrets.TLS.ServerName = host
 		opts = append(opts, mail.WithTLSConfig(secrets.TLS))
 	}
 	if secrets.Username != "" {
-		opts = append(opts, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(secrets.Username), mail.WithPassword(secrets.Password))
+		opts = append(opts, mail.WithOpportunisticSMTPAuth(logins...), mail.WithUsername(secrets.Username), mail.WithPassword(secrets.Password))
 	}
-	return mail.NewClient(host, opts...)
+	return mail.NewClient(host, append(opts, mail.WithDialContextFunc(untilDone(ctx, dial)))...)
+}
+
+// logins are the ways to log in that we use, the best first. Each connection with credentials
+// is TLS.
+var logins = []mail.SMTPAuthType{
+	mail.SMTPAuthSCRAMSHA256PLUS, mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthSCRAMSHA1PLUS, mail.SMTPAuthSCRAMSHA1,
+	mail.SMTPAuthCramMD5, mail.SMTPAuthPlain, mail.SMTPAuthLogin,
+}
+
+// untilDone is dial for connections that are closed when ctx ends, whatever is under way on
+// them: go-mail looks at ctx only while it dials, lets its own deadline begin anew with each
+// mail, and leaves a connection open on which the server's greeting went wrong.
+func untilDone(ctx context.Context, dial mail.DialContextFunc) mail.DialContextFunc {
+	return func(dialling context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(dialling, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { _ = conn.Close() })
+		return conn, nil
+	}
 }
 
 func (m *mailer) send(ctx context.Context, client *mail.Client, n Notification, to ...string) error {
