@@ -93,7 +93,7 @@ type line struct {
 	name   string
 	checks config.LineChecks
 	cancel context.CancelFunc
-	// since is from when on we have watched without a break.
+	// since is from when on we have watched without a break, by the time that is declared.
 	since time.Time
 	// looked is the last look at the clocks.
 	looked moment
@@ -171,9 +171,13 @@ func (e *Engine) Apply(c *config.Config) {
 	}
 }
 
-// apply takes new settings.
+// apply takes new settings. From when less time is declared than before, we have watched for
+// it only since now.
 func (l *line) apply(h config.Hotline) {
 	l.mu.Lock()
+	if h.LineChecks.MissedAfterSeconds < l.checks.MissedAfterSeconds {
+		l.since = l.engine.cfg.Now()
+	}
 	if l.name != "" && l.name != h.Name {
 		l.engine.metrics.forget(l.name)
 	}

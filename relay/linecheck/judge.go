@@ -67,8 +67,9 @@ type standing struct {
 }
 
 // stand says how a path in one direction is. since is from when on we have watched without
-// a break: from the start of the relay, or from when the clock was set. What was good
-// before lasts as long as it would have; what was not is not told before its time. It is pure.
+// a break: from the start of the relay, from when the clock was set, or from when less time
+// was declared. What was good before lasts as long as it would have; what was not is not told
+// before its time. It is pure.
 func stand(s sight, since, now time.Time) standing {
 	switch {
 	case !s.good.IsZero() && now.Before(s.good.Add(s.limit)) && !s.good.After(now):
