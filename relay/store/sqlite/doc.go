@@ -6,8 +6,10 @@
 //
 // Besides the contract of package store it promises:
 //
-//   - A commit is in the write-ahead log and fsynced before a call returns nil
-//     (synchronous=FULL); kill -9 or power loss after that loses nothing.
+//   - A commit is in the write-ahead log and synced before a call returns nil, and
+//     before a read shows it (but for ReadLine and Pending); kill -9 or power loss after
+//     that loses nothing. Writers do not wait for each other's syncs: see flusher. When a
+//     sync fails, the store makes and shows nothing more: ErrUnflushed.
 //   - One writer, many readers. Writes take turns; those of the hotline go before
 //     waiting writes of feeds, and one feed write holds at most MaxRecords rows.
 //     Pace says how few rows let messages through. The log is carried into the

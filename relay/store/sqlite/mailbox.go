@@ -101,7 +101,7 @@ func (s *Store) Pending(ctx context.Context, peer string, limit int, without ...
 		return nil, fmt.Errorf("listing queued messages: %d conversations are more than %d", len(without), store.MaxSelectors)
 	}
 	var page store.MessagePage
-	err := s.look(ctx, "listing queued messages", func(tx *sql.Tx) error {
+	err := s.glance(ctx, "listing queued messages", func(tx *sql.Tx) error {
 		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var c clause
 		c.add(fullMessage+` INDEXED BY messages_queued WHERE peer = ? AND direction = 'out' AND receipt IS NULL`, peer)

@@ -110,8 +110,15 @@ func TestOpen(t *testing.T) {
 		if err := s.write.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&mode); err != nil || mode != "wal" {
 			t.Errorf("journal mode is %q, %v", mode, err)
 		}
-		if err := s.write.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&level); err != nil || level != 2 {
-			t.Errorf("synchronous is %d, %v; want 2 (FULL)", level, err)
+		if err := s.write.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&level); err != nil || level != 1 {
+			t.Errorf("synchronous is %d, %v; want 1 (NORMAL): the log is synced by SQLite around checkpoints, and by the store after each commit", level, err)
+		}
+		really, syncs := s.flush.sync, 0
+		s.flush.sync = func() error { syncs++; return really() }
+		for i := range 3 {
+			if err := enqueue(t, s, fmt.Sprint(i)); err != nil || syncs != i+1 {
+				t.Errorf("%d syncs after %d commits, %v", syncs, i+1, err)
+			}
 		}
 	})
 }

@@ -43,6 +43,9 @@ type Store struct {
 	leases leases
 	// write has exactly one connection, used by whoever has the turn.
 	write *sql.DB
+	// log is the write-ahead log, and flush syncs it.
+	log   *os.File
+	flush *flusher
 	// carry has one connection that makes checkpoints, and nothing else.
 	carry       *sql.DB
 	checkpoints *checkpoints
@@ -111,7 +114,7 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	if s.write, err = openDB(dsn(s.path, "immediate",
-		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-65536)", "wal_autocheckpoint(32768)",
+		"journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-65536)", "wal_autocheckpoint(32768)",
 		"journal_size_limit(67108864)", "temp_store(MEMORY)")); err != nil {
 		return err
 	}
@@ -128,7 +131,15 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	// SQLite syncs the directory for its log; the entry of a new database is synced here.
+	// The log stays the same file while the database is open.
+	if s.log, err = os.OpenFile(s.path+"-wal", os.O_RDWR, 0); err != nil {
+		return err
+	}
+	s.flush = newFlusher(syncOf(s.log))
+	// What the schema's steps and a process before this one wrote, then the entries of new files.
+	if err := s.flush.sync(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnflushed, err)
+	}
 	return syncDir(filepath.Dir(s.path))
 }
 
@@ -141,6 +152,9 @@ func (s *Store) Close() error {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
+	}
+	if s.log != nil {
+		errs = append(errs, s.log.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -164,33 +178,51 @@ func syncDir(dir string) error {
 }
 
 // change runs f in the one write transaction, when it is its turn. What f did is
-// on stable storage when change returns nil, and undone when it does not.
+// on stable storage when change returns nil, and undone when it does not, unless the error
+// is ErrUnflushed. The turn is over when it is written: see flusher.
 func (s *Store) change(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error) error {
-	err := s.transact(ctx, l, doing, f)
-	if err == nil {
-		s.checkpoints.wrote(usualWrite)
-		s.checkpoint(l)
-	}
-	return err
+	return s.changeThen(ctx, l, doing, f, func() {})
 }
 
-func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error) error {
-	leave, err := s.turns.take(ctx, l)
+// changeThen is change that calls written as soon as others can see what f did, while it is
+// on its way to stable storage.
+func (s *Store) changeThen(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error, written func()) error {
+	commit, err := s.transact(ctx, l, doing, f)
 	if err != nil {
+		return err
+	}
+	written()
+	if err := s.flush.wait(commit); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
+	s.checkpoints.wrote(usualWrite)
+	s.checkpoint(l)
+	return nil
+}
+
+// transact is change up to the end of the turn; it returns what to wait for.
+func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error) (commit uint64, err error) {
+	leave, err := s.turns.take(ctx, l)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", doing, err)
+	}
 	defer leave()
+	if err := s.flush.state(); err != nil {
+		return 0, fmt.Errorf("%s: %w", doing, err)
+	}
 	// database/sql starts a goroutine for each transaction that can be cancelled; f's statements
 	// end with ctx by themselves.
 	tx, err := s.write.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, s.classify(err))
+		return 0, fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
 	if err = s.leases.fenced(ctx); err == nil {
 		err = f(tx)
 	}
 	if err == nil {
+		s.flush.begin()
 		err = tx.Commit()
+		commit = s.flush.end(err == nil)
 	}
 	if err != nil {
 		// Rollback says that SQLite undid the transaction already, when it did so
@@ -198,13 +230,26 @@ func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *s
 		// half-way; without it the connection could stay inside.
 		_ = tx.Rollback()
 		_, _ = s.write.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		return fmt.Errorf("%s: %w", doing, s.classify(err))
+		return 0, fmt.Errorf("%s: %w", doing, s.classify(err))
+	}
+	return commit, nil
+}
+
+// look runs f over one unchanging state of the database, all of which is on stable storage
+// when it returns: what a reader learns from it is true after a power loss as well.
+func (s *Store) look(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
+	if err := s.glance(ctx, doing, f); err != nil {
+		return err
+	}
+	if err := s.flush.wait(s.flush.visible()); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
 }
 
-// look runs f over one unchanging state of the database.
-func (s *Store) look(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
+// glance is look for those who tell nobody: it shows what is committed, while it may be on
+// its way to stable storage.
+func (s *Store) glance(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
 	c, err := s.read.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, s.classify(err))
