@@ -61,7 +61,7 @@ func arrive(t *testing.T, alfa, bravo *stage, id string, serial int64, claimed t
 		t.Fatal(err)
 	}
 	if err := alfa.store.ChangeLine(t.Context(), "bravo.example", func(tx store.LineTx) error {
-		return tx.PutReceipt(store.Receipt{ID: id, Body: []byte("r"), At: claimed})
+		return tx.PutReceipts(store.Receipt{ID: id, Body: []byte("r"), At: claimed})
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func TestADrillIsSentStepByStepOnceAndMeasured(t *testing.T) {
 		t.Fatalf("beginning again: %+v, %v", r, err)
 	}
 	if err := s.store.ChangeLine(t.Context(), "bravo.example", func(tx store.LineTx) error {
-		return tx.PutReceipt(store.Receipt{ID: r.Steps[0].Message, Body: []byte("r"), At: s.now.Add(-50 * time.Second)})
+		return tx.PutReceipts(store.Receipt{ID: r.Steps[0].Message, Body: []byte("r"), At: s.now.Add(-50 * time.Second)})
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -196,7 +196,7 @@ func (l *line) restore(ctx context.Context, list []store.Message, r *room, got *
 	err = l.commit(ctx, &waiting{cost: -1, do: func(tx store.LineTx) ([]store.JournalEntry, error) {
 		for i := range open {
 			m := &open[i]
-			if err := tx.PutReceipt(store.Receipt{ID: m.ID, Body: m.Receipt, Proof: m.Proof, Chain: m.ProofChain, At: m.ReceiptAt}); err != nil {
+			if err := tx.PutReceipts(store.Receipt{ID: m.ID, Body: m.Receipt, Proof: m.Proof, Chain: m.ProofChain, At: m.ReceiptAt}); err != nil {
 				return nil, err
 			}
 		}

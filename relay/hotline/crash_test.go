@@ -204,8 +204,8 @@ func crashes(from, to string) []crash {
 		{step{to, "Accept"}, from, works, 0},       // we die while the peer stores
 		{step{from, "response"}, from, fails, 0},   // step 7 never arrives, and we die
 		{step{from, "response"}, to, fails, 0},     // step 7 never arrives, and the peer dies
-		{step{from, "PutReceipt"}, from, fails, 0}, // after step 8
-		{step{from, "PutReceipt"}, from, lies, 0},  // after step 9
+		{step{from, "PutReceipts"}, from, fails, 0}, // after step 8
+		{step{from, "PutReceipts"}, from, lies, 0},  // after step 9
 	}
 }
 

@@ -48,7 +48,7 @@
 //	                                           c. answer with the receipts and their proofs
 //	3. verify the answer, each receipt by its proof
 //	   a crash after: queued; we send again and get the receipts again
-//	4. one transaction (fsync): all receipts of the batch (PutReceipt), the peer's checkpoint
+//	4. one transaction (fsync): all receipts of the batch (PutReceipts), the peer's checkpoint
 //	   a crash after: done
 //
 // Every step may be repeated: messages are keyed by direction, peer and id. A

@@ -70,8 +70,8 @@ func (t *faultyTx) Append(b store.JournalBatch) error {
 	return t.do("Append", func() error { return t.LineTx.Append(b) })
 }
 
-func (t *faultyTx) PutReceipt(r store.Receipt) error {
-	return t.do("PutReceipt", func() error { return t.LineTx.PutReceipt(r) })
+func (t *faultyTx) PutReceipts(receipts ...store.Receipt) error {
+	return t.do("PutReceipts", func() error { return t.LineTx.PutReceipts(receipts...) })
 }
 
 func (s *faultyStore) Pending(ctx context.Context, peer string, limit int, without ...string) (all []store.Message, err error) {

@@ -256,12 +256,7 @@ func (l *line) keep(ctx context.Context, o *wire.Opened, receipts []store.Receip
 		if acts, state, err = l.followed(tx, o, note); err != nil || state != wire.Continues {
 			return nil, err
 		}
-		for i := range receipts {
-			if err := tx.PutReceipt(receipts[i]); err != nil {
-				return nil, err
-			}
-		}
-		return acts, nil
+		return acts, tx.PutReceipts(receipts...)
 	}}
 	err = l.commit(ctx, w)
 	return state, err

@@ -167,7 +167,7 @@ func TestOutbox(t *testing.T) {
 		w.alfa.proven(w.bravo, 1)
 	})
 	bubble(t, "keeps_the_message_when_our_own_disk_is_full_for_the_receipt", func(t *testing.T, w *world) {
-		fillDisk(w, step{"alfa", "PutReceipt"})
+		fillDisk(w, step{"alfa", "PutReceipts"})
 		w.alfa.send(request(firstID, "s"))
 		<-time.After(time.Minute)
 		if r := w.alfa.report(); r.Queued != 1 || !strings.HasPrefix(r.Error, "our own storage is full") {

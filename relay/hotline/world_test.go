@@ -55,7 +55,7 @@ func (w *world) faults(f func(step) outcome) {
 // step is a moment at which things can go wrong.
 type step struct {
 	nation string // who does it
-	what   string // Enqueue, Accept, Append, PutReceipt, Pending, sign, request, response
+	what   string // Enqueue, Accept, Append, PutReceipts, Pending, sign, request, response
 }
 
 // outcome of a step.

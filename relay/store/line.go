@@ -191,8 +191,9 @@ type MessageWriter interface {
 	// that call was done, and others may follow.
 	Enqueue(compose func(serial int64) (Message, error)) (Message, error)
 	Accept(m Message) (stored Message, duplicate bool, err error)
-	// PutReceipt stores the receipt of a message of ours. Repeating is safe; the first stays.
-	PutReceipt(r Receipt) error
+	// PutReceipts stores receipts of messages of ours. Repeating is safe; the first stays.
+	// ErrNotFound if one of the messages is not here.
+	PutReceipts(receipts ...Receipt) error
 	// HoldAttachments keeps attachments of a direction for a holder, which is the id of a
 	// message, or another name of ours such as that of a draft; Enqueue and Accept do it by
 	// themselves. ErrIncomplete if one is not stored complete; then nothing was done. Repeating

@@ -107,8 +107,17 @@ func (r *lineReader) Breaks(ours bool) (list []store.Break, err error) {
 	return list, rows.Err()
 }
 
-// PutReceipt implements store.LineTx.
-func (l *lineTx) PutReceipt(r store.Receipt) error {
+// PutReceipts implements store.LineTx.
+func (l *lineTx) PutReceipts(receipts ...store.Receipt) error {
+	for i := range receipts {
+		if err := l.putReceipt(&receipts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lineTx) putReceipt(r *store.Receipt) error {
 	if len(r.Body) == 0 {
 		return errors.New("the receipt is empty")
 	}

@@ -188,7 +188,7 @@ func mustReceipt(t *testing.T, s store.Store, id string) {
 	t.Helper()
 	err := putReceipt(t, s, "bravo.example", store.Receipt{ID: id, Body: []byte("receipt " + id), At: epoch.Add(time.Minute)})
 	if err != nil {
-		t.Fatalf("PutReceipt: %v", err)
+		t.Fatalf("PutReceipts: %v", err)
 	}
 }
 
@@ -236,5 +236,5 @@ func reversed(s []string) []string {
 // putReceipt stores the receipt of a message.
 func putReceipt(t *testing.T, s store.Store, peer string, r store.Receipt) error {
 	t.Helper()
-	return s.ChangeLine(t.Context(), peer, func(l store.LineTx) error { return l.PutReceipt(r) })
+	return s.ChangeLine(t.Context(), peer, func(l store.LineTx) error { return l.PutReceipts(r) })
 }

@@ -192,7 +192,7 @@ func conflictInBatch(t *testing.T, e env) {
 		}
 		_, duplicate, err = l.Accept(received("in2", 2))
 		same(t, "duplicate", duplicate, false)
-		return errors.Join(err, l.PutReceipt(store.Receipt{ID: "m2", Body: []byte("receipt"), At: epoch}))
+		return errors.Join(err, l.PutReceipts(store.Receipt{ID: "m2", Body: []byte("receipt"), At: epoch}))
 	})
 	same(t, "pending", pendingIDs(t, e, 10), []string{"m1", "m3"})
 	same(t, "receipt", mustGet(t, e, store.Out, "m2").Receipt, []byte("receipt"))

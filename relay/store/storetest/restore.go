@@ -31,7 +31,7 @@ func restores(t *testing.T, e env) {
 		mustEnqueue(t, e, message(id))
 	}
 	mustChange(t, e, func(l store.LineTx) error {
-		return l.PutReceipt(store.Receipt{ID: "a", Body: []byte("receipt"), At: epoch})
+		return l.PutReceipts(store.Receipt{ID: "a", Body: []byte("receipt"), At: epoch})
 	})
 	for name, change := range map[string]func(l store.LineTx) error{
 		"a taken id":            func(l store.LineTx) error { return l.Restore(givenBack("b", 9)) },
@@ -151,12 +151,12 @@ func whole(t *testing.T, e env) {
 	mustAccept(t, e, received("in1", 1))
 	mustAccept(t, e, received("in4", 4))
 	mustChange(t, e, func(l store.LineTx) error {
-		return l.PutReceipt(store.Receipt{ID: "a", Body: []byte("receipt"), At: epoch})
+		return l.PutReceipts(store.Receipt{ID: "a", Body: []byte("receipt"), At: epoch})
 	})
 	wholes(1, 2)
 	mustAccept(t, e, received("in3", 3))
 	mustChange(t, e, func(l store.LineTx) error {
-		return l.PutReceipt(store.Receipt{ID: "b", Body: []byte("receipt"), At: epoch})
+		return l.PutReceipts(store.Receipt{ID: "b", Body: []byte("receipt"), At: epoch})
 	})
 	wholes(2, 4)
 	mustRead(t, e, func(l store.LineReader) error {
