@@ -176,6 +176,7 @@ func (p *puller) waitForOld(ctx context.Context) bool {
 
 // once makes one pull and notes how it went.
 func (p *puller) once(ctx context.Context) error {
+	var missed *missedError
 	err := p.look(ctx)
 	paused := p.errand.paused()
 	if err == nil && !paused {
@@ -185,13 +186,16 @@ func (p *puller) once(ctx context.Context) error {
 		if full {
 			err = nil
 		}
+		if errors.As(err, &missed) {
+			err = nil
+		}
 		p.finish(full, err)
 		p.count(ctx, err)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p.note(err, paused)
+	p.note(err, missed, paused)
 	return err
 }
 
@@ -248,24 +252,29 @@ func (p *puller) count(ctx context.Context, err error) {
 	}
 }
 
-// note keeps how a pull went, for the report.
-func (p *puller) note(err error, paused bool) {
+// note keeps how a pull went, for the report: one that missed something has succeeded, and
+// says what all the same.
+func (p *puller) note(err error, missed *missedError, paused bool) {
 	p.mu.Lock()
 	if err == nil {
-		p.now.Failing, p.now.Error = time.Time{}, ""
+		p.now.Failing = time.Time{}
 		if !paused {
 			p.now.LastSuccess = p.cfg.Now().UTC().Truncate(time.Minute)
 		}
-	} else {
-		if p.now.Failing.IsZero() {
-			p.now.Failing = p.cfg.Now().UTC().Truncate(time.Second)
-		}
-		text := p.errand.explain(err)
-		if text != p.now.Error {
-			p.cfg.Log.Warn("pulling failed", "collection", p.stored, "error", err)
-		}
-		p.now.Error = text
+	} else if p.now.Failing.IsZero() {
+		p.now.Failing = p.cfg.Now().UTC().Truncate(time.Second)
 	}
+	if err == nil && missed != nil {
+		err = missed
+	}
+	text := ""
+	if err != nil {
+		text = p.errand.explain(err)
+	}
+	if err != nil && text != p.now.Error {
+		p.cfg.Log.Warn("pulling failed", "collection", p.stored, "error", err)
+	}
+	p.now.Error = text
 	p.mu.Unlock()
 	p.show(true)
 }

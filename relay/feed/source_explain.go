@@ -31,7 +31,10 @@ func hostOf(r config.Remote) string {
 // same words for the same fault.
 func explainOrigin(from string, err error) string {
 	var told *taxii.ProtocolError
+	var missed *missedError
 	switch {
+	case errors.As(err, &missed):
+		return fmt.Sprintf("%s lists events that it does not give us as it lists them, %d of them (%v): all others are read; ask those who run it, or see whether the credentials may read these", from, missed.events, missed.first)
 	case errors.Is(err, store.ErrFull):
 		return "our storage is full, nothing more is fetched: make room on the relay's volume"
 	case errors.Is(err, taxii.ErrNoCollection):

@@ -20,7 +20,23 @@ type mispOrigin struct {
 	conf  config.Remote
 	opts  remote.Options
 	state string
+	// unread are the events that the last pull did not get.
+	unread misp.Unread
 }
+
+// missedError says that a pull came to its end without some events. The others are stored.
+type missedError struct {
+	events int
+	first  error
+}
+
+// Error implements error.
+func (e *missedError) Error() string {
+	return fmt.Sprintf("%d events were not to be had: %v", e.events, e.first)
+}
+
+// Unwrap gives the error of the first.
+func (e *missedError) Unwrap() error { return e.first }
 
 func (o *mispOrigin) from() string { return hostOf(o.conf) }
 
@@ -34,17 +50,29 @@ func (o *mispOrigin) pull(ctx context.Context, in *intake) error {
 		return err
 	}
 	defer client.Close()
-	changes, err := misp.NewFeed(client).Changed(ctx, o.state)
+	feed := misp.NewFeed(client)
+	feed.Last = o.unread
+	changes, err := feed.Changed(ctx, o.state)
 	if err != nil {
 		return err
 	}
+	defer func() { o.unread = changes.Unread() }()
+	missed := &missedError{}
 	for {
 		in.reached(int64(changes.Total()-changes.Left()), int64(changes.Total()))
 		event, err := changes.Next(ctx)
 		var bad *misp.EventError
 		switch {
 		case errors.Is(err, io.EOF):
-			return o.keep(ctx, in, changes.Cursor())
+			if err := o.keep(ctx, in, changes.Cursor()); err != nil || missed.events == 0 {
+				return err
+			}
+			return missed
+		case errors.As(err, &bad) && bad.Again:
+			if missed.events++; missed.events == 1 {
+				missed.first = err
+			}
+			continue
 		case errors.As(err, &bad):
 			in.refuse(ctx, "refused", err)
 			continue

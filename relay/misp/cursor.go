@@ -89,3 +89,13 @@ func parseMarks(text string) marks {
 	}
 	return m
 }
+
+// Unread are events by their uuids.
+type Unread map[uuid.UUID]bool
+
+func (u Unread) order(e entry) int {
+	if u[e.uuid] {
+		return 1
+	}
+	return 0
+}

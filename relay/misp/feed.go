@@ -28,6 +28,9 @@ const (
 	// maxUnsettled is how many events of a pull may be read again the next time although
 	// the manifest does not change.
 	maxUnsettled = 100
+	// maxDenied is how many events in a row a server may deny, or fail over, before the pull
+	// ends: it is the server then, not the event.
+	maxDenied = 10
 )
 
 // errSum: the event is not the one that the manifest describes.
@@ -37,6 +40,9 @@ var errSum = fmt.Errorf("%w: its SHA-256 is not that of the manifest", ErrFormat
 type Feed struct {
 	// Get opens a file of the directory, of maxBytes at most. Required.
 	Get func(ctx context.Context, name string, maxBytes int64) (io.ReadCloser, error)
+	// Last are events that come after all others, whatever their timestamps: those which the pull
+	// before did not get, so that they never stand before what is to be had.
+	Last Unread
 }
 
 // NewFeed reads the feed at the client's URL, which is that of the directory or of its
@@ -60,6 +66,8 @@ type EventError struct {
 	// UUID of the event.
 	UUID string
 	Err  error
+	// Again: it is looked at again the next time, although the manifest may not change.
+	Again bool
 }
 
 // Error implements error.
@@ -89,6 +97,9 @@ type Changes struct {
 	owed int64
 	// unsettled counts events that are not what the manifest says, as yet.
 	unsettled int
+	// denied counts events in a row that the server did not give.
+	denied int
+	unread Unread
 }
 
 // Changed reads the manifest and finds what is new since the cursor: "" for a first
@@ -98,7 +109,7 @@ func (f Feed) Changed(ctx context.Context, cursor string) (*Changes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading manifest: %w", err)
 	}
-	c := &Changes{feed: f, known: parseMarks(cursor), seen: marks{}}
+	c := &Changes{feed: f, known: parseMarks(cursor), seen: marks{}, unread: Unread{}}
 	for _, e := range entries {
 		if m, ok := c.known[keyOf(e.uuid)]; ok {
 			c.seen[keyOf(e.uuid)] = m
@@ -107,13 +118,19 @@ func (f Feed) Changed(ctx context.Context, cursor string) (*Changes, error) {
 			}
 		}
 		c.todo = append(c.todo, e)
+		if f.Last[e.uuid] {
+			c.unread[e.uuid] = true
+		}
 	}
 	slices.SortFunc(c.todo, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), bytes.Compare(a.uuid[:], b.uuid[:]))
+		return cmp.Or(f.Last.order(a)-f.Last.order(b), cmp.Compare(a.timestamp, b.timestamp), bytes.Compare(a.uuid[:], b.uuid[:]))
 	})
 	c.total = len(c.todo)
 	return c, nil
 }
+
+// Unread are the events that were not to be had, for Feed.Last of the next time.
+func (c *Changes) Unread() Unread { return c.unread }
 
 // Total is how many events have changed, and Left how many of them are still to be read.
 func (c *Changes) Total() int { return c.total }
@@ -134,26 +151,57 @@ func (c *Changes) Next(ctx context.Context) (*Event, error) {
 	e := c.todo[0]
 	event, err := c.feed.open(ctx, e)
 	if err == nil {
-		c.todo, c.now, c.event = c.todo[1:], &e, event
+		delete(c.unread, e.uuid)
+		c.todo, c.now, c.event, c.denied = c.todo[1:], &e, event, 0
 		c.inherit(event, e)
 		return event, nil
 	}
+	fate := c.fate(err)
+	c.unread[e.uuid] = true
+	switch fate {
+	case final:
+		return nil, fmt.Errorf("event %s: %w", e.uuid, err)
+	case wrong:
+		// It is looked at again when it has changed.
+		c.mark(e, mark{timestamp: e.timestamp})
+		delete(c.unread, e.uuid)
+	case behind, denied:
+	}
+	c.todo = c.todo[1:]
+	return nil, &EventError{UUID: e.uuid.String(), Err: err, Again: fate != wrong}
+}
+
+// What becomes of an event that cannot be read.
+const (
+	final  = iota // the pull ends
+	wrong         // it is no event
+	behind        // its file is not there yet: the manifest may be ahead of it, or a cache behind
+	denied        // the server does not give it
+)
+
+// fate says what an error means for the event, and counts what has bounds.
+func (c *Changes) fate(err error) int {
 	var told *remote.StatusError
 	switch {
 	case c.unsettled < maxUnsettled && (errors.Is(err, errSum) || errors.Is(err, ErrFormat) && errors.Is(err, io.ErrUnexpectedEOF)):
-		// A cache may give an old file below a new manifest, and a file may be half written:
-		// it is looked at again the next time.
+		// A cache may give an old file below a new manifest, and a file may be half written.
 		c.unsettled++
+		return behind
 	case errors.Is(err, ErrFormat), errors.Is(err, ErrTooLarge), errors.Is(err, remote.ErrTooLong), errors.Is(err, remote.ErrBomb):
-		// It is looked at again when it has changed.
-		c.mark(e, mark{timestamp: e.timestamp})
-	case errors.As(err, &told) && (told.Status == http.StatusNotFound || told.Status == http.StatusGone):
-		// The manifest may be ahead of its files: it is looked at again the next time.
-	default:
-		return nil, fmt.Errorf("event %s: %w", e.uuid, err)
+		return wrong
+	case !errors.As(err, &told):
+		return final
 	}
-	c.todo = c.todo[1:]
-	return nil, &EventError{UUID: e.uuid.String(), Err: err}
+	switch told.Status {
+	case http.StatusNotFound, http.StatusGone:
+		return behind
+	case http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return final // that is about all of them
+	}
+	if c.denied++; c.denied > maxDenied {
+		return final
+	}
+	return denied
 }
 
 // open reads an event, and compares it with its checksum in the manifest.

@@ -311,7 +311,7 @@ type Import struct {
 	LastSuccess time.Time `json:"lastSuccess,omitzero"`
 	// Failing is when the present row of failures began; zero when the last pull succeeded.
 	Failing time.Time `json:"failing,omitzero"`
-	// Error of the last pull, with what to do.
+	// Error of the last pull, with what to do. A pull that succeeded without a part says so here.
 	Error string `json:"error,omitempty"`
 	// QuotaReached: the pull stopped at maxObjects.
 	QuotaReached bool `json:"quotaReached,omitempty"`
