@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/attachment/chunk"
 	"github.com/certlink/certlink/relay/message"
@@ -48,7 +49,7 @@ func put(t *testing.T, s *side, from access.Peer, a message.Attachment, c chunk.
 }
 
 func TestWhatAHostilePeerBringsIsRefusedByNameAndCostsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		content, a := file("f", 2*store.MinChunk)
 		first := chunk.Chunk{Size: a.Size, Content: content[:store.MinChunk]}
@@ -89,7 +90,7 @@ func TestWhatAHostilePeerBringsIsRefusedByNameAndCostsNothing(t *testing.T) {
 }
 
 func TestTenThousandUploadsBegunFillNoMoreThanTheQuota(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		limits := store.AttachmentLimits{Bytes: 8 << 20, Count: 40}
 		w := newWorld(t, func(c *Config) { c.Limits = limits })
 		begun := 0
@@ -138,7 +139,7 @@ func (d *drip) Read(p []byte) (int, error) {
 }
 
 func TestSlowBytesHoldUpAFewRequestsOfTheirPeerAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.bravo.engine.Apply(live("alfa", "charlie"))
 		_, a := file("f", 2*store.MinChunk)
@@ -200,7 +201,7 @@ func TestWhatALyingPeerAnswersIsNotBelieved(t *testing.T) {
 		"a state without an end": func(message.Attachment, string) (int, any) { return 200, strings.Repeat("x", 1<<20) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				content, a := file("f", 100<<10)
 				requests := 0
 				w := newWorld(t, func(c *Config) {
@@ -250,7 +251,7 @@ func (f *fullStore) AppendAttachment(ctx context.Context, k store.AttachmentKey,
 }
 
 func TestAFullDiskAtThePeerIsToldAndTheFileGoesOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		var full atomic.Bool
 		full.Store(true)
@@ -279,7 +280,7 @@ func TestAFullDiskAtThePeerIsToldAndTheFileGoesOn(t *testing.T) {
 }
 
 func TestADownloadIsOfAMessageThatNamesIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		content, a := file("f", 100)
 		_, other := file("other", 100)

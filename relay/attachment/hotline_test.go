@@ -21,6 +21,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/desk"
@@ -171,7 +172,7 @@ func (n *nation) upload(name string, size int) ([]byte, message.Attachment) {
 
 // A chunk is on its way and does not arrive: what has nothing to do with it goes.
 func TestAFlashDuringATransferWaitsForNoChunk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo := newNations(t)
 		content, a := alfa.upload("evidence", 2<<20)
 		alfa.chunks = make(chan struct{})
@@ -206,7 +207,7 @@ func TestAFlashDuringATransferWaitsForNoChunk(t *testing.T) {
 }
 
 func TestAMessageNamesOnlyWhatIsComplete(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, _ := newNations(t)
 		_, a := alfa.upload("report.pdf", 100)
 		_, missing := file("missing", 100)

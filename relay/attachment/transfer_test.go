@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/attachment/chunk"
 	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/store"
@@ -38,7 +39,7 @@ func TestAFileComesThroughAsItWas(t *testing.T) {
 		"the largest attachment": store.MaxAttachment,
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				w := newWorld(t)
 				content, a := file("report.pdf", size)
 				if state := w.alfa.upload(content, a, store.MaxChunk); state.Stored != a.Size {
@@ -59,7 +60,7 @@ func TestAFileComesThroughAsItWas(t *testing.T) {
 }
 
 func TestWhatIsTooLargeOrEmptyIsRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		for _, size := range []int64{0, store.MaxAttachment + 1} {
 			_, err := w.alfa.engine.Upload(t.Context(), "to-bravo", chunk.Chunk{Size: size, Content: make([]byte, min(size, store.MaxChunk))})
@@ -74,7 +75,7 @@ func TestWhatIsTooLargeOrEmptyIsRefused(t *testing.T) {
 func TestAFileGoesOnAfterACutAtEveryChunk(t *testing.T) {
 	for name, answered := range map[string]bool{"the request is lost": false, "the answer is lost": true} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				w := newWorld(t)
 				content, a := file("capture", 3<<20+5)
 				w.alfa.upload(content, a, store.MaxChunk)
@@ -100,7 +101,7 @@ func TestAFileGoesOnAfterACutAtEveryChunk(t *testing.T) {
 
 // A link, or a way through another peer, that takes no large request in its time.
 func TestAFileGoesThroughALinkThatTakesSmallChunksAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		content, a := file("capture", 1<<20)
 		w.alfa.upload(content, a, store.MaxChunk)
@@ -122,7 +123,7 @@ func TestAFileGoesThroughALinkThatTakesSmallChunksAlone(t *testing.T) {
 
 // Both sides are killed after each chunk.
 func TestAFileGoesOnAfterAKillBetweenChunks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		content, a := file("disk image", 2<<20)
 		for at := 0; at < len(content); at += store.MaxChunk {
@@ -174,7 +175,7 @@ func TestAFileGoesOnAfterAKillBetweenChunks(t *testing.T) {
 
 // A crash between the last chunk and the comparison leaves a file that nobody has compared.
 func TestAFileThatWasNotComparedIsComparedWhenAskedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		content, a := file("x", 10)
 		for _, d := range []struct {
@@ -198,7 +199,7 @@ func TestAFileThatWasNotComparedIsComparedWhenAskedFor(t *testing.T) {
 }
 
 func TestTwoMessagesShareAnAttachment(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		content, a := file("list.csv", 300<<10)
 		w.alfa.upload(content, a, store.MaxChunk)
@@ -223,7 +224,7 @@ func TestTwoMessagesShareAnAttachment(t *testing.T) {
 
 // What the peer said counts for a while only: its database may be another one by now.
 func TestAPeerThatLostItsFilesGetsThemAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		content, a := file("evidence", 100<<10)
 		w.alfa.upload(content, a, store.MaxChunk)
@@ -242,7 +243,7 @@ func TestAPeerThatLostItsFilesGetsThemAgain(t *testing.T) {
 }
 
 func TestTheFileOfAFlashGoesBeforeOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		large, slow := file("routine", 8<<20)
 		small, urgent := file("flash", 200<<10)
@@ -272,7 +273,7 @@ func TestTheFileOfAFlashGoesBeforeOthers(t *testing.T) {
 }
 
 func TestAnAttachmentThatWeLostIsNamedAndHoldsUpNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		_, lost := file("lost", 100<<10)
 		content, a := file("there", 100<<10)
@@ -290,7 +291,7 @@ func TestAnAttachmentThatWeLostIsNamedAndHoldsUpNothing(t *testing.T) {
 
 // The lease of the line keeps a second replica from sending at the same time.
 func TestOneReplicaSendsAtATime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		turn := make(chan struct{}, 1)
 		turn <- struct{}{}
 		var names []string

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/message"
@@ -144,7 +145,7 @@ func (w *world) wait(d time.Duration) {
 func bubble(t *testing.T, name string, h config.Hotline, test func(t *testing.T, w *world)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		testbubble.Run(t, func(t *testing.T) {
 			s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "relay.db")})
 			if err != nil {
 				t.Fatal(err)

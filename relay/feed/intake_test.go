@@ -5,9 +5,9 @@ package feed
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -20,7 +20,7 @@ type pacedStore struct {
 func (s *pacedStore) Pace() int { return s.at }
 
 func TestAnIntakeRestsWhileMessagesAreExchangedAndOnlyThen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		s := &pacedStore{at: store.MaxRecords}
 		in := &intake{puller: &puller{Engine: &Engine{cfg: Config{Store: s}}}}
 		rest := func(worked time.Duration) time.Duration {

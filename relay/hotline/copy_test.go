@@ -8,6 +8,8 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+
+	"github.com/certlink/certlink/internal/testbubble"
 )
 
 func TestACopyOfARequestGetsTheAnswerOfTheFirst(t *testing.T) {
@@ -23,7 +25,7 @@ func TestACopyOfARequestGetsTheAnswerOfTheFirst(t *testing.T) {
 		"the same request, the first one broke": {"a", broken, 2, "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				var u underway
 				made, hold := 0, make(chan struct{})
 				go func() {
@@ -57,7 +59,7 @@ func TestACopyOfARequestGetsTheAnswerOfTheFirst(t *testing.T) {
 }
 
 func TestACopyWhoseConnectionGoesAwayDoesNotWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		var u underway
 		hold := make(chan struct{})
 		go func() {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -31,7 +32,7 @@ func byHand(t *testing.T, from, to *nation) {
 
 // A restart, or another replica, knows nothing of what the other side was seen to hold.
 func TestACourierOfARelayThatWasRestartedIsTaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		for range 3 {
 			w.alfa.send(request("", "before"))

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/journal"
 	"github.com/certlink/certlink/relay/message"
@@ -186,24 +186,24 @@ func (w *world) arm(c crash) *atomic.Bool {
 // crashes are all edges of a message that from sends to to.
 func crashes(from, to string) []crash {
 	return []crash{
-		{step{from, "sign"}, from, fails, 0},       // before step 1: no key for the checkpoint
-		{step{from, "Enqueue"}, from, fails, 0},    // in step 1
-		{step{from, "Append"}, from, fails, 0},     // in step 1, the message is written
-		{step{from, "Enqueue"}, from, lies, 0},     // after step 1
-		{step{from, "Append"}, from, lies, 0},      // after step 1
-		{step{from, "Pending"}, from, fails, 0},    // after step 1, in the outbox
-		{step{from, "sign"}, from, fails, 1},       // before step 2
-		{step{from, "request"}, from, fails, 0},    // after step 2
-		{step{from, "request"}, to, works, 0},      // in step 3: the peer is dead
-		{step{to, "sign"}, to, fails, 0},           // before step 5
-		{step{to, "sign"}, to, fails, 1},           // before step 6: no key for the checkpoint
-		{step{to, "Accept"}, to, fails, 0},         // in step 6
-		{step{to, "Append"}, to, fails, 0},         // in step 6, the message is written
-		{step{to, "Accept"}, to, lies, 0},          // after step 6
-		{step{to, "Append"}, to, lies, 0},          // after step 6
-		{step{to, "Accept"}, from, works, 0},       // we die while the peer stores
-		{step{from, "response"}, from, fails, 0},   // step 7 never arrives, and we die
-		{step{from, "response"}, to, fails, 0},     // step 7 never arrives, and the peer dies
+		{step{from, "sign"}, from, fails, 0},        // before step 1: no key for the checkpoint
+		{step{from, "Enqueue"}, from, fails, 0},     // in step 1
+		{step{from, "Append"}, from, fails, 0},      // in step 1, the message is written
+		{step{from, "Enqueue"}, from, lies, 0},      // after step 1
+		{step{from, "Append"}, from, lies, 0},       // after step 1
+		{step{from, "Pending"}, from, fails, 0},     // after step 1, in the outbox
+		{step{from, "sign"}, from, fails, 1},        // before step 2
+		{step{from, "request"}, from, fails, 0},     // after step 2
+		{step{from, "request"}, to, works, 0},       // in step 3: the peer is dead
+		{step{to, "sign"}, to, fails, 0},            // before step 5
+		{step{to, "sign"}, to, fails, 1},            // before step 6: no key for the checkpoint
+		{step{to, "Accept"}, to, fails, 0},          // in step 6
+		{step{to, "Append"}, to, fails, 0},          // in step 6, the message is written
+		{step{to, "Accept"}, to, lies, 0},           // after step 6
+		{step{to, "Append"}, to, lies, 0},           // after step 6
+		{step{to, "Accept"}, from, works, 0},        // we die while the peer stores
+		{step{from, "response"}, from, fails, 0},    // step 7 never arrives, and we die
+		{step{from, "response"}, to, fails, 0},      // step 7 never arrives, and the peer dies
 		{step{from, "PutReceipts"}, from, fails, 0}, // after step 8
 		{step{from, "PutReceipts"}, from, lies, 0},  // after step 9
 	}
@@ -212,12 +212,12 @@ func crashes(from, to string) []crash {
 func TestCrash(t *testing.T) {
 	for _, c := range crashes("alfa", "bravo") {
 		t.Run("message/"+c.name(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { exchange(t, &c, nil) })
+			testbubble.Run(t, func(t *testing.T) { exchange(t, &c, nil) })
 		})
 	}
 	for _, c := range crashes("bravo", "alfa") {
 		t.Run("ack/"+c.name(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { exchange(t, nil, &c) })
+			testbubble.Run(t, func(t *testing.T) { exchange(t, nil, &c) })
 		})
 	}
 }
@@ -264,7 +264,7 @@ func exchange(t *testing.T, atMessage, atAck *crash) {
 func TestChaos(t *testing.T) {
 	for _, seed := range []uint64{1, 2, 3, rand.Uint64()} {
 		t.Run(fmt.Sprint("seed_", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { chaos(t, rand.New(rand.NewPCG(seed, 0))) })
+			testbubble.Run(t, func(t *testing.T) { chaos(t, rand.New(rand.NewPCG(seed, 0))) })
 		})
 	}
 }

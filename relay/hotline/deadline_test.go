@@ -5,11 +5,11 @@ package hotline
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -58,7 +58,7 @@ func TestCount(t *testing.T) {
 }
 
 func TestADeadlineDoesNotWaitForAClockThatWasSetBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		start := time.Now()
 		m := store.Message{Direction: store.Out, ID: firstID, StoredAt: start.Round(0)}
 		w := &waits{noAck: []store.Message{m}}

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/store"
@@ -28,7 +28,7 @@ func cut(s step) outcome {
 func bubble(t *testing.T, name string, test func(t *testing.T, w *world)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { test(t, newWorld(t)) })
+		testbubble.Run(t, func(t *testing.T) { test(t, newWorld(t)) })
 	})
 }
 

@@ -10,12 +10,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
@@ -251,7 +251,7 @@ func (f *forger) sayAfter(t *testing.T, raw []byte) int64 {
 // TestInboxRefusesBatches shows each refusal of a whole batch with its status, and that
 // nothing was stored.
 func TestInboxRefusesBatches(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.faults(cut)
 		charlie := testca.New(t, "charlie.example")
@@ -326,7 +326,7 @@ func TestInboxRefusesBatches(t *testing.T) {
 
 // TestInboxRefusesMessages shows each refusal of one message; the batch goes on.
 func TestInboxRefusesMessages(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.faults(cut)
 		f := w.forges()
@@ -385,7 +385,7 @@ func TestInboxRefusesMessages(t *testing.T) {
 
 // TestInboxComparesHistories shows how the receiver stands to logs that are not what it holds.
 func TestInboxComparesHistories(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.faults(cut)
 		say := func(f *forger, n int) int64 {

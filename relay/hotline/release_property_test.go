@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
@@ -171,7 +172,7 @@ func TestNoMessageLeavesWithoutItsQuorum(t *testing.T) {
 	left := 0
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprintf("seed_%d", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				w := newWorld(t)
 				w.faults(cut)
 				p := &play{

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/seal"
 	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/store/sqlite"
@@ -65,7 +66,7 @@ func newPublic(t *testing.T) []byte {
 }
 
 func TestAKeyIsMadeOnceAndRenewedAndTheOldOnesOpenForLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "relay.db")
 		var changes atomic.Int32
 		stored := open(t, path)
@@ -162,7 +163,7 @@ func TestAStatementOfAnotherVouchesForNothing(t *testing.T) {
 }
 
 func TestAKeyThatAnotherReplicaMadeIsFound(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		stored := open(t, filepath.Join(t.TempDir(), "relay.db"))
 		one, two := ring(t, stored, &vouchers{}, nil), ring(t, stored, &vouchers{}, nil)
 		<-time.After(Lifetime)

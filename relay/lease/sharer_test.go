@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -136,7 +137,7 @@ func wantWorking(t *testing.T, one, two *worker, wantOne, wantTwo bool) {
 }
 
 func TestOneReplicaWorksAndTheOtherTakesOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		leases := newTable()
 		one, two, stopOne, _ := pair(t, leases, leases)
 		wantWorking(t, one, two, true, false)
@@ -169,7 +170,7 @@ func (o *own) Acquire(ctx context.Context, name, holder string, ttl time.Duratio
 }
 
 func TestAReplicaThatIsCutOffStopsBeforeAnotherBegins(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		leases := newTable()
 		way := &own{table: leases}
 		one, two, _, _ := pair(t, way, leases)
@@ -180,7 +181,7 @@ func TestAReplicaThatIsCutOffStopsBeforeAnotherBegins(t *testing.T) {
 }
 
 func TestAStoreThatIsAwayForAMomentStopsNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		leases := newTable()
 		one, two, _, _ := pair(t, leases, leases)
 		leases.set(true)
@@ -204,7 +205,7 @@ func TestAStoreThatIsAwayForAMomentStopsNobody(t *testing.T) {
 }
 
 func TestWorkThatIsDoneIsNotDoneAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		leases := newTable()
 		sharer, err := New(Config{Store: leases})
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"go.uber.org/goleak"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
@@ -252,7 +253,7 @@ func (n *nation) expect(all string, except map[string]string) {
 
 func bubble(t *testing.T, checks config.LineChecks, f func(t *testing.T, w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		<-time.After(28 * 24 * time.Hour) // the month ends soon
 		w := newWorld(t, checks)
 		defer w.end()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/identity"
@@ -56,7 +57,7 @@ func (noKeeper) Withdrawn(string) []string                                      
 // lonely runs alfa, whose peer bravo is never reached, in virtual time.
 func lonely(t *testing.T, test func(t *testing.T, source *identity.Source, engine *offer.Engine, cfg *config.Config, bravo *silence)) {
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		forever := testca.Options{NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(50, 0, 0)}
 		ca, peer := testca.New(t, "alfa.example", forever), testca.New(t, "bravo.example", forever)
 		if err := ca.WriteNation(dir); err != nil {

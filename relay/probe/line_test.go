@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/link"
@@ -59,7 +60,7 @@ func TestAConnectionThatBreaksTheProtocolIsClosed(t *testing.T) {
 		"a_flood":            bytes.Repeat(beat, 1000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				alfa := newSide(t, "alfa", "bravo")
 				alfa.run()
 				conn, ended := raw(alfa, "alfa:1")
@@ -82,7 +83,7 @@ func TestAConnectionThatBreaksTheProtocolIsClosed(t *testing.T) {
 }
 
 func TestAConnectionWithoutABeatIsClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa := newSide(t, "alfa", "bravo")
 		alfa.run()
 		conn, ended := raw(alfa, "alfa:1")
@@ -99,7 +100,7 @@ func TestAConnectionWithoutABeatIsClosed(t *testing.T) {
 }
 
 func TestThePathsAndConnectionsThatAPeerDialsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa := newSide(t, "alfa", "bravo")
 		alfa.run()
 		var ends []*end
@@ -185,7 +186,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestASingleBeatIsAnswered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, _ := two(t)
 		sleep(time.Second)
 		bravo.with(func(s *side) { s.jump = time.Hour })
@@ -255,7 +256,7 @@ func TestHandlerRefusesWhatIsNoBeat(t *testing.T) {
 }
 
 func TestBeatsOfAPathAreSpreadOverTheInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa := newSide(t, "alfa", "bravo")
 		alfa.run()
 		begin := time.Now()

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/report"
@@ -18,7 +18,7 @@ import (
 const ms = time.Millisecond
 
 func TestAPeerWithoutAddressIsProvenByTheConnectionsThatItDials(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, _ := two(t)
 		sleep(time.Second)
 		alfa.expect(report.Up, report.Up)
@@ -45,7 +45,7 @@ func TestACutIsNoticedWithinTheDeclaredTime(t *testing.T) {
 	} {
 		for _, delay := range []time.Duration{0, 20 * ms, 150 * ms} {
 			t.Run(fmt.Sprintf("%dx%d_delay_%s", d.Misses, d.IntervalMilliseconds, delay), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				testbubble.Run(t, func(t *testing.T) {
 					alfa, bravo, c := two(t, func(a, b *side) { a.cfg.Peers[0].Detection, b.cfg.Peers[0].Detection = d, d })
 					c.set(func(c *cable) { c.delay = delay })
 					sleep(max(10*interval(d), 2*time.Second))
@@ -80,7 +80,7 @@ func TestACutOfOneDirectionIsDownInThatDirectionOnBothSides(t *testing.T) {
 		"back":  {back, report.Unknown, report.Down, report.Down, report.Up},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				alfa, bravo, wire := two(t)
 				wire.set(func(c *cable) { c.delay = 30 * ms })
 				sleep(3 * time.Second)
@@ -103,7 +103,7 @@ func TestACutOfOneDirectionIsDownInThatDirectionOnBothSides(t *testing.T) {
 }
 
 func TestAPathThatFlapsIsUpAgainLaterEachTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, _, c := two(t)
 		sleep(time.Second)
 		for i, hold := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute, time.Minute} {
@@ -139,7 +139,7 @@ func TestAPathThatFlapsIsUpAgainLaterEachTime(t *testing.T) {
 }
 
 func TestAPlannedRestartOfThePeerIsSeenAtOnceAndIsNoFlap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, c := two(t)
 		sleep(time.Second)
 		bravo.stop()
@@ -165,7 +165,7 @@ func TestAPlannedRestartOfThePeerIsSeenAtOnceAndIsNoFlap(t *testing.T) {
 }
 
 func TestACrashOfThePeerIsNoFlapEither(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, c := two(t)
 		sleep(time.Second)
 		c.cutBoth(true) // no goodbye arrives
@@ -189,7 +189,7 @@ func TestACrashOfThePeerIsNoFlapEither(t *testing.T) {
 }
 
 func TestWhatIsWrongWithTheOnlyPathIsTheCauseOfTheLink(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, _, c := two(t)
 		c.set(func(c *cable) { c.refuse = &link.Error{Cause: report.CauseUntrusted, Message: "bravo:1: no chain"} })
 		sleep(10 * time.Second)
@@ -218,7 +218,7 @@ func TestWhatIsWrongWithTheOnlyPathIsTheCauseOfTheLink(t *testing.T) {
 }
 
 func TestOneOfTwoPathsKeepsTheLinkUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		var second *cable
 		alfa, bravo, first := two(t, func(a, b *side) { second = a.dials(b, "bravo:2") })
 		sleep(time.Second)
@@ -241,7 +241,7 @@ func TestOneOfTwoPathsKeepsTheLinkUp(t *testing.T) {
 }
 
 func TestBothSidesBeatAsOftenAsTheMoreDemandingOneDeclares(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, c := two(t, func(a, b *side) {
 			a.cfg.Peers[0].Detection = config.Detection{IntervalMilliseconds: 60_000, Misses: 2}
 			b.cfg.Peers[0].Detection = config.Detection{IntervalMilliseconds: 100, Misses: 5}
@@ -257,7 +257,7 @@ func TestBothSidesBeatAsOftenAsTheMoreDemandingOneDeclares(t *testing.T) {
 }
 
 func TestAClockThatJumpsChangesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, c := two(t)
 		sleep(time.Second)
 		changes := 0
@@ -283,7 +283,7 @@ func TestAClockThatJumpsChangesNothing(t *testing.T) {
 }
 
 func TestAnyByteOnThePathIsLifeOfTheInboundDirection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, c := two(t)
 		sleep(time.Second)
 		c.set(func(c *cable) { c.cut[back] = true })
@@ -299,7 +299,7 @@ func TestAnyByteOnThePathIsLifeOfTheInboundDirection(t *testing.T) {
 }
 
 func TestOffersAreSeenInBeats(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, _ := two(t)
 		alfa.with(func(s *side) { s.offer = "r1" })
 		sleep(time.Second)
@@ -314,7 +314,7 @@ func TestOffersAreSeenInBeats(t *testing.T) {
 }
 
 func TestARevokedPeerGetsNoHeartbeat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, c := two(t)
 		sleep(time.Second)
 		alfa.cfg.Peers[0].State = config.Revoked
@@ -343,7 +343,7 @@ func TestARevokedPeerGetsNoHeartbeat(t *testing.T) {
 // The side that did not forget a path has counted its beats for long: what the
 // other counts anew is news all the same.
 func TestAPathThatBeginsAnewIsHeardAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, _ := two(t)
 		sleep(time.Minute)
 		for _, state := range []config.PeerState{config.Revoked, config.Active} {
@@ -359,7 +359,7 @@ func TestAPathThatBeginsAnewIsHeardAtOnce(t *testing.T) {
 }
 
 func TestAPathThatIsTakenOutIsForgottenByThePeer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, _ := two(t, func(a, b *side) { a.dials(b, "bravo:2") })
 		sleep(time.Second)
 		alfa.cfg.Peers[0].Endpoints = alfa.cfg.Peers[0].Endpoints[:1]
@@ -375,7 +375,7 @@ func TestAPathThatIsTakenOutIsForgottenByThePeer(t *testing.T) {
 }
 
 func TestAnAcceptedPathThatStaysAwayIsForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		alfa, bravo, c := two(t, func(a, b *side) { a.dials(b, "bravo:2") })
 		sleep(time.Second)
 		alfa.cables["bravo:1"].cutBoth(true)
@@ -392,7 +392,7 @@ func TestAnAcceptedPathThatStaysAwayIsForgotten(t *testing.T) {
 }
 
 func TestAPeerThatIsNeverHeardIsDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		s := newSide(t, "alfa", "bravo")
 		s.run()
 		sleep(time.Second)
@@ -408,7 +408,7 @@ func TestAPeerThatIsNeverHeardIsDown(t *testing.T) {
 }
 
 func TestManyPeersOnManyPathsStayUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		const n = 16
 		names := make([]string, n)
 		for i := range names {

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/reporter"
 )
@@ -93,7 +94,7 @@ func sleep(d time.Duration) {
 }
 
 func TestAnAnnouncedChangeIsToldAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		r, p := setup(t)
 		_, first, _ := get(t, r, "")
 		go func() {
@@ -112,7 +113,7 @@ func TestAnAnnouncedChangeIsToldAtOnce(t *testing.T) {
 }
 
 func TestAChangeThatNobodyAnnouncedIsFound(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		r, p := setup(t)
 		_, first, _ := get(t, r, "")
 		p.set(func(p *parts) { p.peers[0].Outbound.State = report.Down })
@@ -123,7 +124,7 @@ func TestAChangeThatNobodyAnnouncedIsFound(t *testing.T) {
 }
 
 func TestRoundTripsDoNotChangeTheRevisionButAreShown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		r, p := setup(t)
 		_, first, _ := get(t, r, "")
 		p.set(func(p *parts) {
@@ -141,7 +142,7 @@ func TestRoundTripsDoNotChangeTheRevisionButAreShown(t *testing.T) {
 }
 
 func TestAPartThatCannotAnswerIsAbsent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		r, p := setup(t)
 		p.set(func(p *parts) { p.err = errors.New("broken") })
 		r.Changed()
@@ -153,7 +154,7 @@ func TestAPartThatCannotAnswerIsAbsent(t *testing.T) {
 }
 
 func TestABurstOfChangesIsOneRevision(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		r, p := setup(t)
 		sleep(time.Second)
 		looked := 0
@@ -176,7 +177,7 @@ func TestABurstOfChangesIsOneRevision(t *testing.T) {
 }
 
 func TestWaitersAreBoundedAndEndWithTheReporter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		r, _ := setup(t)
 		_, first, _ := get(t, r, "")
 		codes := make(chan int, 100)
@@ -206,7 +207,7 @@ func TestWaitersAreBoundedAndEndWithTheReporter(t *testing.T) {
 }
 
 func TestOtherPartsCompleteAPeerInTheirOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		r, _ := setup(t)
 		_, got, _ := get(t, r, "")
 		if len(got.Peers) != 1 || got.Peers[0].Offer == nil || got.Peers[0].Offer.Release != "after Active" || len(got.Services) != 1 {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/stix"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -50,7 +51,7 @@ func TestAPostToASlowStoreIsPending(t *testing.T) {
 		"and_refused_when_the_store_refuses": {errors.New("disk on fire"), 0, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				backend := slow{fake: &fake{}, goOn: make(chan error)}
 				h := newTestHandler(backend)
 				resp := do(t, h, "POST", target, `{"objects":[`+urlObject(1)+`,`+urlObject(2)+`,{"id":"bad"}]}`)
@@ -82,7 +83,7 @@ func TestAStatusNamesWhatWasStored(t *testing.T) {
 }
 
 func TestASlowPostHoldsItsSlot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		backend := slow{fake: &fake{}, goOn: make(chan error)}
 		h := newTestHandler(backend)
 		post := func() int {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -309,7 +310,7 @@ func TestPost(t *testing.T) {
 }
 
 func TestRequestsAtOnceAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		f := &fake{block: make(chan struct{}), entered: make(chan struct{}, MaxRequests+1)}
 		h := newTestHandler(f)
 		const target = "/taxii2/feeds/collections/read/objects/"

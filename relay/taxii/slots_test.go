@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/certlink/certlink/internal/testbubble"
 )
 
 func mustTake(t *testing.T, s *slots, caller string) func() {
@@ -23,7 +25,7 @@ func mustTake(t *testing.T, s *slots, caller string) func() {
 }
 
 func TestASlotGoesToTheCallerWithTheFewest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		s := newSlots()
 		var held []func()
 		for i := range MaxRequests {
@@ -73,7 +75,7 @@ func TestASlotGoesToTheCallerWithTheFewest(t *testing.T) {
 }
 
 func TestWaitingIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		s := newSlots()
 		for range MaxRequestsPerCaller {
 			mustTake(t, s, "bravo")
@@ -108,7 +110,7 @@ func TestWaitingIsBounded(t *testing.T) {
 // TestSlotsStayWithinTheirBounds lets many callers come, wait, give up and end at
 // random moments.
 func TestSlotsStayWithinTheirBounds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		s := newSlots()
 		done := make(chan bool)
 		const requests = 2000

@@ -8,8 +8,9 @@ import (
 	"errors"
 	"io"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/certlink/certlink/internal/testbubble"
 )
 
 // dripping gives some bytes, for ever, each time after a while.
@@ -35,7 +36,7 @@ func TestAPageThatDripsIsGivenUp(t *testing.T) {
 		"silence_is_something_else":   {dripping{1, time.Hour}, 0, 2 * time.Hour, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				begun := time.Now()
 				ctx, w := watch(t.Context(), DefaultStall)
 				defer w.stop()

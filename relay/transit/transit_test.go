@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/report"
@@ -73,7 +74,7 @@ func TestWithADirectPathNothingGoesThroughOthers(t *testing.T) {
 }
 
 func TestFLASHGoesEveryWayAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		direct := make(chan struct{})
 		w.tamper = func(from, to string, r *http.Request, serve http.Handler, out http.ResponseWriter) {
@@ -135,7 +136,7 @@ func TestThePeerInTheMiddleCanNeitherAlterForgeNorDrop(t *testing.T) {
 		},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				w := newWorld(t)
 				w.setCut(alfa, bravo, true)
 				w.setCut(alfa, delta, true)
@@ -169,7 +170,7 @@ func TestThePeerInTheMiddleCanNeitherAlterForgeNorDrop(t *testing.T) {
 }
 
 func TestWhenOnePeerInTheMiddleDropsTheNextIsTried(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.setCut(alfa, bravo, true)
 		w.tamper = func(from, _ string, r *http.Request, serve http.Handler, out http.ResponseWriter) {

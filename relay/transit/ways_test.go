@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/report"
@@ -18,7 +19,7 @@ import (
 
 // A refusal of the way must not end a request whose direct path is slower, and takes it.
 func TestARefusalOfOneWayDoesNotEndAnother(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.nations[alfa].ahead = 2 * time.Hour
 		w.tamper = func(from, to string, r *http.Request, serve http.Handler, out http.ResponseWriter) {
@@ -36,7 +37,7 @@ func TestARefusalOfOneWayDoesNotEndAnother(t *testing.T) {
 
 // A large request has more time on each way, and a way that drops it keeps it from no other.
 func TestALargeRequestThatIsDroppedGoesTheNextWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.setCut(alfa, bravo, true)
 		w.tamper = func(from, to string, r *http.Request, serve http.Handler, out http.ResponseWriter) {
@@ -57,7 +58,7 @@ func TestALargeRequestThatIsDroppedGoesTheNextWay(t *testing.T) {
 }
 
 func TestWhatOnePeerUsesOfUsIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		q := newQuotas(time.Now)
 		var leave []func()
 		for range AtOnce {
@@ -89,7 +90,7 @@ func TestWhatOnePeerUsesOfUsIsBounded(t *testing.T) {
 
 // Files that fill the bound of their sender leave room for its FLASH.
 func TestLargeRequestsLeaveRoomForSmallOnes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		q := newQuotas(time.Now)
 		large := 0
 		for range AtOnce {
@@ -150,7 +151,7 @@ func TestAWayThatTakesNoMoreFilesNowIsNoneThatFailed(t *testing.T) {
 }
 
 func TestWaysAreTriedBeforeTheyAreNeeded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		w := newWorld(t)
 		var up []string
 		e := w.nations[alfa].engine

@@ -5,11 +5,12 @@ package pipe
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/certlink/certlink/internal/testbubble"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -23,7 +24,7 @@ type arrival struct {
 // trial runs a path in fake time; send gives it packets.
 func trial(t *testing.T, throw float64, send func(*Pipe)) (got []arrival, counts Counts) {
 	t.Helper()
-	synctest.Test(t, func(*testing.T) {
+	testbubble.Run(t, func(*testing.T) {
 		start, done := time.Now(), make(chan struct{})
 		p := New(func(data []byte) { got = append(got, arrival{string(data), time.Since(start)}) }, func() func() float64 { return func() float64 { return throw } })
 		go p.Run(done)
