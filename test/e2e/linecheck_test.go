@@ -98,14 +98,14 @@ func TestLineChecksNameAPathThatIsCut(t *testing.T) {
 	t.Logf("both sides name %s %.1fs after the cut", cut, time.Since(start).Seconds())
 	must(t, scenario.Restore(t.Context()))
 	lineChecked(t, patience, "that every path is checked again", good)
-	recordOf(t, cut.address)
+	recordOf(t, cut.address, start)
 	settled(t)
 }
 
 // recordOf has alfa exchange the record of the month that runs: both sides sign and
-// countersign it, bravo reads the same, and alfa's view has the checks that did not come
-// through. Whether the two agree about a month in which relays were killed is left to them.
-func recordOf(t *testing.T, cut string) {
+// countersign it, bravo reads the same, and alfa's view, which goes beyond the start of the
+// cut, has the checks that did not come through. Whether the two agree about a month in which relays were killed is left to them.
+func recordOf(t *testing.T, cut string, start time.Time) {
 	t.Helper()
 	month := time.Now().UTC().Format("2006-01")
 	read := func(ctx context.Context, p, other *scenario.Party, flags ...string) (a wire.Availability, err error) {
@@ -125,7 +125,7 @@ func recordOf(t *testing.T, cut string) {
 	// shorter does not tell of it yet.
 	ctx := within(t, patience+time.Minute)
 	a, err := read(ctx, alfa, bravo, "--now")
-	for next := time.Tick(5 * time.Second); err != nil || !tells(t, a, cut); a, err = read(ctx, alfa, bravo, "--now") {
+	for next := time.Tick(5 * time.Second); err != nil || !tells(t, a, cut, start); a, err = read(ctx, alfa, bravo, "--now") {
 		select {
 		case <-next: // a peer takes one record in five seconds
 		case <-ctx.Done():
@@ -139,10 +139,11 @@ func recordOf(t *testing.T, cut string) {
 	t.Logf("the record of %s: alfa's view agreed to: %t, bravo's: %t", month, a.Ours.Agreed, a.Theirs.Agreed)
 }
 
-// tells reports whether one's own record has checks that did not come through over a path.
-func tells(t *testing.T, a wire.Availability, cut string) bool {
+// tells reports whether one's own record goes beyond the start of a cut, and has checks that
+// did not come through over the path.
+func tells(t *testing.T, a wire.Availability, cut string, start time.Time) bool {
 	t.Helper()
 	var r linecheck.Record
 	must(t, json.Unmarshal(a.Ours.Record, &r))
-	return slices.ContainsFunc(r.Paths, func(p linecheck.PathRecord) bool { return p.Path.Address == cut && p.Missed > 0 })
+	return r.Until.After(start) && slices.ContainsFunc(r.Paths, func(p linecheck.PathRecord) bool { return p.Path.Address == cut && p.Missed > 0 })
 }
