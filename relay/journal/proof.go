@@ -6,7 +6,9 @@ package journal
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"fmt"
+	"strconv"
 
 	"github.com/transparency-dev/formats/proof"
 	"golang.org/x/mod/sumdb/tlog"
@@ -14,6 +16,10 @@ import (
 
 // Bounds of a proof.
 const (
+	// hashLine is what a hash takes in the text of a proof, maxDigits the longest index.
+	hashLine  = 45
+	maxDigits = 19
+
 	// maxHashes is the longest path in a tree of MaxSize entries.
 	maxHashes = 48
 	// MaxProofBytes is the longest proof with its checkpoint.
@@ -33,11 +39,13 @@ type Proof struct {
 
 // Text writes the proof in the form of C2SP tlog-proof.
 func (p Proof) Text() []byte {
-	out := proof.TLogProof{Index: uint64(max(0, p.Index)), Checkpoint: p.Checkpoint}
+	const head = "c2sp.org/tlog-proof@v1\nindex "
+	out := make([]byte, 0, len(head)+maxDigits+len(p.Path)*hashLine+2+len(p.Checkpoint))
+	out = strconv.AppendInt(append(out, head...), max(0, p.Index), 10)
 	for _, h := range p.Path {
-		out.Hashes = append(out.Hashes, h)
+		out = base64.StdEncoding.AppendEncode(append(out, '\n'), h[:])
 	}
-	return out.Marshal()
+	return append(append(out, "\n\n"...), p.Checkpoint...)
 }
 
 // ParseProof reads a proof. Errors wrap ErrMalformed. Nothing is verified.

@@ -60,8 +60,8 @@ func (m *Message) Check() error {
 	c.shape(wordShape, "conversation", m.Conversation, "must be 1 to 64 letters, digits, dots, dashes or underscores")
 	c.maybe(ulidShape, "in_reply_to", m.InReplyTo, "must be a ULID in upper case")
 	c.shape(kindShape, "kind", string(m.Kind), "must be 1 to 32 upper case letters, digits or underscores")
-	c.require(slices.Contains(Precedences, m.Precedence), "precedence", "must be one of %s", strings.Join(Precedences, ", "))
-	c.require(slices.Contains(Levels, m.TLP), "tlp", "must be one of %s", strings.Join(Levels, ", "))
+	c.require(slices.Contains(Precedences, m.Precedence), "precedence", "must be one of FLASH, IMMEDIATE, PRIORITY, ROUTINE")
+	c.require(slices.Contains(Levels, m.TLP), "tlp", "must be one of CLEAR, GREEN, AMBER, AMBER+STRICT, RED")
 	c.require(m.RSIT == "" || KnownRSIT(m.RSIT), "rsit", "must be a class, or class:type, of the Reference Security Incident Taxonomy")
 	c.time("created_at", m.CreatedAt)
 	c.line("officer", m.Officer, MaxPerson)
@@ -200,11 +200,31 @@ func (c *checker) maybeTime(field string, t time.Time) {
 }
 
 func (c *checker) line(field, s string, most int) {
-	c.require(fits(s, most) && !strings.ContainsFunc(s, notInLine), field, "must be one line of at most %d characters, without control characters", most)
+	c.require(plainLine(s, most) || fits(s, most) && !strings.ContainsFunc(s, notInLine), field, "must be one line of at most %d characters, without control characters", most)
 }
 
 func (c *checker) text(field, s string, most int) {
-	c.require(fits(s, most) && !strings.ContainsFunc(s, notInText), field, "must be text of at most %d characters, without control characters", most)
+	c.require(plainText(s, most) || fits(s, most) && !strings.ContainsFunc(s, notInText), field, "must be text of at most %d characters, without control characters", most)
+}
+
+// plainLine and plainText tell of text in ASCII that it fits and has no control characters,
+// without taking it apart rune by rune; false says nothing.
+func plainLine(s string, most int) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return len(s) <= most
+}
+
+func plainText(s string, most int) bool {
+	for i := range len(s) {
+		if b := s[i]; b > '~' || b < ' ' && b != '\n' && b != '\t' && b != '\r' {
+			return false
+		}
+	}
+	return len(s) <= most
 }
 
 func fits(s string, most int) bool {

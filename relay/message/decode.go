@@ -5,11 +5,11 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"time"
 
@@ -69,12 +69,14 @@ func Decode(raw []byte) (Message, error) {
 	if len(raw) > MaxBytes {
 		return Message{}, fmt.Errorf("reading message: %d bytes are more than %d", len(raw), MaxBytes)
 	}
-	if err := scan(raw); err != nil {
-		return Message{}, fmt.Errorf("reading message: %w", err)
+	if !plain(raw) {
+		if err := scan(raw); err != nil {
+			return Message{}, fmt.Errorf("reading message: %w", err)
+		}
 	}
 	var m Message
-	if err := json.Unmarshal(raw, &m, json.WithUnmarshalers(json.UnmarshalFunc(readTime))); err != nil {
-		return Message{}, fmt.Errorf("reading message: %w", err)
+	if err := json.Unmarshal(raw, &m, times); err != nil {
+		return Message{}, fmt.Errorf("reading message: %w", cmp.Or(scan(raw), err))
 	}
 	if err := m.Check(); err != nil {
 		return Message{}, err
@@ -90,6 +92,17 @@ var (
 	errDepth  = fmt.Errorf("it is nested deeper than %d", maxDepth)
 	errEmpty  = errors.New("a member that says nothing must be left out, not null or empty")
 )
+
+// times reads the times of a message. It is made once: what it finds out about types is kept.
+var times = json.WithUnmarshalers(json.UnmarshalFunc(readTime))
+
+// plain tells that scan would find nothing that decoding does not find too: so few brackets
+// that they cannot nest too deep, and nothing that could be null or an empty string. Most
+// messages are, and are read once instead of twice.
+func plain(raw []byte) bool {
+	return bytes.Count(raw, []byte{'{'})+bytes.Count(raw, []byte{'['}) <= maxDepth &&
+		!bytes.Contains(raw, []byte("null")) && !bytes.Contains(raw, []byte(`""`))
+}
 
 // scan bounds content before it is decoded, and refuses members that are there but
 // empty: decoded, they could not be told from those that are absent.
@@ -132,7 +145,7 @@ func neverEmpty(name string) bool {
 // readTime reads the one form of a time that the schema allows.
 func readTime(raw []byte, t *time.Time) error {
 	text, err := jsontext.AppendUnquote(nil, raw)
-	if err != nil || !timeShape.Match(text) {
+	if err != nil || !isTime(text) {
 		return errTime // time.Parse alone takes more forms than RFC 3339 has
 	}
 	*t, err = time.Parse(time.RFC3339Nano, string(text))
@@ -142,6 +155,30 @@ func readTime(raw []byte, t *time.Time) error {
 	return nil
 }
 
-var timeShape = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?Z$`)
+// isTime is ^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?Z$.
+func isTime(text []byte) bool {
+	const form = "dddd-dd-ddTdd:dd:5d"
+	if len(text) <= len(form) || text[len(text)-1] != 'Z' {
+		return false
+	}
+	for i := range len(form) {
+		switch b := text[i]; form[i] {
+		case 'd':
+			if !digit(b) {
+				return false
+			}
+		case '5':
+			if b < '0' || b > '5' {
+				return false
+			}
+		default:
+			if b != form[i] {
+				return false
+			}
+		}
+	}
+	fraction := text[len(form) : len(text)-1]
+	return len(fraction) == 0 || fraction[0] == '.' && len(fraction) >= 2 && len(fraction) <= 10 && all(string(fraction[1:]), digit)
+}
 
 var errTime = errors.New("a time must be of RFC 3339, in UTC and with Z")

@@ -130,14 +130,19 @@ func TestWhatIsNoSingleObjectIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, raw := range map[string][]byte{
-		"nothing":             nil,
-		"a list":              []byte(`[]`),
-		"two objects":         append(bytes.Clone(good), good...),
-		"a member twice":      bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"serial":8`), 1),
-		"broken UTF-8":        bytes.Replace(good, []byte("Please"), []byte("Pl\xffse"), 1),
-		"nested without end":  bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"x":`+strings.Repeat("[", 10000)), 1),
-		"nested too deep":     bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"x":`+strings.Repeat("[", 17)+strings.Repeat("]", 17)), 1),
-		"longer than allowed": bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"x":"`+strings.Repeat("x", message.MaxBytes)+`"`), 1),
+		"nothing":        nil,
+		"a list":         []byte(`[]`),
+		"two objects":    append(bytes.Clone(good), good...),
+		"a member twice": bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"serial":8`), 1),
+		"a member twice deep within what is not known": bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"x":[{"y":1,"y":2}]`), 1),
+		"broken UTF-8 in what is not known":            bytes.Replace(good, []byte(`"serial":7`), []byte("\"serial\":7,\"x\":\"\xff\""), 1),
+		"something after it":                           append(bytes.Clone(good), " x"...),
+		"a null in what is not known":                  bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"x":[null]`), 1),
+		"an empty language":                            bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"language" : ""`), 1),
+		"broken UTF-8":                                 bytes.Replace(good, []byte("Please"), []byte("Pl\xffse"), 1),
+		"nested without end":                           bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"x":`+strings.Repeat("[", 10000)), 1),
+		"nested too deep":                              bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"x":`+strings.Repeat("[", 17)+strings.Repeat("]", 17)), 1),
+		"longer than allowed":                          bytes.Replace(good, []byte(`"serial":7`), []byte(`"serial":7,"x":"`+strings.Repeat("x", message.MaxBytes)+`"`), 1),
 	} {
 		if _, err := message.Decode(raw); err == nil {
 			t.Errorf("%s was taken", name)

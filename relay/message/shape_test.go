@@ -11,10 +11,11 @@ import (
 
 func FuzzShapesMatchWhatTheirExpressionsDo(f *testing.F) {
 	shapes := map[string]shape{
-		`^[0-7][0-9A-HJKMNP-TV-Z]{25}$`:           ulidShape,
-		`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`:       wordShape,
-		`^[A-Z][A-Z0-9_]{0,31}$`:                  kindShape,
-		`^[a-z0-9]([a-z0-9._-]{0,253}[a-z0-9])?$`: trustShape,
+		`^[0-7][0-9A-HJKMNP-TV-Z]{25}$`:                                             ulidShape,
+		`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`:                                         wordShape,
+		`^[A-Z][A-Z0-9_]{0,31}$`:                                                    kindShape,
+		`^[a-z0-9]([a-z0-9._-]{0,253}[a-z0-9])?$`:                                   trustShape,
+		`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?Z$`: func(s string) bool { return isTime([]byte(s)) },
 	}
 	expressions := map[string]*regexp.Regexp{}
 	for text := range shapes {
@@ -22,7 +23,8 @@ func FuzzShapesMatchWhatTheirExpressionsDo(f *testing.F) {
 	}
 	for _, s := range []string{
 		"", "a", "A", "-", "a-", "a.b", "A_B", "É", "a\n", "\xff", "01KAN8QW0G5V3Z1M4T7R9XCDEF", "81KAN8QW0G5V3Z1M4T7R9XCDEF", "01KAN8QW0G5V3Z1M4T7R9XCDEI",
-		"alfa.example", ".alfa", strings.Repeat("a", 64), strings.Repeat("A", 32), strings.Repeat("a", 65), strings.Repeat("A", 33), strings.Repeat("a", 255), strings.Repeat("a", 256),
+		"2026-01-02T03:04:05Z", "2026-01-02T03:04:60Z", "2026-01-02T03:04:05.Z", "2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.1234567890Z", "2026-01-02T03:04:05,1Z",
+		"2026-01-02t03:04:05Z", "2026-01-02T03:04:05", "2026-01-02T03:04:0Z5", "alfa.example", ".alfa", strings.Repeat("a", 64), strings.Repeat("A", 32), strings.Repeat("a", 65), strings.Repeat("A", 33), strings.Repeat("a", 255), strings.Repeat("a", 256),
 	} {
 		f.Add(s)
 	}
