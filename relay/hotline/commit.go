@@ -18,6 +18,14 @@ const (
 	maxBatch = 256
 	// commitTimeout bounds a transaction, however long its callers would wait.
 	commitTimeout = 30 * time.Second
+
+	// manyCallers are so many that the next transaction waits for those whom the last one
+	// answered, as they usually come again at once: at most gatherPart of the time that the
+	// last one took, and gatherMost. Without that they fall into groups whose transactions
+	// take turns, and each transaction costs as much as many messages.
+	manyCallers = 4
+	gatherPart  = 4
+	gatherMost  = 2 * time.Millisecond
 )
 
 // errUnfinished: a transaction ended without saying how.
@@ -68,6 +76,11 @@ type committer struct {
 	mu    sync.Mutex // guards what follows
 	busy  bool
 	queue []*waiting
+	// expected is how many changes the next transaction may find, if those whom the last one
+	// answered come again by the time until; full gets closed when so many wait.
+	expected int
+	until    time.Time
+	full     chan struct{}
 }
 
 // commit makes a change with others in one run of store and returns when it is stored or
@@ -112,6 +125,10 @@ func (c *committer) enter(w *waiting) bool {
 			}
 		}
 		c.queue = slices.Insert(c.queue, at, w)
+		if c.full != nil && c.gathered() {
+			close(c.full)
+			c.full = nil
+		}
 		return true
 	}
 	c.busy = true
@@ -131,8 +148,36 @@ func (c *committer) leave(w *waiting) bool {
 	return false
 }
 
+// gathered tells whether nobody is to be waited for. The caller holds c.mu, and leads.
+func (c *committer) gathered() bool {
+	return c.expected < manyCallers || 1+len(c.queue) >= min(c.expected, maxBatch) || len(c.queue) > 0 && c.queue[0] != nil && c.queue[0].urgent
+}
+
+// gather waits a moment for callers who are expected. What is urgent does not wait.
+func (c *committer) gather(w *waiting) {
+	c.mu.Lock()
+	left := time.Until(c.until)
+	if w.urgent || left <= 0 || c.gathered() {
+		c.mu.Unlock()
+		return
+	}
+	full := make(chan struct{})
+	c.full = full
+	c.mu.Unlock()
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-full:
+	case <-timer.C:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full = nil
+}
+
 // lead runs one transaction for w and those that wait, and hands on.
 func (c *committer) lead(ctx context.Context, w *waiting, run func(ctx context.Context, batch []*waiting) error) {
+	c.gather(w)
 	c.mu.Lock()
 	n, cost := 0, w.takes()
 	for n < len(c.queue) && cost+c.queue[n].takes() <= maxBatch {
@@ -142,8 +187,9 @@ func (c *committer) lead(ctx context.Context, w *waiting, run func(ctx context.C
 	batch := append([]*waiting{w}, c.queue[:n]...)
 	c.queue = append([]*waiting(nil), c.queue[n:]...)
 	c.mu.Unlock()
-	err := errUnfinished
+	begun, err := time.Now(), errUnfinished
 	defer func() { // also when run panics: the others must not wait for ever
+		c.expect(len(batch), time.Since(begun))
 		for i, b := range batch {
 			if err != nil {
 				b.err = err
@@ -158,6 +204,14 @@ func (c *committer) lead(ctx context.Context, w *waiting, run func(ctx context.C
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	err = run(ctx, batch)
+}
+
+// expect notes a transaction that ended.
+func (c *committer) expect(answered int, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expected = answered + len(c.queue)
+	c.until = time.Now().Add(min(took/gatherPart, gatherMost))
 }
 
 // next gives the turn to the first that waits.

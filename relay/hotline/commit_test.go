@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -201,4 +202,42 @@ func TestAPanicLeavesNobodyWaiting(t *testing.T) {
 			t.Errorf("the next got %v", err)
 		}
 	})
+}
+
+func TestCallersWhoWereAnsweredComeIntoTheNextTransactionAgain(t *testing.T) {
+	const callers, times, lasts, thinks = 8, 20, 4 * time.Millisecond, 500 * time.Microsecond
+	for name, c := range map[string]struct {
+		urgent bool
+		most   int
+	}{
+		"usual changes are gathered": {false, times + 1},
+		"urgent ones do not wait":    {true, 2*times + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var commits committer
+				transactions := 0
+				run := func(context.Context, []*waiting) error {
+					transactions++
+					time.Sleep(lasts)
+					return nil
+				}
+				var running sync.WaitGroup
+				for range callers {
+					running.Go(func() {
+						for range times {
+							if err := commits.commitOf(t.Context(), &waiting{urgent: c.urgent}, run); err != nil {
+								t.Error(err)
+							}
+							time.Sleep(thinks)
+						}
+					})
+				}
+				running.Wait()
+				if transactions > c.most || c.urgent && transactions <= times+1 {
+					t.Errorf("%d changes took %d transactions, want at most %d", callers*times, transactions, c.most)
+				}
+			})
+		})
+	}
 }
