@@ -178,7 +178,7 @@ func (b *bench) load(ctx context.Context) error {
 		return err
 	}
 	defer other.stop()
-	var ours, theirs, ratios []float64
+	var ours, costs, theirs, ratios []float64
 	for round := range b.scale.rounds + 1 {
 		mine, err := w.load(ctx, b.scale.bulk)
 		if err != nil {
@@ -192,9 +192,11 @@ func (b *bench) load(ctx context.Context) error {
 			continue // warm
 		}
 		nats := float64(b.scale.natsBulk) / a.Seconds
-		ours, theirs, ratios = append(ours, mine), append(theirs, nats), append(ratios, mine/nats)
+		ours, costs = append(ours, mine.perSecond), append(costs, mine.processor)
+		theirs, ratios = append(theirs, nats), append(ratios, mine.perSecond/nats)
 	}
 	b.results.Add("hotline.msgs_per_s.s64", "1/s", ">= 15000", ours)
+	b.results.Add("hotline.cpu_ms_per_msg.s64", "ms", "<= 0.133", costs)
 	b.results.Add("hotline.nats_msgs_per_s.s64", "1/s", "", theirs)
 	b.results.Add("hotline.vs_nats.s64", "ratio", ">= 10", ratios)
 	return nil
