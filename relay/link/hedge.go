@@ -32,7 +32,8 @@ const (
 )
 
 // WithHedge lets an idempotent request begin again on the next path when the first
-// takes longer than its round trip says. The first good response wins.
+// takes longer than its round trip and earlier answers to requests of that size say. The first
+// good response wins.
 func WithHedge(ctx context.Context) context.Context {
 	return context.WithValue(ctx, hedgeKey{}, hedged)
 }
@@ -71,8 +72,8 @@ func (o outcome) good() bool {
 
 // plan says over which paths a request goes, and when. At most one means that it
 // is not hedged.
-func (rt *roundTripper) plan(ctx context.Context) (attempts []attempt, oneAtATime bool) {
-	how, _ := ctx.Value(hedgeKey{}).(hedging)
+func (rt *roundTripper) plan(req *http.Request) (attempts []attempt, oneAtATime bool) {
+	how, _ := req.Context().Value(hedgeKey{}).(hedging)
 	patience := classes[rt.want.class].patience
 	if how == 0 && patience == 0 {
 		return nil, false
@@ -89,6 +90,9 @@ func (rt *roundTripper) plan(ctx context.Context) (attempts []attempt, oneAtATim
 	byID := make(map[string]*path, len(ranked))
 	for _, pt := range ranked {
 		byID[pt.id()] = pt
+	}
+	for i := range views {
+		views[i].Answer = byID[views[i].ID].usual[sizeOf(req)].late()
 	}
 	copies := 1
 	if how == allPaths {
@@ -119,7 +123,7 @@ func stateOf(views []route.Path, id string) route.State {
 // hedge sends a request over several paths; false if there is but one, or the
 // context does not ask for it.
 func (rt *roundTripper) hedge(req *http.Request) (*http.Response, error, bool) { //nolint:revive // the last one tells whether the others count
-	attempts, oneAtATime := rt.plan(req.Context())
+	attempts, oneAtATime := rt.plan(req)
 	if len(attempts) < 2 {
 		return nil, nil, false
 	}
@@ -195,7 +199,11 @@ func (r *race) begin(ctx context.Context) {
 	wanted := r.rt.want
 	wanted.only = &r.attempts[i].at
 	r.rt.pool.spawn(func() {
+		begun := time.Now()
 		resp, err := r.rt.send(own, r.req, wanted) //nolint:bodyclose // whoever gets the outcome closes it
+		if err == nil {
+			r.rt.pool.answered(*wanted.only, sizeOf(r.req), time.Since(begun))
+		}
 		r.outcomes <- outcome{resp: resp, err: err, index: i}
 	})
 }

@@ -193,6 +193,30 @@ func TestAQuietLineIsNotHedged(t *testing.T) {
 	}
 }
 
+func TestAPeerThatTakesItsTimeIsAskedOnceWhenThatIsKnown(t *testing.T) {
+	alfa, bravo, _, _, _ := twoPaths(t)
+	var asked atomic.Int64
+	slow := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		<-time.After(60 * time.Millisecond) // as its disk does
+		w.WriteHeader(http.StatusOK)
+	})
+	bravo.special.Store(&slow)
+	begun := alfa.count(t, "certlink_relay_link_hedges_total", "event=begun")
+	for range 20 {
+		if _, err := hotlineOver(t, link.WithHedge(t.Context()), alfa); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The first goes over both paths, as nobody knows yet; a busy machine may be slow once more.
+	if n := alfa.count(t, "certlink_relay_link_hedges_total", "event=begun") - begun; n < 1 || n > 10 {
+		t.Errorf("%v of 20 requests began again, want the first only", n)
+	}
+	if n := asked.Load(); n > 30 {
+		t.Errorf("%d requests arrived, want about 20", n)
+	}
+}
+
 func TestAPathThatIsDownIsLeftAndComesBack(t *testing.T) {
 	alfa, _, first, one, _ := twoPaths(t)
 	first.stop()

@@ -53,6 +53,8 @@ type path struct {
 	// state and round trip as the heartbeats have them; "" when they say nothing.
 	state     report.State
 	roundTrip time.Duration
+	// usual are the times of answers to hedged requests, by their size.
+	usual [sizes]usual
 	// worked is when a response last came over it.
 	worked time.Time
 	// failures of dialling in a row; retryAt is when connections are next kept ready.

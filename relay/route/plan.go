@@ -28,7 +28,7 @@ type Attempt struct {
 
 // Plan says when to begin the same idempotent request on each path, in the order
 // of Rank: on the first at once, and on each next one when the one before has
-// had 1.1 round trips for its answer, 20 ms at the least. If the first is not Up, the
+// had 1.1 round trips for its answer, 20 ms at the least, and as long as answers take. If the first is not Up, the
 // second does not wait. The first `copies` go at once (less than 1 means 1).
 //
 // An attempt that fails is a reason to begin the next one at once; that is for
@@ -54,5 +54,5 @@ func wait(p Path) time.Duration {
 	if p.RoundTrip <= 0 || !live(p.State) {
 		return blindWait
 	}
-	return max(p.RoundTrip+p.RoundTrip/10, shortestWait)
+	return max(p.RoundTrip+p.RoundTrip/10, p.Answer, shortestWait)
 }

@@ -37,6 +37,9 @@ type Path struct {
 	State State
 	// RoundTrip as measured, smoothed; zero when unknown.
 	RoundTrip time.Duration
+	// Answer is when an answer to such a request is later than usual over this path: the peer's
+	// work counts too. Zero when unknown.
+	Answer time.Duration
 	// LastWorked is when a connection over it was last proven; zero means never. It
 	// counts only while heartbeats do not say more: for Unknown and Down paths.
 	LastWorked time.Time

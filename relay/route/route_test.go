@@ -75,6 +75,7 @@ func TestPlan(t *testing.T) {
 		{"sends_copies_at_once", []route.Path{a, b, c}, 2, []route.Attempt{{"a", 0}, {"b", 0}, {"c", 330 * ms}}},
 		{"sends_all_at_once", []route.Path{a, b, c}, 8, []route.Attempt{{"a", 0}, {"b", 0}, {"c", 0}}},
 		{"leaves_a_short_way_20_ms", []route.Path{path("a", report.Up, ms), b}, 1, []route.Attempt{{"a", 0}, {"b", 20 * ms}}},
+		{"leaves_the_peer_the_time_that_it_usually_takes", []route.Path{{ID: "a", State: report.Up, RoundTrip: ms, Answer: 90 * ms}, b}, 1, []route.Attempt{{"a", 0}, {"b", 90 * ms}}},
 		{"leaves_an_unmeasured_way_250_ms", []route.Path{path("a", report.Up, 0), b}, 1, []route.Attempt{{"a", 0}, {"b", 250 * ms}}},
 		{"does_not_wait_for_a_suspect", []route.Path{path("a", report.Suspect, 300*ms), path("b", report.Suspect, 300*ms), path("c", report.Suspect, 300*ms)}, 1,
 			[]route.Attempt{{"a", 0}, {"b", 0}, {"c", 330 * ms}}},
