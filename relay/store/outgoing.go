@@ -38,6 +38,8 @@ type Progress struct {
 	// Receipt is the peer's last signed receipt, at most MaxReceipt bytes; nil if it
 	// has sent none.
 	Receipt []byte
+	// ReceiptAt is when the peer signed it, as it says; zero if that is not known.
+	ReceiptAt time.Time
 }
 
 // Refusal is a version that a peer has received and not kept.
@@ -105,7 +107,8 @@ type Arrivals interface {
 	Progress(ctx context.Context, feed, peer string) (Progress, error)
 	// SetProgress stores progress: a later SentTo with SentAt, a later ReceivedTo with
 	// ReceivedAt, and a receipt that is not nil; the rest stays. Refusals, at most MaxRecords,
-	// take the place of an older one of the same version.
+	// take the place of an older one of the same version. With a receipt whose ReceiptAt is before
+	// that of the stored one nothing changes: it was sent, or came, again.
 	SetProgress(ctx context.Context, feed, peer string, p Progress, refused []Refusal) error
 	// Refusals returns what the peer has refused of an object, ascending by version, at most limit.
 	Refusals(ctx context.Context, feed, peer, id string, limit int) ([]Refusal, error)
@@ -128,6 +131,7 @@ type References interface {
 	// (see Lapse) what a new one refers to. Repeating a call is safe.
 	PutReferences(ctx context.Context, collection string, references []Reference) error
 	// ReferencesTo returns the references in a collection to objects, at most MaxSelectors
-	// ids, ascending by To, Kind and From, at most limit.
+	// ids, ascending by To, Kind and From, at most limit. References from an object are gone with
+	// the last of its versions in the collection.
 	ReferencesTo(ctx context.Context, collection string, to []string, limit int) ([]Reference, error)
 }

@@ -17,6 +17,9 @@ const (
 	// MaxSettled is the number of settled items that are kept as a record; the oldest
 	// make room.
 	MaxSettled = 10_000
+	// MaxGoneRevocations is the number of revocations that are kept of objects of which no version
+	// is stored any more; those whose object went first make room.
+	MaxGoneRevocations = 10_000
 	// MaxSettledBy is the longest name of who settled an item, in bytes.
 	MaxSettledBy = 256
 )
@@ -96,8 +99,9 @@ type Quarantine interface {
 	SettleQuarantined(ctx context.Context, collection string, seq int64, state ItemState, by string) (Quarantined, error)
 }
 
-// Revocations keeps which objects of a collection are revoked, for ever. That an
-// object is stored as revoked is not noted by PutObjects: note it before.
+// Revocations keeps which objects of a collection are revoked: for as long as a version of the
+// object is stored, and longer, see MaxGoneRevocations. That an object is stored as revoked is
+// not noted by PutObjects: note it before.
 type Revocations interface {
 	// NoteRevocations stores since which version each object, at most MaxRecords, is
 	// revoked; the earliest stays.

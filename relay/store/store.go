@@ -183,6 +183,9 @@ type Objects interface {
 	DeleteObjects(ctx context.Context, collection string, q Query) (int, error)
 	// CountObjects counts the records of collections.
 	CountObjects(ctx context.Context, collections ...string) (int64, error)
+	// Deletions counts the records that were ever deleted from collections: whoever has read these
+	// before and finds the same count has seen nothing that is gone.
+	Deletions(ctx context.Context, collections ...string) (int64, error)
 }
 
 // Pacer is a store whose writes take turns, so that many objects at once keep
@@ -306,10 +309,9 @@ type Message struct {
 	Attachments []AttachmentUse
 	// Signed is the signed message as earlier releases exchanged it, one by one.
 	Signed []byte
-	// Proof is the tlog-proof of what the peer said, its message (In), under a checkpoint of
-	// its journal, and ProofChain the chain of who signed that. They are read with
+	// Proof is that of what the peer said, its message (In) or its receipt (Out). It is read with
 	// LineReader.Proof, and not returned otherwise.
-	Proof, ProofChain []byte
+	Proof Proof
 	// CreatedAt is the author's time, StoredAt that of this store.
 	CreatedAt, StoredAt time.Time
 	// Receipt is the body of the peer's receipt (Out) or of ours (In); nil before. Of

@@ -43,6 +43,9 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		if err := s.deleteRecords(ctx, tx, collection, page.Records); err != nil {
 			return err
 		}
+		if err := forgetGone(ctx, tx, collection, page.Records, micros(s.now())); err != nil {
+			return err
+		}
 		return s.announce(ctx, tx, store.ObjectsTopic)
 	})
 	if err != nil {
@@ -79,7 +82,7 @@ func (s *Store) deleteRecords(ctx context.Context, tx pgx.Tx, collection string,
 	if _, err := tx.Exec(ctx, "DELETE FROM decision_counts WHERE records = 0"); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, "UPDATE collections SET objects = objects - $1 WHERE collection = (SELECT id FROM words WHERE word = $2)",
+	_, err := tx.Exec(ctx, "UPDATE collections SET objects = objects - $1, deletions = deletions + $1 WHERE collection = (SELECT id FROM words WHERE word = $2)",
 		int64(len(records)), collection)
 	return err
 }

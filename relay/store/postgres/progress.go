@@ -18,13 +18,13 @@ import (
 func (s *Store) Progress(ctx context.Context, feed, peer string) (store.Progress, error) {
 	var p store.Progress
 	err := s.look(ctx, s.bulk, "reading progress", func(ctx context.Context, tx pgx.Tx) error {
-		var sent, received int64
-		err := tx.QueryRow(ctx, "SELECT handed_to, sent_to, sent_at, received_to, received_at, receipt FROM views WHERE feed = $1 AND peer = $2",
-			feed, peer).Scan(&p.HandedTo, &p.SentTo, &sent, &p.ReceivedTo, &received, &p.Receipt)
+		var sent, received, signed int64
+		err := tx.QueryRow(ctx, "SELECT handed_to, sent_to, sent_at, received_to, received_at, receipt, receipt_at FROM views WHERE feed = $1 AND peer = $2",
+			feed, peer).Scan(&p.HandedTo, &p.SentTo, &sent, &p.ReceivedTo, &received, &p.Receipt, &signed)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
-		p.SentAt, p.ReceivedAt = instant(sent), instant(received)
+		p.SentAt, p.ReceivedAt, p.ReceiptAt = instant(sent), instant(received), instant(signed)
 		return err
 	})
 	return p, err
@@ -40,11 +40,14 @@ func (s *Store) SetProgress(ctx context.Context, feed, peer string, p store.Prog
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE views SET
+		// What an older receipt says was true once, and is not told again.
+		done, err := tx.Exec(ctx, `UPDATE views SET
 			sent_at = CASE WHEN sent_to < $2 THEN $3 ELSE sent_at END, sent_to = greatest(sent_to, $2),
 			received_at = CASE WHEN received_to < $4 THEN $5 ELSE received_at END, received_to = greatest(received_to, $4),
-			receipt = coalesce($6, receipt) WHERE id = $1`,
-			view, p.SentTo, micros(p.SentAt), p.ReceivedTo, micros(p.ReceivedAt), p.Receipt); err != nil {
+			receipt = coalesce($6, receipt), receipt_at = CASE WHEN $6::bytea IS NULL THEN receipt_at ELSE $7 END
+			WHERE id = $1 AND ($6::bytea IS NULL OR receipt_at <= $7)`,
+			view, p.SentTo, micros(p.SentAt), p.ReceivedTo, micros(p.ReceivedAt), p.Receipt, micros(p.ReceiptAt))
+		if err != nil || done.RowsAffected() == 0 {
 			return err
 		}
 		return putRefusals(ctx, tx, view, refused)

@@ -131,7 +131,7 @@ func (s *Store) NoteRevocations(ctx context.Context, collection string, since ma
 	return s.changeFeeds(ctx, doing, func(ctx context.Context, tx pgx.Tx) error {
 		// In the order of the ids, so that two replicas lock rows in the same order.
 		_, err := tx.Exec(ctx, `INSERT INTO revocations AS r (collection, stix_id, since) SELECT $1, id, since FROM unnest($2::text[], $3::bigint[]) u (id, since) ORDER BY id
-			ON CONFLICT (collection, stix_id) DO UPDATE SET since = least(r.since, excluded.since)`, words[collection], ids, versions)
+			ON CONFLICT (collection, stix_id) DO UPDATE SET since = least(r.since, excluded.since), gone = 0`, words[collection], ids, versions)
 		return err
 	})
 }

@@ -33,7 +33,10 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 			return err
 		}
 		deleted = len(page.Records)
-		return s.deleteRecords(ctx, tx, collection, page.Records)
+		if err := s.deleteRecords(ctx, tx, collection, page.Records); err != nil {
+			return err
+		}
+		return forgetGone(ctx, tx, collection, page.Records, micros(s.now()))
 	})
 	if err != nil {
 		return 0, err
@@ -73,7 +76,7 @@ func (s *Store) deleteRecords(ctx context.Context, tx *sql.Tx, collection string
 	if _, err := tx.ExecContext(ctx, "DELETE FROM decision_counts WHERE records = 0"); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE collections SET objects = objects - ? WHERE collection = (SELECT id FROM words WHERE word = ?)",
+	_, err = tx.ExecContext(ctx, "UPDATE collections SET objects = objects - ?1, deletions = deletions + ?1 WHERE collection = (SELECT id FROM words WHERE word = ?2)",
 		len(records), collection)
 	return err
 }

@@ -16,13 +16,13 @@ import (
 func (s *Store) Progress(ctx context.Context, feedName, peer string) (store.Progress, error) {
 	var p store.Progress
 	err := s.look(ctx, "reading progress", func(tx *sql.Tx) error {
-		var sent, received int64
-		err := tx.QueryRowContext(ctx, "SELECT handed_to, sent_to, sent_at, received_to, received_at, receipt FROM views WHERE feed = ? AND peer = ?",
-			feedName, peer).Scan(&p.HandedTo, &p.SentTo, &sent, &p.ReceivedTo, &received, &p.Receipt)
+		var sent, received, signed int64
+		err := tx.QueryRowContext(ctx, "SELECT handed_to, sent_to, sent_at, received_to, received_at, receipt, receipt_at FROM views WHERE feed = ? AND peer = ?",
+			feedName, peer).Scan(&p.HandedTo, &p.SentTo, &sent, &p.ReceivedTo, &received, &p.Receipt, &signed)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
-		p.SentAt, p.ReceivedAt = instant(sent), instant(received)
+		p.SentAt, p.ReceivedAt, p.ReceiptAt = instant(sent), instant(received), instant(signed)
 		return err
 	})
 	return p, err
@@ -38,13 +38,22 @@ func (s *Store) SetProgress(ctx context.Context, feedName, peer string, p store.
 		if err != nil {
 			return err
 		}
+		if p.Receipt != nil {
+			// What an older receipt says was true once, and is not told again.
+			newer, err := tx.ExecContext(ctx, "UPDATE views SET receipt = ?2, receipt_at = ?3 WHERE id = ?1 AND receipt_at <= ?3", view, p.Receipt, micros(p.ReceiptAt))
+			if err != nil {
+				return err
+			}
+			if n, err := newer.RowsAffected(); n == 0 || err != nil {
+				return err
+			}
+		}
 		for _, step := range []struct {
 			text string
 			args []any
 		}{
 			{"UPDATE views SET sent_to = ?2, sent_at = ?3 WHERE id = ?1 AND sent_to < ?2", []any{view, p.SentTo, micros(p.SentAt)}},
 			{"UPDATE views SET received_to = ?2, received_at = ?3 WHERE id = ?1 AND received_to < ?2", []any{view, p.ReceivedTo, micros(p.ReceivedAt)}},
-			{"UPDATE views SET receipt = ?2 WHERE id = ?1 AND ?2 IS NOT NULL", []any{view, p.Receipt}},
 		} {
 			if _, err := tx.ExecContext(ctx, step.text, step.args...); err != nil {
 				return err

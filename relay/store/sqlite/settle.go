@@ -114,7 +114,7 @@ func (s *Store) NoteRevocations(ctx context.Context, collection string, since ma
 		}
 		for object, version := range since {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO revocations (collection, stix_id, since) VALUES (?, ?, ?)
-				ON CONFLICT (collection, stix_id) DO UPDATE SET since = min(since, excluded.since)`, id, object, versionMicros(version)); err != nil {
+				ON CONFLICT (collection, stix_id) DO UPDATE SET since = min(since, excluded.since), gone = 0`, id, object, versionMicros(version)); err != nil {
 				return err
 			}
 		}

@@ -20,6 +20,8 @@ var deletionTests = map[string]func(t *testing.T, e env){
 	"refuses_decisions_about_what_was_deleted":     decidesDeleted,
 	"finds_the_undecided_after_a_deletion":         undecidedAfterDeletion,
 	"keeps_a_deletion_across_a_reopen":             keepsDeletion,
+	"counts_deletions_for_ever":                    countsDeletions,
+	"lets_references_go_with_the_last_version":     dropsReferences,
 }
 
 func mustDelete(t *testing.T, s store.Store, collection string, q store.Query) int {

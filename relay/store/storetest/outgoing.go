@@ -25,6 +25,7 @@ var outgoingTests = map[string]func(t *testing.T, e env){
 	"finds_references_by_what_they_refer_to":                 findsReferences,
 	"finds_revocations_before_all_else":                      findsRevoked,
 	"moves_progress_forward_only":                            movesProgress,
+	"leaves_all_as_it_is_when_an_older_receipt_comes_again":  ignoresOldReceipts,
 	"keeps_the_last_refusal_of_a_version":                    keepsRefusals,
 	"never_loses_what_is_handed_out_while_it_is_taken_back":  handsOutUnderChange,
 	"never_loses_the_form_in_which_something_was_handed_out": changesFormsUnderPages,

@@ -31,6 +31,25 @@ func movesProgress(t *testing.T, e env) {
 	}
 }
 
+func ignoresOldReceipts(t *testing.T, e env) {
+	refusal := []store.Refusal{{ID: object(0).ID, Version: epoch, Reason: "Forked", At: epoch}}
+	now := store.Progress{ReceivedTo: 20, ReceivedAt: epoch, Receipt: []byte("second"), ReceiptAt: epoch.Add(time.Minute)}
+	must(t, e.SetProgress(t.Context(), "f", "bravo", now, nil))
+	old := store.Progress{SentTo: 90, SentAt: epoch, ReceivedTo: 90, ReceivedAt: epoch, Receipt: []byte("first"), ReceiptAt: epoch}
+	must(t, e.SetProgress(t.Context(), "f", "bravo", old, refusal))
+	same(t, "after the old one", mustProgress(t, e.reopen(t, Options{})), now)
+	if n, err := e.CountRefusals(t.Context(), "f", "bravo"); n != 0 || err != nil {
+		t.Errorf("%d refusals of an old receipt are kept, %v", n, err)
+	}
+	newer := store.Progress{ReceivedTo: 10, Receipt: []byte("third"), ReceiptAt: epoch.Add(time.Hour)}
+	must(t, e.SetProgress(t.Context(), "f", "bravo", newer, refusal))
+	now.Receipt, now.ReceiptAt = newer.Receipt, newer.ReceiptAt
+	same(t, "after a newer one for less", mustProgress(t, e), now)
+	if n, err := e.CountRefusals(t.Context(), "f", "bravo"); n != 1 || err != nil {
+		t.Errorf("%d refusals of a newer receipt are kept, %v", n, err)
+	}
+}
+
 func keepsRefusals(t *testing.T, e env) {
 	put := func(refused ...store.Refusal) {
 		must(t, e.SetProgress(t.Context(), "f", "bravo", store.Progress{}, refused))

@@ -15,16 +15,17 @@ import (
 )
 
 var quarantineTests = map[string]func(t *testing.T, e env){
-	"keeps_the_quarantine_across_a_reopen":            keepsQuarantine,
-	"quarantines_the_same_content_once":               onceInQuarantine,
-	"lists_the_quarantine_in_pages_and_by_object":     listsQuarantine,
-	"accepts_in_the_place_of_what_is_stored":          acceptsQuarantined,
-	"accepts_what_is_not_stored":                      acceptsNew,
-	"drops_for_good":                                  dropsQuarantined,
-	"settles_an_item_once":                            settlesOnce,
-	"counts_what_finds_no_room_in_quarantine":         overflowsQuarantine,
-	"keeps_since_when_an_object_is_revoked":           keepsRevocations,
-	"refuses_what_is_out_of_bounds_of_the_quarantine": quarantineLimits,
+	"keeps_the_quarantine_across_a_reopen":                              keepsQuarantine,
+	"quarantines_the_same_content_once":                                 onceInQuarantine,
+	"lists_the_quarantine_in_pages_and_by_object":                       listsQuarantine,
+	"accepts_in_the_place_of_what_is_stored":                            acceptsQuarantined,
+	"accepts_what_is_not_stored":                                        acceptsNew,
+	"drops_for_good":                                                    dropsQuarantined,
+	"settles_an_item_once":                                              settlesOnce,
+	"counts_what_finds_no_room_in_quarantine":                           overflowsQuarantine,
+	"keeps_since_when_an_object_is_revoked":                             keepsRevocations,
+	"keeps_revocations_of_what_is_there_and_the_newest_of_what_is_gone": boundsRevocations,
+	"refuses_what_is_out_of_bounds_of_the_quarantine":                   quarantineLimits,
 }
 
 func item(n int, content string) store.Quarantined {
