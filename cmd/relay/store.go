@@ -55,7 +55,9 @@ type news struct {
 
 // Run implements runner.
 func (n news) Run(ctx context.Context) error {
-	n.store.Watch(ctx, n.changed)
+	if err := n.store.Watch(ctx, n.changed); err != nil {
+		return fmt.Errorf("watching the store: %w", err)
+	}
 	return nil
 }
 

@@ -76,6 +76,7 @@ type News interface {
 	// Watch calls changed with the topic of each change that a replica has made, this
 	// one included, soon after its commit; and with "" when changes may have been
 	// missed: in the beginning, and after a connection broke. changed must not block.
-	// It returns when ctx ends. A store of one replica has no news.
-	Watch(ctx context.Context, changed func(topic string))
+	// It returns nil when ctx ends, and an error when the store can do nothing more until
+	// it is opened again. A store of one replica has no news.
+	Watch(ctx context.Context, changed func(topic string)) error
 }

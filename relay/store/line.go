@@ -107,7 +107,9 @@ type Lines interface {
 	// storage when ChangeLine returns nil, and undone when it does not; an error of
 	// change is returned as it is. change must not block or use the store otherwise.
 	ChangeLine(ctx context.Context, peer string, change func(LineTx) error) error
-	// ReadLine runs read over one unchanging state of the line with a peer.
+	// ReadLine runs read over one unchanging state of the line with a peer. It may show what is
+	// on its way to stable storage (see LineTx.Written), and so may Pending of Messages; all
+	// other reads show only what is there.
 	ReadLine(ctx context.Context, peer string, read func(LineReader) error) error
 }
 
@@ -143,7 +145,7 @@ type LineReader interface {
 	DraftReader
 	JournalReader
 	PeerJournalReader
-	// Proof returns the proof of what the peer said about or with a message, and the chain
+	// Proof returns the tlog-proof of what the peer said about or with a message, and the chain
 	// of its signer; nil for a message without one, or ErrNotFound.
 	Proof(d Direction, id string) (proof, chain []byte, err error)
 	// Whole returns the largest serial of a direction below which nothing is missing: no
@@ -157,8 +159,9 @@ type LineReader interface {
 type Receipt struct {
 	// ID of the message.
 	ID string
-	// Body as the peer entered it, Proof of that and Chain of its signer.
-	Body, Proof, Chain []byte
+	// Body as the peer entered it, and Proof of that.
+	Body  []byte
+	Proof Proof
 	// At is when the peer stored the message, as it says.
 	At time.Time
 }
@@ -182,6 +185,11 @@ type LineTx interface {
 	MessageWriter
 	JournalWriter
 	Restorer
+	// Written lets f be called once the change is committed: Pending and ReadLine show it,
+	// while it may still be on its way to stable storage, so that what is sent anyway
+	// need not wait for that. f must not block. ChangeLine returns later, and says whether it came
+	// there. After an error of change f is not called.
+	Written(f func())
 }
 
 // MessageWriter changes the messages of a line.

@@ -28,7 +28,7 @@ func (s *Store) announce(ctx context.Context, tx pgx.Tx, topic string) error {
 }
 
 // Watch implements store.News.
-func (s *Store) Watch(ctx context.Context, changed func(topic string)) {
+func (s *Store) Watch(ctx context.Context, changed func(topic string)) error {
 	for ctx.Err() == nil {
 		_ = s.listen(ctx, changed) // what was missed meanwhile is told by ""
 		pause := time.NewTimer(listenAgain)
@@ -38,6 +38,7 @@ func (s *Store) Watch(ctx context.Context, changed func(topic string)) {
 		}
 		pause.Stop()
 	}
+	return nil
 }
 
 // listen passes news on until the connection breaks.

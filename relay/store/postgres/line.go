@@ -18,12 +18,24 @@ import (
 // One transaction: a crash before its commit leaves nothing of what change did; after
 // it, all.
 func (s *Store) ChangeLine(ctx context.Context, peer string, change func(store.LineTx) error) error {
-	return s.change(ctx, s.urgent, "changing line", func(ctx context.Context, tx pgx.Tx) error {
+	var written []func()
+	err := s.change(ctx, s.urgent, "changing line", func(ctx context.Context, tx pgx.Tx) error {
 		if err := takeLine(ctx, tx, peer); err != nil {
 			return err
 		}
-		return change(&lineTx{lineReader{ctx, tx, peer}, s})
+		l := &lineTx{lineReader: lineReader{ctx, tx, peer}, s: s}
+		err := change(l)
+		written = l.written
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	// The server says so when it is on stable storage.
+	for _, f := range written {
+		f()
+	}
+	return nil
 }
 
 // ReadLine implements store.Lines.
@@ -157,8 +169,12 @@ func bodyOf(e *store.JournalEntry) string {
 
 type lineTx struct {
 	lineReader
-	s *Store
+	s       *Store
+	written []func()
 }
+
+// Written implements store.LineTx.
+func (l *lineTx) Written(f func()) { l.written = append(l.written, f) }
 
 // Enqueue implements store.LineTx.
 func (l *lineTx) Enqueue(compose func(serial int64) (store.Message, error)) (store.Message, error) {

@@ -210,7 +210,7 @@ func TestTwoStoresOnOneDatabase(t *testing.T) {
 	heard := make(chan string, 100)
 	ctx, stop := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
-	watching.Go(func() { two.Watch(ctx, func(topic string) { heard <- topic }) })
+	watching.Go(func() { _ = two.Watch(ctx, func(topic string) { heard <- topic }) })
 	defer watching.Wait()
 	defer stop()
 	if first := <-heard; first != "" {

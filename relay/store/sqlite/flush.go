@@ -32,6 +32,8 @@ var ErrUnflushed = errors.New("the database's log could not be synced; look at t
 // own; it is that of the file.
 type flusher struct {
 	sync func() error
+	// broken is closed when a sync failed.
+	broken chan struct{}
 
 	mu    sync.Mutex // guards what follows
 	ended *sync.Cond // a commit or a sync ended
@@ -43,7 +45,7 @@ type flusher struct {
 }
 
 func newFlusher(syncLog func() error) *flusher {
-	f := &flusher{sync: syncLog}
+	f := &flusher{sync: syncLog, broken: make(chan struct{})}
 	f.ended = sync.NewCond(&f.mu)
 	return f
 }
@@ -97,6 +99,7 @@ func (f *flusher) run() {
 	f.mu.Lock()
 	if f.running = false; err != nil {
 		f.failed = fmt.Errorf("%w: %w", ErrUnflushed, err)
+		close(f.broken)
 	} else {
 		f.flushed = commits
 	}

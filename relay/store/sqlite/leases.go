@@ -110,7 +110,12 @@ func (l *leases) fenced(ctx context.Context) error {
 }
 
 // Watch implements store.News: there is no other replica.
-func (s *Store) Watch(ctx context.Context, changed func(topic string)) {
+func (s *Store) Watch(ctx context.Context, changed func(topic string)) error {
 	changed("")
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.flush.broken:
+		return s.flush.state()
+	}
 }

@@ -17,21 +17,21 @@ import (
 // One transaction: a crash before its commit leaves nothing of what change did; after
 // it, all.
 func (s *Store) ChangeLine(ctx context.Context, peer string, change func(store.LineTx) error) error {
-	return s.change(ctx, hotline, "changing line", func(tx *sql.Tx) error {
-		// The driver starts a goroutine for each statement that can be cancelled. What is begun is
-		// done soon: nothing in it waits but for the disk.
-		ctx := context.WithoutCancel(ctx)
-		l := &lineTx{lineReader: lineReader{ctx: ctx, tx: tx, peer: peer}, s: s}
+	// The driver starts a goroutine for each statement that can be cancelled. What is begun is
+	// done soon: nothing in it waits but for the disk.
+	l := &lineTx{lineReader: lineReader{ctx: context.WithoutCancel(ctx), peer: peer}, s: s}
+	return s.changeThen(ctx, hotline, "changing line", func(tx *sql.Tx) error {
+		l.tx = tx
 		if err := change(l); err != nil {
 			return err
 		}
 		return l.count()
-	})
+	}, l.written.call)
 }
 
 // ReadLine implements store.Lines.
 func (s *Store) ReadLine(ctx context.Context, peer string, read func(store.LineReader) error) error {
-	return s.look(ctx, "reading line", func(tx *sql.Tx) error {
+	return s.glance(ctx, "reading line", func(tx *sql.Tx) error {
 		return read(&lineReader{ctx: context.WithoutCancel(ctx), tx: tx, peer: peer})
 	})
 }
@@ -172,13 +172,28 @@ func bodyOf(e *store.JournalEntry) string {
 
 type lineTx struct {
 	lineReader
-	s      *Store
-	counts counts
+	written written
+	s       *Store
+	counts  counts
 	// spacious: there is room for messages of the peer, as far as was looked.
 	spacious bool
 	// der was stored last, or found, as the chain of this number.
-	der     []byte
-	chainID int64
+	der      []byte
+	chainID  int64
+	evidence evidence
+	queue    queue
+}
+
+// Written implements store.LineTx.
+func (l *lineTx) Written(f func()) { l.written = append(l.written, f) }
+
+// written is what to call once a transaction is committed.
+type written []func()
+
+func (w *written) call() {
+	for _, f := range *w {
+		f()
+	}
 }
 
 // Append implements store.LineTx.

@@ -193,18 +193,22 @@ func leaseBounds(t *testing.T, e env) {
 func watchEnds(t *testing.T, e env) {
 	ctx, cancel := cancelled(t)
 	cancel()
-	e.Watch(ctx, func(string) {}) // it returns
+	if err := e.Watch(ctx, func(string) {}); err != nil {
+		t.Error(err)
+	}
 	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
 	begun := make(chan string, 1)
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		e.Watch(ctx, func(topic string) {
+		if err := e.Watch(ctx, func(topic string) {
 			select {
 			case begun <- topic:
 			default:
 			}
-		})
+		}); err != nil {
+			t.Error(err)
+		}
 	})
 	same(t, "first news", <-begun, "")
 	cancel()

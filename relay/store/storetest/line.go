@@ -13,6 +13,7 @@ import (
 )
 
 var lineTests = map[string]func(t *testing.T, e env){
+	"tells_when_it_is_written":                           toldWhenWritten,
 	"keeps_a_journal_across_a_reopen":                    keepsJournal,
 	"appends_only_what_continues_the_journal":            continuesJournal,
 	"does_all_of_a_change_or_nothing":                    allOrNothing,
