@@ -4,6 +4,7 @@
 package feed
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,24 +97,26 @@ func (e *Engine) takeReceipt(w http.ResponseWriter, r *http.Request) error {
 	if opened.TrustDomain != caller {
 		return badReceipt("it is signed by %s", opened.TrustDomain)
 	}
-	told, refused, err := readAcknowledgement(opened.Payload, x.collection.ID, e.cfg.Now())
+	p, refused, err := readAcknowledgement(opened.Payload, x.collection.ID, e.cfg.Now())
 	if err != nil {
 		return badReceipt("%v", err)
 	}
-	return e.keepReceipt(r.Context(), x, caller, body, told, refused)
+	p.Receipt = body
+	return e.keepReceipt(r.Context(), x, caller, p, refused)
 }
 
 func badReceipt(format string, args ...any) error {
 	return &taxii.ProtocolError{Status: http.StatusUnprocessableEntity, Title: "the receipt is not accepted: " + fmt.Sprintf(format, args...)}
 }
 
-// keepReceipt stores a receipt for what was handed out, not for more.
-func (e *Engine) keepReceipt(ctx context.Context, x *export, peer string, signed []byte, position int64, refused []store.Refusal) error {
+// keepReceipt stores a receipt for what was handed out, not for more. One that comes again
+// says nothing new, as does one that is older than the last: its refusals may be long over.
+func (e *Engine) keepReceipt(ctx context.Context, x *export, peer string, p store.Progress, refused []store.Refusal) error {
 	now, err := e.advance.current(ctx, x.Name, peer)
-	if err != nil {
+	if err != nil || bytes.Equal(now.Receipt, p.Receipt) || p.ReceiptAt.Before(now.ReceiptAt) {
 		return err
 	}
-	p := store.Progress{ReceivedTo: min(position, now.HandedTo), ReceivedAt: e.cfg.Now().UTC(), Receipt: signed}
+	p.ReceivedTo, p.ReceivedAt = min(p.ReceivedTo, now.HandedTo), e.cfg.Now().UTC()
 	if err := e.cfg.Store.SetProgress(ctx, x.Name, peer, p, refused); err != nil {
 		return err
 	}
@@ -124,36 +127,37 @@ func (e *Engine) keepReceipt(ctx context.Context, x *export, peer string, signed
 	return nil
 }
 
-// readAcknowledgement reads a receipt for a collection: the position, and what was refused.
-func readAcknowledgement(payload []byte, collection string, now time.Time) (position int64, refused []store.Refusal, err error) {
+// readAcknowledgement reads a receipt for a collection: the position, when it was signed, and
+// what was refused.
+func readAcknowledgement(payload []byte, collection string, now time.Time) (p store.Progress, refused []store.Refusal, err error) {
 	var a acknowledgement
 	if err := json.Unmarshal(payload, &a); err != nil {
-		return 0, nil, fmt.Errorf("reading it: %w", err)
+		return store.Progress{}, nil, fmt.Errorf("reading it: %w", err)
 	}
 	at, err := stix.ParseTime(a.Position)
 	switch {
 	case err != nil:
-		return 0, nil, fmt.Errorf("reading its position: %w", err)
+		return store.Progress{}, nil, fmt.Errorf("reading its position: %w", err)
 	case a.Collection != collection:
-		return 0, nil, errors.New("it is about another collection")
+		return store.Progress{}, nil, errors.New("it is about another collection")
 	case len(a.Refused) > maxRefused:
-		return 0, nil, fmt.Errorf("it refuses %d objects, more than %d at once", len(a.Refused), maxRefused)
+		return store.Progress{}, nil, fmt.Errorf("it refuses %d objects, more than %d at once", len(a.Refused), maxRefused)
 	case a.At.After(now.Add(maxReceiptAhead)):
-		return 0, nil, errors.New("it is from the future")
+		return store.Progress{}, nil, errors.New("it is from the future")
 	}
 	for _, r := range a.Refused {
 		one := store.Refusal{ID: r.ID, Reason: r.Reason, At: now.UTC()}
 		if _, ok := stix.SplitID(r.ID); !ok || !isWord(r.Reason) {
-			return 0, nil, errors.New("it refuses what is no object")
+			return store.Progress{}, nil, errors.New("it refuses what is no object")
 		}
 		if r.Version != "" {
 			if one.Version, err = stix.ParseTime(r.Version); err != nil {
-				return 0, nil, fmt.Errorf("reading a refused version: %w", err)
+				return store.Progress{}, nil, fmt.Errorf("reading a refused version: %w", err)
 			}
 		}
 		refused = append(refused, one)
 	}
-	return at.UnixMicro(), refused, nil
+	return store.Progress{ReceivedTo: at.UnixMicro(), ReceiptAt: a.At.UTC()}, refused, nil
 }
 
 // isWord tells whether a text can be a reason: letters, bounded.

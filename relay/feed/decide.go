@@ -43,12 +43,14 @@ type batch struct {
 // decide stores the decisions about one batch of a view.
 //
 //	read the batch → announce what the peer must drop → learn what came with it → note territory → store the decisions
+//	→ if something was deleted meanwhile, by whatever replica, take them back
 //
 // The batch is read first, so that a version which was deleted and pushed again is
 // announced as dropped before it is shared again: where there is something to announce,
 // the turn ends with it, and the batch waits for the next one. A crash before the end leaves the
 // batch undecided, and so not shared; what was announced or noted is repeated as the
-// same bytes.
+// same bytes. A crash before decisions are taken back leaves what was held, held, and a note about what
+// is gone, which tidy finds.
 func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (more bool, err error) {
 	o, err := e.toward(reader, x.atlas())
 	if err != nil {
@@ -58,8 +60,10 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 		return true, nil // a marking definition was deleted just now
 	}
 	b := &batch{exporter: x, e: e, reader: reader, outlook: o, view: o.view(e, reader)}
-	x.meanwhile.begin()
-	defer x.meanwhile.end()
+	deletions, err := x.cfg.Store.Deletions(ctx, e.stored...)
+	if err != nil {
+		return false, err
+	}
 	if err := b.next(ctx); err != nil {
 		return false, err
 	}
@@ -96,8 +100,7 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	if b.revokedTo > 0 {
 		e.revoked[b.view] = b.revokedTo // not before: a turn that ends early begins with them again
 	}
-	// What rests on what is gone may have come too late to be taken back with that.
-	if err := x.meanwhile.end().lapse(ctx, x.cfg.Store); err != nil {
+	if err := b.recall(ctx, deletions); err != nil {
 		return false, err
 	}
 	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))

@@ -7,8 +7,8 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 
+	"github.com/certlink/certlink/relay/rule"
 	"github.com/certlink/certlink/relay/stix"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -16,41 +16,23 @@ import (
 // dependents are objects, by stored collection, that were decided by looking at others.
 type dependents map[string][]string
 
-// meanwhile is what was decided by looking at what is deleted while a batch is decided: the
-// batch may have been read before, and be stored after all was taken back.
-type meanwhile struct {
-	mu       sync.Mutex // guards what follows
-	deciding bool
-	found    dependents
-}
-
-// begin comes before a batch is read.
-func (m *meanwhile) begin() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.deciding, m.found = true, dependents{}
-}
-
-// note comes after something was deleted, and before the decisions that looked at it are
-// taken back: those that are stored until then are among these, later ones find the note.
-func (m *meanwhile) note(d dependents) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.deciding {
-		return
+// recall takes back decisions of a batch that rest on other objects, if something was deleted from
+// the sources since their deletions were counted, which was before the batch was read. They may have
+// been made by looking at what is gone, and be stored after all that rests on that was taken back:
+// the replica that deletes does not know what this one decides.
+func (b *batch) recall(ctx context.Context, deletions int64) error {
+	now, err := b.cfg.Store.Deletions(ctx, b.e.stored...)
+	if err != nil || now == deletions {
+		return err
 	}
-	for collection, ids := range d {
-		m.found[collection] = append(m.found[collection], ids...)
+	d := dependents{}
+	for i, r := range b.records {
+		q := b.questions[i]
+		if r.Collection == noteName(b.e.Name, b.reader.TrustDomain) || q.Container != (rule.Bound{}) || q.Content != (rule.Bound{}) {
+			d[r.Collection] = append(d[r.Collection], r.ID)
+		}
 	}
-}
-
-// end comes after a batch is stored. It returns what must be decided again.
-func (m *meanwhile) end() dependents {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	found := m.found
-	m.deciding, m.found = false, nil
-	return found
+	return d.lapse(ctx, b.cfg.Store)
 }
 
 // lapse has them decided again.
@@ -67,7 +49,8 @@ func (d dependents) lapse(ctx context.Context, s Store) error {
 
 // deleteObjects deletes what a query selects from a source, and has decided again what
 // was decided by looking at it: before, so that a crash leaves nothing that is not
-// decided again, and after, for what was decided in between.
+// decided again, and after, for what was decided in between. Decisions that are stored
+// later see that something was deleted (recall).
 func (e *Engine) deleteObjects(ctx context.Context, stored string, q store.Query) (total int, err error) {
 	q.Limit = store.MaxRecords
 	d, err := e.dependents(ctx, stored, q)
@@ -80,7 +63,6 @@ func (e *Engine) deleteObjects(ctx context.Context, stored string, q store.Query
 	for {
 		n, err := e.cfg.Store.DeleteObjects(ctx, stored, q)
 		if total += n; err != nil || n < q.Limit {
-			e.meanwhile.note(d)
 			return total, errors.Join(err, d.lapse(ctx, e.cfg.Store))
 		}
 	}

@@ -79,8 +79,6 @@ type Engine struct {
 	local    http.Handler
 	exporter *exporter
 	advance  *advance
-	// meanwhile is what is deleted while the exporter decides.
-	meanwhile meanwhile
 
 	// noted wakes the reader of notes, others is what it has read, by the name of the lease.
 	noted  chan struct{}

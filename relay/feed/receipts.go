@@ -72,7 +72,7 @@ func (i *importer) acknowledge(ctx context.Context) {
 	}
 	payload, err := json.Marshal(acknowledgement{
 		Collection: i.walk.location.ID, Position: i.walk.cursor.After, Received: d.received, Refused: d.refused, MoreRefused: d.more,
-		At: now.UTC().Truncate(time.Second),
+		At: now.UTC().Truncate(time.Microsecond),
 	})
 	if err == nil {
 		err = i.post(ctx, payload)

@@ -25,6 +25,8 @@ import (
 type replica struct {
 	*nation
 	decisions atomic.Int64
+	// before comes before decisions are stored.
+	before atomic.Pointer[func()]
 }
 
 // replicas are two of one nation. The first has the lease of decisions.
@@ -42,7 +44,13 @@ func replicas(t *testing.T) (first, second *replica) {
 	begin := func() *replica {
 		r := &replica{}
 		count := func(Store) Store {
-			return &hooked{Store: shared, decide: func() error { r.decisions.Add(1); return nil }}
+			return &hooked{Store: shared, decide: func() error {
+				r.decisions.Add(1)
+				if before := r.before.Load(); before != nil {
+					(*before)()
+				}
+				return nil
+			}}
 		}
 		sharer, err := lease.New(lease.Config{Store: shared, Time: 300 * time.Millisecond})
 		if err != nil {
@@ -129,6 +137,30 @@ func TestReplicasOfDifferentMindsDoNotDecideAgainstEachOther(t *testing.T) {
 	if e := exportOf(t, second.nation); e.Undecided != 1 {
 		t.Errorf("the other replica shows nothing to the peer, and reports %+v", e)
 	}
+}
+
+// TestWhatAnotherReplicaDeletesWhileThisOneDecidesBindsNothing: the replica that deletes does not
+// know what is being decided, and that one does not know of the deletion.
+func TestWhatAnotherReplicaDeletesWhileThisOneDecidesBindsNothing(t *testing.T) {
+	first, second := replicas(t)
+	first.Apply(alfaConfig())
+	second.Apply(alfaConfig())
+	var deleted atomic.Bool
+	meddle := func() {
+		if !deleted.Swap(true) {
+			if _, err := second.deleteFrom(context.WithoutCancel(t.Context()), sourceName("threats", "own"), store.Query{IDs: []string{indicatorID(1)}}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	// The secret one is decided before the report is there; what is decided then is the report alone.
+	push(t, first.nation, "own", envelope(indicator(1, redID)))
+	eventually(t, "the secret one is held", func() bool { return settled(0, 1)(exportOf(t, first.nation)) })
+	first.before.Store(&meddle)
+	report := `{"type":"report","spec_version":"2.1","id":"report--00000000-0000-4000-8000-000000000001","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z",` +
+		`"name":"x","published":"2026-01-01T00:00:00Z","object_refs":["` + indicatorID(1) + `"],"object_marking_refs":["` + greenID + `"]}`
+	push(t, first.nation, "own", envelope(report))
+	eventually(t, "the report is shared, as nothing binds it any more", func() bool { return deleted.Load() && settled(1, 0)(exportOf(t, first.nation)) })
 }
 
 func TestADefinitionDeletedAtAnotherReplicaIsUnlearned(t *testing.T) {
