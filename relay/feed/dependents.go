@@ -53,6 +53,9 @@ func (d dependents) lapse(ctx context.Context, s Store) error {
 // later see that something was deleted (recall).
 func (e *Engine) deleteObjects(ctx context.Context, stored string, q store.Query) (total int, err error) {
 	q.Limit = store.MaxRecords
+	if err := e.keepVictims(ctx, stored, q); err != nil {
+		return 0, err
+	}
 	d, err := e.dependents(ctx, stored, q)
 	if err == nil {
 		err = d.lapse(ctx, e.cfg.Store)

@@ -37,7 +37,14 @@ func (x *exporter) round(ctx context.Context) (ok, watch bool) {
 	x.busy.Lock()
 	defer x.busy.Unlock()
 	if x.leading != nil {
-		return x.pass(x.leading()), false
+		ctx := x.leading()
+		ok = x.pass(ctx)
+		if ok && ctx.Err() == nil {
+			if err := x.tidy(ctx, x.live.Load()); err != nil {
+				x.cfg.Log.DebugContext(ctx, "letting go of what peers were told long ago failed", "error", err)
+			}
+		}
+		return ok, false
 	}
 	return x.follow(ctx)
 }

@@ -68,6 +68,9 @@ type export struct {
 	relates map[string]bool
 	// introduced are the peers to which we have introduced ourselves since the start.
 	introduced map[string]bool
+	// tidied is how far tidy has looked at collections of ours, by their names. The exporter's
+	// goroutine alone uses it.
+	tidied map[string]int64
 }
 
 // current is the policy, nil while it is not known.
@@ -122,7 +125,7 @@ func newPlan(c *config.Config, before *plan) *plan {
 func newExport(trustDomain string, conf config.Export, before *plan) *export {
 	e := &export{
 		Export: conf, sources: map[string]string{}, definitions: map[int64]string{}, defined: map[string]int64{}, redaction: redact.New(conf.Redaction),
-		related: map[string]int64{}, relates: map[string]bool{}, revoked: map[store.View]int64{}, swept: map[store.View]bool{}, introduced: map[string]bool{},
+		related: map[string]int64{}, relates: map[string]bool{}, revoked: map[store.View]int64{}, swept: map[store.View]bool{}, introduced: map[string]bool{}, tidied: map[string]int64{},
 		collection: taxii.Collection{
 			ID: collectionID(trustDomain, "export", conf.Name), Alias: conf.Name, Title: titleOf(conf.Title, conf.Name),
 			Description: describe(conf), CanRead: true, MediaTypes: taxii.MediaTypes(),
