@@ -37,7 +37,10 @@ type Catalogue struct {
 	name       string
 	now        func() time.Time
 
-	mu         sync.Mutex // guards what follows
+	mu sync.Mutex // guards what follows
+	// deletions are those of the collection when it was read. After others it is read anew:
+	// what a peer has withdrawn must not be listed, nor its title told.
+	deletions  int64
 	position   int64
 	days       map[int64]uint32 // the day's number to the event's timestamp
 	reports    []reportEvent
@@ -75,6 +78,17 @@ func NewCatalogue(s store.Objects, collection, name string, now func() time.Time
 		store: s, collection: collection, name: name, now: now,
 		days: map[int64]uint32{}, byReport: map[string]int{}, statements: map[string]bool{},
 	}
+}
+
+// begin forgets what was read if something was deleted since.
+func (c *Catalogue) begin(ctx context.Context) error {
+	deletions, err := c.store.Deletions(ctx, c.collection)
+	if err != nil || deletions == c.deletions {
+		return err
+	}
+	c.deletions, c.position = deletions, 0
+	c.days, c.reports, c.byReport, c.references, c.statements = map[int64]uint32{}, nil, map[string]int{}, nil, map[string]bool{}
+	return nil
 }
 
 func hashOf(id string) uint64 {
@@ -277,6 +291,7 @@ type listed struct {
 // state is a catalogue at one moment.
 type state struct {
 	position   int64
+	deletions  int64
 	events     []listed
 	statements map[string]bool
 	loose      func(id string) bool
@@ -286,10 +301,13 @@ type state struct {
 func (c *Catalogue) look(ctx context.Context) (state, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.begin(ctx); err != nil {
+		return state{}, err
+	}
 	if err := c.update(ctx); err != nil {
 		return state{}, err
 	}
-	s := state{position: c.position, statements: map[string]bool{}}
+	s := state{position: c.position, deletions: c.deletions, statements: map[string]bool{}}
 	for id := range c.statements {
 		s.statements[id] = true
 	}

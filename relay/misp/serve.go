@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +40,10 @@ const (
 	maxRenders    = 4
 	renderTimeout = 30 * time.Minute
 )
+
+// rendering changes with what is written of the same objects, so that no reader keeps files of an
+// older release.
+const rendering = "2"
 
 // ServerConfig of a Server. Store and Collection are required.
 type ServerConfig struct {
@@ -77,12 +80,8 @@ type directory struct {
 	sums map[string]summed
 }
 
-// summed is the SHA-256 of an event's file as of a timestamp.
-type summed struct {
-	timestamp  uint32
-	statements int
-	sum        string
-}
+// summed is the SHA-256 of an event's file, and the tag that the file had.
+type summed struct{ tag, sum string }
 
 // NewServer checks the configuration. It serves nothing before Apply.
 func NewServer(cfg ServerConfig) (*Server, error) {
@@ -175,7 +174,7 @@ func (s *Server) file(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	case "manifest.json":
 		d.manifest(w, r, now)
 	case "hashes.csv":
-		if !fresh(w, r, "h"+strconv.FormatInt(now.position, 10), newest(now), "text/csv; charset=utf-8") {
+		if !fresh(w, r, d.tag("hashes", now.position, now.deletions), newest(now), "text/csv; charset=utf-8") {
 			s.finish(ctx, d, d.catalogue.writeHashes(ctx, w, now))
 		}
 	default:
@@ -197,12 +196,35 @@ func fresh(w http.ResponseWriter, r *http.Request, tag string, changed time.Time
 	h.Set("ETag", `"`+tag+`"`)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Last-Modified", changed.UTC().Format(http.TimeFormat))
-	if known := r.Header.Get("If-None-Match"); known != "" && strings.Contains(known, `"`+tag+`"`) {
+	if has(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return true
 	}
 	h.Set("Content-Type", contentType)
 	return r.Method == http.MethodHead
+}
+
+// has tells whether a reader has the file with a tag (RFC 9110 section 13.1.2).
+func has(known []string, tag string) bool {
+	for _, list := range known {
+		for one := range strings.SplitSeq(list, ",") {
+			if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == `"`+tag+`"` {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// tag is the same for the same bytes only: it changes with all that goes into a file, and with what
+// this release makes of it.
+func (d *directory) tag(parts ...any) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q %q", rendering, d.creator, d.imported, parts))
+	return hex.EncodeToString(sum[:16])
+}
+
+func (d *directory) eventTag(now state, e listed) string {
+	return d.tag("event", e.uuid, int64(e.timestamp), int64(len(now.statements)), now.deletions)
 }
 
 func newest(s state) time.Time {
@@ -214,8 +236,7 @@ func newest(s state) time.Time {
 
 // event writes an event, and remembers its checksum if nothing came in between.
 func (s *Server) event(ctx context.Context, w http.ResponseWriter, r *http.Request, d *directory, now state, e listed) {
-	tag := fmt.Sprintf("%s-%d-%d", e.uuid, e.timestamp, len(now.statements))
-	if fresh(w, r, tag, time.Unix(int64(e.timestamp), 0), "application/json") {
+	if fresh(w, r, d.eventTag(now, e), time.Unix(int64(e.timestamp), 0), "application/json") {
 		return
 	}
 	sum := sha256.New()
@@ -233,9 +254,13 @@ func (d *directory) remember(ctx context.Context, now state, e listed, sum hash.
 	if err != nil || len(page.Records) > 0 {
 		return
 	}
+	deletions, err := d.catalogue.store.Deletions(ctx, d.catalogue.collection)
+	if err != nil || deletions != now.deletions {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.sums[e.uuid] = summed{e.timestamp, len(now.statements), hex.EncodeToString(sum.Sum(nil))}
+	d.sums[e.uuid] = summed{d.eventTag(now, e), hex.EncodeToString(sum.Sum(nil))}
 }
 
 // finish ends an answer that may have begun: a reader must not take a part for the whole.
@@ -251,10 +276,12 @@ func (s *Server) finish(ctx context.Context, d *directory, err error) {
 
 // sum is the checksum of an event's file, "" while it is not known. The lock is held.
 func (d *directory) sum(now state, e listed) string {
-	if known := d.sums[e.uuid]; known.timestamp == e.timestamp && known.statements == len(now.statements) {
-		return known.sum
+	known, ok := d.sums[e.uuid]
+	if !ok || known.tag != d.eventTag(now, e) {
+		delete(d.sums, e.uuid)
+		return ""
 	}
-	return ""
+	return known.sum
 }
 
 // entryOf is an event in the manifest.
@@ -272,13 +299,11 @@ type entryOf struct {
 func (d *directory) manifest(w http.ResponseWriter, r *http.Request, now state) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	known := 0
+	known := sha256.New()
 	for _, e := range now.events {
-		if d.sum(now, e) != "" {
-			known++
-		}
+		fmt.Fprintf(known, "%s\n", d.sum(now, e))
 	}
-	if fresh(w, r, fmt.Sprintf("m%d-%d", now.position, known), newest(now), "application/json") {
+	if fresh(w, r, d.tag("manifest", now.position, now.deletions, known.Sum(nil)), newest(now), "application/json") {
 		return
 	}
 	all := map[string]entryOf{}

@@ -168,38 +168,6 @@ func TestADirectoryHasAnEventForEachReportAndOneForEachDay(t *testing.T) {
 	}
 }
 
-// TestTheEventOfAReportGoesNoFurtherThanItsMarking: its title is in the event, and a MISP that
-// takes the distribution from the feed would fall back to its own default.
-func TestTheEventOfAReportGoesNoFurtherThanItsMarking(t *testing.T) {
-	for name, c := range map[string]struct {
-		marking, want string
-	}{
-		"none":    {"", `"0"`},
-		"red":     {markingIDs[rule.Red], `"0"`},
-		"strict":  {markingIDs[rule.AmberStrict], `"0"`},
-		"amber":   {markingIDs[rule.Amber], `"1"`},
-		"green":   {markingIDs[rule.Green], ``},
-		"clear":   {markingIDs[rule.Clear], `"3"`},
-		"strange": {"marking-definition--5c0d1e2f-0000-4000-8000-000000000009", `"0"`},
-	} {
-		s := newShop(t)
-		report := strings.Replace(reportText(1, 1), markingIDs[rule.Green], c.marking, 1)
-		if c.marking == "" {
-			report = strings.Replace(report, `,"object_marking_refs":[""]`, "", 1)
-		}
-		s.put(indicatorText(1, 1, "[domain-name:value = 'one.example']", rule.Green, ""), report)
-		var event struct {
-			Event struct {
-				Distribution json.RawMessage `json:"distribution"`
-			}
-		}
-		file := derive("event", "bravo", "report--5c0d1e2f-0000-4000-8000-00000000000a") + ".json"
-		if err := json.Unmarshal(s.get(file).Body.Bytes(), &event); err != nil || string(event.Event.Distribution) != c.want {
-			t.Errorf("%s: distribution %s, want %s (%v)", name, event.Event.Distribution, c.want, err)
-		}
-	}
-}
-
 func TestADirectoryIsAFeedThatComesBackAsItWas(t *testing.T) {
 	s := newShop(t)
 	s.put(indicatorText(1, 1, "[domain-name:value = 'one.example']", rule.Green, ""), indicatorText(2, 1, "[ipv4-addr:value = '192.0.2.1']", 0, ""))
