@@ -49,6 +49,13 @@ func (h *hashes) committed(b *store.JournalBatch) {
 	}
 }
 
+// forget is for when the database was set back: what was committed is not there any more.
+func (h *hashes) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.young, h.old = nil, nil
+}
+
 // through reads hashes from memory, else as read does.
 func (h *hashes) through(read func(indexes []int64) ([]store.Hash, error)) tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/certlink/certlink/relay/hotline/wire"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
@@ -26,6 +28,9 @@ const (
 type health struct {
 	// lost: the peer holds a state of our journal that is not of our history.
 	lost bool
+	// setBack is the state that we know to have signed and that is not stored any more; zero
+	// when only the peer has noticed.
+	setBack tlog.Tree
 	// lostWhy is why nothing could be recovered yet, for people.
 	lostWhy string
 	// olderSince is since when the peer has shown nothing but older states of its journal.
@@ -73,14 +78,17 @@ func (l *line) awaitPeer() {
 	l.peerRecovers = true
 }
 
-// suspect notes that our database was set back; the usual lane recovers.
-func (l *line) suspect() {
+// suspect notes that our database was set back, as the peer shows.
+func (l *line) suspect() { l.wasSetBack("the peer holds more of our journal than we do") }
+
+// wasSetBack notes that our database was set back, and how that was found; the usual lane recovers.
+func (l *line) wasSetBack(why string) {
 	l.mu.Lock()
 	changed := !l.health.lost
 	l.health.lost = true
 	l.mu.Unlock()
 	if changed {
-		l.engine.cfg.Log.Error("our database was set back: the peer holds more of our journal than we do", "peer", l.trustDomain)
+		l.engine.cfg.Log.Error("our database was set back: "+why, "peer", l.trustDomain)
 		l.engine.changed()
 		l.poke()
 	}
@@ -95,7 +103,15 @@ func (l *line) isLost() bool {
 // journalState names how the journals of the line stand, the worst first.
 func (l *line) journalState(ctx context.Context, gaps int64) (report.Journal, error) {
 	var ours, theirs []store.Break
-	if err := l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
+	known := l.knownOwn()
+	if err := l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+		newest, _, err := r.Journal()
+		if err != nil {
+			return err
+		}
+		if err := l.compareOwn(r, newest, known); err != nil {
+			return err
+		}
 		if ours, err = r.Breaks(true); err != nil {
 			return err
 		}

@@ -54,6 +54,9 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 		if err != nil {
 			return fmt.Errorf("reading the journal: %w", err)
 		}
+		if err := l.compareOwn(tx, newest, l.knownOwn()); err != nil {
+			return err
+		}
 		var entries []store.JournalEntry
 		for _, w := range batch {
 			p := &placing{LineTx: tx, next: newest.Size + int64(len(entries)) + 1}

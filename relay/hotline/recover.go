@@ -107,14 +107,15 @@ func (l *line) recoverAll(ctx context.Context) error {
 			return err
 		}
 	}
-	if shown.Tree.N == 0 {
-		return nil
+	same := shown.Tree.N == 0
+	if !same {
+		root, ok, err := l.rootAt(ctx, shown.Tree.N)
+		if err != nil {
+			return &localError{doing: "comparing our journal with what the peer holds", err: err}
+		}
+		same = ok && root == shown.Tree.Hash
 	}
-	root, ok, err := l.rootAt(ctx, shown.Tree.N)
-	if err != nil {
-		return &localError{doing: "comparing our journal with what the peer holds", err: err}
-	}
-	return l.goOn(ctx, shown.Tree, got, ok && root == shown.Tree.Hash)
+	return l.goOn(ctx, shown.Tree, got, same)
 }
 
 // missing says above which serials something may be missing.
@@ -182,10 +183,17 @@ func (l *line) openOwn(signed, chain []byte) (journal.Checkpoint, error) {
 }
 
 // goOn writes the note that our journal goes on. Where all that was lost came back, so that
-// the history is the same again, only we keep that it was so.
+// the history is the same again, or where the peer had not seen yet what was lost, only we
+// keep that it was so.
 func (l *line) goOn(ctx context.Context, left tlog.Tree, note continuation, same bool) error {
+	l.mu.Lock()
+	setBack := l.health.setBack
+	l.mu.Unlock()
 	if same && note.Messages+note.Receipts == 0 {
-		return nil
+		if setBack.N == 0 {
+			return nil
+		}
+		left = setBack
 	}
 	note.At = l.engine.cfg.Now().UTC().Truncate(time.Microsecond)
 	note.OldSize, note.OldRoot = left.N, base64.StdEncoding.EncodeToString(left.Hash[:])
@@ -212,6 +220,9 @@ func (l *line) goOn(ctx context.Context, left tlog.Tree, note continuation, same
 	}
 	l.mu.Lock()
 	l.toldBreak = false
+	if l.health.setBack == setBack {
+		l.health.setBack = tlog.Tree{}
+	}
 	l.mu.Unlock()
 	l.engine.cfg.Log.WarnContext(ctx, "our journal goes on after its database was set back", "peer", l.trustDomain,
 		"messages", note.Messages, "receipts", note.Receipts)
