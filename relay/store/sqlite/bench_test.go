@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -47,6 +49,47 @@ func openBench(b *testing.B) *Store {
 	}
 	b.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// BenchmarkPut puts 200,000 new objects, as an import does, and tells the processor time of
+// this process for each, checkpoints included.
+func BenchmarkPut(b *testing.B) {
+	const objects, imported = 200_000, 5000
+	for b.Loop() {
+		b.StopTimer()
+		s, err := Open(b.Context(), Config{Path: filepath.Join(b.TempDir(), "relay.db")})
+		if err != nil {
+			b.Fatal(err)
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		b.StartTimer()
+		var used time.Duration
+		for first := 0; first < objects; first += imported {
+			batch := make([]store.Object, imported)
+			for i := range batch {
+				id := fmt.Sprintf("indicator--%08x-0000-4000-8000-%012x", random.Uint32(), random.Uint64()>>16)
+				batch[i] = store.Object{ID: id, Type: "indicator", SpecVersion: "2.1", Version: time.Unix(1, 0), Raw: make([]byte, 1100)}
+			}
+			before := processorTime(b)
+			if _, err := s.PutObjects(b.Context(), "c", batch, fmt.Sprint(first)); err != nil {
+				b.Fatal(err)
+			}
+			used += processorTime(b) - before
+		}
+		b.ReportMetric(float64(used.Nanoseconds())/1000/objects, "cpu-us/object")
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func BenchmarkAddAndDecide(b *testing.B) {

@@ -34,7 +34,6 @@ func (s *Store) PutObjects(ctx context.Context, collection string, objects []sto
 		if err != nil {
 			return err
 		}
-		defer p.close()
 		outcomes, err = p.run(ctx, objects, cursor)
 		return err
 	})
@@ -44,24 +43,25 @@ func (s *Store) PutObjects(ctx context.Context, collection string, objects []sto
 	return outcomes, nil
 }
 
-// rowsAtOnce is the number of rows that one statement inserts, when there are as
-// many: half of what a row costs is the beginning and the end of its statement.
-const rowsAtOnce = 64
+// rowsAtOnce is the largest number of rows that one statement inserts: half of what a row
+// costs is the beginning and the end of its statement.
+const rowsAtOnce = 128
 
-// put is one PutObjects. Its statements are prepared once, when they are needed.
+// put is one PutObjects.
 type put struct {
 	tx         *sql.Tx
 	words      *vocabulary
 	ticker     *ticker
 	collection int64
 	known      *known
-	prepared   map[string]*sql.Stmt
 	args       []any
 	keys       []int64
+	// last is the position of the last record that this put has inserted; 0 before.
+	last int64
 }
 
 func (s *Store) newPut(ctx context.Context, tx *sql.Tx, collection string) (*put, error) {
-	p := &put{tx: tx, words: newVocabulary(tx), known: s.known, prepared: map[string]*sql.Stmt{}}
+	p := &put{tx: tx, words: newVocabulary(tx), known: s.known}
 	err := s.beginKnown(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -75,31 +75,23 @@ func (s *Store) newPut(ctx context.Context, tx *sql.Tx, collection string) (*put
 	return p, nil
 }
 
-// The statements of a put.
-const storedObject = "SELECT raw FROM objects INDEXED BY objects_by_key WHERE key = ? AND collection = ? AND stix_id = ? AND version = ?"
-
+// The statements of a put. Without a position a record gets the one behind the last of the
+// table, and SQLite need not be able to undo the statement alone: to remember for that how
+// each page was costs a twentieth of an import (with OR ROLLBACK, a statement that fails
+// undoes the transaction, as it would be in any case).
 var (
-	anyStored = "SELECT EXISTS (SELECT 1 FROM objects INDEXED BY objects_by_key WHERE key IN (?" + strings.Repeat(",?", rowsAtOnce-1) + ") AND collection = ?)"
-	insertOne = "INSERT INTO objects (seq, collection, stix_id, version, type, spec, raw, revoked, key) VALUES (?,?,?,?,?,?,?,?,?)"
-	insertAll = insertOne + strings.Repeat(",(?,?,?,?,?,?,?,?,?)", rowsAtOnce-1)
+	anyStored    = "SELECT EXISTS (SELECT 1 FROM objects INDEXED BY objects_by_key WHERE key IN (?" + strings.Repeat(",?", rowsAtOnce-1) + ") AND collection = ?)"
+	storedObject = "SELECT raw FROM objects INDEXED BY objects_by_key WHERE key = ? AND collection = ? AND stix_id = ? AND version = ?"
+	insertFirst  = "INSERT INTO objects (collection, stix_id, version, type, spec, raw, revoked, key, seq) VALUES (?,?,?,?,?,?,?,?,?)"
+	// insertNext are statements for 1, 2, 4 … rowsAtOnce rows.
+	insertNext = func() (texts []string) {
+		for n := 1; n <= rowsAtOnce; n *= 2 {
+			texts = append(texts, "INSERT OR ROLLBACK INTO objects (collection, stix_id, version, type, spec, raw, revoked, key) VALUES (?,?,?,?,?,?,?,?)"+
+				strings.Repeat(",(?,?,?,?,?,?,?,?)", n-1))
+		}
+		return texts
+	}()
 )
-
-func (p *put) statement(ctx context.Context, text string) (*sql.Stmt, error) {
-	if s := p.prepared[text]; s != nil {
-		return s, nil
-	}
-	s, err := p.tx.PrepareContext(ctx, text)
-	if err == nil {
-		p.prepared[text] = s
-	}
-	return s, err
-}
-
-func (p *put) close() {
-	for _, s := range p.prepared {
-		_ = s.Close() // it ends with the transaction in any case
-	}
-}
 
 func (p *put) run(ctx context.Context, objects []store.Object, cursor string) ([]store.Outcome, error) {
 	outcomes := make([]store.Outcome, 0, len(objects))
@@ -146,7 +138,7 @@ func (p *put) group(ctx context.Context, objects []store.Object) ([]store.Outcom
 		for i := range outcomes {
 			outcomes[i] = store.Added
 		}
-		return outcomes, p.insert(ctx, insertAll, objects...)
+		return outcomes, p.insert(ctx, objects)
 	}
 	for i, o := range objects {
 		if outcomes[i], err = p.one(ctx, o); err != nil {
@@ -156,12 +148,9 @@ func (p *put) group(ctx context.Context, objects []store.Object) ([]store.Outcom
 	return outcomes, nil
 }
 
-// fresh tells whether these are rowsAtOnce different objects of which no version
-// is stored.
+// fresh tells whether these are different objects of which no version is stored. Of few it
+// may not tell.
 func (p *put) fresh(ctx context.Context, objects []store.Object) (bool, error) {
-	if len(objects) < rowsAtOnce {
-		return false, nil
-	}
 	seen := make(map[int64]bool, len(objects))
 	p.args, p.keys = p.args[:0], p.keys[:0]
 	for _, o := range objects {
@@ -175,26 +164,21 @@ func (p *put) fresh(ctx context.Context, objects []store.Object) (bool, error) {
 	if p.known.news(p.keys) {
 		return true, nil
 	}
-	find, err := p.statement(ctx, anyStored) //nolint:sqlclosecheck // it serves the whole put; close ends it
-	if err != nil {
-		return false, err
+	if len(objects) < rowsAtOnce {
+		return false, nil
 	}
 	var stored bool
-	err = find.QueryRowContext(ctx, append(p.args, p.collection)...).Scan(&stored)
+	err := p.tx.QueryRowContext(ctx, anyStored, append(p.args, p.collection)...).Scan(&stored)
 	return !stored, err
 }
 
 // one stores an object unless its version is stored.
 func (p *put) one(ctx context.Context, o store.Object) (store.Outcome, error) {
-	find, err := p.statement(ctx, storedObject) //nolint:sqlclosecheck // as above
-	if err != nil {
-		return 0, err
-	}
 	var stored []byte
-	err = find.QueryRowContext(ctx, keyOf(o.ID), p.collection, o.ID, versionMicros(o.Version)).Scan(&stored)
+	err := p.tx.QueryRowContext(ctx, storedObject, keyOf(o.ID), p.collection, o.ID, versionMicros(o.Version)).Scan(&stored)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return store.Added, p.insert(ctx, insertOne, o)
+		return store.Added, p.insert(ctx, []store.Object{o})
 	case err != nil:
 		return 0, err
 	case bytes.Equal(stored, o.Raw):
@@ -204,7 +188,25 @@ func (p *put) one(ctx context.Context, o store.Object) (store.Outcome, error) {
 }
 
 // insert adds records with the next positions.
-func (p *put) insert(ctx context.Context, text string, objects ...store.Object) error {
+func (p *put) insert(ctx context.Context, objects []store.Object) error {
+	if p.last == 0 && len(objects) > 0 {
+		if err := p.rows(ctx, insertFirst, objects[:1], p.ticker.last+1); err != nil {
+			return err
+		}
+		objects = objects[1:]
+	}
+	for i := len(insertNext) - 1; i >= 0; i-- {
+		for n := 1 << i; len(objects) >= n; objects = objects[n:] {
+			if err := p.rows(ctx, insertNext[i], objects[:n]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rows adds records by one statement, whose last arguments are given.
+func (p *put) rows(ctx context.Context, text string, objects []store.Object, last ...any) error {
 	p.args, p.keys = p.args[:0], p.keys[:0]
 	for _, o := range objects {
 		typ, err := p.words.id(ctx, o.Type)
@@ -217,12 +219,17 @@ func (p *put) insert(ctx context.Context, text string, objects ...store.Object) 
 		}
 		key := keyOf(o.ID)
 		p.keys = append(p.keys, key)
-		p.args = append(p.args, p.ticker.next(), p.collection, o.ID, versionMicros(o.Version), typ, o.SpecVersion, raw, o.Revoked, key)
+		p.args = append(p.args, p.collection, o.ID, versionMicros(o.Version), typ, o.SpecVersion, raw, o.Revoked, key)
+		p.last = p.ticker.next()
 	}
 	p.known.add(p.keys...)
-	statement, err := p.statement(ctx, text) //nolint:sqlclosecheck // as above
-	if err == nil {
-		_, err = statement.ExecContext(ctx, p.args...)
+	result, err := p.tx.ExecContext(ctx, text, append(p.args, last...)...)
+	if err != nil {
+		return err
+	}
+	at, err := result.LastInsertId()
+	if err == nil && at != p.last {
+		err = fmt.Errorf("a record got the position %d in the place of %d", at, p.last)
 	}
 	return err
 }

@@ -87,7 +87,6 @@ func (s *Store) replaceObject(ctx context.Context, tx *sql.Tx, collection string
 	if err != nil {
 		return nil, err
 	}
-	defer p.close()
 	_, err = p.run(ctx, []store.Object{o}, "")
 	return replaced, err
 }
