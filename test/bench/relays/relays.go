@@ -93,7 +93,12 @@ func New(ctx context.Context, dir, name string) (*Nation, error) {
 		return config.KeyPair{CertFile: at("tls.crt"), KeyFile: at("tls.key"), CAFile: at("ca.crt")}
 	}
 	n.Config.Identity = config.Identity{TrustDomain: ca.TrustDomain, Link: pair("relay"), Local: pair("local"), Signing: pair("signing")}
-	n.Config.Store.SQLite.Path = filepath.Join(n.dir, "relay.db")
+	// Apart from the configuration, as the operator lays it out: the relay watches the directory
+	// of that, and would be told of every write to its database.
+	n.Config.Store.SQLite.Path = filepath.Join(n.dir, "store", "relay.db")
+	if err := os.MkdirAll(filepath.Dir(n.Config.Store.SQLite.Path), 0o700); err != nil {
+		return nil, fmt.Errorf("making the directory of a store: %w", err)
+	}
 	for _, address := range []*string{&n.Config.Listen.Link, &n.Config.Listen.Local, &n.Config.Listen.Health} {
 		if *address, err = FreePort(ctx); err != nil {
 			return nil, err
