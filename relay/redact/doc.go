@@ -9,7 +9,8 @@
 // each time. What stays keeps its bytes and its order. Identifiers, references
 // between objects and TLP markings always stay; a granular marking goes with the
 // property that it selects. An object that lost something says so in an extension
-// (Extension), so that nobody takes it for another edition by its author.
+// (Extension), so that nobody takes it for another edition by its author. It names what STIX
+// defines, and counts what is the author's own: such a name can be a secret itself.
 //
 // A translation of what is left out does not leave at all (Withholds).
 //

@@ -20,8 +20,8 @@ import (
 )
 
 // Extension is the id of the extension definition by which a redacted object says
-// what it lost: {"extension_type": "property-extension", "redacted": [names], "victim": bool}.
-// docs/rules.md has its schema.
+// what it lost: {"extension_type": "property-extension", "redacted": [names], "others": number,
+// "victim": bool}. docs/rules.md has its schema.
 const Extension = "extension-definition--7b6f2f1c-2a52-5d0c-9d0e-6a4f0f2a4d11"
 
 // VictimName stands in place of the name of a victim.
@@ -30,8 +30,9 @@ const VictimName = "Redacted by the sender"
 // revision is part of forms, and changes with what Apply writes; policies is part of the
 // digest, and changes with that and with what Withholds tells.
 const (
-	revision = "certlink-redaction/1"
-	policies = "certlink-redaction/2"
+	revision  = "certlink-redaction/1"
+	revision2 = "certlink-redaction/2" // of objects that lost properties whose names are not told
+	policies  = "certlink-redaction/3"
 )
 
 // Prefixes of forms.
@@ -135,7 +136,11 @@ func (p *Policy) Form(o stix.Object, ofVictim bool) string {
 	if len(lost) == 0 && !ofVictim {
 		return ""
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q", revision, lost))
+	as := revision
+	if _, others := tell(lost); others > 0 {
+		as = revision2
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q", as, lost))
 	prefix := redacted
 	if ofVictim {
 		prefix = victim
@@ -260,11 +265,10 @@ func (w *writer) extensions(value []byte) {
 	ours := struct {
 		Type     string   `json:"extension_type"`
 		Redacted []string `json:"redacted"`
+		Others   int      `json:"others,omitempty"`
 		Victim   bool     `json:"victim,omitempty"`
-	}{"property-extension", w.lost, w.victim}
-	if w.lost == nil {
-		ours.Redacted = []string{}
-	}
+	}{Type: "property-extension", Victim: w.victim}
+	ours.Redacted, ours.Others = tell(w.lost)
 	var all bytes.Buffer
 	all.WriteByte('{')
 	stix.Members(value, func(name, one []byte) bool {

@@ -36,7 +36,7 @@ func TestApply(t *testing.T) {
 		"what_loses_nothing_stays_as_it_is": {props, false, head + `, "name": "Alfa"}`, head + `, "name": "Alfa"}`},
 		"named_properties_go": {
 			props, false, head + `,"description":"secret","name": "\u0041","x_who":{"a":[1]}}`,
-			head + `,"name":"\u0041","extensions":{"` + Extension + `":{"extension_type":"property-extension","redacted":["description","x_who"]}}}`,
+			head + `,"name":"\u0041","extensions":{"` + Extension + `":{"extension_type":"property-extension","redacted":["description"],"others":1}}}`,
 		},
 		"an_escaped_name_is_no_way_around": {
 			props, false, head + `,"descri\u0070tion":"secret"}`,
@@ -59,6 +59,14 @@ func TestApply(t *testing.T) {
 			strip, true, head + `,"name":"Alfa Water","identity_class":"organization","sectors":["water"],"contact_information":"x","object_marking_refs":["m"]}`,
 			head + `,"name":"` + VictimName + `","identity_class":"organization","object_marking_refs":["m"],` +
 				`"extensions":{"` + Extension + `":{"extension_type":"property-extension","redacted":["contact_information","sectors"],"victim":true}}}`,
+		},
+		"what_is_the_authors_own_is_counted_and_not_named": {
+			config.Redaction{Properties: []string{"x_case_delta", "undercover"}}, false, head + `,"name":"Alfa","undercover":true,"x_case_delta":1}`,
+			head + `,"name":"Alfa","extensions":{"` + Extension + `":{"extension_type":"property-extension","redacted":[],"others":2}}}`,
+		},
+		"a_victim_does_not_tell_the_names_of_its_authors_own_properties": {
+			strip, true, head + `,"name":"Alfa Water","x_water_plant_north":1,"roles":["a"]}`,
+			head + `,"name":"` + VictimName + `","extensions":{"` + Extension + `":{"extension_type":"property-extension","redacted":["roles"],"others":1,"victim":true}}}`,
 		},
 		"another_identity_stays":             {strip, false, head + `,"name":"Alfa"}`, head + `,"name":"Alfa"}`},
 		"a_victim_stays_if_victims_are_kept": {props, true, head + `,"name":"Alfa"}`, head + `,"name":"Alfa"}`},
