@@ -39,6 +39,8 @@ type Reconciler struct {
 	Hub *reports.Hub
 
 	undecided since
+	// contents of the ConfigMaps that feeds name: only their keys count here.
+	contents lookup.Memory
 }
 
 // +kubebuilder:rbac:groups=certlink.dev,resources=sharedfeeds/status,verbs=patch
@@ -90,7 +92,7 @@ func (r *Reconciler) observe(ctx context.Context, f *v1alpha1.SharedFeed) (*seen
 		}
 	}
 	s.references = relayconfig.FeedReferences(f)
-	contents, err := lookup.Read(ctx, r.Direct, f.Namespace, lookup.ObjectsOf(s.references))
+	contents, err := r.contents.Read(ctx, r.Client, r.Direct, f.Namespace, lookup.ObjectsOf(s.references))
 	if err != nil {
 		return nil, err
 	}

@@ -37,52 +37,64 @@ type Contents struct {
 // Read reads Secrets and ConfigMaps of a namespace, one by one: they are not cached.
 // The values of Secrets go no further.
 func Read(ctx context.Context, direct client.Reader, namespace string, objects []relayconfig.Object) (Contents, error) {
+	return gather(objects, func(o relayconfig.Object) (held, error) {
+		return read(ctx, direct, types.NamespacedName{Namespace: namespace, Name: o.Name}, o.Kind)
+	})
+}
+
+// held is what an object holds. There is false where there is none.
+type held struct {
+	there bool
+	keys  []string
+	// version of a Secret; the same for every ConfigMap, as its content counts: sums has it,
+	// in a line for each key.
+	version, sums string
+}
+
+func gather(objects []relayconfig.Object, find func(relayconfig.Object) (held, error)) (Contents, error) {
 	out := Contents{Keys: relayconfig.Keys{}}
 	if len(objects) == 0 {
 		return out, nil
 	}
 	digest := sha256.New()
 	for _, o := range objects {
-		data, version, err := read(ctx, direct, types.NamespacedName{Namespace: namespace, Name: o.Name}, o.Kind)
+		h, err := find(o)
 		if err != nil {
 			return Contents{}, fmt.Errorf("reading %s %q: %w", o.Kind, o.Name, err)
 		}
-		fmt.Fprintf(digest, "%s %q %q\n", o.Kind, o.Name, version)
-		if version == "" {
-			continue
-		}
-		keys := slices.Sorted(maps.Keys(data))
-		out.Keys[o] = keys
-		for _, key := range keys {
-			if o.Kind == relayconfig.ConfigMap {
-				fmt.Fprintf(digest, "%q %x\n", key, sha256.Sum256(data[key]))
-			}
+		fmt.Fprintf(digest, "%s %q %q\n%s", o.Kind, o.Name, h.version, h.sums)
+		if h.there {
+			out.Keys[o] = h.keys
 		}
 	}
 	out.Digest = hex.EncodeToString(digest.Sum(nil))
 	return out, nil
 }
 
-// read returns what an object holds, and its version: empty where there is none, and the
-// same for every ConfigMap, as its content counts.
-func read(ctx context.Context, direct client.Reader, key types.NamespacedName, kind relayconfig.Kind) (data map[string][]byte, version string, err error) {
+func read(ctx context.Context, direct client.Reader, key types.NamespacedName, kind relayconfig.Kind) (held, error) {
 	if kind == relayconfig.Secret {
 		var secret corev1.Secret
 		if err := direct.Get(ctx, key, &secret); err != nil {
-			return nil, "", client.IgnoreNotFound(err)
+			return held{}, client.IgnoreNotFound(err)
 		}
-		return secret.Data, string(secret.UID) + "/" + secret.ResourceVersion, nil
+		return held{there: true, keys: slices.Sorted(maps.Keys(secret.Data)), version: string(secret.UID) + "/" + secret.ResourceVersion}, nil
 	}
 	var from corev1.ConfigMap
 	if err := direct.Get(ctx, key, &from); err != nil {
-		return nil, "", client.IgnoreNotFound(err)
+		return held{}, client.IgnoreNotFound(err)
 	}
-	data = map[string][]byte{}
+	data := maps.Clone(from.BinaryData)
+	if data == nil {
+		data = map[string][]byte{}
+	}
 	for k, v := range from.Data {
 		data[k] = []byte(v)
 	}
-	maps.Copy(data, from.BinaryData)
-	return data, "there", nil
+	h := held{there: true, keys: slices.Sorted(maps.Keys(data)), version: "there"}
+	for _, k := range h.keys {
+		h.sums += fmt.Sprintf("%q %x\n", k, sha256.Sum256(data[k]))
+	}
+	return h, nil
 }
 
 // ObjectsOf are what references name, each once.
