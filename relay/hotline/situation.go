@@ -4,6 +4,7 @@
 package hotline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -105,6 +106,9 @@ func allowed(deadlines []config.Deadline, precedence string) (receipt, acknowled
 	return p.receipt, p.acknowledgement
 }
 
+// usualDeadlines hold where nothing is configured.
+var usualDeadlines = config.DefaultDeadlines()
+
 // periodsOf returns how long a precedence may take: as configured, else the default. One
 // that we do not know takes as long as ROUTINE.
 func periodsOf(deadlines []config.Deadline, precedence string) periods {
@@ -112,18 +116,12 @@ func periodsOf(deadlines []config.Deadline, precedence string) periods {
 		precedence = "ROUTINE"
 	}
 	var p periods
-	for _, list := range [][]config.Deadline{deadlines, config.DefaultDeadlines()} {
-		for _, d := range list {
-			if d.Precedence != precedence {
-				continue
-			}
-			for _, one := range []struct {
-				into    *time.Duration
-				seconds int32
-			}{{&p.receipt, d.ReceiptSeconds}, {&p.acknowledgement, d.AcknowledgementSeconds}, {&p.answer, d.AnswerSeconds}} {
-				if *one.into == 0 {
-					*one.into = time.Duration(one.seconds) * time.Second
-				}
+	for _, list := range [...][]config.Deadline{deadlines, usualDeadlines} {
+		for i := range list {
+			if d := &list[i]; d.Precedence == precedence {
+				p.receipt = cmp.Or(p.receipt, time.Duration(d.ReceiptSeconds)*time.Second)
+				p.acknowledgement = cmp.Or(p.acknowledgement, time.Duration(d.AcknowledgementSeconds)*time.Second)
+				p.answer = cmp.Or(p.answer, time.Duration(d.AnswerSeconds)*time.Second)
 			}
 		}
 	}

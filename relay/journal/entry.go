@@ -4,6 +4,8 @@
 package journal
 
 import (
+	"crypto/sha256"
+
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -25,9 +27,13 @@ const (
 )
 
 // LeafHash is the hash of an entry: RFC 6962 section 2.1 over KIND, a line feed and the body.
-func LeafHash(kind Kind, body []byte) tlog.Hash {
-	leaf := make([]byte, 0, len(kind)+1+len(body))
-	leaf = append(leaf, kind...)
-	leaf = append(leaf, '\n')
-	return tlog.RecordHash(append(leaf, body...))
+func LeafHash(kind Kind, body []byte) (leaf tlog.Hash) {
+	h := sha256.New()
+	h.Write(append(append([]byte{leafPrefix}, kind...), '\n'))
+	h.Write(body) // not copied: it is most of a message
+	h.Sum(leaf[:0])
+	return leaf
 }
+
+// leafPrefix stands before what is hashed of an entry.
+const leafPrefix = 0x00

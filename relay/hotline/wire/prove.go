@@ -5,6 +5,7 @@ package wire
 
 import (
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -12,37 +13,121 @@ import (
 )
 
 // Prover adds entries of a log to a batch, with proofs under one state of the log. Hashes
-// that several proofs need are sent once.
+// that several proofs need are read and sent once.
 type Prover struct {
 	batch  *Batch
 	tree   tlog.Tree
 	hashes journal.HashReader
-	at     map[tlog.Hash]uint16
+	// at is where in the batch the hashes over spans of entries are.
+	at map[span]uint16
 }
+
+// span is the entries from lo up to hi, which is not among them.
+type span struct{ lo, hi int64 }
 
 // NewProver proves under the state of the checkpoint that goes with the batch.
 func NewProver(b *Batch, tree tlog.Tree, hashes journal.HashReader) *Prover {
-	return &Prover{batch: b, tree: tree, hashes: hashes, at: map[tlog.Hash]uint16{}}
+	return &Prover{batch: b, tree: tree, hashes: hashes, at: map[span]uint16{}}
 }
 
 // Add adds the entry at an index.
 func (p *Prover) Add(index int64, kind journal.Kind, body []byte) error {
-	proof, err := journal.Prove(p.tree, index, nil, p.hashes)
-	if err != nil {
-		return err
+	if index < 0 || index >= p.tree.N {
+		return fmt.Errorf("proving entry %d: the log has %d", index, p.tree.N)
 	}
-	e := Entry{Index: index, Kind: string(kind), Body: body, Path: make([]uint16, len(proof.Path))}
-	for i, h := range proof.Path {
-		at, ok := p.at[h]
-		if !ok {
-			at = uint16(len(p.batch.Hashes) / hashBytes) //nolint:gosec // at most maxHashes
-			p.at[h] = at
-			p.batch.Hashes = append(p.batch.Hashes, h[:]...)
-		}
-		e.Path[i] = at
+	var room [maxPath]span
+	spans := siblings(room[:0], span{0, p.tree.N}, index)
+	if err := p.read(spans); err != nil {
+		return fmt.Errorf("proving entry %d of %d: %w", index, p.tree.N, err)
+	}
+	e := Entry{Index: index, Kind: string(kind), Body: body, Path: make([]uint16, len(spans))}
+	for i, s := range spans {
+		e.Path[i] = p.at[s]
 	}
 	p.batch.Entries = append(p.batch.Entries, e)
 	return nil
+}
+
+// siblings are the spans whose hashes lead from the entry at an index to the root over s: the
+// inclusion proof of RFC 6962 section 2.1.1, from the entry upwards.
+func siblings(out []span, s span, index int64) []span {
+	if s.hi-s.lo <= 1 {
+		return out
+	}
+	left, right := s.split()
+	if index < left.hi {
+		return append(siblings(out, left, index), right)
+	}
+	return append(siblings(out, right, index), left)
+}
+
+// split is where RFC 6962 parts a tree: after the largest power of two below its size.
+func (s span) split() (left, right span) {
+	k := s.lo + int64(1)<<(bits.Len64(uint64(s.hi-s.lo-1))-1) //nolint:gosec // at least 2 entries
+	return span{s.lo, k}, span{k, s.hi}
+}
+
+// whole tells whether a span has a stored hash, and at which level.
+func (s span) whole() (level int, ok bool) {
+	n := uint64(s.hi - s.lo) //nolint:gosec // never negative
+	return bits.TrailingZeros64(n), n&(n-1) == 0
+}
+
+// parts are the spans with stored hashes that one is made of.
+func (s span) parts(out []span) []span {
+	if _, ok := s.whole(); ok {
+		return append(out, s)
+	}
+	left, right := s.split()
+	return right.parts(append(out, left))
+}
+
+// read adds the hashes over spans to the batch, those that it does not have.
+func (p *Prover) read(spans []span) error {
+	var parts []span
+	for _, s := range spans {
+		if _, ok := p.at[s]; !ok {
+			parts = s.parts(parts)
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	indexes := make([]int64, len(parts))
+	for i, s := range parts {
+		level, _ := s.whole()
+		indexes[i] = tlog.StoredHashIndex(level, s.lo>>level)
+	}
+	found, err := p.hashes.ReadHashes(indexes)
+	if err != nil {
+		return err
+	}
+	if len(found) != len(indexes) {
+		return fmt.Errorf("reading %d hashes: got %d", len(indexes), len(found))
+	}
+	for _, s := range spans {
+		if _, ok := p.at[s]; ok {
+			continue
+		}
+		n := len(s.parts(nil))
+		p.put(s, over(found[:n]))
+		found = found[n:]
+	}
+	return nil
+}
+
+// over is the hash over the hashes of the parts of a span.
+func over(parts []tlog.Hash) tlog.Hash {
+	h := parts[len(parts)-1]
+	for i := len(parts) - 2; i >= 0; i-- {
+		h = tlog.NodeHash(parts[i], h)
+	}
+	return h
+}
+
+func (p *Prover) put(s span, h tlog.Hash) {
+	p.at[s] = uint16(len(p.batch.Hashes) / hashBytes) //nolint:gosec // at most maxHashes
+	p.batch.Hashes = append(p.batch.Hashes, h[:]...)
 }
 
 // Alone is the proof of the entry at an index as C2SP tlog-proof has it.

@@ -81,9 +81,15 @@ func (o *Opened) Links() *Opened {
 // Check verifies that an entry is in the log (RFC 9162, section 2.1.3.2). Errors wrap
 // journal.ErrNotIncluded. A node that was proven before, with the same way up, ends the work.
 func (o *Opened) Check(e *Entry) error {
-	wrong := fmt.Errorf("checking entry %d: %w", e.Index, journal.ErrNotIncluded)
+	if !o.includes(e) {
+		return fmt.Errorf("checking entry %d: %w", e.Index, journal.ErrNotIncluded)
+	}
+	return nil
+}
+
+func (o *Opened) includes(e *Entry) bool {
 	if e.Index < 0 || e.Index >= o.Log.Tree.N {
-		return wrong
+		return false
 	}
 	// made are the nodes that hold if this entry does, so they are kept only then.
 	var made [maxPath]made
@@ -91,10 +97,10 @@ func (o *Opened) Check(e *Entry) error {
 	hash := journal.LeafHash(journal.Kind(e.Kind), e.Body)
 	for i, position := range e.Path {
 		if known, ok := o.proven[at]; ok && slices.Equal(known.rest, e.Path[i:]) {
-			return o.keep(made[:i], known.hash == hash, wrong)
+			return o.keep(made[:i], known.hash == hash)
 		}
 		if last == 0 {
-			return wrong
+			return false
 		}
 		made[i].node, made[i].hash, made[i].rest = at, hash, e.Path[i:]
 		if at.index&1 == 1 || at.index == last {
@@ -108,17 +114,17 @@ func (o *Opened) Check(e *Entry) error {
 		}
 		at, last = node{at.level + 1, at.index >> 1}, last>>1
 	}
-	return o.keep(made[:len(e.Path)], last == 0 && hash == o.Log.Tree.Hash, wrong)
+	return o.keep(made[:len(e.Path)], last == 0 && hash == o.Log.Tree.Hash)
 }
 
-func (o *Opened) keep(list []made, holds bool, wrong error) error {
-	if !holds {
-		return wrong
+// keep keeps nodes if they hold, and tells whether.
+func (o *Opened) keep(list []made, holds bool) bool {
+	if holds {
+		for _, m := range list {
+			o.proven[m.node] = m.proven
+		}
 	}
-	for _, m := range list {
-		o.proven[m.node] = m.proven
-	}
-	return nil
+	return holds
 }
 
 func (o *Opened) hash(position uint16) tlog.Hash {
