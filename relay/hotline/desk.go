@@ -195,7 +195,7 @@ func deskField(member string) string {
 // enqueue does step 1, see the package comment. What must be released is refused.
 func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message, error) {
 	var stored store.Message
-	err := l.changeAll(ctx, func(tx store.LineTx) ([]store.JournalEntry, error) {
+	err := l.commit(ctx, &waiting{urgent: p.Precedence == "FLASH", do: func(tx store.LineTx) ([]store.JournalEntry, error) {
 		// Inside the transaction: rules and officers of this moment count.
 		a, err := e.actor(ctx)
 		if err == nil {
@@ -213,7 +213,7 @@ func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message
 		}
 		act, err := direct(a, &stored)
 		return append([]store.JournalEntry{*entry}, act...), err
-	})
+	}})
 	if err != nil {
 		return store.Message{}, err
 	}
@@ -236,11 +236,6 @@ func composed(p *Payload) func(serial int64) (store.Message, error) {
 // wasQueued tells everybody about a message that is stored.
 func (e *Engine) wasQueued(ctx context.Context, l *line, m *store.Message) {
 	e.cfg.Log.InfoContext(ctx, "message queued", "peer", l.trustDomain, "message_id", m.ID, "serial", m.Serial)
-	if m.Precedence == "FLASH" || m.Precedence == "IMMEDIATE" {
-		l.hurry(m.Precedence == "FLASH")
-	} else {
-		l.poke()
-	}
 	e.moved(l.firstDue(m))
 }
 

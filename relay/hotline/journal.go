@@ -46,10 +46,10 @@ func (l *line) changeAll(ctx context.Context, do changes) error {
 	return err
 }
 
-// store runs a batch of changes in one transaction. An error is that of all.
+// store runs a batch of changes in one transaction. An error is that of all. Messages of ours
+// may leave as soon as it is written; it returns when it is on stable storage.
 func (l *line) store(ctx context.Context, batch []*waiting) error {
-	var added store.JournalBatch
-	err := l.engine.cfg.Store.ChangeLine(ctx, l.trustDomain, func(tx store.LineTx) error {
+	return l.engine.cfg.Store.ChangeLine(ctx, l.trustDomain, func(tx store.LineTx) error {
 		newest, hashes, err := tx.Journal()
 		if err != nil {
 			return fmt.Errorf("reading the journal: %w", err)
@@ -58,6 +58,7 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 			return err
 		}
 		var entries []store.JournalEntry
+		var queued []string // precedences of messages of ours
 		for _, w := range batch {
 			p := &placing{LineTx: tx, next: newest.Size + int64(len(entries)) + 1}
 			more, err := w.do(p)
@@ -70,16 +71,29 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 			if err := p.place(more); err != nil {
 				return err
 			}
-			entries = append(entries, more...)
+			entries, queued = append(entries, more...), p.queued(queued)
 		}
-		added, err = l.append(tx, newest, hashes, entries)
+		added, err := l.append(tx, newest, hashes, entries)
+		if err == nil {
+			tx.Written(func() { l.written(&added, queued) })
+		}
 		return err
 	})
-	if err == nil && len(added.Entries) > 0 {
-		l.hashes.committed(&added)
+}
+
+// written notes what a transaction added to our journal, and lets its messages leave: the peer
+// takes each once, and whoever waits for the transaction is answered when it is on stable storage.
+func (l *line) written(added *store.JournalBatch, queued []string) {
+	if len(added.Entries) > 0 {
+		l.hashes.committed(added)
 		l.grown(added.Checkpoint)
 	}
-	return err
+	switch {
+	case slices.Contains(queued, "FLASH"), slices.Contains(queued, "IMMEDIATE"):
+		l.hurry(slices.Contains(queued, "FLASH"))
+	case len(queued) > 0:
+		l.poke()
+	}
 }
 
 // append adds entries to our journal, and returns the last batch: usually they are one.
@@ -104,6 +118,16 @@ type placing struct {
 	store.LineTx
 	next   int64
 	placed []store.Message
+}
+
+// queued adds the precedences of messages of ours that were stored.
+func (p *placing) queued(precedences []string) []string {
+	for i := range p.placed {
+		if m := &p.placed[i]; m.Direction == store.Out && m.Receipt == nil {
+			precedences = append(precedences, m.Precedence)
+		}
+	}
+	return precedences
 }
 
 // Enqueue implements store.LineTx.
