@@ -72,5 +72,6 @@ func (n news) changed(topic string) {
 	}
 	if topic == store.NotesTopic || topic == "" {
 		n.relay.feeds.Noted()
+		n.relay.deliveries.Noted()
 	}
 }

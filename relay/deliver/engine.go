@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,7 @@ import (
 type Store interface {
 	store.Objects
 	store.Deliveries
+	Notes
 }
 
 // Config of an Engine. Store and Collection are required.
@@ -58,6 +60,9 @@ type Config struct {
 type Engine struct {
 	cfg     Config
 	metrics *metrics
+	// noted wakes the reader of notes, others is what it has read, by the name of the lease.
+	noted  chan struct{}
+	others atomic.Pointer[map[string]report.Delivery]
 
 	mu      sync.Mutex // guards what follows
 	workers []*worker
@@ -92,7 +97,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the deliveries: %w", err)
 	}
-	return &Engine{cfg: cfg, metrics: m}, nil
+	return &Engine{cfg: cfg, metrics: m, noted: make(chan struct{}, 1)}, nil
 }
 
 const (
@@ -159,7 +164,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.start(w)
 	}
 	e.mu.Unlock()
-	<-ctx.Done()
+	e.readNotes(ctx)
 	e.mu.Lock()
 	e.start = nil
 	e.mu.Unlock()
@@ -182,12 +187,12 @@ func (e *Engine) find(feed, name string) *worker {
 	return nil
 }
 
-// ReportDeliveries returns the state of each delivery, by import and name. One that was
-// not looked at yet is absent.
+// ReportDeliveries returns the state of each delivery, by import and name, in the words of the
+// replica that delivers. One that was not looked at yet is absent.
 func (e *Engine) ReportDeliveries(context.Context) ([]report.Delivery, error) {
 	var list []report.Delivery
 	for _, w := range e.list() {
-		if d, ok := w.report(); ok {
+		if d, ok := w.reported(); ok {
 			list = append(list, d)
 		}
 	}

@@ -78,6 +78,18 @@ func (w *worker) show(ctx context.Context, news bool) {
 	}
 }
 
+// reported is what the report has: of a delivery that another replica makes, what that one tells.
+func (w *worker) reported() (report.Delivery, bool) {
+	others, told := w.ofOthers()
+	w.mu.Lock()
+	leads := w.leads
+	w.mu.Unlock()
+	if !leads && told {
+		return others, true
+	}
+	return w.report()
+}
+
 // report returns what was last shown; false before the store was asked.
 func (w *worker) report() (report.Delivery, bool) {
 	w.mu.Lock()

@@ -54,10 +54,12 @@ type worker struct {
 	// The goroutine of run alone uses these.
 	to   target
 	most int
+	told []byte // what it has told the other replicas
 
 	mu     sync.Mutex // guards what follows
 	cancel context.CancelFunc
 	began  bool
+	leads  bool // this replica delivers
 	looked bool
 	state  store.Delivery
 	fault  string
@@ -120,15 +122,18 @@ func (w *worker) run(ctx context.Context) {
 		}
 	}
 	w.before = nil
-	w.cfg.Lead(ctx, "deliver/"+w.collection+"/"+w.conf.Name, w.deliver)
+	w.cfg.Lead(ctx, w.lease(), w.deliver)
 }
 
 // deliver delivers until ctx ends.
 func (w *worker) deliver(ctx context.Context) {
+	w.lead(true)
+	defer w.lead(false)
 	to, err := w.newTarget()
 	if err != nil {
 		// The configuration was checked: what remains is for a person, who changes it.
 		w.note(ctx, err)
+		w.tell(ctx)
 		<-ctx.Done()
 		return
 	}
@@ -137,6 +142,7 @@ func (w *worker) deliver(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
 		worked, err := w.round(ctx)
 		w.note(ctx, err)
+		w.tell(ctx)
 		switch {
 		case err != nil:
 			failures++

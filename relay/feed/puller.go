@@ -146,6 +146,7 @@ func (p *puller) lead(now bool) {
 	if others, ok := p.ofOthers(); now && ok {
 		p.mu.Lock()
 		p.now.LastSuccess = others.LastSuccess
+		p.now.Refused, p.now.Withdrawn = max(p.now.Refused, others.Refused), max(p.now.Withdrawn, others.Withdrawn)
 		p.mu.Unlock()
 	}
 	p.mu.Lock()
