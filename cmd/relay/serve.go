@@ -70,7 +70,9 @@ func listen(ctx context.Context, cfg config.Listen) (*ports, error) {
 		name, address string
 		into          *net.Listener
 	}{{"link", cfg.Link, &p.link}, {"local", cfg.Local, &p.local}, {"health", cfg.Health, &p.health}} {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", port.address)
+		var lc net.ListenConfig
+		lc.SetMultipathTCP(false) // what we set and ask of connections is that of TCP
+		listener, err := lc.Listen(ctx, "tcp", port.address)
 		if err != nil {
 			p.close()
 			return nil, fmt.Errorf("listening on listen.%s: %w", port.name, err)

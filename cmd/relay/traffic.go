@@ -58,7 +58,7 @@ func (r *relay) buildTraffic() (err error) {
 		return err
 	}
 	r.territory.OnChange(func(*territory.Atlas) { r.feeds.TerritoryChanged() })
-	r.tunnels, err = tunnel.New(tunnel.Config{Open: r.openTunnel, Changed: r.changed, Log: r.log, Metrics: r.metrics})
+	r.tunnels, err = tunnel.New(tunnel.Config{Open: r.openTunnel, OpenParked: r.openParked, Changed: r.changed, Log: r.log, Metrics: r.metrics})
 	return err
 }
 
@@ -69,6 +69,14 @@ func (r *relay) openTunnel(ctx context.Context, trustDomain string) (*stream.Str
 		return nil, err
 	}
 	return r.pool.Open(ctx, trustDomain)
+}
+
+// openParked is openTunnel that does not wait; nil if no connection is parked.
+func (r *relay) openParked(trustDomain string) *stream.Stream {
+	if r.offers.Allowed(trustDomain) != nil {
+		return nil
+	}
+	return r.pool.OpenParked(trustDomain)
 }
 
 // serveTunnel serves one of such a peer.

@@ -202,6 +202,27 @@ func (p *Pool) Open(ctx context.Context, trustDomain string) (*stream.Stream, er
 	return nil, &Error{Cause: report.CauseUnreachable, Message: fmt.Sprintf("every connection to peer %q is taken or closed at once", trustDomain)}
 }
 
+// OpenParked is Open on a connection that is parked on the best path; nil if there is
+// none, or it cannot be used. It does not wait.
+func (p *Pool) OpenParked(trustDomain string) *stream.Stream {
+	p.mu.Lock()
+	pr, err := p.callable(trustDomain)
+	if err != nil {
+		p.mu.Unlock()
+		return nil
+	}
+	c, _ := p.pickParked(pr, want{trustDomain: trustDomain, class: Tunnel})
+	p.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	s, err := c.open()
+	if err != nil {
+		return nil // the peer has just taken it, or it has ended
+	}
+	return s
+}
+
 // Again tells whether an error of a stream means that nothing of it was delivered,
 // so that it may be tried on another connection whatever it carries.
 func Again(err error) bool { return unaccepted(err) }

@@ -151,7 +151,17 @@ func (p *Pool) waited(pr *peer, w *waiter) *Error {
 // pick takes a parked connection of the best path, or of one as good. The caller
 // holds p.mu.
 func (p *Pool) pick(pr *peer, w want) *conn {
-	var best *path
+	c, best := p.pickParked(pr, w)
+	if c == nil && best != nil && w.class == Tunnel {
+		l := best.lanes[Tunnel]
+		l.demand, l.lacked = min(maxSpare, max(2*l.demand, spare(pr.cfg, Tunnel))), p.cfg.Clock()
+	}
+	return c
+}
+
+// pickParked is pick without a note that one was missing. It also returns the best path. The caller holds
+// p.mu.
+func (p *Pool) pickParked(pr *peer, w want) (c *conn, best *path) {
 	for _, pt := range pr.ranked() {
 		if !w.fits(pt) {
 			continue
@@ -163,14 +173,10 @@ func (p *Pool) pick(pr *peer, w want) *conn {
 			continue
 		}
 		if c := p.pickOn(pt, w.class); c != nil {
-			return c
+			return c, best
 		}
 	}
-	if best != nil && w.class == Tunnel {
-		l := best.lanes[Tunnel]
-		l.demand, l.lacked = min(maxSpare, max(2*l.demand, spare(pr.cfg, Tunnel))), p.cfg.Clock()
-	}
-	return nil
+	return nil, best
 }
 
 // pickOn takes the connection of a path that parked last. The caller holds p.mu.

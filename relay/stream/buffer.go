@@ -44,3 +44,21 @@ func putWire(w *wireBuffer) {
 	w.b = w.b[:0]
 	wires.Put(w)
 }
+
+// lay completes the frames around a payload of n bytes.
+func lay(buf *frameBuffer, prefix kind, n int, end bool) []byte {
+	from, to := prefixSize, prefixSize
+	if n > 0 {
+		putHeader(buf[to:], kindData, n)
+		to = dataAt + n
+	}
+	if prefix != 0 {
+		from = 0
+		putHeader(buf[:], prefix, 0)
+	}
+	if end {
+		putHeader(buf[to:], kindEnd, 0)
+		to += headerSize
+	}
+	return buf[from:to]
+}

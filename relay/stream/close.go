@@ -21,7 +21,7 @@ func (s *Stream) Close() error {
 		return net.ErrClosed
 	}
 	switch {
-	case c.stream != s: // it has failed or ended
+	case c.stream != s, s.gotEnd && s.endLeft: // it has failed or ended; or who reads on is about to see that
 		c.mu.Unlock()
 		return nil
 	case s.ours && !s.begun:

@@ -95,13 +95,34 @@ func TestACloseGivesUpOnWhoTakesNothing(t *testing.T) {
 		_, err := s.Write(make([]byte, 4<<20))
 		wrote <- err
 	}()
-	time.AfterFunc(100*time.Millisecond, func() { s.Close() })
+	stuck(t, p.dialer)
 	begun := time.Now()
+	s.Close()
 	if err := <-wrote; !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
 	p.dialer.isClosed(t)
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("after %s", took)
+	}
+}
+
+// stuck waits until a write makes no progress: the other side takes nothing, and the socket is full.
+func stuck(t *testing.T, e *end) {
+	t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(patience)
+	for before := uint64(0); ; {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("the other side takes everything")
+		}
+		now := e.Writes()
+		if now%2 == 1 && now == before {
+			return
+		}
+		before = now
 	}
 }

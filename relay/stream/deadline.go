@@ -10,10 +10,10 @@ import (
 
 // SetDeadline sets both deadlines.
 func (s *Stream) SetDeadline(t time.Time) error {
-	if err := s.SetReadDeadline(t); err != nil {
-		return err
-	}
-	return s.SetWriteDeadline(t)
+	return s.setDeadline(func(t time.Time) error {
+		s.writeBy = t
+		return s.c.conn.SetDeadline(t)
+	}, t)
 }
 
 // SetReadDeadline bounds Read; a Read that timed out may be repeated.

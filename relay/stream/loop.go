@@ -16,16 +16,24 @@ import (
 // waits for ACCEPT, while a closed stream waits for the other side's END, and
 // after that END.
 
-// loop reads until it hands the reading over or the connection ends.
+// loop reads until it hands the reading over for good or the connection ends. What it hands
+// the reading to on this goroutine may give it back.
 func (c *Conn) loop() {
-	c.settle()
-	shed(c.tls)
+	for again := true; again; {
+		c.settle()
+		shed(c.tls)
+		again = c.loopOn()
+	}
+}
+
+// loopOn reads until it hands the reading over, and then tells whether it came back.
+func (c *Conn) loopOn() (again bool) {
 	for {
 		act, s, err := c.step(false)
 		if isTimeout(err) {
 			err = c.loopTimeout()
 			if errors.Is(err, errHanded) {
-				return
+				return false
 			}
 		}
 		if err == nil {
@@ -34,10 +42,10 @@ func (c *Conn) loop() {
 		switch {
 		case err == nil:
 		case errors.Is(err, errHanded):
-			return
+			return s.takeBack()
 		default:
 			c.end(err)
-			return
+			return false
 		}
 	}
 }
@@ -78,6 +86,9 @@ func (c *Conn) loopTimeout() error {
 		return fmt.Errorf("the other side did not end a closed stream within %s", lingerTimeout)
 	}
 	s.handLocked()
+	if f := s.thenLocked(); f != nil {
+		go f()
+	}
 	return errHanded
 }
 
@@ -91,13 +102,7 @@ func (c *Conn) loopAction(act action, s *Stream) error {
 		c.serve(s)
 		return errHanded
 	case actAccepted:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if s.closed.Load() {
-			return nil // it waits for END only
-		}
-		s.handLocked()
-		return errHanded
+		return c.accepted(s)
 	case actData:
 		c.abort()
 		return errors.New("data arrived for a stream that was closed here")
@@ -111,6 +116,22 @@ func (c *Conn) loopAction(act action, s *Stream) error {
 		return errPeerEnded
 	}
 	return nil
+}
+
+// accepted hands the reading to who waits for a stream of ours that was taken.
+func (c *Conn) accepted(s *Stream) error {
+	c.mu.Lock()
+	if s.closed.Load() {
+		c.mu.Unlock()
+		return nil // it waits for END only
+	}
+	s.handLocked()
+	f := s.thenLocked()
+	c.mu.Unlock()
+	if f != nil {
+		f()
+	}
+	return errHanded
 }
 
 // serve lets a stream of the other side be handled, by this goroutine.

@@ -146,13 +146,25 @@ func (r *source) drain(fd uintptr) bool {
 // error is that of dst, of the meter or of the stream (then Err is not nil); after
 // one of the first two something may be lost, and the stream is to be aborted.
 func (s *Stream) DeliverTo(dst io.Writer, meter Meter) (int64, error) {
+	return s.deliverTo(dst, meter, false)
+}
+
+// DeliverAll is DeliverTo for who then calls ReadOn. Until that nobody reads the connection, if END came
+// alone, so it is not to be put off.
+func (s *Stream) DeliverAll(dst io.Writer, meter Meter) (int64, error) {
+	return s.deliverTo(dst, meter, true)
+}
+
+func (s *Stream) deliverTo(dst io.Writer, meter Meter, lend bool) (int64, error) {
 	s.rmu.Lock()
 	defer s.rmu.Unlock()
 	var to direct
 	to.init(dst)
 	var total int64
 	for {
+		s.lent = lend
 		err := s.waitData()
+		s.lent = false // while bytes wait for dst somebody else reads on
 		if errors.Is(err, io.EOF) {
 			return total, nil
 		}

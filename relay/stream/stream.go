@@ -32,6 +32,10 @@ type Stream struct {
 	// Guarded by rmu.
 	mine     bool // handed is closed
 	answered bool // theirs: ACCEPT has left
+	lent     bool // who reads at this moment reads on after END
+
+	// back: END was read, and who has read it reads on. See ReadOn.
+	back atomic.Bool
 
 	// Guarded by Conn.mu.
 	given    bool      // handed is closed
@@ -43,6 +47,7 @@ type Stream struct {
 	gotEnd   bool      // the other side sends no more
 	failed   error     // why the stream ended before its end
 	onFail   func()    // to be told of that
+	then     func()    // ours: reads when the stream was taken, or has failed; see Then
 	writeBy  time.Time // the write deadline
 }
 
@@ -147,13 +152,20 @@ func (s *Stream) next(eager bool) error {
 	}
 	switch act {
 	case actEnd:
-		go s.c.loop()
+		if s.lent {
+			s.back.Store(true)
+		} else {
+			go s.c.loop()
+		}
 		return io.EOF
 	case actYield:
 		if subject == nil {
 			go func() { s.c.end(s.c.refuse()) }()
 		} else {
-			go s.c.serve(subject)
+			go func() {
+				s.c.serve(subject)
+				subject.ReadOn()
+			}()
 		}
 		return ErrGlare
 	case actRefused:
@@ -260,24 +272,6 @@ func (s *Stream) emit(buf *frameBuffer, n int, end bool) (last bool, err error) 
 	return last, err
 }
 
-// lay completes the frames around a payload of n bytes.
-func lay(buf *frameBuffer, prefix kind, n int, end bool) []byte {
-	from, to := prefixSize, prefixSize
-	if n > 0 {
-		putHeader(buf[to:], kindData, n)
-		to = dataAt + n
-	}
-	if prefix != 0 {
-		from = 0
-		putHeader(buf[:], prefix, 0)
-	}
-	if end {
-		putHeader(buf[to:], kindEnd, 0)
-		to += headerSize
-	}
-	return buf[from:to]
-}
-
 // writeFailed ends the connection for an error of writing.
 func (s *Stream) writeFailed(err error) error {
 	s.c.fail(fmt.Errorf("sending: %w", err), false)
@@ -330,6 +324,9 @@ func (s *Stream) failLocked(err error) {
 		}
 	}
 	s.handLocked()
+	if f := s.thenLocked(); f != nil {
+		go f()
+	}
 }
 
 // handLocked lets the stream's reader go on. The caller holds Conn.mu.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/certlink/certlink/relay/socket"
 	"github.com/certlink/certlink/relay/stream"
 )
 
@@ -67,9 +68,8 @@ func (e *Engine) connect(s *service, peer *account, local net.Conn, over *stream
 }
 
 // run passes bytes between the two until both directions have ended or one has failed,
-// then gives back what the connection occupies. It does not wait for that, so that
-// idle connections stand on the small stacks of goroutines of their own. first is
-// what of the stream was read already.
+// then gives back what the connection occupies. It returns before that: when the connection
+// rests, or its first direction ends. first is what of the stream was read already.
 func (e *Engine) run(c *connection, first []byte) {
 	c.gauge.Inc()
 	if !e.track(c) {
@@ -79,8 +79,8 @@ func (e *Engine) run(c *connection, first []byte) {
 	}
 	c.stream.AfterFail(c.cut)
 	c.left.Store(2)
-	go e.deliver(c, first)
 	go e.send(c)
+	e.deliver(c, first)
 }
 
 // close closes both sides and gives back what the connection occupies.
@@ -89,7 +89,7 @@ func (c *connection) close() {
 		c.unbind()
 	}
 	_ = c.stream.Close()
-	_ = c.local.Close()
+	c.engine.over.Put(c.local)
 	c.gauge.Dec()
 	c.release()
 }
@@ -122,17 +122,18 @@ func (e *Engine) send(c *connection) {
 	e.finish(c, err)
 }
 
-// deliver passes on what comes from the peer, and its end.
+// deliver passes on what comes from the peer, and its end. The caller's goroutine then
+// reads on: see Stream.ReadOn.
 func (e *Engine) deliver(c *connection, first []byte) {
 	err := c.deliverFirst(first)
 	if err == nil {
-		_, err = c.stream.DeliverTo(c.local, c.meterIn)
+		_, err = c.stream.DeliverAll(c.local, c.meterIn)
 	}
 	if c.called(err) && c.stream.SetReadDeadline(time.Time{}) == nil {
 		if c.stream.Drained() {
 			c.restDeliver()
 		} else {
-			go e.deliver(c, nil)
+			go e.deliverOn(c)
 		}
 		return
 	}
@@ -142,6 +143,12 @@ func (e *Engine) deliver(c *connection, first []byte) {
 		}
 	}
 	e.finish(c, err)
+}
+
+// deliverOn is deliver on a goroutine of its own.
+func (e *Engine) deliverOn(c *connection) {
+	e.deliver(c, nil)
+	c.stream.ReadOn()
 }
 
 func (c *connection) deliverFirst(first []byte) error {
@@ -172,16 +179,8 @@ func (c *connection) meterOut(n int) error {
 func (c *connection) cut() {
 	c.once.Do(func() {
 		c.cancel()
-		reset(c.local)
+		socket.Reset(c.local)
 		c.stream.Abort()
 	})
 	c.rouse()
-}
-
-// reset closes a socket so that the other end sees a failure.
-func reset(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = conn.Close()
 }

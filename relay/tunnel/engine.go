@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/socket"
 	"github.com/certlink/certlink/relay/stream"
 )
 
@@ -32,8 +32,8 @@ type Config struct {
 	// Open returns a stream to the relay of a peer, on a parked connection if there
 	// is one. It may wait until the context ends. Required.
 	Open func(ctx context.Context, trustDomain string) (*stream.Stream, error)
-	// Dial connects to the target of an export; nil means net.Dialer.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// OpenParked is Open that does not wait: nil if no connection is parked. May be nil.
+	OpenParked func(trustDomain string) *stream.Stream
 	// Changed is told that ReportServices would answer differently. It must not
 	// block. May be nil.
 	Changed func()
@@ -50,6 +50,7 @@ type Engine struct {
 	now     atomic.Pointer[table]
 	watch   atomic.Pointer[stream.Watch] // of connections that rest; nil before Run, or if there is none
 	clients sync.WaitGroup
+	over    socket.Bin // local sockets
 
 	mu        sync.Mutex // guards what follows
 	accounts  map[string]*account
@@ -73,9 +74,6 @@ type Engine struct {
 func New(cfg Config) (*Engine, error) {
 	if cfg.Open == nil || cfg.Log == nil {
 		return nil, errors.New("tunnel engine needs a way to open streams and a logger")
-	}
-	if cfg.Dial == nil {
-		cfg.Dial = new(net.Dialer).DialContext
 	}
 	e := &Engine{
 		cfg: cfg, metrics: newMetrics(cfg.Metrics),
@@ -160,6 +158,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			e.end()
 			e.clients.Wait()
+			e.over.Empty()
 			return nil
 		case now := <-sweep.C:
 			e.sweep(now)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/relay/access"
+	"github.com/certlink/certlink/relay/socket"
 	"github.com/certlink/certlink/relay/stream"
 )
 
@@ -27,7 +28,7 @@ const (
 
 // Serve answers one stream that a peer opened. The peer is authenticated. The stream
 // is closed in every case, and cut when the context ends. Serve returns when the
-// stream was refused or carries the bytes of a connection; Run waits for its end.
+// stream was refused, or its connection rests or has ended in one direction; Run waits for its end.
 func (e *Engine) Serve(ctx context.Context, peer access.Peer, s *stream.Stream) {
 	c, rest, no := e.admit(ctx, peer.Name, s)
 	if no != nil {
@@ -76,7 +77,7 @@ func (e *Engine) export(ctx context.Context, peer, name string, s *stream.Stream
 	if no := occupy(p, x.service, x.MaxConnections); no != nil {
 		return nil, no
 	}
-	target, err := e.dial(ctx, x.Target)
+	target, err := socket.Dial(ctx, x.Target, targetTimeout)
 	if err != nil {
 		release(p.account, x.service)
 		e.trouble(x.service, say("we cannot reach %s: %s; look at the service on our side", x.Target, plain(err)))
@@ -104,12 +105,6 @@ func (c *connection) answer() bool {
 		c.release()
 	}
 	return err == nil
-}
-
-func (e *Engine) dial(ctx context.Context, target string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, targetTimeout)
-	defer cancel()
-	return e.cfg.Dial(ctx, "tcp", target)
 }
 
 // refuse tells the peer that it gets no connection, and waits for it to end the

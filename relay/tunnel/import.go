@@ -10,16 +10,16 @@ import (
 	"net"
 	"time"
 
+	"github.com/certlink/certlink/relay/socket"
 	"github.com/certlink/certlink/relay/stream"
 )
 
-// patience is how long a client waits for a stream to the peer, answerTimeout how
-// long one stream has to answer, and the pauses those between two attempts.
+// patience is how long a client waits for the answer of the peer, and the pauses those
+// between two attempts.
 const (
-	patience      = 5 * time.Second
-	answerTimeout = patience
-	firstPause    = 20 * time.Millisecond
-	longestPause  = 500 * time.Millisecond
+	patience     = 5 * time.Second
+	firstPause   = 20 * time.Millisecond
+	longestPause = 500 * time.Millisecond
 	// manyRefused is how many connections may take no stream before there is a pause
 	// after each: more than are ever parked.
 	manyRefused = 100
@@ -39,25 +39,69 @@ func (e *Engine) accept(ctx context.Context, l net.Listener, name string) {
 			}
 			continue
 		}
-		e.clients.Go(func() { e.client(ctx, name, conn) })
+		e.welcome(ctx, name, conn)
 	}
 }
 
-// client serves one connection to an imported service.
-func (e *Engine) client(ctx context.Context, name string, conn net.Conn) {
-	if c, rest := e.engage(ctx, name, conn); c != nil {
-		e.run(c, rest)
-	} else {
-		reset(conn)
-	}
+// client is a connection to an imported service that is not connected yet.
+type client struct {
+	*importRow
+	peer  *peerRow
+	conn  net.Conn
+	until time.Time // the end of its patience
 }
 
-// engage connects a client to the imported service, or notes why it cannot be.
-func (e *Engine) engage(ctx context.Context, name string, conn net.Conn) (*connection, []byte) {
+// welcome begins to connect a client to the imported service, or notes why it cannot be. It
+// waits for nothing: the goroutine that reads the connection to the peer goes on, or one
+// of the client's own if no connection is parked.
+func (e *Engine) welcome(ctx context.Context, name string, conn net.Conn) {
+	c := e.engage(name, conn)
+	if c == nil {
+		socket.Reset(conn)
+		return
+	}
+	e.clients.Add(1)
+	var s *stream.Stream
+	if e.cfg.OpenParked != nil {
+		s = e.cfg.OpenParked(c.peer.TrustDomain)
+	}
+	serve := func() {
+		if on := e.client(ctx, c, s); on != nil && on != s {
+			on.ReadOn()
+		}
+	}
+	if s == nil {
+		go serve()
+		return
+	}
+	s.Then(serve)
+	_ = c.ask(s) // if it fails, so does what reads the answer
+}
+
+// client connects a client, over a stream on which its request was sent or, if that is nil or
+// leads nowhere, over others. It returns the stream that it has, nil if there is none.
+func (e *Engine) client(ctx context.Context, c *client, s *stream.Stream) *stream.Stream {
+	defer e.clients.Done()
+	s, rest, err := e.reach(ctx, c, s)
+	if err != nil {
+		release(c.peer.account, c.service)
+		e.failed(c.importRow, reasonOf(err), explain(err, c.peer.Name, c.Service))
+		socket.Reset(c.conn)
+		return nil
+	}
+	e.trouble(c.service, "")
+	on := e.connect(c.service, c.peer.account, c.conn, s, c.IdleSeconds)
+	on.remote = c.Service
+	e.run(on, rest)
+	return s
+}
+
+// engage counts a client in, or notes why it may not be connected.
+func (e *Engine) engage(name string, conn net.Conn) *client {
 	t := e.now.Load()
 	m := t.imports[name]
 	if m == nil || t.peers[m.Peer] == nil {
-		return nil, nil
+		return nil
 	}
 	p := t.peers[m.Peer]
 	no := mayNot(p.State)
@@ -66,18 +110,9 @@ func (e *Engine) engage(ctx context.Context, name string, conn net.Conn) (*conne
 	}
 	if no != nil {
 		e.failed(m, no.label, ourReason(no, m, p))
-		return nil, nil
+		return nil
 	}
-	s, rest, err := e.reach(ctx, p.TrustDomain, m.Service)
-	if err != nil {
-		release(p.account, m.service)
-		e.failed(m, reasonOf(err), explain(err, p.Name, m.Service))
-		return nil, nil
-	}
-	e.trouble(m.service, "")
-	c := e.connect(m.service, p.account, conn, s, m.IdleSeconds)
-	c.remote = m.Service
-	return c, rest
+	return &client{importRow: m, peer: p, conn: conn, until: time.Now().Add(patience)}
 }
 
 // ourReason says why our own side opens no connection.
@@ -99,17 +134,18 @@ func (e *Engine) failed(m *importRow, reason, problem string) {
 }
 
 // reach opens a stream to a service of a peer. It tries again on other connections
-// and paths, as long as nothing can have reached the service, until its patience
-// ends.
-func (e *Engine) reach(ctx context.Context, trustDomain, service string) (*stream.Stream, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+// and paths, as long as nothing can have reached the service, until the client's patience
+// ends. On the stream that it is given, if any, the service was asked for already.
+func (e *Engine) reach(ctx context.Context, c *client, s *stream.Stream) (*stream.Stream, []byte, error) {
 	pause := firstPause
 	for refused := 0; ; {
-		s, err := e.cfg.Open(ctx, trustDomain)
+		var err error
+		if s == nil {
+			s, err = e.stream(ctx, c)
+		}
 		if err == nil {
 			var rest []byte
-			if rest, err = ask(ctx, s, service); err == nil {
+			if rest, err = hear(s); err == nil {
 				return s, rest, nil
 			}
 			if _, answered := errors.AsType[*answerError](err); answered {
@@ -117,6 +153,7 @@ func (e *Engine) reach(ctx context.Context, trustDomain, service string) (*strea
 				return nil, nil, err
 			}
 			s.Abort()
+			s = nil
 			if errors.Is(err, errHead) {
 				return nil, nil, err // it speaks something else, and will again
 			}
@@ -124,23 +161,36 @@ func (e *Engine) reach(ctx context.Context, trustDomain, service string) (*strea
 				continue // another connection is likely to be free
 			}
 		}
-		if !wait(ctx, pause) {
+		if time.Until(c.until) <= pause || !wait(ctx, pause) {
 			return nil, nil, err
 		}
 		pause = min(2*pause, longestPause)
 	}
 }
 
-// ask sends a CONNECT and returns what came after an answer of 200.
-func ask(ctx context.Context, s *stream.Stream, service string) (rest []byte, err error) {
-	by, ok := ctx.Deadline()
-	if !ok {
-		by = time.Now().Add(answerTimeout)
+// stream opens a stream and asks for the service on it.
+func (e *Engine) stream(ctx context.Context, c *client) (*stream.Stream, error) {
+	ctx, cancel := context.WithDeadline(ctx, c.until)
+	defer cancel()
+	s, err := e.cfg.Open(ctx, c.peer.TrustDomain)
+	if err != nil {
+		return nil, err
 	}
-	_ = s.SetDeadline(by)
-	if _, err := s.Write(request(service)); err != nil {
-		return nil, fmt.Errorf("asking for the service: %w", err)
+	_ = c.ask(s) // who reads the answer sees the error
+	return s, nil
+}
+
+// ask sends a CONNECT. An error is that of the stream, which has failed.
+func (c *client) ask(s *stream.Stream) error {
+	_ = s.SetDeadline(c.until)
+	if _, err := s.Write(request(c.Service)); err != nil {
+		return fmt.Errorf("asking for the service: %w", err)
 	}
+	return nil
+}
+
+// hear reads the answer, and returns what came after one of 200.
+func hear(s *stream.Stream) (rest []byte, err error) {
 	head, rest, err := readHead(s)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/socket"
 )
 
 // listener is the port of an import.
@@ -51,8 +52,7 @@ func (e *Engine) listen() {
 }
 
 func (e *Engine) openPort(name string, l *listener) {
-	var lc net.ListenConfig
-	opened, err := lc.Listen(e.ctx, "tcp", l.address)
+	opened, err := socket.Listen(e.ctx, l.address)
 	if err != nil {
 		problem := say("we cannot listen on %s: %s; another program or import may use it", l.address, plain(err))
 		if l.problem != problem {

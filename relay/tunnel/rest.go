@@ -46,7 +46,7 @@ func (s *sender) Wake() {
 func (d *deliverer) Wake() {
 	c := (*connection)(d)
 	c.sleep.leave(delivering)
-	go c.engine.deliver(c, nil)
+	go c.engine.deliverOn(c)
 }
 
 func (s *sleep) leave(way int) {
@@ -94,7 +94,7 @@ func (c *connection) awaitSend() {
 
 func (c *connection) awaitDeliver() {
 	c.stream.Await()
-	go c.engine.deliver(c, nil)
+	go c.engine.deliverOn(c)
 }
 
 // rest calls back the goroutines of a connection that has become idle.

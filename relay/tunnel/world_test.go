@@ -73,22 +73,27 @@ func (p *pool) open(ctx context.Context, _ string) (*stream.Stream, error) {
 		return nil, errDown
 	}
 	for {
-		p.mu.Lock()
-		var c *stream.Conn
-		if n := len(p.parked); n > 0 {
-			c, p.parked = p.parked[n-1], p.parked[:n-1]
-		}
-		p.mu.Unlock()
-		if c == nil {
-			if err := p.dial(ctx); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if s, err := c.Open(); err == nil {
+		if s := p.openParked(""); s != nil {
 			return s, nil
 		}
+		if err := p.dial(ctx); err != nil {
+			return nil, err
+		}
 	}
+}
+
+// openParked opens a stream on a connection that is parked, nil if there is none.
+func (p *pool) openParked(string) *stream.Stream {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for n := len(p.parked); n > 0 && !p.down.Load(); n = len(p.parked) {
+		c := p.parked[n-1]
+		p.parked = p.parked[:n-1]
+		if s, err := c.Open(); err == nil {
+			return s
+		}
+	}
+	return nil
 }
 
 func (p *pool) dial(ctx context.Context) error {
@@ -238,7 +243,7 @@ func newNation(t testing.TB, peer string) *nation {
 		Name: peer, TrustDomain: peer + ".example", State: config.Active, Limits: config.Limits{TunnelConnections: 100},
 	}}}
 	engine, err := tunnel.New(tunnel.Config{
-		Open: n.link.open, Log: slog.New(slog.DiscardHandler), Metrics: n.metrics,
+		Open: n.link.open, OpenParked: n.link.openParked, Log: slog.New(slog.DiscardHandler), Metrics: n.metrics,
 	})
 	if err != nil {
 		t.Fatal(err)
