@@ -47,7 +47,7 @@ type response struct {
 // honest relay sends one; what a message says is its own matter.
 func (l *line) read(ctx context.Context, identity Identity, o *wire.Opened) (*batchIn, error) {
 	in := &batchIn{messages: make([]incoming, 0, len(o.Entries))}
-	chain, now := joined(o.Chain), l.engine.cfg.Now().UTC().Truncate(time.Microsecond)
+	of, now := evidenceOf(o), l.engine.cfg.Now().UTC().Truncate(time.Microsecond)
 	for i := range o.Entries {
 		e := &o.Entries[i]
 		if err := o.Check(e); err != nil {
@@ -71,11 +71,9 @@ func (l *line) read(ctx context.Context, identity Identity, o *wire.Opened) (*ba
 				Direction: store.In, Peer: l.trustDomain, ID: p.ID, Serial: p.Serial,
 				Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
 				Payload: e.Body, CreatedAt: p.CreatedAt, StoredAt: now, ReceiptAt: now, Attachments: uses(p.Attachments),
-				Proof: o.Proof(e).Text(), ProofChain: chain,
+				Proof: store.Proof{Of: of, Index: e.Index, Path: e.Path},
 			}
-			if got.m.Receipt, err = json.Marshal(receiptFor(p, e.Body, now)); err != nil {
-				return nil, fmt.Errorf("encoding receipt: %w", err)
-			}
+			got.m.Receipt = encodeReceipt(receiptFor(&p, e.Body, now))
 		}
 		in.messages = append(in.messages, got)
 	}

@@ -112,10 +112,9 @@ func (l *line) copied(o *wire.Opened, c *wire.Copy) (store.Message, error) {
 	m := store.Message{
 		Direction: store.In, Peer: l.trustDomain, ID: p.ID, Serial: p.Serial, Conversation: p.Conversation, Kind: string(p.Kind),
 		Precedence: p.Precedence, InReplyTo: p.InReplyTo, Payload: c.Message, CreatedAt: p.CreatedAt, Receipt: c.Receipt,
-		Proof: c.MessageProof, ProofChain: joined(o.Chain),
 	}
 	if p.From == l.engine.cfg.Identity().TrustDomain() {
-		m.Direction, m.Proof = store.Out, c.ReceiptProof
+		m.Direction = store.Out
 	}
 	if err := l.verifyCopy(o, c, &m); err != nil {
 		return store.Message{}, &receiptError{err: fmt.Errorf("message %s that the peer gives back: %w", oneLine(p.ID), err)}
@@ -183,6 +182,7 @@ func (l *line) verifyCopy(o *wire.Opened, c *wire.Copy, m *store.Message) error 
 	if !bytes.Equal(proof.Checkpoint, o.Checkpoint) {
 		return errors.New("the proof is under another checkpoint than the answer")
 	}
+	m.Proof = store.ProofOf(proof, joined(o.Chain))
 	return proof.CheckUnder(o.Log, otherKind, otherBody)
 }
 
@@ -196,7 +196,7 @@ func (l *line) restore(ctx context.Context, list []store.Message, r *room, got *
 	err = l.commit(ctx, &waiting{cost: -1, do: func(tx store.LineTx) ([]store.JournalEntry, error) {
 		for i := range open {
 			m := &open[i]
-			if err := tx.PutReceipts(store.Receipt{ID: m.ID, Body: m.Receipt, Proof: m.Proof, Chain: m.ProofChain, At: m.ReceiptAt}); err != nil {
+			if err := tx.PutReceipts(store.Receipt{ID: m.ID, Body: m.Receipt, Proof: m.Proof, At: m.ReceiptAt}); err != nil {
 				return nil, err
 			}
 		}

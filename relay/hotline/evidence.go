@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/hotline/wire"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -43,4 +44,9 @@ func inPEM(chain [][]byte) string {
 		text.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c}))
 	}
 	return text.String()
+}
+
+// evidenceOf is what the proofs of a batch have in common.
+func evidenceOf(o *wire.Opened) *store.Evidence {
+	return &store.Evidence{Checkpoint: o.Checkpoint, Chain: joined(o.Chain), Hashes: o.Hashes}
 }

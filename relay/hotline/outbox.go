@@ -198,7 +198,7 @@ func (l *line) verifyReceipts(identity Identity, o *wire.Opened, list []store.Me
 	for i := range list {
 		asked[list[i].ID] = &list[i]
 	}
-	chain := joined(o.Chain)
+	of := evidenceOf(o)
 	receipts := make([]store.Receipt, 0, len(o.Entries))
 	wrong := func(m *store.Message, err error) {
 		failed[m.ID] = &receiptError{err: err}
@@ -221,7 +221,7 @@ func (l *line) verifyReceipts(identity Identity, o *wire.Opened, list []store.Me
 			wrong(m, err)
 			continue
 		}
-		receipts = append(receipts, store.Receipt{ID: m.ID, Body: e.Body, Proof: o.Proof(e).Text(), Chain: chain, At: r.StoredAt})
+		receipts = append(receipts, store.Receipt{ID: m.ID, Body: e.Body, Proof: store.Proof{Of: of, Index: e.Index, Path: e.Path}, At: r.StoredAt})
 		delete(asked, m.ID)
 	}
 	for _, r := range o.Refusals {

@@ -4,6 +4,7 @@
 package hotline
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -272,7 +273,10 @@ func TestCompareReceipt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := receiptFor(message, raw, time.Unix(1, 0).UTC())
+	good := receiptFor(&message, raw, time.Unix(1, 0).UTC())
+	if written := encodeReceipt(good); !bytes.Equal(written, mustJSON(t, good)) {
+		t.Errorf("the receipt is written as %s, want %s", written, mustJSON(t, good))
+	}
 	for name, change := range map[string]func(*ReceiptPayload){
 		"":              func(*ReceiptPayload) {},
 		"version":       func(r *ReceiptPayload) { r.Version = 2 },

@@ -239,8 +239,9 @@ func (b *Batch) faultOfCounts() string {
 }
 
 func (b *Batch) faultOfParts() string {
-	hashes := len(b.Hashes) / hashBytes
+	hashes, named := len(b.Hashes)/hashBytes, 0
 	for _, e := range b.Entries {
+		named += len(e.Path)
 		switch {
 		case e.Index < 0 || e.Index >= journal.MaxSize, len(e.Kind) > maxKind, len(e.Body) > MaxBody, len(e.Path) > maxPath:
 			return "an entry is out of bounds"
@@ -250,6 +251,9 @@ func (b *Batch) faultOfParts() string {
 				return "an inclusion proof names a hash that is not there"
 			}
 		}
+	}
+	if hashes > named {
+		return "there are hashes that no inclusion proof names"
 	}
 	for _, s := range b.Steps {
 		if s.From < 1 || len(s.Path)%hashBytes != 0 || len(s.Path) > 2*maxPath*hashBytes {

@@ -169,8 +169,9 @@ func bodyOf(e *store.JournalEntry) string {
 
 type lineTx struct {
 	lineReader
-	s       *Store
-	written []func()
+	s        *Store
+	written  []func()
+	evidence evidence
 }
 
 // Written implements store.LineTx.
@@ -184,7 +185,7 @@ func (l *lineTx) Enqueue(compose func(serial int64) (store.Message, error)) (sto
 // Accept implements store.LineTx.
 func (l *lineTx) Accept(m store.Message) (store.Message, bool, error) {
 	m.Peer = l.peer
-	return l.s.accept(l.ctx, l.tx, m)
+	return l.s.accept(l.ctx, l.tx, m, &l.evidence)
 }
 
 // Append implements store.LineTx.

@@ -54,16 +54,6 @@ func (r *lineReader) PeerCheckpoints(from int64, limit int) (list []store.Checkp
 	return list, rows.Err()
 }
 
-// Proof implements store.LineReader.
-func (r *lineReader) Proof(d store.Direction, id string) (proof, chain []byte, err error) {
-	err = r.tx.QueryRow(r.ctx, `SELECT m.proof, c.chain FROM messages AS m LEFT JOIN signer_chains AS c ON c.id = m.proof_chain
-		WHERE m.direction = $1 AND m.peer = $2 AND m.id = $3`, d, r.peer, id).Scan(&proof, &chain)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = fmt.Errorf("message %q: %w", id, store.ErrNotFound)
-	}
-	return proof, chain, err
-}
-
 // Whole implements store.LineReader.
 func (r *lineReader) Whole(d store.Direction) (serial int64, err error) {
 	if d == store.Out {
@@ -123,12 +113,12 @@ func (l *lineTx) putReceipt(r *store.Receipt) error {
 	if len(r.Body) == 0 {
 		return errors.New("the receipt is empty")
 	}
-	chain, err := signerChain(l.ctx, l.tx, r.Chain)
+	number, err := l.evidence.store(l.ctx, l.tx, r.Proof.Of)
 	if err != nil {
 		return err
 	}
-	done, err := l.tx.Exec(l.ctx, `UPDATE messages SET receipt = $1, receipt_at = $2, proof = $3, proof_chain = $4
-		WHERE direction = 'out' AND peer = $5 AND id = $6 AND receipt IS NULL`, r.Body, micros(r.At), r.Proof, chain, l.peer, r.ID)
+	done, err := l.tx.Exec(l.ctx, `UPDATE messages SET receipt = $1, receipt_at = $2, proof = $3, evidence = $4
+		WHERE direction = 'out' AND peer = $5 AND id = $6 AND receipt IS NULL`, r.Body, micros(r.At), r.Proof.Pack(), number, l.peer, r.ID)
 	if err != nil {
 		return err
 	}
@@ -237,7 +227,7 @@ func (l *lineTx) Restore(m store.Message) error {
 		ON CONFLICT (peer) DO UPDATE SET out_serial = greatest(lines.out_serial, $2)`, l.peer, m.Serial); err != nil {
 		return err
 	}
-	if err := insertMessage(l.ctx, l.tx, &m); err != nil || m.Kind != kindACK {
+	if err := insertMessage(l.ctx, l.tx, &m, &l.evidence); err != nil || m.Kind != kindACK {
 		return err
 	}
 	return acknowledge(l.ctx, l.tx, store.In, &m)
@@ -290,7 +280,7 @@ func (l *lineTx) Replace(m store.Message) error {
 	if taken || old.Receipt != nil {
 		return fmt.Errorf("message %q has a receipt, or serial %d is another's: %w", m.ID, m.Serial, store.ErrConflict)
 	}
-	chain, err := signerChain(l.ctx, l.tx, m.ProofChain)
+	number, err := l.evidence.store(l.ctx, l.tx, m.Proof.Of)
 	if err != nil {
 		return err
 	}
@@ -298,9 +288,9 @@ func (l *lineTx) Replace(m store.Message) error {
 		return err
 	}
 	if _, err := l.tx.Exec(l.ctx, `UPDATE messages SET serial = $1, conversation = $2, kind = $3, precedence = $4, urgency = $5, in_reply_to = $6, payload = $7,
-		created_at = $8, receipt = $9, receipt_at = $10, entry = $11, proof = $12, proof_chain = $13 WHERE direction = 'out' AND peer = $14 AND id = $15`,
+		created_at = $8, receipt = $9, receipt_at = $10, entry = $11, proof = $12, evidence = $13 WHERE direction = 'out' AND peer = $14 AND id = $15`,
 		m.Serial, m.Conversation, m.Kind, m.Precedence, urgency(m.Precedence), m.InReplyTo, append([]byte{}, m.Payload...),
-		micros(m.CreatedAt), m.Receipt, micros(m.ReceiptAt), m.Entry, m.Proof, chain, l.peer, m.ID); err != nil || m.Kind != kindACK {
+		micros(m.CreatedAt), m.Receipt, micros(m.ReceiptAt), m.Entry, m.Proof.Pack(), number, l.peer, m.ID); err != nil || m.Kind != kindACK {
 		return err
 	}
 	return acknowledge(l.ctx, l.tx, store.In, &m)

@@ -163,7 +163,7 @@ func (s *Store) CountMessages(ctx context.Context, peer string) (store.MessageCo
 		err := tx.QueryRow(ctx, `SELECT
 			(SELECT count(*) FROM messages WHERE peer = $1 AND direction = 'out' AND receipt IS NULL),
 			(SELECT count(*) FROM messages WHERE direction = 'in' AND peer = $1 AND acknowledged_by = '' AND kind <> 'ACK' AND kind <> 'LINE_CHECK'),
-			(SELECT coalesce(max(receipt_at), 0) FROM messages WHERE peer = $1 AND direction = 'out' AND receipt IS NOT NULL),
+			(SELECT coalesce(max(receipt_at), 0) FROM messages WHERE peer = $1 AND direction = 'out' AND receipt_at > 0),
 			coalesce((SELECT in_serial - in_messages FROM lines WHERE peer = $1), 0)`, peer).
 			Scan(&counts.Queued, &counts.Unacknowledged, &last, &counts.Gaps)
 		counts.LastReceipt = instant(last)

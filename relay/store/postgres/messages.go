@@ -91,7 +91,7 @@ func (s *Store) enqueue(ctx context.Context, tx pgx.Tx, peer string, compose fun
 	if _, err := tx.Exec(ctx, "UPDATE lines SET out_serial = $2 WHERE peer = $1", peer, serial); err != nil {
 		return store.Message{}, err
 	}
-	if err := insertMessage(ctx, tx, &m); err != nil {
+	if err := insertMessage(ctx, tx, &m, &evidence{}); err != nil {
 		return store.Message{}, err
 	}
 	if err := s.holdAttachments(ctx, tx, store.Out, peer, m.ID, files); err != nil {
@@ -118,7 +118,7 @@ func (s *Store) Accept(ctx context.Context, m store.Message) (stored store.Messa
 		if err := takeLine(ctx, tx, m.Peer); err != nil {
 			return err
 		}
-		stored, duplicate, err = s.accept(ctx, tx, m)
+		stored, duplicate, err = s.accept(ctx, tx, m, &evidence{})
 		return err
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *Store) Accept(ctx context.Context, m store.Message) (stored store.Messa
 
 // accept looks at everything before it writes: after a conflict nothing is done. The
 // line is taken.
-func (s *Store) accept(ctx context.Context, tx pgx.Tx, m store.Message) (stored store.Message, duplicate bool, err error) {
+func (s *Store) accept(ctx context.Context, tx pgx.Tx, m store.Message, of *evidence) (stored store.Message, duplicate bool, err error) {
 	if m.Serial < 1 {
 		return store.Message{}, false, fmt.Errorf("serial %d is not positive", m.Serial)
 	}
@@ -145,14 +145,14 @@ func (s *Store) accept(ctx context.Context, tx pgx.Tx, m store.Message) (stored 
 	case !errors.Is(err, store.ErrNotFound):
 		return store.Message{}, false, err
 	}
-	if err := s.receive(ctx, tx, &m); err != nil || m.Kind != kindACK {
+	if err := s.receive(ctx, tx, &m, of); err != nil || m.Kind != kindACK {
 		return m, false, err
 	}
 	return m, false, acknowledge(ctx, tx, store.Out, &m)
 }
 
 // receive stores a received message that is new, under a serial that is.
-func (s *Store) receive(ctx context.Context, tx pgx.Tx, m *store.Message) error {
+func (s *Store) receive(ctx context.Context, tx pgx.Tx, m *store.Message, of *evidence) error {
 	var taken bool
 	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'in' AND peer = $1 AND serial = $2)",
 		m.Peer, m.Serial).Scan(&taken); err != nil {
@@ -165,7 +165,7 @@ func (s *Store) receive(ctx context.Context, tx pgx.Tx, m *store.Message) error 
 	if err != nil {
 		return err
 	}
-	if err := insertMessage(ctx, tx, m); err != nil {
+	if err := insertMessage(ctx, tx, m, of); err != nil {
 		return err
 	}
 	if err := s.holdAttachments(ctx, tx, store.In, m.Peer, m.ID, files); err != nil {
@@ -185,25 +185,25 @@ func acknowledge(ctx context.Context, tx pgx.Tx, of store.Direction, ack *store.
 }
 
 // insertMessage stores a message; its times become those that a reader gets.
-func insertMessage(ctx context.Context, tx pgx.Tx, m *store.Message) error {
+func insertMessage(ctx context.Context, tx pgx.Tx, m *store.Message, of *evidence) error {
 	for _, t := range []*time.Time{&m.CreatedAt, &m.StoredAt, &m.ReceiptAt} {
 		*t = instant(micros(*t))
 	}
 	m.Urgency = int(urgency(m.Precedence))
-	chain, err := signerChain(ctx, tx, m.ProofChain)
+	number, err := of.store(ctx, tx, m.Proof.Of)
 	if err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO messages (direction, peer, id, serial, conversation, kind, precedence, urgency,
-		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at, entry, proof, proof_chain)
+		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at, entry, proof, evidence)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 		m.Direction, m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, urgency(m.Precedence),
 		m.InReplyTo, append([]byte{}, m.Payload...), m.Signed, micros(m.CreatedAt), micros(m.StoredAt), m.Receipt, micros(m.ReceiptAt),
-		m.Entry, m.Proof, chain)
+		m.Entry, m.Proof.Pack(), number)
 	if err != nil {
 		return err
 	}
-	m.Proof, m.ProofChain = nil, nil
+	m.Proof = store.Proof{}
 	if err := mark(ctx, tx, m); err != nil {
 		return err
 	}

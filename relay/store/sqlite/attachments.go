@@ -201,10 +201,10 @@ func (s *Store) QueuedAttachments(ctx context.Context, peer string, limit int) (
 	return list, err
 }
 
-const queuedAttachments = `SELECT a.sha256 FROM messages AS m INDEXED BY messages_queued
+const queuedAttachments = `SELECT a.sha256 FROM queued AS q CROSS JOIN messages AS m ON m.pos = q.pos
 	CROSS JOIN attachment_holders AS h ON h.direction = 'out' AND h.peer = m.peer AND h.holder = m.id
 	CROSS JOIN attachments AS a ON a.id = h.attachment
-	WHERE m.peer = ? AND m.direction = 'out' AND m.receipt IS NULL ORDER BY m.urgency, m.serial LIMIT ?`
+	WHERE q.peer = ? ORDER BY q.urgency, q.serial LIMIT ?`
 
 // LooseAttachments implements store.Attachments.
 func (s *Store) LooseAttachments(ctx context.Context, d store.Direction, peer string) (l store.AttachmentLimits, err error) {

@@ -52,20 +52,10 @@ func (r *lineReader) PeerCheckpoints(from int64, limit int) (list []store.Checkp
 	return list, rows.Err()
 }
 
-// Proof implements store.LineReader.
-func (r *lineReader) Proof(d store.Direction, id string) (proof, chain []byte, err error) {
-	err = r.tx.QueryRowContext(r.ctx, `SELECT m.proof, c.chain FROM messages AS m LEFT JOIN signer_chains AS c ON c.id = m.proof_chain
-		WHERE m.direction = ? AND m.peer = ? AND m.id = ?`, d, r.peer, id).Scan(&proof, &chain)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = fmt.Errorf("message %q: %w", id, store.ErrNotFound)
-	}
-	return proof, chain, err
-}
-
 // Whole implements store.LineReader.
 func (r *lineReader) Whole(d store.Direction) (serial int64, err error) {
 	if d == store.Out {
-		err = r.tx.QueryRowContext(r.ctx, `SELECT coalesce((SELECT min(serial) - 1 FROM messages WHERE peer = ?1 AND direction = 'out' AND receipt IS NULL),
+		err = r.tx.QueryRowContext(r.ctx, `SELECT coalesce((SELECT min((SELECT min(serial) FROM queued WHERE peer = ?1 AND urgency = column1)) - 1 FROM (VALUES (0), (1), (2), (3), (4))),
 			(SELECT max(serial) FROM messages WHERE peer = ?1 AND direction = 'out'), 0)`, r.peer).Scan(&serial)
 		return serial, err
 	}
@@ -105,36 +95,6 @@ func (r *lineReader) Breaks(ours bool) (list []store.Break, err error) {
 		list = append(list, b)
 	}
 	return list, rows.Err()
-}
-
-// PutReceipts implements store.LineTx.
-func (l *lineTx) PutReceipts(receipts ...store.Receipt) error {
-	for i := range receipts {
-		if err := l.putReceipt(&receipts[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *lineTx) putReceipt(r *store.Receipt) error {
-	if len(r.Body) == 0 {
-		return errors.New("the receipt is empty")
-	}
-	chain, err := l.chain(r.Chain)
-	if err != nil {
-		return err
-	}
-	done, err := l.tx.ExecContext(l.ctx, `UPDATE messages SET receipt = ?, receipt_at = ?, proof = ?, proof_chain = ?
-		WHERE direction = 'out' AND peer = ? AND id = ? AND receipt IS NULL`, r.Body, micros(r.At), r.Proof, chain, l.peer, r.ID)
-	if err != nil {
-		return err
-	}
-	if n, err := done.RowsAffected(); n > 0 || err != nil {
-		return err
-	}
-	_, err = getMessage(l.ctx, l.tx, store.Out, l.peer, r.ID)
-	return err
 }
 
 // KeepPeerCheckpoint implements store.LineTx.
@@ -253,7 +213,10 @@ func (l *lineTx) Restore(m store.Message) error {
 	return acknowledge(l.ctx, l.tx, store.In, &m)
 }
 
-// Move implements store.LineTx. What steps aside gets a serial beyond all that there may be: plus 2^55.
+// aside is added to the serial of a message that steps aside: it is beyond all that there may be.
+const aside = 1 << 55
+
+// Move implements store.LineTx.
 func (l *lineTx) Move(id string, serial int64, compose func(old store.Message, serial int64) (store.Message, error)) (store.Message, error) {
 	old, err := getMessage(l.ctx, l.tx, store.Out, l.peer, id)
 	if err != nil {
@@ -269,12 +232,20 @@ func (l *lineTx) Move(id string, serial int64, compose func(old store.Message, s
 	if err := l.supersede(&old); err != nil {
 		return store.Message{}, err
 	}
-	if _, err := l.tx.ExecContext(l.ctx, "UPDATE messages SET serial = serial + 36028797018963968 WHERE direction = 'out' AND peer = ? AND serial = ? AND id <> ? AND receipt IS NULL",
-		l.peer, serial, id); err != nil {
+	var other string
+	switch err := l.tx.QueryRowContext(l.ctx, "SELECT id FROM messages WHERE direction = 'out' AND peer = ? AND serial = ? AND id <> ?", l.peer, serial, id).Scan(&other); {
+	case err == nil:
+		if err := l.renumber(other, serial+aside); err != nil {
+			return store.Message{}, err
+		}
+	case !errors.Is(err, sql.ErrNoRows):
 		return store.Message{}, err
 	}
-	_, err = l.tx.ExecContext(l.ctx, "UPDATE messages SET serial = ?, payload = ?, entry = ? WHERE direction = 'out' AND peer = ? AND id = ?",
-		serial, m.Payload, m.Entry, l.peer, id)
+	if err := l.renumber(id, serial); err != nil {
+		return store.Message{}, err
+	}
+	_, err = l.tx.ExecContext(l.ctx, "UPDATE messages SET payload = ?, entry = ? WHERE direction = 'out' AND peer = ? AND id = ?",
+		m.Payload, m.Entry, l.peer, id)
 	return m, err
 }
 
@@ -300,17 +271,20 @@ func (l *lineTx) Replace(m store.Message) error {
 	if taken || old.Receipt != nil {
 		return fmt.Errorf("message %q has a receipt, or serial %d is another's: %w", m.ID, m.Serial, store.ErrConflict)
 	}
-	chain, err := signerChain(l.ctx, l.tx, m.ProofChain)
-	if err != nil {
-		return err
-	}
 	if err := l.supersede(&old); err != nil {
 		return err
 	}
+	var pos int64
+	if err := l.tx.QueryRowContext(l.ctx, "DELETE FROM queued WHERE "+queuedOf+" RETURNING pos", l.peer, m.ID).Scan(&pos); err != nil {
+		return fmt.Errorf("taking message %q out of the queue: %w", m.ID, err)
+	}
+	m.Urgency = urgency(m.Precedence)
 	if _, err := l.tx.ExecContext(l.ctx, `UPDATE messages SET serial = ?, conversation = ?, kind = ?, precedence = ?, urgency = ?, in_reply_to = ?, payload = ?,
-		created_at = ?, receipt = ?, receipt_at = ?, entry = ?, proof = ?, proof_chain = ? WHERE direction = 'out' AND peer = ? AND id = ?`,
-		m.Serial, m.Conversation, m.Kind, m.Precedence, urgency(m.Precedence), m.InReplyTo, append([]byte{}, m.Payload...),
-		micros(m.CreatedAt), m.Receipt, micros(m.ReceiptAt), m.Entry, m.Proof, chain, l.peer, m.ID); err != nil || m.Kind != kindACK {
+		created_at = ?, entry = ? WHERE pos = ?`, m.Serial, m.Conversation, m.Kind, m.Precedence, m.Urgency, m.InReplyTo, append([]byte{}, m.Payload...),
+		micros(m.CreatedAt), m.Entry, pos); err != nil {
+		return err
+	}
+	if err := l.settle(pos, &m); err != nil || m.Kind != kindACK {
 		return err
 	}
 	return acknowledge(l.ctx, l.tx, store.In, &m)

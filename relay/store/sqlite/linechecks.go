@@ -155,9 +155,12 @@ func (s *Store) CountTraffic(ctx context.Context, peer string, from, to time.Tim
 		return tx.QueryRowContext(ctx, `SELECT
 			coalesce(sum(m.direction = 'out' AND e.name IS NULL), 0), coalesce(sum(m.direction = 'in' AND e.name IS NULL), 0),
 			coalesce(sum(m.direction = 'out' AND e.name IS NOT NULL), 0), coalesce(sum(m.direction = 'in' AND e.name IS NOT NULL), 0),
-			coalesce(max(CASE WHEN m.direction = 'out' AND e.name IS NULL THEN max(0, m.receipt_at - m.stored_at) END), 0)
-			FROM messages AS m LEFT JOIN exercise_conversations AS e ON e.peer = m.peer AND e.conversation = m.conversation
-			WHERE m.direction IN ('in', 'out') AND m.peer = ? AND m.receipt_at > 0 AND m.receipt_at >= ? AND m.receipt_at < ?`,
+			coalesce(max(CASE WHEN m.direction = 'out' AND e.name IS NULL THEN max(0, m.at - m.stored_at) END), 0)
+			FROM (SELECT direction, peer, conversation, stored_at, receipt_at AS at FROM messages
+				WHERE direction IN ('in', 'out') AND peer = ?1 AND receipt_at > 0 AND receipt_at >= ?2 AND receipt_at < ?3
+				UNION ALL SELECT n.direction, n.peer, n.conversation, n.stored_at, r.at FROM receipts AS r CROSS JOIN messages AS n ON n.pos = r.pos
+				WHERE r.peer = ?1 AND r.at > 0 AND r.at >= ?2 AND r.at < ?3) AS m
+			LEFT JOIN exercise_conversations AS e ON e.peer = m.peer AND e.conversation = m.conversation`,
 			peer, micros(from), micros(to)).Scan(&t.Sent, &t.Received, &t.ExerciseSent, &t.ExerciseReceived, &longest)
 	})
 	t.LongestReceipt = time.Duration(longest) * time.Microsecond

@@ -12,12 +12,20 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// The columns of scanMessage; light leaves the content out.
+// The columns of scanMessage; light leaves the content out, queued have no receipt. The receipt of a message
+// of ours stands beside it, unless an earlier release stored it.
 const (
-	fullMessage = `SELECT pos, direction, peer, id, serial, conversation, kind, precedence, in_reply_to, created_at, stored_at,
-		receipt_at, acknowledged_by, acknowledged_at, entry, urgency, payload, signed, receipt FROM messages`
-	lightMessage = `SELECT pos, direction, peer, id, serial, conversation, kind, precedence, in_reply_to, created_at, stored_at,
-		receipt_at, acknowledged_by, acknowledged_at, entry, urgency, NULL, NULL, NULL FROM messages`
+	columns      = `SELECT m.pos, m.direction, m.peer, m.id, m.serial, m.conversation, m.kind, m.precedence, m.in_reply_to, m.created_at, m.stored_at, `
+	more         = `, m.acknowledged_by, m.acknowledged_at, m.entry, m.urgency, `
+	receiptAt    = `coalesce(nullif(m.receipt_at, 0), (SELECT r.at FROM receipts AS r WHERE r.pos = m.pos), 0)`
+	receipt      = `coalesce(m.receipt, (SELECT r.body FROM receipts AS r WHERE r.pos = m.pos))`
+	fullMessage  = columns + receiptAt + more + `m.payload, m.signed, ` + receipt + ` FROM messages AS m`
+	lightMessage = columns + receiptAt + more + `NULL, NULL, NULL FROM messages AS m`
+	inQueue      = ` FROM queued AS q CROSS JOIN messages AS m ON m.pos = q.pos WHERE q.peer = ?`
+	fullQueued   = columns + `0` + more + `m.payload, m.signed, NULL` + inQueue
+	lightQueued  = columns + `0` + more + `NULL, NULL, NULL` + inQueue
+	queueOrder   = ` ORDER BY q.urgency, q.serial LIMIT ?`
+	notInQueue   = ` AND NOT EXISTS (SELECT 1 FROM queued AS q WHERE q.peer = m.peer AND q.urgency = m.urgency AND q.serial = m.serial)`
 )
 
 func scanMessage(row interface{ Scan(dest ...any) error }) (pos int64, m store.Message, err error) {
@@ -104,12 +112,12 @@ func (s *Store) Pending(ctx context.Context, peer string, limit int, without ...
 	err := s.glance(ctx, "listing queued messages", func(tx *sql.Tx) error {
 		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var c clause
-		c.add(fullMessage+` INDEXED BY messages_queued WHERE peer = ? AND direction = 'out' AND receipt IS NULL`, peer)
+		c.add(fullQueued, peer)
 		if len(without) > 0 {
-			c.add(" AND conversation NOT")
+			c.add(" AND m.conversation NOT")
 			among(&c, without)
 		}
-		c.add(" ORDER BY urgency, serial LIMIT ?", limit)
+		c.add(queueOrder, limit)
 		var err error
 		page, err = queryMessages(ctx, tx, &c, limit)
 		return err
@@ -125,15 +133,14 @@ func (s *Store) Outstanding(ctx context.Context, peer string, limit int) (noRece
 	err = s.look(ctx, "listing outstanding messages", func(tx *sql.Tx) error {
 		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var queued, unanswered clause
-		queued.add(lightMessage+` INDEXED BY messages_queued WHERE peer = ? AND direction = 'out' AND receipt IS NULL
-			ORDER BY urgency, serial LIMIT ?`, peer, limit)
+		queued.add(lightQueued+queueOrder, peer, limit)
 		page, err := queryMessages(ctx, tx, &queued, limit)
 		if err != nil {
 			return err
 		}
 		noReceipt = page.Messages
 		unanswered.add(lightMessage+` INDEXED BY messages_unanswered WHERE direction = 'out' AND peer = ? AND acknowledged_by = ''
-			AND kind <> 'ACK' AND receipt IS NOT NULL ORDER BY urgency, serial LIMIT ?`, peer, limit)
+			AND kind <> 'ACK'`+notInQueue+` ORDER BY urgency, serial LIMIT ?`, peer, limit)
 		page, err = queryMessages(ctx, tx, &unanswered, limit)
 		noAck = page.Messages
 		return err
@@ -148,10 +155,11 @@ func (s *Store) CountMessages(ctx context.Context, peer string) (store.MessageCo
 		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var last int64
 		if err := tx.QueryRowContext(ctx, `SELECT
-			(SELECT count(*) FROM messages INDEXED BY messages_queued WHERE peer = ?1 AND direction = 'out' AND receipt IS NULL),
+			(SELECT count(*) FROM queued WHERE peer = ?1),
 			(SELECT count(*) FROM messages INDEXED BY messages_unanswered WHERE direction = 'in' AND peer = ?1
 				AND acknowledged_by = '' AND kind <> 'ACK' AND kind <> 'LINE_CHECK'),
-			(SELECT coalesce(max(receipt_at), 0) FROM messages WHERE peer = ?1 AND direction = 'out' AND receipt IS NOT NULL),
+			max(coalesce((SELECT max(at) FROM receipts WHERE peer = ?1), 0),
+				coalesce((SELECT max(receipt_at) FROM messages WHERE direction = 'out' AND peer = ?1 AND receipt_at > 0), 0)),
 			coalesce((SELECT in_serial - in_messages FROM lines WHERE peer = ?1), 0)`, peer).
 			Scan(&counts.Queued, &counts.Unacknowledged, &last, &counts.Gaps); err != nil {
 			return err

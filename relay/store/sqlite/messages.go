@@ -85,8 +85,7 @@ func (l *lineTx) enqueue(compose func(serial int64) (store.Message, error)) (sto
 		return store.Message{}, err
 	}
 	// Earlier messages of the conversation become as urgent as this one.
-	if _, err := tx.ExecContext(ctx, `UPDATE messages SET urgency = ?1 WHERE peer = ?2 AND conversation = ?3
-		AND direction = 'out' AND receipt IS NULL AND urgency > ?1`, m.Urgency, peer, m.Conversation); err != nil {
+	if err := l.hurry(m.Conversation, m.Urgency); err != nil {
 		return store.Message{}, err
 	}
 	if m.Kind != kindACK {
@@ -199,6 +198,32 @@ func acknowledge(ctx context.Context, tx *sql.Tx, of store.Direction, ack *store
 	return err
 }
 
+// received are the columns that only a received message has in its row.
+type received struct {
+	receipt, proof      []byte
+	receiptAt, evidence int64
+}
+
+func (l *lineTx) received(m *store.Message) (r received, err error) {
+	if m.Direction == store.In {
+		r = received{receipt: m.Receipt, proof: m.Proof.Pack(), receiptAt: micros(m.ReceiptAt)}
+		r.evidence, err = l.evidenceID(m.Proof.Of)
+	}
+	return r, err
+}
+
+// inserted stores what does not stand in the row of a message.
+func (l *lineTx) inserted(done sql.Result, m *store.Message) error {
+	if m.Direction == store.In {
+		return l.storeEvidence(m.Proof.Of)
+	}
+	pos, err := done.LastInsertId()
+	if err != nil {
+		return err
+	}
+	return l.settle(pos, m)
+}
+
 // insertMessage stores a message; its times become those that a reader gets. It is not added
 // when one with the same unique columns is stored; all of them count if unique is empty.
 func (l *lineTx) insertMessage(m *store.Message, unique string) (added bool, err error) {
@@ -206,7 +231,7 @@ func (l *lineTx) insertMessage(m *store.Message, unique string) (added bool, err
 		*t = instant(micros(*t))
 	}
 	m.Urgency = urgency(m.Precedence)
-	chain, err := l.chain(m.ProofChain)
+	row, err := l.received(m)
 	if err != nil {
 		return false, err
 	}
@@ -215,18 +240,21 @@ func (l *lineTx) insertMessage(m *store.Message, unique string) (added bool, err
 		payload = []byte{}
 	}
 	done, err := l.tx.ExecContext(l.ctx, `INSERT INTO messages (direction, peer, id, serial, conversation, kind, precedence, urgency,
-		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at, entry, proof, proof_chain)
+		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at, entry, proof, evidence)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT `+unique+" DO NOTHING",
 		string(m.Direction), m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, m.Urgency,
-		m.InReplyTo, payload, m.Signed, micros(m.CreatedAt), micros(m.StoredAt), m.Receipt, micros(m.ReceiptAt),
-		m.Entry, m.Proof, chain)
+		m.InReplyTo, payload, m.Signed, micros(m.CreatedAt), micros(m.StoredAt), row.receipt, row.receiptAt,
+		m.Entry, row.proof, row.evidence)
 	if err != nil {
 		return false, err
 	}
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	m.Proof, m.ProofChain = nil, nil
+	if err := l.inserted(done, m); err != nil {
+		return false, err
+	}
+	m.Proof = store.Proof{}
 	if err := mark(l.ctx, l.tx, m); err != nil {
 		return false, err
 	}

@@ -156,14 +156,16 @@ func TestPlans(t *testing.T) {
 		"page by type":         `SELECT o.seq FROM objects o INDEXED BY objects_by_position WHERE o.collection = 1 AND o.seq > 5 AND o.type IN (1, 2) ORDER BY o.seq LIMIT 9`,
 		"page of a view": `SELECT o.seq FROM decisions d INDEXED BY decisions_shared CROSS JOIN objects o ON o.seq = d.seq
 			WHERE d.view = 1 AND d.share = 1 AND d.rule = 2 AND d.added > 5 AND d.collection IN (1, 2) ORDER BY d.added LIMIT 9`,
-		"queued messages":                     `SELECT id FROM messages INDEXED BY messages_queued WHERE peer = 'b' AND direction = 'out' AND receipt IS NULL ORDER BY urgency, serial LIMIT 9`,
+		"queued messages":                     strings.ReplaceAll(fullQueued+queueOrder, "?", "9"),
 		"messages that our desk has not read": `SELECT id FROM messages INDEXED BY messages_unanswered WHERE direction = 'in' AND peer = 'b' AND acknowledged_by = '' AND kind <> 'ACK' ORDER BY urgency, serial LIMIT 9`,
 		"unanswered":                          `SELECT id FROM unanswered WHERE peer = 'b' ORDER BY urgency, serial LIMIT 9`,
 		"messages":                            `SELECT id FROM messages WHERE 1 AND direction = 'in' AND peer = 'b' AND pos < 7 ORDER BY pos DESC LIMIT 9`,
 		"messages of one":                     `SELECT id FROM messages WHERE 1 AND peer = 'b' ORDER BY pos DESC LIMIT 9`,
 		"trust of one":                        `SELECT seq FROM trust_records WHERE seq > 7 AND subject = 'b' ORDER BY seq LIMIT 9`,
 		"last trust":                          `SELECT seq FROM trust_records WHERE seq > 7 ORDER BY seq LIMIT 9`,
-		"last receipt":                        `SELECT max(receipt_at) FROM messages WHERE peer = 'b' AND direction = 'out' AND receipt IS NOT NULL`,
+		"last receipt":                        `SELECT max(at) FROM receipts WHERE peer = 'b'`,
+		"last receipt of earlier releases":    `SELECT max(receipt_at) FROM messages WHERE direction = 'out' AND peer = 'b' AND receipt_at > 0`,
+		"not queued":                          lightMessage + ` INDEXED BY messages_unanswered WHERE direction = 'out' AND peer = 'b' AND acknowledged_by = '' AND kind <> 'ACK'` + notInQueue + ` ORDER BY urgency, serial LIMIT 9`,
 	} {
 		plan := explain(t, s, query)
 		if strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") {

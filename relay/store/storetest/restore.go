@@ -16,7 +16,7 @@ import (
 func givenBack(id string, serial int64) store.Message {
 	m := message(id)
 	m.Serial, m.Payload, m.Receipt, m.ReceiptAt = serial, []byte("original "+id), []byte("receipt"), epoch
-	m.Proof, m.ProofChain = []byte("proof"), []byte("chain")
+	m.Proof = evidence("chain").proof(7, 0)
 	return m
 }
 
@@ -62,7 +62,8 @@ func restores(t *testing.T, e env) {
 	same(t, "serial after more was reserved", mustEnqueue(t, e, message("f")).Serial, int64(21))
 	mustRead(t, e, func(l store.LineReader) error {
 		proof, chain, err := l.Proof(store.Out, "x")
-		same(t, "proof", string(proof)+string(chain), "proofchain")
+		same(t, "proof", string(proof), proven(7, 0))
+		same(t, "chain", string(chain), "chain")
 		return err
 	})
 }

@@ -1,0 +1,109 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// Proof implements store.LineReader.
+func (r *lineReader) Proof(d store.Direction, id string) (proof, chain []byte, err error) {
+	var evidence int64
+	var of store.Evidence
+	err = r.tx.QueryRowContext(r.ctx, `SELECT coalesce(r.evidence, m.evidence), coalesce(r.proof, m.proof), coalesce(c.chain, o.chain), e.checkpoint, e.hashes
+		FROM messages AS m LEFT JOIN receipts AS r ON r.pos = m.pos AND m.direction = 'out'
+		LEFT JOIN evidence AS e ON e.id = coalesce(r.evidence, m.evidence)
+		LEFT JOIN signer_chains AS c ON c.id = e.chain LEFT JOIN signer_chains AS o ON o.id = m.proof_chain
+		WHERE m.direction = ? AND m.peer = ? AND m.id = ?`, d, r.peer, id).Scan(&evidence, &proof, &chain, &of.Checkpoint, &of.Hashes)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, nil, fmt.Errorf("message %q: %w", id, store.ErrNotFound)
+	case err != nil || evidence == 0 || len(proof) == 0:
+		return proof, chain, err
+	}
+	proof, err = store.UnpackProof(proof, of)
+	return proof, chain, err
+}
+
+// evidence is what proofs that a transaction stores have in common.
+type evidence struct {
+	// of has this number; it is stored with the first message that needs it.
+	of     *store.Evidence
+	id     int64
+	stored bool
+}
+
+// evidenceID is the number that the evidence of a proof has or will have, 0 for none.
+func (l *lineTx) evidenceID(of *store.Evidence) (int64, error) {
+	if of == nil {
+		return 0, nil
+	}
+	if l.evidence.of == of {
+		return l.evidence.id, nil
+	}
+	var id int64
+	if err := l.tx.QueryRowContext(l.ctx, "SELECT coalesce(max(id), 0) + 1 FROM evidence").Scan(&id); err != nil {
+		return 0, err
+	}
+	l.evidence = evidence{of: of, id: id}
+	return id, nil
+}
+
+// storeEvidence stores what evidenceID has numbered last, once.
+func (l *lineTx) storeEvidence(of *store.Evidence) error {
+	if of == nil || l.evidence.stored {
+		return nil
+	}
+	chain, err := l.chain(of.Chain)
+	if err != nil {
+		return err
+	}
+	_, err = l.tx.ExecContext(l.ctx, "INSERT INTO evidence (id, checkpoint, hashes, chain) VALUES (?, ?, ?, ?)",
+		l.evidence.id, append([]byte{}, of.Checkpoint...), append([]byte{}, of.Hashes...), chain)
+	l.evidence.stored = err == nil
+	return err
+}
+
+// PutReceipts implements store.LineTx.
+func (l *lineTx) PutReceipts(receipts ...store.Receipt) error {
+	for i := range receipts {
+		if err := l.putReceipt(&receipts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lineTx) putReceipt(r *store.Receipt) error {
+	if len(r.Body) == 0 {
+		return errors.New("the receipt is empty")
+	}
+	var pos int64
+	err := l.tx.QueryRowContext(l.ctx, "DELETE FROM queued WHERE "+queuedOf+" RETURNING pos", l.peer, r.ID).Scan(&pos)
+	if errors.Is(err, sql.ErrNoRows) { // it has a receipt, or is not here
+		_, err = getMessage(l.ctx, l.tx, store.Out, l.peer, r.ID)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return l.insertReceipt(pos, r)
+}
+
+// insertReceipt stores the receipt of a message of ours that is not queued.
+func (l *lineTx) insertReceipt(pos int64, r *store.Receipt) error {
+	number, err := l.evidenceID(r.Proof.Of)
+	if err != nil {
+		return err
+	}
+	if _, err := l.tx.ExecContext(l.ctx, "INSERT INTO receipts (pos, peer, at, body, evidence, proof) VALUES (?, ?, ?, ?, ?, ?)",
+		pos, l.peer, micros(r.At), r.Body, number, r.Proof.Pack()); err != nil {
+		return err
+	}
+	return l.storeEvidence(r.Proof.Of)
+}
