@@ -76,25 +76,38 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 // openPatiently opens again while another process that opens the same file is in the way:
 // SQLite does not wait where two of them turn a new file to its log at the same moment.
 func (s *Store) openPatiently(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
-	defer cancel()
+	return patiently(ctx, func(ctx context.Context) error {
+		err := s.open(ctx)
+		if isBusy(err) {
+			for _, db := range []**sql.DB{&s.read, &s.carry, &s.write} {
+				if *db != nil {
+					err = errors.Join(err, (*db).Close())
+					*db = nil
+				}
+			}
+		}
+		return err
+	})
+}
+
+// patiently tries again while others are in the way, for busyTimeout at most. An attempt
+// itself takes the time that it takes: a step of the schema may rewrite all that is stored.
+func patiently(ctx context.Context, attempt func(context.Context) error) error {
+	late := time.NewTimer(busyTimeout)
+	defer late.Stop()
 	pause := time.NewTicker(openPause)
 	defer pause.Stop()
 	for {
-		err := s.open(ctx)
+		err := attempt(ctx)
 		if !isBusy(err) {
 			return err
 		}
 		select {
 		case <-pause.C:
+		case <-late.C:
+			return err
 		case <-ctx.Done():
 			return err
-		}
-		for _, db := range []**sql.DB{&s.read, &s.carry, &s.write} {
-			if *db != nil {
-				err = errors.Join(err, (*db).Close())
-				*db = nil
-			}
 		}
 	}
 }
