@@ -292,27 +292,26 @@ func (failing) RoundTrip(*http.Request) (*http.Response, error) {
 
 // TestFullStorage has our own disk full, in an import and in an export.
 func TestFullStorage(t *testing.T) {
-	var full atomic.Bool
-	fail := func() error {
-		if full.Load() {
+	var room [2]atomic.Bool // at alfa, at bravo
+	fail := func(at int) func() error {
+		return func() error {
+			if room[at].Load() {
+				return nil
+			}
 			return fmt.Errorf("storing: %w", store.ErrFull)
 		}
-		return nil
 	}
-	full.Store(true)
-	alfa, bravo := pairOn(t, func(s Store) Store { return &hooked{Store: s, decide: fail} }, func(s Store) Store { return &hooked{Store: s, put: fail} })
+	alfa, bravo := pairOn(t, func(s Store) Store { return &hooked{Store: s, decide: fail(0)} }, func(s Store) Store { return &hooked{Store: s, put: fail(1)} })
 	push(t, alfa, "own", envelope(indicator(1, clearID)))
 	eventually(t, "alfa's report says so", func() bool { return strings.Contains(exportOf(t, alfa).Error, "our storage is full") })
 	if got := exportOf(t, alfa); got.Undecided != 1 {
 		t.Errorf("export = %+v", got)
 	}
-	full.Store(false)
+	room[0].Store(true)
 	alfa.Apply(alfaConfig())
 	eventually(t, "alfa's report is clean", func() bool { e := exportOf(t, alfa); return e.Error == "" && e.Undecided == 0 })
-	full.Store(true)
-	bravo.Wake("alfa")
 	eventually(t, "bravo's report says so", func() bool { return strings.Contains(importOf(t, bravo).Error, "our storage is full") })
-	full.Store(false)
+	room[1].Store(true)
 	bravo.Wake(alfaTD)
 	eventually(t, "bravo's report is clean", func() bool { i := importOf(t, bravo); return i.Error == "" && i.Stored == 1 })
 }
