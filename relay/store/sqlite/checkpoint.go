@@ -19,9 +19,11 @@ const (
 	// is a thirty-second of it, but not below smallestLog.
 	largestLog  = 32 << 20
 	smallestLog = 8 << 20
-	// usualWrite, objectWrite and decisionWrite are roughly what a transaction and a
+	// usualWrite, messageWrite, receiptWrite, objectWrite and decisionWrite are roughly what a transaction and a
 	// row write besides content: whole pages of the file.
 	usualWrite    = 48 << 10
+	messageWrite  = 1 << 10
+	receiptWrite  = 512
 	objectWrite   = 2 << 10
 	decisionWrite = 512
 )

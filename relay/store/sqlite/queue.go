@@ -5,6 +5,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -27,6 +28,39 @@ func (l *lineTx) settle(pos int64, m *store.Message) error {
 	_, err := l.tx.ExecContext(l.ctx, "INSERT INTO queued (peer, urgency, serial, pos, talk) VALUES (?, ?, ?, ?, ?)",
 		l.peer, m.Urgency, m.Serial, pos, talk)
 	return err
+}
+
+// unqueue takes messages of ours out of the queue, and returns the positions of those that were in it.
+func (l *lineTx) unqueue(ids []string) (waiting map[string]int64, err error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	const those = " FROM json_each(?) AS j CROSS JOIN messages AS m ON m.direction = 'out' AND m.peer = ? AND m.id = j.value"
+	if waiting, err = l.positions("SELECT m.id, q.pos"+those+" CROSS JOIN queued AS q ON q.peer = m.peer AND q.urgency = m.urgency AND q.serial = m.serial",
+		string(list), l.peer); err != nil {
+		return nil, err
+	}
+	_, err = l.tx.ExecContext(l.ctx, "DELETE FROM queued WHERE (peer, urgency, serial) IN (SELECT m.peer, m.urgency, m.serial"+those+")", string(list), l.peer)
+	return waiting, err
+}
+
+func (l *lineTx) positions(query string, args ...any) (found map[string]int64, err error) {
+	rows, err := l.tx.QueryContext(l.ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	found = map[string]int64{}
+	for rows.Next() {
+		var id string
+		var pos int64
+		if err := rows.Scan(&id, &pos); err != nil {
+			return nil, err
+		}
+		found[id] = pos
+	}
+	return found, rows.Err()
 }
 
 // queue is what a transaction knows of the queue: the urgency of the least urgent in it, or of

@@ -71,28 +71,31 @@ func (l *lineTx) storeEvidence(of *store.Evidence) error {
 
 // PutReceipts implements store.LineTx.
 func (l *lineTx) PutReceipts(receipts ...store.Receipt) error {
+	ids := make([]string, len(receipts))
 	for i := range receipts {
-		if err := l.putReceipt(&receipts[i]); err != nil {
+		if ids[i] = receipts[i].ID; len(receipts[i].Body) == 0 {
+			return errors.New("the receipt is empty")
+		}
+	}
+	waiting, err := l.unqueue(ids)
+	if err != nil {
+		return err
+	}
+	for i := range receipts {
+		r := &receipts[i]
+		pos, waits := waiting[r.ID]
+		if !waits { // it has a receipt, or is not here
+			if _, err := getMessage(l.ctx, l.tx, store.Out, l.peer, r.ID); err != nil {
+				return err
+			}
+			continue
+		}
+		delete(waiting, r.ID) // of two the first stays
+		if err := l.insertReceipt(pos, r); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (l *lineTx) putReceipt(r *store.Receipt) error {
-	if len(r.Body) == 0 {
-		return errors.New("the receipt is empty")
-	}
-	var pos int64
-	err := l.tx.QueryRowContext(l.ctx, "DELETE FROM queued WHERE "+queuedOf+" RETURNING pos", l.peer, r.ID).Scan(&pos)
-	if errors.Is(err, sql.ErrNoRows) { // it has a receipt, or is not here
-		_, err = getMessage(l.ctx, l.tx, store.Out, l.peer, r.ID)
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	return l.insertReceipt(pos, r)
 }
 
 // insertReceipt stores the receipt of a message of ours that is not queued.
@@ -105,5 +108,6 @@ func (l *lineTx) insertReceipt(pos int64, r *store.Receipt) error {
 		pos, l.peer, micros(r.At), r.Body, number, r.Proof.Pack()); err != nil {
 		return err
 	}
+	l.s.checkpoints.wrote(receiptWrite + int64(len(r.Body)))
 	return l.storeEvidence(r.Proof.Of)
 }
