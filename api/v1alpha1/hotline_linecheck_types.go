@@ -68,11 +68,13 @@ type HotlineLineCheck struct {
 	// +required
 	Received LineCheckState `json:"received,omitempty"`
 
-	// lastSent is when a check of ours was last answered, to the minute.
+	// lastSent is when a check of ours was last answered, to the minute. It is absent while
+	// they are: then it was within the declared time, and the metrics tell when.
 	// +optional
 	LastSent *metav1.Time `json:"lastSent,omitempty"`
 
-	// lastReceived is when a check of the peer last arrived, to the minute.
+	// lastReceived is when a check of the peer last arrived, to the minute. It is absent while
+	// they do.
 	// +optional
 	LastReceived *metav1.Time `json:"lastReceived,omitempty"`
 }

@@ -5,6 +5,7 @@ package hotline
 
 import (
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -25,15 +26,23 @@ func label(c relayreport.LineCheck) string {
 	return "to " + c.Address
 }
 
-// describeChecks fills what the relay says of each path.
+// describeChecks fills what the relay says of each path. Where checks are answered it leaves
+// out when, or each check would be a write: it was within the declared time.
 func describeChecks(h *v1alpha1.Hotline, line *relayreport.Hotline) {
 	h.Status.LineChecks = nil
 	for _, c := range line.LineChecks[:min(len(line.LineChecks), maxLineChecks)] {
 		h.Status.LineChecks = append(h.Status.LineChecks, v1alpha1.HotlineLineCheck{
 			Label: label(c), Sent: v1alpha1.LineCheckState(c.Sent), Received: v1alpha1.LineCheckState(c.Received),
-			LastSent: status.Time(c.LastSent), LastReceived: status.Time(c.LastReceived),
+			LastSent: lastGood(c.Sent, c.LastSent), LastReceived: lastGood(c.Received, c.LastReceived),
 		})
 	}
+}
+
+func lastGood(state relayreport.LineCheckState, at time.Time) *metav1.Time {
+	if state == relayreport.LineAnswered {
+		return nil
+	}
+	return status.Time(at)
 }
 
 // checked says whether every path was checked in both directions in time.

@@ -6,6 +6,9 @@ package hotline
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/controllers/internal/reports"
@@ -47,5 +50,23 @@ func TestLineChecked(t *testing.T) {
 	describe(h, &relayreport.Hotline{LineChecks: []relayreport.LineCheck{good, cut}})
 	if len(h.Status.LineChecks) != 2 || h.Status.LineChecks[1].Label != "from b:1" || h.Status.LineChecks[1].Sent != v1alpha1.LineMissed {
 		t.Errorf("status is %+v", h.Status.LineChecks)
+	}
+}
+
+func TestAnotherGoodLineCheckWritesNothingToTheStatus(t *testing.T) {
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	status := func(at time.Time) []v1alpha1.HotlineLineCheck {
+		h := &v1alpha1.Hotline{}
+		describe(h, &relayreport.Hotline{LineChecks: []relayreport.LineCheck{
+			{Address: "a:1", Sent: relayreport.LineAnswered, LastSent: at, Received: relayreport.LineMissed, LastReceived: noon},
+		}})
+		return h.Status.LineChecks
+	}
+	before, after := status(noon), status(noon.Add(time.Hour))
+	if !equality.Semantic.DeepEqual(before, after) {
+		t.Errorf("the status was %+v and is %+v", before, after)
+	}
+	if got := after[0].LastReceived; got == nil || !got.Time.Equal(noon) {
+		t.Errorf("the last check that arrived of those that are missed is of %v", got)
 	}
 }

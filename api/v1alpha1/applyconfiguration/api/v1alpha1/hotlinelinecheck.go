@@ -22,9 +22,11 @@ type HotlineLineCheckApplyConfiguration struct {
 	Sent *apiv1alpha1.LineCheckState `json:"sent,omitempty"`
 	// received says whether the checks of the peer reach us over this path.
 	Received *apiv1alpha1.LineCheckState `json:"received,omitempty"`
-	// lastSent is when a check of ours was last answered, to the minute.
+	// lastSent is when a check of ours was last answered, to the minute. It is absent while
+	// they are: then it was within the declared time, and the metrics tell when.
 	LastSent *v1.Time `json:"lastSent,omitempty"`
-	// lastReceived is when a check of the peer last arrived, to the minute.
+	// lastReceived is when a check of the peer last arrived, to the minute. It is absent while
+	// they do.
 	LastReceived *v1.Time `json:"lastReceived,omitempty"`
 }
 
