@@ -151,9 +151,11 @@ func TestAMessageGoesThroughAThirdNationAndByCourier(t *testing.T) {
 	charlie := raiseCharlie(t)
 	for _, pair := range [][2]*scenario.Party{{alfa, bravo}, {bravo, alfa}} {
 		p, other := pair[0], pair[1]
-		patch(t, p, &v1alpha1.Hotline{ObjectMeta: p.Meta(other.Name)}, `{"spec":{"transit":[{"name":"`+charlie.Name+`"}]}}`)
+		// With a short deadline alfa soon knows what does not arrive.
+		patch(t, p, &v1alpha1.Hotline{ObjectMeta: p.Meta(other.Name)},
+			`{"spec":{"transit":[{"name":"`+charlie.Name+`"}],"deadlines":[{"precedence":"FLASH","receiptSeconds":10}]}}`)
 		cleanup(t, func(ctx context.Context) error {
-			return p.Client.Patch(ctx, &v1alpha1.Hotline{ObjectMeta: p.Meta(other.Name)}, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"transit":null}}`)))
+			return p.Client.Patch(ctx, &v1alpha1.Hotline{ObjectMeta: p.Meta(other.Name)}, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"transit":null,"deadlines":null}}`)))
 		})
 	}
 	must(t, both(within(t, patience), func(ctx context.Context, p, other *scenario.Party) error {
