@@ -49,8 +49,8 @@ type batch struct {
 // announced as dropped before it is shared again: where there is something to announce,
 // the turn ends with it, and the batch waits for the next one. A crash before the end leaves the
 // batch undecided, and so not shared; what was announced or noted is repeated as the
-// same bytes. A crash before decisions are taken back leaves what was held, held, and a note about what
-// is gone, which tidy finds.
+// same bytes. A crash before decisions are taken back leaves what was held as it is, and a note about
+// what is gone, which tidy finds.
 func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (more bool, err error) {
 	o, err := e.toward(reader, x.atlas())
 	if err != nil {
@@ -100,12 +100,9 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	if b.revokedTo > 0 {
 		e.revoked[b.view] = b.revokedTo // not before: a turn that ends early begins with them again
 	}
-	if err := b.recall(ctx, deletions); err != nil {
-		return false, err
-	}
 	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))
 	x.metrics.decisions.WithLabelValues(e.Name, "held").Add(float64(len(decisions) - shared))
-	return true, nil
+	return true, b.recall(ctx, deletions)
 }
 
 // next reads the batch: what we tell the peer, then what lapsed, then what lies where the

@@ -98,7 +98,10 @@ func TestANoticeThatWasReceivedLongAgoIsLetGo(t *testing.T) {
 	}
 	late.Store(int64(keepNotices + time.Hour))
 	alfa.Stored()
-	eventually(t, "it is gone on both sides", func() bool { bravo.Wake("alfa"); return !there(alfa, collection) && !there(bravo, importName("from-alfa")) })
+	eventually(t, "it is gone on both sides", func() bool {
+		bravo.Wake("alfa")
+		return !there(alfa, collection) && !there(bravo, importName("from-alfa"))
+	})
 }
 
 // TestOnceAVictimAlwaysAVictimThoughAllIsDeletedThatSaysSo: what named it is deleted, and it is
