@@ -30,6 +30,12 @@ func selectMessages(q store.MessageQuery) *clause {
 			UNION ALL SELECT pos FROM messages WHERE direction IN ('in', 'out') AND peer = ?1 AND id = ?2 AND conversation = id)`, q.Peer, q.Conversation)
 	case q.Kind == "TERM" && q.Direction != "" && q.Peer != "":
 		c.add(" INDEXED BY messages_terms WHERE kind = 'TERM'")
+	case q.Peer != "" && q.Direction == "":
+		c.add(" WHERE pos IN (")
+		c.addThose(store.In, q)
+		c.add(" UNION ALL ")
+		c.addThose(store.Out, q)
+		c.add(" ORDER BY pos DESC LIMIT ?)", q.Limit+1)
 	default:
 		c.add(" WHERE 1")
 	}
@@ -45,6 +51,17 @@ func selectMessages(q store.MessageQuery) *clause {
 	}
 	c.add(" ORDER BY pos DESC LIMIT ?", q.Limit+1)
 	return c
+}
+
+// addThose adds a statement for the positions of the messages of a direction that q selects, by peer and kind.
+func (c *clause) addThose(d store.Direction, q store.MessageQuery) {
+	c.add("SELECT pos FROM messages INDEXED BY messages_by_both WHERE direction = ? AND peer = ?", string(d), q.Peer)
+	if q.Kind != "" {
+		c.add(" AND kind = ?", q.Kind)
+	}
+	if q.Before != 0 {
+		c.add(" AND pos < ?", q.Before)
+	}
 }
 
 // mark stores what a message says about others of its sender.

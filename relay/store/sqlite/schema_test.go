@@ -160,7 +160,7 @@ func TestPlans(t *testing.T) {
 		"messages that our desk has not read": `SELECT id FROM messages INDEXED BY messages_unanswered WHERE direction = 'in' AND peer = 'b' AND acknowledged_by = '' AND kind <> 'ACK' ORDER BY urgency, serial LIMIT 9`,
 		"unanswered":                          `SELECT id FROM unanswered WHERE peer = 'b' ORDER BY urgency, serial LIMIT 9`,
 		"messages":                            `SELECT id FROM messages WHERE 1 AND direction = 'in' AND peer = 'b' AND pos < 7 ORDER BY pos DESC LIMIT 9`,
-		"messages of one":                     `SELECT id FROM messages WHERE 1 AND peer = 'b' ORDER BY pos DESC LIMIT 9`,
+		"messages of one":                     filled(selectMessages(store.MessageQuery{Peer: "b", Kind: "INQUIRY", Before: 7, Limit: 9})),
 		"trust of one":                        `SELECT seq FROM trust_records WHERE seq > 7 AND subject = 'b' ORDER BY seq LIMIT 9`,
 		"last trust":                          `SELECT seq FROM trust_records WHERE seq > 7 ORDER BY seq LIMIT 9`,
 		"last receipt":                        `SELECT max(at) FROM receipts WHERE peer = 'b'`,
@@ -221,6 +221,15 @@ func TestPlansOfPages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// filled is a statement with its arguments in it.
+func filled(c *clause) string {
+	text := c.text.String()
+	for _, arg := range c.args {
+		text = strings.Replace(text, "?", fmt.Sprintf("'%v'", arg), 1)
+	}
+	return text
 }
 
 func explain(t *testing.T, s *Store, query string, args ...any) string {
