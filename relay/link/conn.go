@@ -77,10 +77,12 @@ type conn struct {
 	listed  bool         // it is in the lane's list of parked connections
 	ended   bool
 	leaving bool // it drains
-	beats   bool // it carries heartbeats
-	uses    int
-	opened  time.Time
-	since   time.Time // parked since
+	// outdated: the peer, which we dialled, asks for another in its place. asked: so did we.
+	outdated, asked bool
+	beats           bool // it carries heartbeats
+	uses            int
+	opened          time.Time
+	since           time.Time // parked since
 }
 
 func newConn(p *Pool, class Class, state *tls.ConnectionState, serial string, begun time.Time) *conn {
@@ -93,6 +95,7 @@ func (c *conn) config() stream.Config {
 		Accept: c.accept,
 		Parked: func(*stream.Conn) { c.pool.parked(c) },
 		Taken:  func(*stream.Conn) { c.pool.taken(c) },
+		Renew:  func(*stream.Conn) { c.pool.outdated(c) },
 		Closed: func(_ *stream.Conn, err error) { c.pool.closed(c, err) },
 		Heard:  &c.heard,
 	}

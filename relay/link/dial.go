@@ -72,7 +72,7 @@ func (p *Pool) dial(ctx context.Context, to Path, class Class, saw *Sighting, pr
 	c := newConn(p, class, &state, now.LinkSerial(), begun)
 	c.private = private
 	c.watch(tlsConn)
-	c.framed, err = stream.Client(tlsConn, stream.Hello{Address: to.Address, Instance: p.instance}, c.config())
+	c.framed, err = stream.Client(tlsConn, stream.Hello{Address: to.Address, Instance: p.instance, Renews: true}, c.config())
 	if err != nil {
 		return nil, err
 	}

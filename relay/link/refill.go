@@ -54,16 +54,33 @@ func (p *Pool) refillLater(pt *path) {
 	p.refill(pt)
 }
 
-// ready counts the parked connections that were opened under our present
-// certificate. The caller holds p.mu.
+// ready counts the parked connections that need not be replaced. The caller holds p.mu.
 func (p *Pool) ready(l *lane) int {
 	n := 0
 	for _, c := range l.parked {
-		if c.serial == p.serial {
+		if p.current(c) {
 			n++
 		}
 	}
 	return n
+}
+
+// current tells whether a connection was opened under our present certificate, and
+// the peer's, as far as it has told us. The caller holds p.mu.
+func (p *Pool) current(c *conn) bool {
+	// What the peer asks for just after we have dialled waits, so that it is no storm.
+	return c.serial == p.serial && (!c.outdated || p.cfg.Clock().Sub(c.opened) < settleTime)
+}
+
+// outdated notes that the peer asks for another connection in the place of one that we have
+// dialled, because its certificate was renewed.
+func (p *Pool) outdated(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.outdated = true
+	if c.path != nil && !c.ended {
+		p.refill(c.path)
+	}
 }
 
 // opening counts the connections that are being dialled.
@@ -138,7 +155,7 @@ func (p *Pool) parked(c *conn) {
 }
 
 // replace lets parked connections go that are too many, or were opened under a
-// certificate of ours that has been renewed, once others are ready. The caller holds p.mu.
+// certificate, ours or the peer's, that has been renewed, once others are ready. The caller holds p.mu.
 func (p *Pool) replace(pt *path, class Class) {
 	if pt.Accepted {
 		return // the side that dialled decides how many there are
@@ -146,7 +163,7 @@ func (p *Pool) replace(pt *path, class Class) {
 	l := pt.lanes[class]
 	ready := p.ready(l)
 	for _, c := range slices.Clone(l.parked) {
-		if c.serial != p.serial && ready >= pt.keeps(class) || len(l.parked) > maxSpare {
+		if !p.current(c) && ready >= pt.keeps(class) || len(l.parked) > maxSpare {
 			p.leave(c)
 		}
 	}
@@ -243,9 +260,13 @@ func (p *Pool) trim(pt *path, class Class, l *lane, now time.Time) {
 		l.demand, l.lacked = l.demand/2, now
 	}
 	for _, c := range slices.Clone(l.parked) {
-		if pt.Accepted && c.serial != p.serial {
-			p.leave(c) // the peer dials anew, and sees our new certificate
-			break
+		if pt.Accepted && c.serial != p.serial && !c.asked {
+			// The peer dials anew and sees our new certificate: before it lets this one go, or,
+			// if it does not understand that, after.
+			if c.asked = c.framed.Renew(); !c.asked {
+				p.leave(c)
+				break
+			}
 		}
 		if !pt.Accepted && len(l.parked) > pt.keeps(class) && now.Sub(c.since) > trimAfter {
 			p.leave(c)

@@ -39,6 +39,9 @@ type Config struct {
 	Parked func(*Conn)
 	// Taken is told that the other side opened a stream, before Accept. May be nil.
 	Taken func(*Conn)
+	// Renew is told that the other side asks for another connection in the place of this
+	// one, which this side has dialled. May be nil.
+	Renew func(*Conn)
 	// Closed is told, once, that the connection has ended and why. May be nil.
 	Closed func(*Conn, error)
 	// Heard is set to the time (Unix nanoseconds) of each arrival. May be nil.

@@ -16,6 +16,8 @@
 //	DATA    carries 1 to 65532 bytes
 //	END     the sender sends no more on this stream
 //	ABORT   the stream failed, or, before ACCEPT, was not taken; the connection ends
+//	RENEW   to the side that dialled, at any time, if its HELLO says that it understands
+//	        it: dial once more, and end this connection when the other is there
 //
 // When both sides send OPEN at once the side that dialled wins: it ignores what
 // comes before the ACCEPT of its own OPEN, and the stream of the other side fails

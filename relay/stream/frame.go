@@ -18,6 +18,7 @@ const (
 	kindData
 	kindEnd
 	kindAbort
+	kindRenew
 )
 
 // headerSize is the size of a frame's header, maxFrame that of a whole frame:
@@ -52,7 +53,7 @@ func violation(format string, args ...any) error {
 }
 
 func (k kind) String() string {
-	names := [...]string{"", "HELLO", "OPEN", "ACCEPT", "DATA", "END", "ABORT"}
+	names := [...]string{"", "HELLO", "OPEN", "ACCEPT", "DATA", "END", "ABORT", "RENEW"}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("frame kind %d", byte(k))
 	}
@@ -69,7 +70,7 @@ func putHeader(b []byte, k kind, n int) {
 func parseHeader(b [headerSize]byte) (kind, int, error) {
 	k, n := kind(b[0]), int(b[1])<<16|int(b[2])<<8|int(b[3])
 	switch {
-	case k == 0 || k > kindAbort:
+	case k == 0 || k > kindRenew:
 		return 0, 0, violation("unknown %v", k)
 	case k == kindData && (n == 0 || n > MaxData), k == kindHello && (n == 0 || n > maxHello):
 		return 0, 0, violation("%v of %d bytes", k, n)
@@ -105,10 +106,11 @@ const (
 	actRefused                    // our stream was not taken
 	actAborted                    // the stream failed over there
 	actEnded                      // a parked connection ends
+	actRenew                      // another connection shall take the place of this one
 )
 
 // meaning is what each kind of frame means in each state; zero is a violation.
-var meaning = [half + 1][kindAbort + 1]action{
+var meaning = [half + 1][kindRenew + 1]action{
 	parked:   {kindOpen: actTheirs, kindAbort: actEnded},
 	unsent:   {kindOpen: actYield, kindAbort: actRefused},
 	opened:   {kindOpen: actYield, kindAccept: actAccepted, kindAbort: actRefused},
@@ -124,6 +126,9 @@ var stateNames = [half + 1]string{
 
 // decide says what a frame means. dialed is true on the side that dialled.
 func decide(st state, dialed bool, k kind) (action, error) {
+	if k == kindRenew && dialed {
+		return actRenew, nil
+	}
 	act := meaning[st][k]
 	switch {
 	case act == 0:

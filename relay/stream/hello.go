@@ -22,6 +22,8 @@ type Hello struct {
 	Address string `json:"address"`
 	// Instance is an id of the relay process. At most 100 bytes.
 	Instance string `json:"instance,omitempty"`
+	// Renews: it understands RENEW.
+	Renews bool `json:"renews,omitempty"`
 }
 
 func (h Hello) check() error {

@@ -114,6 +114,8 @@ func (c *Conn) loopAction(act action, s *Stream) error {
 		return ErrAborted
 	case actEnded:
 		return errPeerEnded
+	case actRenew:
+		c.renew()
 	}
 	return nil
 }

@@ -172,6 +172,8 @@ func (s *Stream) next(eager bool) error {
 		return s.readFailed(ErrRefused)
 	case actAborted:
 		return s.readFailed(ErrAborted)
+	case actRenew:
+		s.c.renew()
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func rawFrame(k kind, payload string) []byte {
 func TestHeadersOutOfBoundsAreRefused(t *testing.T) {
 	for name, b := range map[string][headerSize]byte{
 		"kind 0":            {0, 0, 0, 0},
-		"a later kind":      {byte(kindAbort) + 1, 0, 0, 0},
+		"a later kind":      {byte(kindRenew) + 1, 0, 0, 0},
 		"data of 64 KiB":    {byte(kindData), 1, 0, 0},
 		"data of 16 MiB":    {byte(kindData), 255, 255, 255},
 		"empty data":        {byte(kindData), 0, 0, 0},
@@ -52,7 +52,7 @@ func TestWhatAFrameMeans(t *testing.T) {
 		half:     {kindAbort: actAborted},
 	}
 	for st, kinds := range allowed {
-		for k := kindHello; k <= kindAbort; k++ {
+		for k := kindHello; k <= kindRenew; k++ {
 			want, ok := kinds[k]
 			got, err := decide(st, false, k)
 			if ok != (err == nil) || got != want {
@@ -61,6 +61,11 @@ func TestWhatAFrameMeans(t *testing.T) {
 			if err != nil && !errors.Is(err, ErrProtocol) {
 				t.Errorf("state %d, %v: %v", st, k, err)
 			}
+		}
+	}
+	for st := parked; st <= half; st++ {
+		if got, err := decide(st, true, kindRenew); got != actRenew || err != nil {
+			t.Errorf("state %d, RENEW: the side that dialled does %d, %v", st, got, err)
 		}
 	}
 	if got, _ := decide(opened, true, kindOpen); got != actIgnore {

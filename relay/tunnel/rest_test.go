@@ -190,10 +190,10 @@ func TestAThousandConnectionsRestAndWakeAtOnce(t *testing.T) {
 	for _, n := range []*nation{w.alfa, w.bravo} {
 		n.cfg.Peers[0].Limits.TunnelConnections = many
 		for i := range n.cfg.ServiceExports {
-			n.cfg.ServiceExports[i].MaxConnections = many
+			n.cfg.ServiceExports[i].MaxConnections, n.cfg.ServiceExports[i].IdleSeconds = many, 3600
 		}
 		for i := range n.cfg.ServiceImports {
-			n.cfg.ServiceImports[i].MaxConnections = many
+			n.cfg.ServiceImports[i].MaxConnections, n.cfg.ServiceImports[i].IdleSeconds = many, 3600
 		}
 		n.engine.Apply(n.cfg)
 	}
