@@ -35,6 +35,10 @@
 //	   a crash before the commit: nothing, not even the serial, and the signed checkpoint,
 //	   which nobody has seen, is lost; Send had not returned, the officer repeats it
 //	   a crash after: queued; Run finds it
+//	   step 2 begins when it is written (LineTx.Written), while our disk still syncs; Send
+//	   returns after that. kill -9 in between leaves it queued. A power loss in between may
+//	   leave it at the peer alone: then our database was set back, which is noticed by the
+//	   peer's checkpoint, and the peer gives it back; Send had not returned
 //	2. send the batch: checkpoint, entries, proofs
 //	   a crash: queued; it is sent again           a. verify the chain and the checkpoint once, each
 //	                                              message by its proof
@@ -57,7 +61,8 @@
 // same transaction as the ACK itself, here in step 1 and there in step b.
 //
 // Concurrent changes of a line share the transaction of step 1, at most 256, and
-// so one checkpoint and one fsync: the first caller makes it for all that wait; so do steps b and 4. One
-// that conflicts fails alone. When the key cannot sign, or the store fails, nothing of
+// so one checkpoint and one fsync: the first caller makes it for all that wait; so do steps b and 4.
+// Where many were answered together, the next transaction waits a moment for them, at most a
+// quarter of what the last one took, and 2 ms; a FLASH does not wait, and is stored first. One that conflicts fails alone. When the key cannot sign, or the store fails, nothing of
 // the whole batch is stored, and each caller is told.
 package hotline
