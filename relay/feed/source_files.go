@@ -89,6 +89,8 @@ func (o *fileOrigin) pull(ctx context.Context, in *intake) error {
 			return err
 		case !full:
 			return nil
+		case in.holds() >= int64(len(seen)):
+			return nil // all of it is stored already, and just fits
 		case deleted == 0 || again:
 			return errQuota
 		}

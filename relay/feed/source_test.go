@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/access"
@@ -381,6 +382,25 @@ func TestFilesMakeRoomForFiles(t *testing.T) {
 			slices.Sort(got)
 			return s.QuotaReached == tt.full && s.Stored == 3 && s.Error == "" && cmp.Equal(objects[:3], got)
 		})
+	}
+}
+
+// TestFilesThatJustFitStayWithinTheQuota: read again, nothing of them needs room.
+func TestFilesThatJustFitStayWithinTheQuota(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.json")
+	if err := os.WriteFile(file, envelope(indicator(1, clearID), indicator(2, clearID)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alfa := side(t, filepath.Join(t.TempDir(), "alfa.db"), http.DefaultTransport)
+	alfa.Apply(fetching(config.PulledSource{Files: []string{file}, MaxObjects: 2}))
+	fetched(t, alfa, 2)
+	pulls := alfa.fetchers[0].counts.pulls.WithLabelValues("success")
+	eventually(t, "the files were read three times", func() bool {
+		alfa.fetchers[0].wake()
+		return testutil.ToFloat64(pulls) >= 3
+	})
+	if sourceOf(t, alfa).QuotaReached {
+		t.Error("what is stored already is said to reach the quota")
 	}
 }
 
