@@ -16,6 +16,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/journal"
 	"github.com/certlink/certlink/relay/store"
@@ -182,7 +183,7 @@ func TestCommit(t *testing.T) {
 }
 
 func TestAPanicLeavesNobodyWaiting(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
 		var c committer
 		run := func(context.Context, []*waiting) error { panic("of a change") }
 		c.enter(nil)
@@ -214,7 +215,7 @@ func TestCallersWhoWereAnsweredComeIntoTheNextTransactionAgain(t *testing.T) {
 		"urgent ones do not wait":    {true, 2*times + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			testbubble.Run(t, func(t *testing.T) {
 				var commits committer
 				transactions := 0
 				run := func(context.Context, []*waiting) error {
