@@ -195,9 +195,9 @@ func (p *put) insert(ctx context.Context, objects []store.Object) error {
 		}
 		objects = objects[1:]
 	}
-	for i := len(insertNext) - 1; i >= 0; i-- {
+	for i, text := range slices.Backward(insertNext) {
 		for n := 1 << i; len(objects) >= n; objects = objects[n:] {
-			if err := p.rows(ctx, insertNext[i], objects[:n]); err != nil {
+			if err := p.rows(ctx, text, objects[:n]); err != nil {
 				return err
 			}
 		}
