@@ -22,7 +22,7 @@ func journalCommand(o *options) *cobra.Command {
 		Short: "Verify our journal of a hotline, and prove messages of ours to others",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(journalVerifyCommand(o), journalHeadCommand(o), journalProveCommand(o), journalActsCommand(o))
+	cmd.AddCommand(journalVerifyCommand(o), journalHeadCommand(o), journalProveCommand(o), journalActsCommand(o), journalDoubtsCommand(o), journalSettleCommand(o))
 	return cmd
 }
 

@@ -40,6 +40,14 @@ func journaling(w http.ResponseWriter, r *http.Request) {
 		answer = damaged
 	case "POST /journal/to-delta/verify":
 		answer = unproven
+	case "GET /journal/to-bravo/doubts":
+		answer = doubted
+	case "GET /journal/to-delta/doubts":
+		answer = desk.DoubtList{}
+	case "POST /journal/to-bravo/doubts/settle":
+		settled := doubted.Doubts[0]
+		settled.SettledAt, settled.SettledBy = noon, "spiffe://alfa.example/desk/ann"
+		answer = desk.DoubtList{Doubts: []desk.JournalDoubt{settled, doubted.Doubts[1]}}
 	case "POST /journal/busy/verify":
 		w.WriteHeader(http.StatusTooManyRequests)
 		return
@@ -80,6 +88,37 @@ func TestJournalVerify(t *testing.T) {
 	o, _ := setup(t)
 	expect(t, o.journalVerify(t.Context(), relay, []string{"none"}, new(format)), `our relay has no hotline "none"`)
 	expect(t, o.journalVerify(t.Context(), relay, []string{"busy"}, new(format)), "is being verified")
+}
+
+// doubted speaks against bravo's journal.
+var doubted = desk.DoubtList{Doubts: []desk.JournalDoubt{
+	{Kind: "Forked", At: noon, Held: desk.PeerState{Size: 7, Checkpoint: "held\n"}, Shown: desk.PeerState{Size: 9, Checkpoint: "shown\n"}},
+	{Kind: "Older", At: noon, Held: desk.PeerState{Size: 7}, Shown: desk.PeerState{Size: 5}, SettledAt: noon, SettledBy: "it went on"},
+}}
+
+func TestJournalDoubts(t *testing.T) {
+	relay := relaytest.Desk(t, http.HandlerFunc(journaling))
+	for name, output := range map[string]format{"journal-doubts.txt": asTable, "journal-doubts.json": asJSON} {
+		t.Run(name, func(t *testing.T) {
+			o, s := setup(t)
+			expect(t, o.journalDoubts(t.Context(), relay, "to-bravo", &output), "")
+			golden(t, name, s.out.String())
+		})
+	}
+	o, s := setup(t)
+	expect(t, o.journalDoubts(t.Context(), relay, "to-delta", new(format)), "")
+	if s.out.Len() > 0 {
+		t.Errorf("where nothing is doubted it prints %q", s.out)
+	}
+	expect(t, o.journalDoubts(t.Context(), relay, "none", new(format)), "our relay has no hotline")
+}
+
+func TestJournalSettle(t *testing.T) {
+	relay := relaytest.Desk(t, http.HandlerFunc(journaling))
+	o, s := setup(t)
+	expect(t, o.journalSettle(t.Context(), relay, "to-bravo", "by telephone"), "")
+	golden(t, "journal-settled.txt", s.out.String())
+	expect(t, o.journalSettle(t.Context(), relay, "to-delta", "by telephone"), "nothing is doubted there")
 }
 
 func TestJournalHead(t *testing.T) {

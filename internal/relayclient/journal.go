@@ -43,3 +43,25 @@ func (c *Client) Prove(ctx context.Context, direction, peer, id string, receipt 
 	}
 	return proof, nil
 }
+
+// JournalDoubts lists what speaks against the peer's journal of a hotline.
+func (c *Client) JournalDoubts(ctx context.Context, hotline string) (desk.DoubtList, error) {
+	var list desk.DoubtList
+	if err := c.call(ctx, http.MethodGet, address(journalPath(desk.PathDoubts, hotline), nil), nil, &list); err != nil {
+		return desk.DoubtList{}, fmt.Errorf("reading doubts about the peer of %q: %w", hotline, err)
+	}
+	return list, nil
+}
+
+// SettleDoubts ends what is open of that.
+func (c *Client) SettleDoubts(ctx context.Context, hotline string, req desk.SettleDoubtsRequest) (desk.DoubtList, error) {
+	var list desk.DoubtList
+	if err := c.call(ctx, http.MethodPost, address(journalPath(desk.PathSettle, hotline), nil), req, &list); err != nil {
+		return desk.DoubtList{}, fmt.Errorf("settling doubts about the peer of %q: %w", hotline, err)
+	}
+	return list, nil
+}
+
+func journalPath(pattern, hotline string) string {
+	return strings.Replace(pattern, "{hotline}", url.PathEscape(hotline), 1)
+}

@@ -24,6 +24,14 @@ const (
 	PathReceiptProof = "/hotline/messages/{direction}/{peer}/{id}/receipt-proof"
 )
 
+// Paths of what speaks against a peer's journal, for the role desk.
+const (
+	// PathDoubts: GET lists it (→ DoubtList).
+	PathDoubts = "/journal/{hotline}/doubts"
+	// PathSettle: POST ends what is open (SettleDoubtsRequest → DoubtList).
+	PathSettle = "/journal/{hotline}/doubts/settle"
+)
+
 // Journals has our journal of each hotline. It may be called concurrently. Its errors
 // are those of package store: ErrNotFound for a hotline or message that we do not have, or
 // that is older than the journal; ErrBusy for a journal that is being verified.
@@ -32,6 +40,45 @@ type Journals interface {
 	VerifyJournal(ctx context.Context, hotline string) (JournalCheck, error)
 	// Prove proves a message of a direction ("in" or "out"), or the receipt for it.
 	Prove(ctx context.Context, direction, peer, id string, receipt bool) (MessageProof, error)
+	// JournalDoubts lists what speaks against the peer's journal of a hotline; SettleDoubts ends
+	// what is open of it, and journals who did so. ErrNotFound where nothing is open.
+	JournalDoubts(ctx context.Context, hotline string) (DoubtList, error)
+	SettleDoubts(ctx context.Context, hotline string, req SettleDoubtsRequest) (DoubtList, error)
+}
+
+// PeerState is a state of a peer's journal that it signed.
+type PeerState struct {
+	Size int64 `json:"size"`
+	// Root is the RFC 6962 hash over the entries, base64.
+	Root []byte `json:"root"`
+	// Checkpoint as it was signed (C2SP tlog-checkpoint), Chain of the signer in PEM, the leaf first.
+	Checkpoint string `json:"checkpoint"`
+	Chain      string `json:"chain"`
+}
+
+// JournalDoubt is evidence against a peer's journal.
+type JournalDoubt struct {
+	// Kind is Forked, when no proof holds between the two, or Older.
+	Kind string    `json:"kind"`
+	At   time.Time `json:"at"`
+	// Held is what we held, Shown what came then. Of one size and with other roots they prove
+	// to anybody that the peer has signed two histories.
+	Held  PeerState `json:"held"`
+	Shown PeerState `json:"shown"`
+	// SettledAt and SettledBy: who ended it, by identity, or what did; empty while it is open.
+	SettledAt time.Time `json:"settledAt,omitzero"`
+	SettledBy string    `json:"settledBy,omitempty"`
+}
+
+// DoubtList is all that is kept, the newest first.
+type DoubtList struct {
+	Doubts []JournalDoubt `json:"doubts"`
+}
+
+// SettleDoubtsRequest ends what is open.
+type SettleDoubtsRequest struct {
+	// Reason, one line of at most MaxReasonBytes: what was found out, and with whom.
+	Reason string `json:"reason"`
 }
 
 // Journal is the newest checkpoint of our journal of a hotline.
@@ -165,6 +212,16 @@ func (h *handler) serveJournals(mux *http.ServeMux, j Journals) {
 		"GET " + PathJournal: func(r *http.Request) (any, error) { return j.JournalHead(r.Context(), r.PathValue("hotline")) },
 		"POST " + PathJournalVerify: func(r *http.Request) (any, error) {
 			return j.VerifyJournal(r.Context(), r.PathValue("hotline"))
+		},
+		"GET " + PathDoubts: func(r *http.Request) (any, error) {
+			return j.JournalDoubts(r.Context(), r.PathValue("hotline"))
+		},
+		"POST " + PathSettle: func(r *http.Request) (any, error) {
+			var req SettleDoubtsRequest
+			if err := decode(r, &req); err != nil {
+				return nil, err
+			}
+			return j.SettleDoubts(r.Context(), r.PathValue("hotline"), req)
 		},
 		"GET " + PathProof: func(r *http.Request) (any, error) {
 			return j.Prove(r.Context(), r.PathValue("direction"), r.PathValue("peer"), r.PathValue("id"), false)

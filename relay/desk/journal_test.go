@@ -35,29 +35,43 @@ func (j *journals) Prove(_ context.Context, direction, peer, id string, receipt 
 	return desk.MessageProof{ID: id}, j.err
 }
 
+func (j *journals) JournalDoubts(_ context.Context, hotline string) (desk.DoubtList, error) {
+	j.asked = "doubts " + hotline
+	return desk.DoubtList{}, j.err
+}
+
+func (j *journals) SettleDoubts(_ context.Context, hotline string, req desk.SettleDoubtsRequest) (desk.DoubtList, error) {
+	j.asked = "settle " + hotline + " " + req.Reason
+	return desk.DoubtList{}, j.err
+}
+
 func TestJournals(t *testing.T) {
 	for name, tt := range map[string]struct {
 		role         access.Role
 		method, path string
+		body         string
 		err          error
 		status       int
 		asked        string
 	}{
-		"the_desk_reads_the_head":     {access.RoleDesk, "GET", "/journal/to-bravo", nil, 200, "head to-bravo"},
-		"the_desk_verifies":           {access.RoleDesk, "POST", "/journal/to-bravo/verify", nil, 200, "verify to-bravo"},
-		"the_desk_proves":             {access.RoleDesk, "GET", "/hotline/messages/out/bravo.example/X/proof", nil, 200, "prove out bravo.example X false"},
-		"a_tool_does_not":             {access.RoleTool, "GET", "/journal/to-bravo", nil, 403, ""},
-		"the_operator_does_not":       {access.RoleOperator, "POST", "/journal/to-bravo/verify", nil, 403, ""},
-		"of_what_it_received":         {access.RoleDesk, "GET", "/hotline/messages/in/bravo.example/X/proof", nil, 200, "prove in bravo.example X false"},
-		"and_receipts":                {access.RoleDesk, "GET", "/hotline/messages/out/bravo.example/X/receipt-proof", nil, 200, "prove out bravo.example X true"},
-		"an_unknown_hotline_is_told":  {access.RoleDesk, "GET", "/journal/none", fmt.Errorf("none: %w", store.ErrNotFound), 404, "head none"},
-		"a_second_verification_waits": {access.RoleDesk, "POST", "/journal/to-bravo/verify", fmt.Errorf("busy: %w", desk.ErrBusy), 429, "verify to-bravo"},
+		"the_desk_reads_the_head":     {access.RoleDesk, "GET", "/journal/to-bravo", "", nil, 200, "head to-bravo"},
+		"the_desk_verifies":           {access.RoleDesk, "POST", "/journal/to-bravo/verify", "", nil, 200, "verify to-bravo"},
+		"the_desk_proves":             {access.RoleDesk, "GET", "/hotline/messages/out/bravo.example/X/proof", "", nil, 200, "prove out bravo.example X false"},
+		"the_desk_reads_doubts":       {access.RoleDesk, "GET", "/journal/to-bravo/doubts", "", nil, 200, "doubts to-bravo"},
+		"and_settles_them":            {access.RoleDesk, "POST", "/journal/to-bravo/doubts/settle", `{"reason":"r"}`, nil, 200, "settle to-bravo r"},
+		"an_operator_settles_nothing": {access.RoleOperator, "POST", "/journal/to-bravo/doubts/settle", `{"reason":"r"}`, nil, 403, ""},
+		"a_tool_does_not":             {access.RoleTool, "GET", "/journal/to-bravo", "", nil, 403, ""},
+		"the_operator_does_not":       {access.RoleOperator, "POST", "/journal/to-bravo/verify", "", nil, 403, ""},
+		"of_what_it_received":         {access.RoleDesk, "GET", "/hotline/messages/in/bravo.example/X/proof", "", nil, 200, "prove in bravo.example X false"},
+		"and_receipts":                {access.RoleDesk, "GET", "/hotline/messages/out/bravo.example/X/receipt-proof", "", nil, 200, "prove out bravo.example X true"},
+		"an_unknown_hotline_is_told":  {access.RoleDesk, "GET", "/journal/none", "", fmt.Errorf("none: %w", store.ErrNotFound), 404, "head none"},
+		"a_second_verification_waits": {access.RoleDesk, "POST", "/journal/to-bravo/verify", "", fmt.Errorf("busy: %w", desk.ErrBusy), 429, "verify to-bravo"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := &journals{err: tt.err}
 			p := parts(&hotline{})
 			p.Journals = j
-			if w := call(t, desk.NewHandler(p), tt.role, tt.method, tt.path, ""); w.Code != tt.status || j.asked != tt.asked {
+			if w := call(t, desk.NewHandler(p), tt.role, tt.method, tt.path, tt.body); w.Code != tt.status || j.asked != tt.asked {
 				t.Errorf("%d %s; it was asked %q", w.Code, w.Body, j.asked)
 			}
 		})

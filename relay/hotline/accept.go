@@ -155,7 +155,7 @@ func urgent(in *batchIn) bool {
 func (l *line) enter(tx store.LineTx, o *wire.Opened, in *batchIn) ([]store.JournalEntry, string, error) {
 	acts, state, err := l.followed(tx, o, in.note)
 	if err != nil || state != wire.Continues {
-		return nil, state, err
+		return acts, state, err
 	}
 	var entries []store.JournalEntry
 	held := map[string]bool{} // conversations in which a message was refused

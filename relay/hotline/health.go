@@ -33,9 +33,11 @@ type health struct {
 	setBack tlog.Tree
 	// lostWhy is why nothing could be recovered yet, for people.
 	lostWhy string
-	// olderSince is since when the peer has shown nothing but older states of its journal.
+	// olderSince is since when the peer has shown nothing but older states of its journal;
+	// continued: it has gone on since we started.
 	olderSince time.Time
-	// forked: the peer has shown two histories since we started.
+	continued  bool
+	// forked: the peer has shown two histories since we started, or since that was settled.
 	forked bool
 	// gapsSince is since when serials of the peer are missing.
 	gapsSince time.Time
@@ -48,7 +50,7 @@ func (l *line) judge(state string) {
 	before := l.health
 	switch state {
 	case wire.Continues:
-		l.health.olderSince = time.Time{}
+		l.health.olderSince, l.health.continued, before.continued = time.Time{}, true, true
 	case wire.Forked:
 		l.health.forked = true
 	default:
@@ -103,6 +105,7 @@ func (l *line) isLost() bool {
 // journalState names how the journals of the line stand, the worst first.
 func (l *line) journalState(ctx context.Context, gaps int64) (report.Journal, error) {
 	var ours, theirs []store.Break
+	var doubts []store.Doubt
 	known := l.knownOwn()
 	if err := l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
 		newest, _, err := r.Journal()
@@ -115,7 +118,10 @@ func (l *line) journalState(ctx context.Context, gaps int64) (report.Journal, er
 		if ours, err = r.Breaks(true); err != nil {
 			return err
 		}
-		theirs, err = r.Breaks(false)
+		if theirs, err = r.Breaks(false); err != nil {
+			return err
+		}
+		doubts, err = openDoubts(r)
 		return err
 	}); err != nil {
 		return report.Journal{}, err
@@ -128,7 +134,11 @@ func (l *line) journalState(ctx context.Context, gaps int64) (report.Journal, er
 	} else if l.health.gapsSince.IsZero() {
 		l.health.gapsSince = now
 	}
-	j := l.health.name(now, gaps, l.damage, newestBreak(ours, now), newestBreak(theirs, now))
+	// What was found before a restart holds until the peer goes on.
+	if old := openDoubt(doubts, store.DoubtOlder); old != nil && l.health.olderSince.IsZero() && !l.health.continued {
+		l.health.olderSince = old.At
+	}
+	j := l.health.name(now, gaps, l.damage, openDoubt(doubts, store.DoubtForked), newestBreak(ours, now), newestBreak(theirs, now))
 	j.VerifiedAt = l.verifiedAt
 	return j, nil
 }
@@ -142,7 +152,7 @@ func newestBreak(list []store.Break, now time.Time) *store.Break {
 }
 
 // name is pure.
-func (h *health) name(now time.Time, gaps int64, damage string, ours, theirs *store.Break) report.Journal {
+func (h *health) name(now time.Time, gaps int64, damage string, forked *store.Doubt, ours, theirs *store.Break) report.Journal {
 	switch {
 	case damage != "":
 		return report.Journal{State: report.JournalDamaged, Message: damage}
@@ -150,8 +160,8 @@ func (h *health) name(now time.Time, gaps int64, damage string, ours, theirs *st
 		return report.Journal{State: report.JournalRolledBack, Message: oneLine("our database was set back; nothing new is sent until the peer has given back what it holds of us: " + h.lostWhy)}
 	case h.lost:
 		return report.Journal{State: report.JournalRolledBack, Message: "our database was set back; nothing new is sent until the peer has given back what it holds of us"}
-	case h.forked:
-		return report.Journal{State: report.PeerJournalForked, Message: "the peer has shown two histories of its journal: keep both checkpoints, compare with the peer over another channel; what it sends in another history is not taken"}
+	case forked != nil:
+		return report.Journal{State: report.PeerJournalForked, Message: fmt.Sprintf("at %s the peer has shown two histories of its journal, of %d and %d entries: both checkpoints are kept (journal doubts); compare with the peer over another channel, then settle it; what it sends in another history is not taken", forked.At.UTC().Format(time.RFC3339), forked.Held.Size, forked.Shown.Size)}
 	case theirs != nil:
 		return report.Journal{State: report.PeerJournalRolledBack, Message: fmt.Sprintf("the peer's database was set back: %d entries of its journal were signed before, and it has gone on in a history that it signed at %s; compare what you hold with the peer", theirs.OldSize, theirs.At.UTC().Format(time.RFC3339))}
 	case !h.olderSince.IsZero() && now.Sub(h.olderSince) >= patience:

@@ -254,7 +254,7 @@ func (l *line) keep(ctx context.Context, o *wire.Opened, receipts []store.Receip
 	note := noteIn(o)
 	w := &waiting{cost: -1, urgent: len(receipts) == 1, do: func(tx store.LineTx) (acts []store.JournalEntry, err error) {
 		if acts, state, err = l.followed(tx, o, note); err != nil || state != wire.Continues {
-			return nil, err
+			return acts, err
 		}
 		return acts, tx.PutReceipts(receipts...)
 	}}

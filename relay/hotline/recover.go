@@ -283,15 +283,16 @@ func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]
 	if err == nil && state == wire.Continues {
 		err = l.leaving.note(tx)
 	}
-	if err != nil || state == wire.Continues || said == nil {
+	if err != nil || state == wire.Continues {
 		return nil, state, err
 	}
 	held, err := heldOf(tx)
 	if err != nil {
 		return nil, "", err
 	}
-	if held.Size != said.OldSize || base64.StdEncoding.EncodeToString(held.Root[:]) != said.OldRoot {
-		return nil, state, nil
+	if said == nil || held.Size != said.OldSize || base64.StdEncoding.EncodeToString(held.Root[:]) != said.OldRoot {
+		entries, err := l.doubt(tx, o, held, state)
+		return entries, state, err
 	}
 	note, err := json.Marshal(said, json.Deterministic(true))
 	if err != nil {
@@ -300,6 +301,9 @@ func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]
 	now := l.engine.cfg.Now().UTC().Truncate(time.Microsecond)
 	b := store.Break{At: now, OldSize: held.Size, Size: o.Log.Tree.N, Note: note}
 	if err := tx.BreakPeerJournal(b, checkpointOf(o)); err != nil {
+		return nil, "", err
+	}
+	if _, err := settle(tx, now, byThePeer, store.DoubtForked, store.DoubtOlder); err != nil {
 		return nil, "", err
 	}
 	l.peerLog.broken(o.Log.Tree)

@@ -130,6 +130,7 @@ type JournalReader interface {
 
 // PeerJournalReader reads what is kept of the peer's journal of a line.
 type PeerJournalReader interface {
+	DoubtReader
 	// PeerCheckpoints returns the checkpoints of the peer's journal that are kept, of a
 	// size of at least from, ascending, at most limit; PeerCheckpoint the largest one,
 	// or ErrNotFound.
@@ -215,6 +216,7 @@ type MessageWriter interface {
 
 // JournalWriter changes our journal of a line, and what is kept of the peer's.
 type JournalWriter interface {
+	DoubtWriter
 	// Append adds a batch to our journal. ErrConflict when it does not continue it.
 	Append(b JournalBatch) error
 	// KeepPeerCheckpoint keeps a checkpoint of the peer's journal. ErrConflict when one
