@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -53,11 +52,11 @@ func BenchmarkLine(b *testing.B) {
 						}
 						b.StartTimer()
 					}
-					begun, cpu, bytes := time.Now(), lineCPU(b), bytesWritten(b)
+					begun, cpu, bytes := time.Now(), processorTime(b), bytesWritten(b)
 					if err := step(l, batch); err != nil {
 						b.Fatal(err)
 					}
-					used, wrote, elapsed = used+lineCPU(b)-cpu, wrote+bytesWritten(b)-bytes, elapsed+time.Since(begun).Nanoseconds()
+					used, wrote, elapsed = used+processorTime(b)-cpu, wrote+bytesWritten(b)-bytes, elapsed+time.Since(begun).Nanoseconds()
 					messages += batch
 				}
 				b.ReportMetric(0, "ns/op")
@@ -74,7 +73,7 @@ func bytesWritten(b *testing.B) int64 {
 	b.Helper()
 	text, err := os.ReadFile("/proc/self/io")
 	if err != nil {
-		b.Skip(err)
+		b.Fatal(err)
 	}
 	var n int64
 	_, line, _ := bytes.Cut(text, []byte("wchar: "))
@@ -82,16 +81,6 @@ func bytesWritten(b *testing.B) int64 {
 		b.Fatal(err)
 	}
 	return n
-}
-
-// lineCPU is the processor time of this process so far.
-func lineCPU(b *testing.B) time.Duration {
-	b.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func (l *benchLine) id() string { return ulid.Make().String() }

@@ -39,6 +39,8 @@ INSERT INTO queued (peer, urgency, serial, pos, talk)
   SELECT peer, urgency, serial, pos, nullif(conversation, id) FROM messages INDEXED BY messages_queued
   WHERE direction = 'out' AND receipt IS NULL ORDER BY peer, urgency, serial;
 
+-- No message is written again: with 200,000 messages, 50,000 of them queued, all of this takes some seconds.
+
 DROP INDEX messages_queued;
 DROP INDEX messages_queued_talk;
 DROP INDEX messages_received;
