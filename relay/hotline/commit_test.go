@@ -220,7 +220,7 @@ func TestCallersWhoWereAnsweredComeIntoTheNextTransactionAgain(t *testing.T) {
 				transactions := 0
 				run := func(context.Context, []*waiting) error {
 					transactions++
-					time.Sleep(lasts)
+					<-time.After(lasts)
 					return nil
 				}
 				var running sync.WaitGroup
@@ -230,7 +230,7 @@ func TestCallersWhoWereAnsweredComeIntoTheNextTransactionAgain(t *testing.T) {
 							if err := commits.commitOf(t.Context(), &waiting{urgent: c.urgent}, run); err != nil {
 								t.Error(err)
 							}
-							time.Sleep(thinks)
+							<-time.After(thinks)
 						}
 					})
 				}

@@ -48,7 +48,7 @@ func (w *world) load(ctx context.Context, messages int) (loaded, error) {
 	now, err := processor()
 	return loaded{
 		perSecond: float64(messages) / took.Seconds(),
-		processor: float64((now-used).Nanoseconds()) / 1e6 / float64(messages),
+		processor: float64((now - used).Nanoseconds()) / 1e6 / float64(messages),
 	}, err
 }
 
