@@ -26,8 +26,16 @@ import (
 // returned function is called.
 func heldUp(w *world) (release func()) {
 	commits := &w.alfa.engine().lineTo("bravo.example").commits
-	commits.enter(nil)
-	return commits.next
+	for {
+		commits.mu.Lock()
+		busy := commits.busy // with what the sides say to each other at first
+		commits.busy = true
+		commits.mu.Unlock()
+		if !busy {
+			return commits.next
+		}
+		<-time.After(time.Millisecond)
+	}
 }
 
 // sendAll sends requests at once and returns their errors.
