@@ -29,7 +29,7 @@ func (e *Engine) CheckLine(ctx context.Context, hotline string) (desk.LineCheckR
 	s := newSchedule(time.Duration(checks.IntervalSeconds)*time.Second, own, l.trustDomain)
 	run := desk.LineCheckRun{Hotline: name, Peer: l.trustDomain, At: at, Checks: []desk.LineChecked{}}
 	ours := map[Way]outcome{}
-	for _, o := range l.round(ctx, s, at, true) {
+	for _, o := range l.round(ctx, s, at, true, nil) {
 		ours[o.way] = o
 	}
 	if ctx.Err() != nil {

@@ -223,6 +223,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		running.Go(func() {
 			e.cfg.Lead(lineCtx, "linecheck/"+l.trustDomain, l.run)
 		})
+		running.Go(func() { l.fill(lineCtx) })
 		running.Go(func() {
 			defer cancel()
 			l.watch(lineCtx)

@@ -54,6 +54,9 @@ func (s schedule) slot(t time.Time) time.Time {
 // look is the longest time between two looks at the clocks and at what other replicas did.
 func (s schedule) look() time.Duration { return min(max(s.interval/20, 5*time.Second), 10*time.Minute) }
 
+// first is how long after its slot the holder of the lease sends alone.
+func (s schedule) first() time.Duration { return min(s.interval/5, 10*time.Second) }
+
 // between counts the slots after one and before another that were left out.
 func (s schedule) between(last, slot time.Time) int64 {
 	if last.IsZero() || !slot.After(last) {

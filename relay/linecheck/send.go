@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -87,7 +88,7 @@ func (l *line) run(ctx context.Context) {
 		if err == nil {
 			t := s.next(before, now, last)
 			if before, wait = now, t.wait; t.due {
-				l.round(ctx, s, t.slot, false)
+				l.round(ctx, s, t.slot, false, nil)
 			}
 			l.keep(ctx)
 		} else if ctx.Err() == nil {
@@ -110,8 +111,8 @@ func (l *line) lastSlot(ctx context.Context) (last time.Time, err error) {
 	return last, err
 }
 
-// round sends a check over each path at once.
-func (l *line) round(ctx context.Context, s schedule, slot time.Time, onDemand bool) []outcome {
+// round sends a check over each path at once, but for those that are done.
+func (l *line) round(ctx context.Context, s schedule, slot time.Time, onDemand bool, done map[Way]bool) []outcome {
 	at := l.engine.cfg.Paths(l.trustDomain)
 	at = at[:min(len(at), maxPaths)]
 	var dials []string
@@ -123,6 +124,10 @@ func (l *line) round(ctx context.Context, s schedule, slot time.Time, onDemand b
 	_, checks := l.settings()
 	id, content := textFor(checks.Texts, s.number(slot))
 	own := l.engine.cfg.Identity().TrustDomain()
+	at = slices.DeleteFunc(slices.Clone(at), func(p link.Path) bool { return done[way(own, p)] })
+	if len(at) == 0 {
+		return nil
+	}
 	out := make([]outcome, len(at))
 	var sending sync.WaitGroup
 	for i, p := range at {

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,8 @@ type nation struct {
 	mu    sync.Mutex // guards what follows
 	ahead time.Duration
 	acts  []string
+	// hidden is an address of ours to which the peer has no connection.
+	hidden string
 }
 
 func (n *nation) SigningChain() ([]*x509.Certificate, crypto.Signer) { return n.pair.Chain, n.pair.Key }
@@ -132,6 +135,12 @@ func (n *nation) setClock(ahead time.Duration) {
 	n.ahead = ahead
 }
 
+func (n *nation) hide(address string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hidden = address
+}
+
 func (n *nation) begin() { n.build(); n.run() }
 
 func (n *nation) build() {
@@ -158,7 +167,9 @@ func (n *nation) build() {
 			for _, a := range []string{"1:1", "2:1"} {
 				all = append(all, link.Path{TrustDomain: td, Address: n.other.name + "-" + a}, link.Path{TrustDomain: td, Address: n.name + "-" + a, Accepted: true})
 			}
-			return all
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			return slices.DeleteFunc(all, func(p link.Path) bool { return p.Address == n.hidden })
 		},
 		PathOf: func(ctx context.Context) (link.Path, bool) { p, ok := ctx.Value(pathKey{}).(link.Path); return p, ok },
 		Client: func(at link.Path) *http.Client { return &http.Client{Transport: wire{n, at}} },
