@@ -20,6 +20,11 @@ const (
 	MaxJournalEntries = 1024
 	// MaxJournalBody is the largest body of an entry that is no message, in bytes.
 	MaxJournalBody = 64 << 10
+	// KeptBreaks is how many breaks of each journal of a line are kept: the newest, beside the
+	// first. KeptEras is of how many eras of a peer's journal checkpoints are kept, the newest.
+	// So a peer that breaks its journal again and again does not make the store grow.
+	KeptBreaks = 64
+	KeptEras   = 16
 )
 
 // JournalEntry is an entry of our journal of a line.
@@ -227,7 +232,7 @@ type JournalWriter interface {
 	// checkpoint, in place of what was noted before.
 	NotePeerHeld(size int64) error
 	// BreakPeerJournal begins another era of the peer's journal with this checkpoint, and
-	// keeps what says so. BreakJournal keeps what says so of ours.
+	// keeps what says so. BreakJournal keeps what says so of ours. See KeptBreaks, KeptEras.
 	BreakPeerJournal(b Break, c Checkpoint) error
 	BreakJournal(b Break) error
 }

@@ -197,15 +197,24 @@ func (l *lineTx) BreakPeerJournal(b store.Break, c store.Checkpoint) error {
 	if err := l.keep(era+1, c); err != nil {
 		return err
 	}
+	if _, err := l.tx.Exec(l.ctx, "DELETE FROM peer_checkpoints WHERE peer = $1 AND era <= $2", l.peer, era+1-store.KeptEras); err != nil {
+		return err
+	}
 	return l.broke(b, false)
 }
 
 // BreakJournal implements store.LineTx.
 func (l *lineTx) BreakJournal(b store.Break) error { return l.broke(b, true) }
 
+// broke keeps a break, and lets go of the oldest but the first.
 func (l *lineTx) broke(b store.Break, ours bool) error {
-	_, err := l.tx.Exec(l.ctx, "INSERT INTO journal_breaks (peer, ours, at, old_size, size, note) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-		l.peer, number(ours), micros(b.At), b.OldSize, b.Size, append([]byte{}, b.Note...))
+	if _, err := l.tx.Exec(l.ctx, "INSERT INTO journal_breaks (peer, ours, at, old_size, size, note) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+		l.peer, number(ours), micros(b.At), b.OldSize, b.Size, append([]byte{}, b.Note...)); err != nil {
+		return err
+	}
+	_, err := l.tx.Exec(l.ctx, `DELETE FROM journal_breaks WHERE peer = $1 AND ours = $2
+		AND at <= (SELECT at FROM journal_breaks WHERE peer = $1 AND ours = $2 ORDER BY at DESC LIMIT 1 OFFSET $3)
+		AND at > (SELECT min(at) FROM journal_breaks WHERE peer = $1 AND ours = $2)`, l.peer, number(ours), store.KeptBreaks)
 	return err
 }
 

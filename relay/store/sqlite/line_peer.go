@@ -174,15 +174,24 @@ func (l *lineTx) BreakPeerJournal(b store.Break, c store.Checkpoint) error {
 	if kept, err := l.keep(era+1, c); err != nil || !kept {
 		return errors.Join(err, fmt.Errorf("beginning era %d of the journal of %s: kept: %t", era+1, l.peer, kept))
 	}
+	if _, err := l.tx.ExecContext(l.ctx, "DELETE FROM peer_checkpoints WHERE peer = ? AND era <= ?", l.peer, era+1-store.KeptEras); err != nil {
+		return err
+	}
 	return l.broke(b, false)
 }
 
 // BreakJournal implements store.LineTx.
 func (l *lineTx) BreakJournal(b store.Break) error { return l.broke(b, true) }
 
+// broke keeps a break, and lets go of the oldest but the first.
 func (l *lineTx) broke(b store.Break, ours bool) error {
-	_, err := l.tx.ExecContext(l.ctx, "INSERT INTO journal_breaks (peer, ours, at, old_size, size, note) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		l.peer, number(ours), micros(b.At), b.OldSize, b.Size, append([]byte{}, b.Note...))
+	if _, err := l.tx.ExecContext(l.ctx, "INSERT INTO journal_breaks (peer, ours, at, old_size, size, note) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		l.peer, number(ours), micros(b.At), b.OldSize, b.Size, append([]byte{}, b.Note...)); err != nil {
+		return err
+	}
+	_, err := l.tx.ExecContext(l.ctx, `DELETE FROM journal_breaks WHERE peer = ?1 AND ours = ?2
+		AND at <= (SELECT at FROM journal_breaks WHERE peer = ?1 AND ours = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3)
+		AND at > (SELECT min(at) FROM journal_breaks WHERE peer = ?1 AND ours = ?2)`, l.peer, number(ours), store.KeptBreaks)
 	return err
 }
 
