@@ -113,11 +113,19 @@ func (f *flusher) state() error {
 	return f.failed
 }
 
-// syncOf syncs the content of a file and what is needed to find it.
+// syncOf syncs the content of a file and what is needed to find it. The descriptor stays that
+// of the file meanwhile, also when it is being closed.
 func syncOf(file *os.File) func() error {
 	return func() error {
+		c, err := file.SyscallConn()
+		if err != nil {
+			return err
+		}
 		for {
-			if err := unix.Fdatasync(int(file.Fd())); !errors.Is(err, unix.EINTR) { //nolint:gosec // a descriptor
+			if inner := c.Control(func(fd uintptr) { err = unix.Fdatasync(int(fd)) }); inner != nil { //nolint:gosec // a descriptor
+				return inner
+			}
+			if !errors.Is(err, unix.EINTR) {
 				return err
 			}
 		}

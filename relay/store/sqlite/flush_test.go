@@ -4,6 +4,8 @@
 package sqlite
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -231,6 +233,51 @@ func foundAfterPowerLoss(t *testing.T, path string, log []byte, id string) error
 	}
 	_, err = s.GetMessage(t.Context(), store.Out, "bravo", id)
 	return errors.Join(err, s.Close())
+}
+
+func TestCloseWaitsForASyncThatRuns(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "relay.db"))
+	g := gate(s)
+	change := returned(func() error { return enqueue(t, s, "m1") })
+	within(t, g.begun, "the sync")
+	end := returned(s.Close)
+	select {
+	case err := <-end:
+		t.Errorf("Close returns %v during a sync", err)
+	case <-time.After(50 * time.Millisecond): // it has nothing else to wait for
+	}
+	close(g.through)
+	if err := within(t, change, "the change"); err != nil {
+		t.Errorf("what was stored when Close was called: %v", err)
+	}
+	if err := within(t, end, "Close"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTheLogStaysWhenAConnectionIsGivenUp: database/sql gives up one whose statement was interrupted, and with the
+// last of them SQLite removes the log: what is synced then would be a file that nobody finds.
+func TestTheLogStaysWhenAConnectionIsGivenUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	s := open(t, path)
+	for _, db := range []*sql.DB{s.write, s.read} {
+		c, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Raw(func(any) error { return driver.ErrBadConn })
+		_ = c.Close()
+	}
+	if err := enqueue(t, s, "m1"); err != nil {
+		t.Fatal(err)
+	}
+	there, err := os.Stat(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := s.log.Stat(); err != nil || !os.SameFile(there, ours) {
+		t.Errorf("another file is synced, %v", err)
+	}
 }
 
 func TestTheLogThatIsSyncedIsTheOneThatSQLiteWrites(t *testing.T) {

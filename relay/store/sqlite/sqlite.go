@@ -139,12 +139,17 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	s.carry.SetMaxOpenConns(1)
+	// It is never interrupted, so that database/sql never gives it up; and from its first read on
+	// SQLite keeps the log for it: s.log stays the file that others write.
+	var version int
+	if err := s.carry.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
 	if s.read, err = openDB(dsn(s.path, "deferred", "query_only(1)", "cache_size(-1024)", "temp_store(MEMORY)")); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	// The log stays the same file while the database is open.
 	if s.log, err = os.OpenFile(s.path+"-wal", os.O_RDWR, 0); err != nil {
 		return err
 	}
@@ -156,8 +161,12 @@ func (s *Store) open(ctx context.Context) error {
 	return syncDir(filepath.Dir(s.path))
 }
 
-// Close waits for running calls and closes the database.
+// Close waits until what was committed is on stable storage, and closes the database. No call
+// may begin after it.
 func (s *Store) Close() error {
+	if s.flush != nil {
+		_ = s.flush.wait(s.flush.visible()) // whoever committed is told
+	}
 	s.checkpoints.running.Wait()
 	s.known.close()
 	var errs []error
