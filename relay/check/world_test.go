@@ -34,6 +34,8 @@ type nation struct {
 	address string
 	// ahead is by how much its clock is ahead, in nanoseconds.
 	ahead atomic.Int64
+	// stopped is what its clock shows but for that; nil while it goes.
+	stopped atomic.Pointer[time.Time]
 	// inspecting is called before a connection for a probe is opened.
 	inspecting func()
 
@@ -45,7 +47,13 @@ type nation struct {
 	checker *check.Checker
 }
 
-func (n *nation) now() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) }
+func (n *nation) now() time.Time {
+	now := time.Now()
+	if at := n.stopped.Load(); at != nil {
+		now = *at
+	}
+	return now.Add(time.Duration(n.ahead.Load()))
+}
 
 // newNation runs a nation's link port until the test ends.
 func newNation(t *testing.T, name string) *nation {

@@ -30,7 +30,10 @@ func TestATTACKCrosses(t *testing.T) {
 	push(t, alfa, "own", envelope(allowed[0], allowed[1], indicator(3, redID), indicator(4, redID, clearID), indicator(5),
 		indicator(6, "marking-definition--00000000-0000-4000-8000-000000000000")))
 	want = append(want, allowed...)
-	eventually(t, "bravo has all that the rule allows", func() bool { return importOf(t, bravo).Stored == int64(len(want)) })
+	eventually(t, "bravo has all that the rule allows, and a pull has ended", func() bool {
+		got := importOf(t, bravo)
+		return got.Stored == int64(len(want)) && !got.LastSuccess.IsZero()
+	})
 	got := collected(t, bravo, "from-alfa")
 	slices.Sort(got)
 	slices.Sort(want)

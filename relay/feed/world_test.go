@@ -238,13 +238,13 @@ func collected(t *testing.T, n *nation, name string) []string {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(15 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-deadline:
-			t.Fatalf("in 15 s it did not come about that %s", what)
+			t.Fatalf("in a minute it did not come about that %s", what)
 		case <-tick.C:
 		}
 	}
