@@ -29,7 +29,8 @@ const (
 	// the manifest does not change.
 	maxUnsettled = 100
 	// maxDenied is how many events in a row a server may deny, or fail over, before the pull
-	// ends: it is the server then, not the event.
+	// ends: it is the server then, not the event. Those of the last time do not count, for they
+	// come in a row, once there is an event that was given.
 	maxDenied = 10
 )
 
@@ -156,7 +157,7 @@ func (c *Changes) Next(ctx context.Context) (*Event, error) {
 		c.inherit(event, e)
 		return event, nil
 	}
-	fate := c.fate(err)
+	fate := c.fate(e, err)
 	c.unread[e.uuid] = true
 	switch fate {
 	case final:
@@ -180,7 +181,7 @@ const (
 )
 
 // fate says what an error means for the event, and counts what has bounds.
-func (c *Changes) fate(err error) int {
+func (c *Changes) fate(e entry, err error) int {
 	var told *remote.StatusError
 	switch {
 	case c.unsettled < maxUnsettled && (errors.Is(err, errSum) || errors.Is(err, ErrFormat) && errors.Is(err, io.ErrUnexpectedEOF)):
@@ -197,6 +198,9 @@ func (c *Changes) fate(err error) int {
 		return behind
 	case http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return final // that is about all of them
+	}
+	if c.feed.Last[e.uuid] && len(c.seen) > 0 {
+		return denied // as the last time, by a server that gives us others
 	}
 	if c.denied++; c.denied > maxDenied {
 		return final

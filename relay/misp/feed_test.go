@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -256,10 +257,52 @@ func TestAServerThatDeniesAllEventsEndsThePullAndTheNextBeginsWithOthers(t *test
 				err = nil
 			}
 		}
-		if told := new(remote.StatusError); !errors.As(err, &told) || told.Status != http.StatusForbidden || pull > 5 {
+		told, given := new(remote.StatusError), asked[uuidOf(99)+".json"]
+		if refused := errors.As(err, &told) && told.Status == http.StatusForbidden; refused == given || given && !errors.Is(err, io.EOF) || pull > 5 {
 			t.Fatalf("pull %d ends with %v", pull, err)
 		}
 		feed.Last = c.Unread()
+	}
+}
+
+// TestHoweverManyEventsAreDeniedForEverAPullEndsWell: they come last then, all in a row, and a
+// pull that failed over them would be made again every minute.
+func TestHoweverManyEventsAreDeniedForEverAPullEndsWell(t *testing.T) {
+	f, entries := files{}, []string(nil)
+	for n := range 3 * maxDenied {
+		entries = append(entries, entryText(2*n, 2*n+1, ""), entryText(2*n+1, 2*n+2, ""))
+		f[uuidOf(2*n+1)+".json"] = eventText(2*n+1, 2*n+2, plain)
+	}
+	f["manifest.json"] = manifestOf(entries...)
+	feed, cursor := f.feed(), ""
+	give := feed.Get
+	feed.Get = func(ctx context.Context, name string, most int64) (io.ReadCloser, error) {
+		if f[name] == "" {
+			return nil, &remote.StatusError{Status: http.StatusForbidden}
+		}
+		return give(ctx, name, most)
+	}
+	for pull := range 3 {
+		got, next, c := pulled(t, feed, cursor)
+		maps.DeleteFunc(got, func(_ string, objects []stix.Object) bool { return objects == nil })
+		if want := 3 * maxDenied; len(c.Unread()) != want || pull == 0 && len(got) != want || pull > 0 && len(got) != 0 {
+			t.Errorf("pull %d: %d events, %d are unread", pull, len(got), len(c.Unread()))
+		}
+		feed.Last, cursor = c.Unread(), next
+	}
+	cutOff := feed
+	cutOff.Get = func(ctx context.Context, name string, most int64) (io.ReadCloser, error) {
+		if name != "manifest.json" {
+			return nil, &remote.StatusError{Status: http.StatusForbidden}
+		}
+		return give(ctx, name, most)
+	}
+	cutOff.Last = Unread{}
+	c, err := cutOff.Changed(t.Context(), "")
+	for n := 0; err == nil || errors.As(err, new(*EventError)); n++ {
+		if _, err = c.Next(t.Context()); n > maxDenied {
+			t.Fatal("a server that denies all is asked on")
+		}
 	}
 }
 
