@@ -29,9 +29,9 @@ const (
 // and may call all methods; each is called by the goroutine that reads, so it
 // must not block, save Accept.
 type Config struct {
-	// Accept is called for each stream that the other side opens, on a goroutine of
-	// its own, and owns the stream: it, or who it hands it to, closes it. If nil,
-	// streams are refused and the connection ends.
+	// Accept is called for each stream that the other side opens, and owns the stream: it,
+	// or who it hands it to, closes it. Nobody else reads the connection until it has read
+	// END, or closed the stream. If nil, streams are refused and the connection ends.
 	Accept func(*Stream)
 	// Parked is told that the connection is free: once before Client or Server
 	// returns, and each time that a stream has ended in both directions. In a race

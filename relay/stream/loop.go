@@ -87,7 +87,7 @@ func (c *Conn) loopTimeout() error {
 	}
 	s.handLocked()
 	if f := s.thenLocked(); f != nil {
-		go f()
+		go s.carry(f)
 	}
 	return errHanded
 }

@@ -327,7 +327,7 @@ func (s *Stream) failLocked(err error) {
 	}
 	s.handLocked()
 	if f := s.thenLocked(); f != nil {
-		go f()
+		go s.carry(f)
 	}
 }
 

@@ -8,9 +8,9 @@ package stream
 // streams, theirs (Config.Accept) and ours (Then), and reads on when they have ended.
 
 // Then lets f read a stream of ours, on the goroutine that reads the connection, when the
-// other side has taken it; on another, if it fails before that or its read deadline passes, which the first
-// read of f then finds. f is called once. It is set before anything is sent, and nobody
-// else reads.
+// other side has taken it; on another, if it fails before that or a read deadline passes, which the first
+// read of f then finds unless the deadline was moved meanwhile. f is called once. It is set before
+// anything is sent, and nobody else reads.
 func (s *Stream) Then(f func()) {
 	s.c.mu.Lock()
 	if s.failed == nil {
@@ -19,8 +19,14 @@ func (s *Stream) Then(f func()) {
 	}
 	s.c.mu.Unlock()
 	if f != nil {
-		go f()
+		go s.carry(f)
 	}
+}
+
+// carry lets f read on a goroutine of its own, which then reads on.
+func (s *Stream) carry(f func()) {
+	f()
+	s.ReadOn()
 }
 
 // ReadOn reads the connection until another stream is carried elsewhere or it ends, if

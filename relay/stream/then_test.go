@@ -116,6 +116,33 @@ func TestWhatReadsAStreamIsToldWhenNobodyTakesIt(t *testing.T) {
 	}
 }
 
+// A deadline that calls back who reads the connection may be undone by then.
+func TestWhatReadsOnAnotherGoroutineReadsOnThere(t *testing.T) {
+	release := make(chan struct{})
+	p := newPair(t, setup{listener: func(s *stream.Stream) {
+		<-release
+		echoAll(s)
+	}})
+	s, got := p.dialer.open(t), make(chan heard, 1)
+	s.Then(func() {
+		err := s.SetReadDeadline(time.Time{})
+		close(release)
+		_, failed := s.DeliverAll(io.Discard, nil) // END alone
+		got <- heard{nil, errors.Join(err, failed, s.Close())}
+	})
+	if err := errors.Join(s.CloseWrite(), s.SetReadDeadline(time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if h := answered(t, got); h.err != nil {
+		t.Fatal(h.err)
+	}
+	p.dialer.isParked(t)
+	p.listener.isParked(t)
+	if h := answered(t, ask(p.dialer, t, []byte("next"))); h.err != nil || string(h.bytes) != "next" {
+		t.Fatalf("the next stream brought %q, %v", h.bytes, h.err)
+	}
+}
+
 // The local side takes nothing, while the stream has ended in both directions: the
 // connection is free all the same, and somebody reads it.
 func TestBytesThatNobodyTakesDoNotHoldTheConnection(t *testing.T) {
