@@ -212,6 +212,7 @@ func TestANewExchangeCostsNoHandshake(t *testing.T) {
 		if _, err := get(t, alfa.pool.Client("bravo.example", link.Hotline), "https://bravo.example"+link.PathHotline); err != nil {
 			t.Fatal(err)
 		}
+		alfa.rested(t) // the END of a response that was read may be on its way
 	}
 	// Each time that the spare is taken one more is dialled, until as many are parked
 	// as were ever needed at once.
