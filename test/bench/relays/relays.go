@@ -275,9 +275,12 @@ func (n *Nation) Until(ctx context.Context, what string, condition func(report.R
 	}
 }
 
-// Connected waits until every peer is proven in both directions.
+// Connected waits until every peer is proven in both directions. An error tells what was
+// last reported of each.
 func (n *Nation) Connected(ctx context.Context) error {
-	return n.Until(ctx, "is connected", func(r report.Report) bool {
+	var last []report.Peer
+	err := n.Until(ctx, "is connected", func(r report.Report) bool {
+		last = r.Peers
 		for _, p := range r.Peers {
 			if p.Outbound.State != report.Up || p.Inbound.State != report.Up {
 				return false
@@ -285,4 +288,11 @@ func (n *Nation) Connected(ctx context.Context) error {
 		}
 		return len(r.Peers) == len(n.Config.Peers)
 	})
+	for _, p := range last {
+		if err != nil {
+			err = fmt.Errorf("%w; %s: outbound %s %s, inbound %s %s", err,
+				p.Name, p.Outbound.State, p.Outbound.Message, p.Inbound.State, p.Inbound.Message)
+		}
+	}
+	return err
 }
