@@ -42,14 +42,31 @@ func Dial(ctx context.Context, address string, within time.Duration) (net.Conn, 
 		return nil, os.NewSyscallError("connect", errno)
 	}
 	c, err := newConn(fd)
-	if err != nil || errno == 0 {
-		return c, err
+	if err != nil {
+		return nil, err
 	}
-	if err := c.await(ctx, &name, within); err != nil {
+	if errno != 0 {
+		err = c.await(ctx, &name, within)
+	}
+	if err == nil && c.isItself(to.Port()) {
+		err = os.NewSyscallError("connect", syscall.ECONNREFUSED)
+	}
+	if err != nil {
 		_ = c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// isItself tells whether both ends are this socket: the kernel has picked the port that is
+// dialled, on the same machine, for us (RFC 9293 section 3.5). It does so only where nobody listens.
+func (c *Conn) isItself(port uint16) bool {
+	local, ok := c.LocalAddr().(*net.TCPAddr)
+	if !ok || local.Port != int(port) {
+		return false
+	}
+	remote, ok := c.RemoteAddr().(*net.TCPAddr)
+	return ok && local.Port == remote.Port && local.IP.Equal(remote.IP)
 }
 
 // sockaddr is a sockaddr_in or sockaddr_in6 (ip(7), ipv6(7)).

@@ -85,3 +85,23 @@ func TestADialThatTakesTooLongEnds(t *testing.T) {
 		t.Errorf("the context has ended: %v", err)
 	}
 }
+
+// A kernel that picks the port of who dials may pick the one that is dialled, and then
+// connects the socket with itself (RFC 9293 section 3.5).
+func TestADialNeverReachesItself(t *testing.T) {
+	gone := listen(t, "127.0.0.1:0")
+	port := gone.Addr().(*net.TCPAddr).Port &^ 1 // those who dial get even ones first
+	gone.Close()
+	address := (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}).String()
+	for range 30_000 { // of some 28,000 ports
+		conn, err := socket.Dial(t.Context(), address, patience)
+		if err != nil {
+			continue
+		}
+		local := conn.LocalAddr().String()
+		conn.Close()
+		if local == address { // others of this machine may listen there by now
+			t.Fatalf("%s has reached itself", address)
+		}
+	}
+}
