@@ -113,6 +113,11 @@ func (l *lineTx) putReceipt(r *store.Receipt) error {
 	if len(r.Body) == 0 {
 		return errors.New("the receipt is empty")
 	}
+	if l.evidence.of != r.Proof.Of { // it is stored for a receipt that is not here yet
+		if m, err := getMessage(l.ctx, l.tx, store.Out, l.peer, r.ID); err != nil || m.Receipt != nil {
+			return err
+		}
+	}
 	number, err := l.evidence.store(l.ctx, l.tx, r.Proof.Of)
 	if err != nil {
 		return err
