@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/certlink/certlink/relay/store"
+	"github.com/certlink/certlink/relay/store/sqlite"
 )
 
 // faultyStore is a store whose calls can fail and lose, or fail and persist.
@@ -19,14 +20,30 @@ type faultyStore struct {
 // ChangeLine judges what is done to the line. A change that lies is committed, and
 // looks as if it were not.
 func (s *faultyStore) ChangeLine(ctx context.Context, peer string, change func(store.LineTx) error) error {
+	if s.life.unflushed.Load() {
+		return sqlite.ErrUnflushed
+	}
 	lied := false
 	err := s.Store.ChangeLine(ctx, peer, func(tx store.LineTx) error {
 		return change(&faultyTx{LineTx: tx, s: s, lied: &lied})
 	})
-	if err == nil && lied {
+	switch {
+	case err != nil:
+		return err
+	case s.life.unflushed.Load():
+		return sqlite.ErrUnflushed
+	case lied:
 		return errDead
 	}
-	return err
+	return nil
+}
+
+// ReadLine shows nothing once a sync has failed.
+func (s *faultyStore) ReadLine(ctx context.Context, peer string, read func(store.LineReader) error) error {
+	if s.life.unflushed.Load() {
+		return sqlite.ErrUnflushed
+	}
+	return s.Store.ReadLine(ctx, peer, read)
 }
 
 type faultyTx struct {
@@ -75,6 +92,9 @@ func (t *faultyTx) PutReceipts(receipts ...store.Receipt) error {
 }
 
 func (s *faultyStore) Pending(ctx context.Context, peer string, limit int, without ...string) (all []store.Message, err error) {
+	if s.life.unflushed.Load() {
+		return nil, sqlite.ErrUnflushed
+	}
 	err = do(s.nation, s.life, "Pending", func() (err error) {
 		all, err = s.Store.Pending(ctx, peer, limit, without...)
 		return err

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -214,6 +215,7 @@ func TestInbox(t *testing.T) {
 	})
 	bubble(t, "tells_of_a_new_message_once", func(t *testing.T, w *world) {
 		w.faults(cut)
+		synctest.Wait() // for what the sides say to each other first
 		body := w.message(t, mustJSON(t, payload("alfa.example", "bravo.example")))
 		before := w.bravo.changes.Load()
 		for range 3 {

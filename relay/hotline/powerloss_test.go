@@ -5,6 +5,7 @@ package hotline
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
+	"github.com/certlink/certlink/relay/store/sqlite"
 )
 
 // lostPower sends a message that the peer stores, and then takes alfa's disk back to before it was
@@ -65,7 +67,7 @@ func TestAPowerLossBetweenWrittenAndSynced(t *testing.T) {
 			}
 			w.faults(nil)
 			w.quiet()
-			w.tookBack(t, tt.want)
+			w.tookBack(t, tt.want, true)
 			w.alfa.send(inTalk("", "talk", "ROUTINE", "t1"))
 			w.bravo.send(request("", "back"))
 			w.quiet()
@@ -77,8 +79,8 @@ func TestAPowerLossBetweenWrittenAndSynced(t *testing.T) {
 	}
 }
 
-// tookBack fails unless both sides hold these messages once and in order, and say what happened.
-func (w *world) tookBack(t *testing.T, want string) {
+// tookBack fails unless both sides hold these messages once and in order, and say whether something was lost.
+func (w *world) tookBack(t *testing.T, want string, lost bool) {
 	t.Helper()
 	ours := w.alfa.list(store.Out)
 	slices.SortFunc(ours, func(a, b desk.Message) int { return cmp.Compare(a.Serial, b.Serial) })
@@ -91,10 +93,53 @@ func (w *world) tookBack(t *testing.T, want string) {
 	}
 	w.alfa.proven(w.bravo, len(w.bravo.list(store.In)))
 	w.bravo.inOrder(w.alfa)
-	if j := w.alfa.report().Journal; j.State != report.JournalRolledBack {
+	if j := w.alfa.report().Journal; (j.State == report.JournalRolledBack) != lost {
 		t.Errorf("alfa's journal is %+v", j)
 	}
 	if c := w.alfa.verify(); c.State != desk.JournalWhole {
 		t.Errorf("alfa's journal is %s: %v", c.State, c.Damage)
+	}
+}
+
+func TestALogThatCannotBeSyncedWhileABatchIsUnderWay(t *testing.T) {
+	for name, kept := range map[string]bool{"and_the_disk_kept_it": true, "and_the_disk_lost_it": false} {
+		bubble(t, name, func(t *testing.T, w *world) {
+			w.alfa.send(inTalk(ulidFor(0, 0), "talk", "ROUTINE", "s0"))
+			w.quiet()
+			restore := w.alfa.backup()
+			w.quiet()
+			broken := w.alfa.life()
+			w.faults(func(s step) outcome { // the batch is on the wire when the sync of alfa's disk fails
+				if s.nation == "alfa" && s.what == "request" {
+					broken.unflushed.Store(true)
+				}
+				return works
+			})
+			r := inTalk(ulidFor(0, 1), "talk", "ROUTINE", "s1")
+			r.Hotline = w.alfa.hotline()
+			if _, _, err := w.alfa.engine().Send(t.Context(), r); err != nil && !errors.Is(err, sqlite.ErrUnflushed) {
+				t.Errorf("sending: %v", err)
+			}
+			w.quiet() // nothing is done and nothing is shown meanwhile
+			if got := w.bravo.subjects(store.In); got != "s0 s1" {
+				t.Fatalf("bravo holds %q", got)
+			}
+			r.ID, r.Subject = ulidFor(0, 2), "s2"
+			if _, _, err := w.alfa.engine().Send(t.Context(), r); !errors.Is(err, sqlite.ErrUnflushed) {
+				t.Errorf("sending into that store: %v", err)
+			}
+			w.faults(cut)
+			if kept {
+				w.alfa.kill()
+			} else {
+				restore()
+			}
+			w.alfa.start()
+			w.alfa.send(inTalk(ulidFor(0, 2), "talk", "ROUTINE", "s2"))
+			w.alfa.send(inTalk(ulidFor(0, 1), "talk", "ROUTINE", "s1")) // the officer had no answer
+			w.faults(nil)
+			w.quiet()
+			w.tookBack(t, "s0 s1 s2", !kept)
+		})
 	}
 }

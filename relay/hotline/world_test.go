@@ -100,11 +100,13 @@ type nation struct {
 
 // life is one process of a nation.
 type life struct {
-	dead   atomic.Bool
-	store  *sqlite.Store
-	engine *Engine
-	stop   context.CancelFunc
-	done   chan error
+	dead atomic.Bool
+	// unflushed: what was written last could not be synced; the store does nothing more.
+	unflushed atomic.Bool
+	store     *sqlite.Store
+	engine    *Engine
+	stop      context.CancelFunc
+	done      chan error
 }
 
 func newWorld(t *testing.T) *world {
