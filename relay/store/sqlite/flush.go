@@ -122,7 +122,7 @@ func syncOf(file *os.File) func() error {
 			return err
 		}
 		for {
-			if inner := c.Control(func(fd uintptr) { err = unix.Fdatasync(int(fd)) }); inner != nil { //nolint:gosec // a descriptor
+			if inner := c.Control(func(fd uintptr) { err = datasync(fd) }); inner != nil {
 				return inner
 			}
 			if !errors.Is(err, unix.EINTR) {
