@@ -181,6 +181,10 @@ func TestAFlashDuringATransferWaitsForNoChunk(t *testing.T) {
 		synctest.Wait()
 		begun := time.Now()
 		alfa.mustSend("flash", "other", "FLASH")
+		synctest.Wait() // their lanes are two: which of both came first would be chance
+		if got := bravo.got(); got != "flash" {
+			t.Errorf("after a FLASH bravo has %q", got)
+		}
 		alfa.mustSend("routine", "third", "ROUTINE")
 		synctest.Wait()
 		if got := bravo.got(); got != "flash routine" {
