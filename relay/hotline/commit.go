@@ -118,7 +118,7 @@ func (c *committer) enter(w *waiting) bool {
 	defer c.mu.Unlock()
 	if c.busy {
 		at := len(c.queue)
-		if w != nil && w.urgent {
+		if w.urgent {
 			at = slices.IndexFunc(c.queue, func(q *waiting) bool { return !q.urgent })
 			if at < 0 {
 				at = len(c.queue)
@@ -150,7 +150,7 @@ func (c *committer) leave(w *waiting) bool {
 
 // gathered tells whether nobody is to be waited for. The caller holds c.mu, and leads.
 func (c *committer) gathered() bool {
-	return c.expected < manyCallers || 1+len(c.queue) >= min(c.expected, maxBatch) || len(c.queue) > 0 && c.queue[0] != nil && c.queue[0].urgent
+	return c.expected < manyCallers || 1+len(c.queue) >= min(c.expected, maxBatch) || len(c.queue) > 0 && c.queue[0].urgent
 }
 
 // gather waits a moment for callers who are expected. What is urgent does not wait.

@@ -194,7 +194,7 @@ func TestAPanicLeavesNobodyWaiting(t *testing.T) {
 	testbubble.Run(t, func(t *testing.T) {
 		var c committer
 		run := func(context.Context, []*waiting) error { panic("of a change") }
-		c.enter(nil)
+		c.enter(&waiting{})
 		second := make(chan error)
 		go func() {
 			defer func() { _ = recover() }()

@@ -108,6 +108,7 @@ func settle(tx store.LineTx, now time.Time, by string, kinds ...string) (n int, 
 // has not gone on.
 func openDoubts(r store.LineReader) ([]store.Doubt, error) {
 	list, err := r.Doubts()
+	list = slices.DeleteFunc(list, func(d store.Doubt) bool { return !d.SettledAt.IsZero() })
 	if err != nil || openDoubt(list, store.DoubtOlder) == nil {
 		return list, err
 	}
