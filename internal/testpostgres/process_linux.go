@@ -21,6 +21,9 @@ import (
 	"time"
 )
 
+// stopTimeout bounds an orderly end.
+const stopTimeout = 10 * time.Second
+
 // account is whom the server runs as; nil means as we do.
 type account struct{ uid, gid uint32 }
 
@@ -73,10 +76,12 @@ type process struct {
 // spawn starts postgres. Its own thread waits for it: the kernel ends the server
 // with the thread that made it, and that is with us.
 func (s *Server) spawn() (*process, error) {
-	// A lock file of a server that was killed is no obstacle: PostgreSQL sees that its process is gone.
+	// A lock file of a server that was killed is no obstacle: PostgreSQL sees that its process is gone. What it shares
+	// between its processes lies in its data, so that a killed one leaves nothing in /dev/shm.
 	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir, //nolint:noctx // it outlives any one test
 		"-c", "listen_addresses=", "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "full_page_writes=on",
-		"-c", "max_connections=100", "-c", "shared_buffers=128MB", "-c", "max_wal_size=1GB", "-c", "log_min_messages=warning")
+		"-c", "max_connections=100", "-c", "shared_buffers=128MB", "-c", "max_wal_size=1GB", "-c", "log_min_messages=warning",
+		"-c", "dynamic_shared_memory_type=mmap")
 	cmd.Dir, cmd.SysProcAttr = s.dir, s.as.attributes()
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	p := &process{cmd: cmd, ended: make(chan struct{}), out: &output{}}
@@ -97,6 +102,21 @@ func (s *Server) spawn() (*process, error) {
 		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
 	}
 	return p, nil
+}
+
+// quit asks the server to end at once, without a checkpoint, and kills it if it does not.
+func (p *process) quit() error {
+	if err := p.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		return p.kill()
+	}
+	timer := time.NewTimer(stopTimeout)
+	defer timer.Stop()
+	select {
+	case <-p.ended:
+		return nil
+	case <-timer.C:
+		return p.kill()
+	}
 }
 
 // kill kills every process of the server and waits until none is left: a child

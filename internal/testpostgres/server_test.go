@@ -6,6 +6,8 @@ package testpostgres
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +18,7 @@ func TestAKilledServerComesBackWithWhatWasCommitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	segment := s.segment(t)
 	database := s.URL("postgres")
 	s.Exec(t, "postgres", "CREATE TABLE t (n int)", "INSERT INTO t VALUES (1), (2)")
 	if err := s.Kill(); err != nil {
@@ -42,8 +45,14 @@ func TestAKilledServerComesBackWithWhatWasCommitted(t *testing.T) {
 	if used, err := s.CPU(); err != nil || used == 0 {
 		t.Errorf("processor time %v, %v", used, err)
 	}
+	again := s.segment(t)
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+	for _, id := range []string{segment, again} {
+		if slices.Contains(segments(t), id) {
+			t.Errorf("it leaves the shared memory %s", id)
+		}
 	}
 	if left, err := filepath.Glob(s.Dir()); err != nil || len(left) > 0 {
 		t.Errorf("it leaves %v, %v", left, err)
@@ -51,4 +60,38 @@ func TestAKilledServerComesBackWithWhatWasCommitted(t *testing.T) {
 	if _, err := os.Stat(s.Dir()); !os.IsNotExist(err) {
 		t.Error(err)
 	}
+}
+
+// segment is the number of the memory that the server's processes share, from the seventh
+// line of its lock file: "key number".
+func (s *Server) segment(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	if len(lines) < 7 || len(strings.Fields(lines[6])) != 2 {
+		t.Fatalf("no shared memory in %q", text)
+	}
+	id := strings.Fields(lines[6])[1]
+	if !slices.Contains(segments(t), id) {
+		t.Fatalf("shared memory %s is not there", id)
+	}
+	return id
+}
+
+// segments are the numbers of all shared memory of this machine.
+func segments(t *testing.T) (ids []string) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/sysvipc/shm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 1 {
+			ids = append(ids, fields[1])
+		}
+	}
+	return ids
 }
