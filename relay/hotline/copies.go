@@ -281,7 +281,7 @@ func (l *line) acceptBack(ctx context.Context, list []store.Message, got *contin
 
 // isLeft tells whether our journal has said that it goes on without this state.
 func (l *line) isLeft(ctx context.Context, held tlog.Tree) (left bool, err error) {
-	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+	err = l.engine.cfg.Store.GlanceLine(ctx, l.trustDomain, func(r store.LineReader) error {
 		list, err := r.Breaks(true)
 		for _, b := range list {
 			c := continuationOf(b.Note)

@@ -145,7 +145,7 @@ func (l *line) rootAt(ctx context.Context, size int64) (tlog.Hash, bool, error) 
 
 // readHeld reads the largest state of the peer's journal that we hold.
 func (l *line) readHeld(ctx context.Context) (held tlog.Tree, err error) {
-	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+	err = l.engine.cfg.Store.GlanceLine(ctx, l.trustDomain, func(r store.LineReader) error {
 		c, err := heldOf(r)
 		held = treeOf(c)
 		return err

@@ -46,6 +46,17 @@ func (s *faultyStore) ReadLine(ctx context.Context, peer string, read func(store
 	return s.Store.ReadLine(ctx, peer, read)
 }
 
+// GlanceLine shows what is written; after a sync that failed the relay ends.
+func (s *faultyStore) GlanceLine(ctx context.Context, peer string, read func(store.LineReader) error) error {
+	if s.life.unflushed.Load() {
+		return sqlite.ErrUnflushed
+	}
+	if s.life.unsynced.Load() {
+		return errUnsynced
+	}
+	return s.Store.GlanceLine(ctx, peer, read)
+}
+
 type faultyTx struct {
 	store.LineTx
 	s    *faultyStore

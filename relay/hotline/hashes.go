@@ -100,7 +100,7 @@ func (l *line) hashReader(r store.LineReader) tlog.HashReader {
 // storedHashes reads hashes of our journal as they are stored now.
 func (l *line) storedHashes(ctx context.Context) tlog.HashReader {
 	return l.hashes.through(func(indexes []int64) (found []store.Hash, err error) {
-		err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
+		err = l.engine.cfg.Store.GlanceLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
 			found, err = r.JournalHashes(indexes)
 			return err
 		})

@@ -255,7 +255,10 @@ func (l *line) own(ctx context.Context, covers int64) (store.Checkpoint, error) 
 	if c.Size > 0 && c.Size >= covers {
 		return c, nil
 	}
-	c, err := l.newest(ctx)
+	err := l.engine.cfg.Store.GlanceLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
+		c, _, err = r.Journal()
+		return err
+	})
 	if err != nil {
 		return c, fmt.Errorf("reading the journal: %w", err)
 	}

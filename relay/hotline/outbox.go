@@ -111,7 +111,7 @@ func (l *line) compose(ctx context.Context, list []store.Message, bases ...int64
 
 // findEntry finds the entry of a message that a release stored which did not note its place.
 func (l *line) findEntry(ctx context.Context, m *store.Message) error {
-	return l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+	return l.engine.cfg.Store.GlanceLine(ctx, l.trustDomain, func(r store.LineReader) error {
 		newest, _, err := r.Journal()
 		if err != nil {
 			return err

@@ -249,7 +249,7 @@ func (l *line) unannounced(ctx context.Context) (index int64, body []byte, err e
 	if told && confirmed > 0 {
 		return 0, nil, nil
 	}
-	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+	err = l.engine.cfg.Store.GlanceLine(ctx, l.trustDomain, func(r store.LineReader) error {
 		list, err := r.Breaks(true)
 		if err != nil || len(list) == 0 || list[0].Size < confirmed {
 			return err

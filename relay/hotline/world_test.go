@@ -34,7 +34,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var errDead = errors.New("the process is dead")
+var (
+	errDead     = errors.New("the process is dead")
+	errUnsynced = errors.New("what is shown may not be on the disk yet")
+)
 
 // world is two nations and the wire between them, in one process. It runs in a
 // synctest bubble: time passes when everybody waits.
@@ -103,6 +106,8 @@ type life struct {
 	dead atomic.Bool
 	// unflushed: what was written last could not be synced; the store does nothing more.
 	unflushed atomic.Bool
+	// unsynced: what was written last is not on the disk yet; who glances is refused, so that a test sees who does.
+	unsynced atomic.Bool
 	store     *sqlite.Store
 	engine    *Engine
 	stop      context.CancelFunc

@@ -112,10 +112,13 @@ type Lines interface {
 	// storage when ChangeLine returns nil, and undone when it does not; an error of
 	// change is returned as it is. change must not block or use the store otherwise.
 	ChangeLine(ctx context.Context, peer string, change func(LineTx) error) error
-	// ReadLine runs read over one unchanging state of the line with a peer. It may show what is
-	// on its way to stable storage (see LineTx.Written), and so may Pending of Messages; all
-	// other reads show only what is there.
+	// ReadLine runs read over one unchanging state of the line with a peer. What it showed is on
+	// stable storage when ReadLine returns nil; after an error nothing of it may be used.
 	ReadLine(ctx context.Context, peer string, read func(LineReader) error) error
+	// GlanceLine is ReadLine for who sends: it may show what is on its way to stable storage (see
+	// LineTx.Written), and so may Pending of Messages; all other reads show only what is
+	// there. What people here see must not come from it.
+	GlanceLine(ctx context.Context, peer string, read func(LineReader) error) error
 }
 
 // JournalReader reads our journal of a line.
@@ -191,7 +194,7 @@ type LineTx interface {
 	MessageWriter
 	JournalWriter
 	Restorer
-	// Written lets f be called once the change is committed: Pending and ReadLine show it,
+	// Written lets f be called once the change is committed: Pending and GlanceLine show it,
 	// while it may still be on its way to stable storage, so that what is sent anyway
 	// need not wait for that. f must not block. ChangeLine returns later, and says whether it came
 	// there. After an error of change f is not called.

@@ -7,7 +7,7 @@
 // Besides the contract of package store it promises:
 //
 //   - A commit is in the write-ahead log and synced before a call returns nil, and
-//     before a read shows it (but for ReadLine and Pending); kill -9 or power loss after
+//     before a read shows it (but for GlanceLine and Pending); kill -9 or power loss after
 //     that loses nothing. Writers do not wait for each other's syncs: see flusher. When a
 //     sync fails, the store makes and shows nothing more: ErrUnflushed.
 //   - One writer, many readers. Writes take turns; those of the hotline go before

@@ -93,13 +93,30 @@ func TestAChangeAndWhatReadsItReturnAfterTheSync(t *testing.T) {
 		_, err := s.GetMessage(t.Context(), store.Out, "bravo", "m1")
 		return err
 	})
+	after := func(l store.LineReader) error { _, err := l.After(store.Out, 0, 10); return err }
+	if err := within(t, returned(func() error { return s.GlanceLine(t.Context(), "bravo", after) }), "GlanceLine"); err != nil {
+		t.Error(err)
+	}
+	seen := make(chan struct{})
+	line := returned(func() error {
+		return s.ReadLine(t.Context(), "bravo", func(l store.LineReader) error { defer close(seen); return after(l) })
+	})
+	within(t, seen, "what ReadLine reads")
 	still(t, change, "ChangeLine returned")
 	still(t, read, "GetMessage showed the message")
+	select {
+	case <-line:
+		t.Error("ReadLine returned before the log was synced")
+	case <-time.After(50 * time.Millisecond): // it has nothing else to wait for
+	}
 	close(g.through)
 	if err := within(t, change, "ChangeLine"); err != nil {
 		t.Error(err)
 	}
 	if err := within(t, read, "GetMessage"); err != nil {
+		t.Error(err)
+	}
+	if err := within(t, line, "ReadLine"); err != nil {
 		t.Error(err)
 	}
 }
@@ -144,6 +161,9 @@ func TestAfterASyncThatFailedNothingIsMadeOrShown(t *testing.T) {
 	}
 	if _, err := s.GetMessage(t.Context(), store.Out, "bravo", "m1"); !errors.Is(err, ErrUnflushed) {
 		t.Errorf("a read returns %v", err)
+	}
+	if err := s.ReadLine(t.Context(), "bravo", func(store.LineReader) error { return nil }); !errors.Is(err, ErrUnflushed) {
+		t.Errorf("reading the line returns %v", err)
 	}
 	if pending, err := s.Pending(t.Context(), "bravo", 10); err != nil || len(pending) != 1 {
 		t.Errorf("%d messages were written, %v; want the first", len(pending), err)

@@ -31,9 +31,18 @@ func (s *Store) ChangeLine(ctx context.Context, peer string, change func(store.L
 
 // ReadLine implements store.Lines.
 func (s *Store) ReadLine(ctx context.Context, peer string, read func(store.LineReader) error) error {
-	return s.glance(ctx, "reading line", func(tx *sql.Tx) error {
+	return s.look(ctx, "reading line", onLine(ctx, peer, read))
+}
+
+// GlanceLine implements store.Lines.
+func (s *Store) GlanceLine(ctx context.Context, peer string, read func(store.LineReader) error) error {
+	return s.glance(ctx, "reading line", onLine(ctx, peer, read))
+}
+
+func onLine(ctx context.Context, peer string, read func(store.LineReader) error) func(*sql.Tx) error {
+	return func(tx *sql.Tx) error {
 		return read(&lineReader{ctx: context.WithoutCancel(ctx), tx: tx, peer: peer})
-	})
+	}
 }
 
 type lineReader struct {

@@ -269,7 +269,7 @@ func (s *Store) look(ctx context.Context, doing string, f func(tx *sql.Tx) error
 	return nil
 }
 
-// glance is look for Pending and ReadLine: it shows what is committed, while it may be on
+// glance is look for Pending and GlanceLine: it shows what is committed, while it may be on
 // its way to stable storage; see store.Lines.
 func (s *Store) glance(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
 	c, err := s.read.Conn(ctx)
