@@ -46,6 +46,14 @@ func (s *faultyStore) ReadLine(ctx context.Context, peer string, read func(store
 	return s.Store.ReadLine(ctx, peer, read)
 }
 
+// ListMessages fails while the disk cannot be read.
+func (s *faultyStore) ListMessages(ctx context.Context, q store.MessageQuery) (store.MessagePage, error) {
+	if s.life.unreadable.Load() {
+		return store.MessagePage{}, errDead
+	}
+	return s.Store.ListMessages(ctx, q)
+}
+
 // GlanceLine shows what is written; after a sync that failed the relay ends.
 func (s *faultyStore) GlanceLine(ctx context.Context, peer string, read func(store.LineReader) error) error {
 	if s.life.unflushed.Load() {

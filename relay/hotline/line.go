@@ -72,6 +72,7 @@ type line struct {
 	// damage of the journal as the last verification found it, for people, and when that was.
 	damage     string
 	verifiedAt time.Time
+	owed       owed
 }
 
 func newLine(e *Engine, trustDomain string) *line {
@@ -91,6 +92,7 @@ func (l *line) apply(h config.Hotline, p config.Peer) {
 	defer l.mu.Unlock()
 	if l.hotline.Name != "" && l.hotline.Name != h.Name {
 		l.engine.metrics.forget(l.hotline.Name)
+		l.engine.metrics.owed(h.Name, l.owed)
 	}
 	l.hotline, l.peer = h, p
 }

@@ -26,6 +26,8 @@ type metrics struct {
 	damaged   *prometheus.GaugeVec
 	doubtful  *prometheus.GaugeVec
 	verified  *prometheus.GaugeVec
+	unproven  *prometheus.GaugeVec
+	unread    *prometheus.GaugeVec
 	late      *prometheus.GaugeVec
 	drafted   *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
@@ -58,6 +60,8 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		}, []string{label, "precedence"}),
 		doubtful: gauge("journal_doubtful", "1 while the journal of either side is not what it should be, or messages of the peer are missing, else 0."),
 		verified: gauge("journal_verified_timestamp_seconds", "When our journal was last read as a whole, in seconds since 1970."),
+		unproven: gauge("journal_unverified_since_timestamp_seconds", "When our journal was last verified, or when this relay took the line over, in seconds since 1970; absent at a relay that does not have the line."),
+		unread:   gauge("journal_verification_failed", "1 when the last daily verification of our journal could not be made, else 0; absent at a relay that does not have the line."),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "receipt_seconds",
 			Help:    "Time from storing a message of ours to its verified receipt.",
@@ -67,7 +71,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds, m.damaged, m.doubtful, m.verified, m.late, m.drafted, m.oldest} {
+	for _, c := range []prometheus.Collector{m.waiting, m.absent, m.arrived, m.sent, m.sentAgain, m.refused, m.seconds, m.damaged, m.doubtful, m.verified, m.unproven, m.unread, m.late, m.drafted, m.oldest} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -85,6 +89,21 @@ func (m *metrics) journal(hotline string, whole bool) {
 		value = 0
 	}
 	m.damaged.WithLabelValues(hotline).Set(value)
+}
+
+// owed says since when the daily verification is waited for; nothing while another relay has the line.
+func (m *metrics) owed(hotline string, o owed) {
+	if o.since.IsZero() {
+		m.unproven.DeleteLabelValues(hotline)
+		m.unread.DeleteLabelValues(hotline)
+		return
+	}
+	failed := 0.0
+	if o.failed {
+		failed = 1
+	}
+	m.unproven.WithLabelValues(hotline).Set(float64(o.since.Unix()))
+	m.unread.WithLabelValues(hotline).Set(failed)
 }
 func (m *metrics) doubt(hotline string, doubtful bool) {
 	value := 0.0
@@ -130,6 +149,8 @@ func (m *metrics) forget(hotline string) {
 	m.damaged.DeletePartialMatch(labels)
 	m.doubtful.DeletePartialMatch(labels)
 	m.verified.DeletePartialMatch(labels)
+	m.unproven.DeletePartialMatch(labels)
+	m.unread.DeletePartialMatch(labels)
 	m.late.DeletePartialMatch(labels)
 	m.drafted.DeletePartialMatch(labels)
 	m.oldest.DeletePartialMatch(labels)

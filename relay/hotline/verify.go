@@ -143,6 +143,7 @@ func (l *line) verified(ctx context.Context, c desk.JournalCheck) {
 	before := l.damage
 	l.damage, l.verifiedAt = text, e.cfg.Now().UTC()
 	l.mu.Unlock()
+	l.settleOwed(e.cfg.Now().UTC())
 	e.metrics.journal(l.name(), c.State == desk.JournalWhole)
 	e.metrics.verified.WithLabelValues(l.name()).Set(float64(e.cfg.Now().Unix()))
 	if text != "" {

@@ -18,6 +18,8 @@ const (
 	// as long, and verifyEvery how often from then on.
 	verifyFirst = 10 * time.Minute
 	verifyEvery = 24 * time.Hour
+	// verifyAgain is how long after one that could not be made, or that was left out, the next is tried.
+	verifyAgain = time.Hour
 	// verifyRest is how much longer such a verification rests than it works: it takes a
 	// quarter of one processor at most.
 	verifyRest = 3
@@ -26,6 +28,8 @@ const (
 // verifyDaily verifies the journal again and again until ctx ends; only the holder of the
 // line's lease does.
 func (l *line) verifyDaily(ctx context.Context) {
+	l.owe(l.engine.cfg.Now().UTC(), false)
+	defer l.owe(time.Time{}, false)
 	timer := time.NewTimer(verifyFirst + rand.N(verifyFirst))
 	defer timer.Stop()
 	for {
@@ -34,19 +38,54 @@ func (l *line) verifyDaily(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		l.verifyOnce(ctx)
-		timer.Reset(verifyEvery + rand.N(verifyFirst))
+		next := verifyAgain
+		if l.verifyOnce(ctx) {
+			next = verifyEvery
+		}
+		timer.Reset(next + rand.N(verifyFirst))
 	}
 }
 
-// verifyOnce leaves out a journal that is being verified, or that recovers.
-func (l *line) verifyOnce(ctx context.Context) {
+// verifyOnce leaves out a journal that is being verified, or that recovers; it tells whether it verified.
+func (l *line) verifyOnce(ctx context.Context) bool {
 	if l.isLost() || !l.verifying.TryLock() {
-		return
+		return false
 	}
 	defer l.verifying.Unlock()
-	if _, err := l.verifyAll(ctx, verifyRest); err != nil && ctx.Err() == nil {
-		l.engine.cfg.Log.ErrorContext(ctx, "the journal could not be verified; it is tried again tomorrow", "peer", l.trustDomain, "error", oneLine(err.Error()))
+	_, err := l.verifyAll(ctx, verifyRest)
+	if err != nil && ctx.Err() == nil {
+		l.engine.cfg.Log.ErrorContext(ctx, "the journal could not be verified; it is tried again in an hour", "peer", l.trustDomain, "error", oneLine(err.Error()))
+		l.mu.Lock()
+		since := l.owed.since
+		l.mu.Unlock()
+		l.owe(since, true)
+	}
+	return err == nil
+}
+
+// owed is the daily verification that a line waits for.
+type owed struct {
+	// since is when the journal was last verified, or when this relay took the line over; zero
+	// while another one has it.
+	since time.Time
+	// failed: the last one could not be made.
+	failed bool
+}
+
+func (l *line) owe(since time.Time, failed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.owed = owed{since, failed}
+	l.engine.metrics.owed(l.hotline.Name, l.owed)
+}
+
+// settleOwed notes a verification, by whomever it was asked for.
+func (l *line) settleOwed(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.owed.since.IsZero() {
+		l.owed = owed{since: now}
+		l.engine.metrics.owed(l.hotline.Name, l.owed)
 	}
 }
 

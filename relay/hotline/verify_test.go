@@ -20,6 +20,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
@@ -347,6 +348,41 @@ func TestTheJournalIsVerifiedDaily(t *testing.T) {
 		}
 		if got := testutil.ToFloat64(w.alfa.engine().metrics.damaged.WithLabelValues("to-bravo")); got != 1 {
 			t.Errorf("the metric is %v", got)
+		}
+	})
+	bubble(t, "and_a_journal_that_cannot_be_read_is_told_until_it_can_be", func(t *testing.T, w *world) {
+		m := func() (since time.Time, failed float64) {
+			m := w.alfa.engine().metrics
+			return time.Unix(int64(testutil.ToFloat64(m.unproven.WithLabelValues("to-bravo"))), 0), testutil.ToFloat64(m.unread.WithLabelValues("to-bravo"))
+		}
+		w.alfa.send(request("", "s"))
+		w.quiet()
+		last, failed := m()
+		if time.Since(last) > time.Hour || failed != 0 {
+			t.Errorf("an hour after the start it is unverified since %s, failed is %v", last, failed)
+		}
+		w.alfa.life().unreadable.Store(true)
+		<-time.After(27 * time.Hour)
+		if since, failed := m(); !since.Equal(last) || failed != 1 {
+			t.Errorf("after a verification that failed it is unverified since %s, want %s; failed is %v", since, last, failed)
+		}
+		w.alfa.life().unreadable.Store(false)
+		<-time.After(2 * time.Hour)
+		if since, failed := m(); time.Since(since) > 2*time.Hour || failed != 0 {
+			t.Errorf("once it can be read again it is unverified since %s, failed is %v", since, failed)
+		}
+	})
+	bubble(t, "and_by_the_relay_that_has_the_line", func(t *testing.T, w *world) {
+		w.quiet()
+		l := w.alfa.engine().line("bravo")
+		l.apply(config.Hotline{Name: "renamed", Peer: "bravo"}, l.peer)
+		m := w.alfa.engine().metrics
+		if n := testutil.CollectAndCount(m.unproven); n != 1 || time.Since(time.Unix(int64(testutil.ToFloat64(m.unproven.WithLabelValues("renamed"))), 0)) > time.Hour {
+			t.Errorf("%d hotlines wait for a verification", n)
+		}
+		w.alfa.kill()
+		if n := testutil.CollectAndCount(m.unproven) + testutil.CollectAndCount(m.unread); n != 0 {
+			t.Errorf("%d figures stay of a relay that gave the line up", n)
 		}
 	})
 }

@@ -108,10 +108,12 @@ type life struct {
 	unflushed atomic.Bool
 	// unsynced: what was written last is not on the disk yet; who glances is refused, so that a test sees who does.
 	unsynced atomic.Bool
-	store     *sqlite.Store
-	engine    *Engine
-	stop      context.CancelFunc
-	done      chan error
+	// unreadable: messages cannot be listed.
+	unreadable atomic.Bool
+	store      *sqlite.Store
+	engine     *Engine
+	stop       context.CancelFunc
+	done       chan error
 }
 
 func newWorld(t *testing.T) *world {
