@@ -31,6 +31,8 @@ type batch struct {
 	view store.View
 	// again: the decisions of these records had lapsed.
 	again bool
+	// basis is what decisions rest on that look at other objects.
+	basis *store.Basis
 	// revokedTo is the position up to which this batch decides revocations; 0 if it is not one of these.
 	revokedTo int64
 
@@ -42,15 +44,17 @@ type batch struct {
 
 // decide stores the decisions about one batch of a view.
 //
-//	read the batch → announce what the peer must drop → learn what came with it → note territory → store the decisions
-//	→ if something was deleted meanwhile, by whatever replica, take them back
+//	count deletions → read the batch → announce what the peer must drop → learn what came with it → note territory
+//	→ store the decisions
 //
 // The batch is read first, so that a version which was deleted and pushed again is
 // announced as dropped before it is shared again: where there is something to announce,
 // the turn ends with it, and the batch waits for the next one. A crash before the end leaves the
 // batch undecided, and so not shared; what was announced or noted is repeated as the
-// same bytes. A crash before decisions are taken back leaves what was held as it is, and a note about
-// what is gone, which tidy finds.
+// same bytes. If something was deleted meanwhile, by whatever replica, the store lapses in
+// the same transaction the decisions that rest on other objects: they may have been made by
+// looking at what is gone, and come after all that rests on that was taken back, as the
+// replica that deletes does not know what this one decides.
 func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (more bool, err error) {
 	o, err := e.toward(reader, x.atlas())
 	if err != nil {
@@ -59,9 +63,8 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	if o == nil {
 		return true, nil // a marking definition was deleted just now
 	}
-	b := &batch{exporter: x, e: e, reader: reader, outlook: o, view: o.view(e, reader)}
-	deletions, err := x.cfg.Store.Deletions(ctx, e.stored...)
-	if err != nil {
+	b := &batch{exporter: x, e: e, reader: reader, outlook: o, view: o.view(e, reader), basis: &store.Basis{Collections: e.stored}}
+	if b.basis.Deletions, err = x.cfg.Store.Deletions(ctx, e.stored...); err != nil {
 		return false, err
 	}
 	if err := b.next(ctx); err != nil {
@@ -102,7 +105,7 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	}
 	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))
 	x.metrics.decisions.WithLabelValues(e.Name, "held").Add(float64(len(decisions) - shared))
-	return true, b.recall(ctx, deletions)
+	return true, nil
 }
 
 // next reads the batch: what we tell the peer, then what lapsed, then what lies where the
@@ -178,6 +181,7 @@ func (b *batch) judge(ctx context.Context) (decisions []store.Decision, shared i
 			d.Share, d.Reason = true, announced
 		case noteName(b.e.Name, b.reader.TrustDomain):
 			d, ok, err = b.judgeNote(ctx, r)
+			d.Rests = b.basis
 		default:
 			var j rule.Judgement
 			d, j = b.judgeObject(i, r)
@@ -190,6 +194,9 @@ func (b *batch) judge(ctx context.Context) (decisions []store.Decision, shared i
 		}
 		if err != nil {
 			return nil, 0, err
+		}
+		if q := b.questions[i]; q.Container != (rule.Bound{}) || q.Content != (rule.Bound{}) {
+			d.Rests = b.basis
 		}
 		if !ok {
 			waiting = append(waiting, d)

@@ -8,32 +8,12 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/certlink/certlink/relay/rule"
 	"github.com/certlink/certlink/relay/stix"
 	"github.com/certlink/certlink/relay/store"
 )
 
 // dependents are objects, by stored collection, that were decided by looking at others.
 type dependents map[string][]string
-
-// recall takes back decisions of a batch that rest on other objects, if something was deleted from
-// the sources since their deletions were counted, which was before the batch was read. They may have
-// been made by looking at what is gone, and be stored after all that rests on that was taken back:
-// the replica that deletes does not know what this one decides.
-func (b *batch) recall(ctx context.Context, deletions int64) error {
-	now, err := b.cfg.Store.Deletions(ctx, b.e.stored...)
-	if err != nil || now == deletions {
-		return err
-	}
-	d := dependents{}
-	for i, r := range b.records {
-		q := b.questions[i]
-		if r.Collection == noteName(b.e.Name, b.reader.TrustDomain) || q.Container != (rule.Bound{}) || q.Content != (rule.Bound{}) {
-			d[r.Collection] = append(d[r.Collection], r.ID)
-		}
-	}
-	return d.lapse(ctx, b.cfg.Store)
-}
 
 // lapse has them decided again.
 func (d dependents) lapse(ctx context.Context, s Store) error {
@@ -50,7 +30,7 @@ func (d dependents) lapse(ctx context.Context, s Store) error {
 // deleteObjects deletes what a query selects from a source, and has decided again what
 // was decided by looking at it: before, so that a crash leaves nothing that is not
 // decided again, and after, for what was decided in between. Decisions that are stored
-// later see that something was deleted (recall).
+// later lapse as they are stored: their basis (store.Basis) counts fewer deletions.
 func (e *Engine) deleteObjects(ctx context.Context, stored string, q store.Query) (total int, err error) {
 	q.Limit = store.MaxRecords
 	if err := e.keepVictims(ctx, stored, q); err != nil {

@@ -221,6 +221,16 @@ type Decision struct {
 	Until time.Time
 	// Evidence for people, at most MaxEvidence bytes.
 	Evidence string
+	// Rests is what else was looked at for it; nil if nothing was but the record itself.
+	Rests *Basis
+}
+
+// Basis is what decisions rest on besides their records: other records of some collections, which were
+// read after the deletions of these were counted.
+type Basis struct {
+	Collections []string
+	// Deletions is what Objects.Deletions counted of them, before the others were read.
+	Deletions int64
 }
 
 // Counts sums up the decisions of a view.
@@ -263,7 +273,9 @@ type Views interface {
 	// before and still is, in the same form, keeps its place; one newly shared gets a new,
 	// later DateAdded in the view. One that was handed out and is held now becomes a
 	// withdrawal. One that was handed out and is to leave in another form is held for the
-	// reason Replacing, becomes a withdrawal, and is Lapsed. ErrNotFound if there is no such record.
+	// reason Replacing, becomes a withdrawal, and is Lapsed. One whose Basis does not hold any more, as
+	// something was deleted from its collections, is stored and Lapsed, as by Lapse, in the same step:
+	// no failure after it can leave what rests on nothing. ErrNotFound if there is no such record.
 	Decide(ctx context.Context, v View, decisions []Decision) error
 	// ListView returns a page of the records of collections that are shared under
 	// the view's rule; DateAdded is that of the view. While records that were

@@ -42,7 +42,10 @@ func (s *Store) Decide(ctx context.Context, v store.View, decisions []store.Deci
 			return err
 		}
 		d := &deciding{tx: tx, words: words, next: first, rows: map[int64]*decided{}, change: map[group]int64{}, now: s.now().UnixMicro()}
-		return d.run(ctx, v, decisions)
+		if err := d.run(ctx, v, decisions); err != nil {
+			return err
+		}
+		return s.lapseBaseless(ctx, tx, decisions)
 	})
 }
 

@@ -5,6 +5,8 @@ package postgres
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,14 +16,58 @@ import (
 // Deletions implements store.Objects.
 func (s *Store) Deletions(ctx context.Context, collections ...string) (int64, error) {
 	var total int64
-	err := s.look(ctx, s.bulk, "counting deletions", func(ctx context.Context, tx pgx.Tx) error {
-		ids, err := s.findIDs(ctx, tx, collections)
-		if err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, "SELECT coalesce(sum(deletions), 0)::bigint FROM collections WHERE collection = ANY ($1)", ids).Scan(&total)
+	err := s.look(ctx, s.bulk, "counting deletions", func(ctx context.Context, tx pgx.Tx) (err error) {
+		total, err = s.deletionsOf(ctx, tx, collections)
+		return err
 	})
 	return total, err
+}
+
+func (s *Store) deletionsOf(ctx context.Context, tx pgx.Tx, collections []string) (total int64, err error) {
+	ids, err := s.findIDs(ctx, tx, collections)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, "SELECT coalesce(sum(deletions), 0)::bigint FROM collections WHERE collection = ANY ($1)", ids).Scan(&total)
+	return total, err
+}
+
+// lapseBaseless takes back those of the decisions whose basis does not hold any more. The transaction
+// holds the clock's row, as does every one that deletes: nothing is deleted between this look and its end.
+func (s *Store) lapseBaseless(ctx context.Context, tx pgx.Tx, decisions []store.Decision) error {
+	holds := map[*store.Basis]bool{nil: true}
+	var baseless []int64
+	for _, d := range decisions {
+		if _, known := holds[d.Rests]; !known {
+			n, err := s.deletionsOf(ctx, tx, d.Rests.Collections)
+			if err != nil {
+				return err
+			}
+			holds[d.Rests] = n == d.Rests.Deletions
+		}
+		if !holds[d.Rests] {
+			baseless = append(baseless, d.Seq)
+		}
+	}
+	if len(baseless) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, "SELECT collection, stix_id FROM objects WHERE seq = ANY ($1)", baseless)
+	if err != nil {
+		return err
+	}
+	var collection int32
+	var id string
+	all := map[int32][]string{}
+	if _, err := pgx.ForEachRow(rows, []any{&collection, &id}, func() error { all[collection] = append(all[collection], id); return nil }); err != nil {
+		return err
+	}
+	for _, collection := range slices.Sorted(maps.Keys(all)) {
+		if err := s.lapse(ctx, tx, collection, all[collection]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forgetGone lets go of what was kept because of objects of which no version is left: what

@@ -40,7 +40,10 @@ func (s *Store) Decide(ctx context.Context, v store.View, decisions []store.Deci
 				return err
 			}
 		}
-		return d.finish(ctx)
+		if err := d.finish(ctx); err != nil {
+			return err
+		}
+		return lapseBaseless(ctx, tx, decisions)
 	})
 }
 

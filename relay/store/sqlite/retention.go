@@ -13,17 +13,49 @@ import (
 // Deletions implements store.Objects.
 func (s *Store) Deletions(ctx context.Context, collections ...string) (int64, error) {
 	var total int64
-	err := s.look(ctx, "counting deletions", func(tx *sql.Tx) error {
-		ids, err := wordIDs(ctx, tx, collections)
-		if err != nil {
-			return err
-		}
-		var c clause
-		c.add("SELECT coalesce(sum(deletions), 0) FROM collections WHERE 1")
-		in(&c, "collection", ids)
-		return tx.QueryRowContext(ctx, c.text.String(), c.args...).Scan(&total)
+	err := s.look(ctx, "counting deletions", func(tx *sql.Tx) (err error) {
+		total, err = deletionsOf(ctx, tx, collections)
+		return err
 	})
 	return total, err
+}
+
+func deletionsOf(ctx context.Context, tx *sql.Tx, collections []string) (total int64, err error) {
+	ids, err := wordIDs(ctx, tx, collections)
+	if err != nil {
+		return 0, err
+	}
+	var c clause
+	c.add("SELECT coalesce(sum(deletions), 0) FROM collections WHERE 1")
+	in(&c, "collection", ids)
+	err = tx.QueryRowContext(ctx, c.text.String(), c.args...).Scan(&total)
+	return total, err
+}
+
+// lapseBaseless takes back those of the decisions whose basis does not hold any more.
+func lapseBaseless(ctx context.Context, tx *sql.Tx, decisions []store.Decision) error {
+	holds := map[*store.Basis]bool{nil: true}
+	for _, d := range decisions {
+		if _, known := holds[d.Rests]; !known {
+			n, err := deletionsOf(ctx, tx, d.Rests.Collections)
+			if err != nil {
+				return err
+			}
+			holds[d.Rests] = n == d.Rests.Deletions
+		}
+		if holds[d.Rests] {
+			continue
+		}
+		var collection int64
+		var id string
+		if err := tx.QueryRowContext(ctx, "SELECT collection, stix_id FROM objects WHERE seq = ?", d.Seq).Scan(&collection, &id); err != nil {
+			return err
+		}
+		if err := lapse(ctx, tx, collection, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forgetGone lets go of what was kept because of objects of which no version is left: what

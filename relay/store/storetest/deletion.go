@@ -21,6 +21,7 @@ var deletionTests = map[string]func(t *testing.T, e env){
 	"finds_the_undecided_after_a_deletion":         undecidedAfterDeletion,
 	"keeps_a_deletion_across_a_reopen":             keepsDeletion,
 	"counts_deletions_for_ever":                    countsDeletions,
+	"lapses_at_once_what_rests_on_what_is_deleted": lapsesBaseless,
 	"lets_references_go_with_the_last_version":     dropsReferences,
 }
 

@@ -30,6 +30,30 @@ func countsDeletions(t *testing.T, e env) {
 	same(t, "of both after a reopen", mustDeletions(t, e.reopen(t, Options{}), "c", "d"), int64(3))
 }
 
+// lapsesBaseless stores decisions that were made before something was deleted.
+func lapsesBaseless(t *testing.T, e env) {
+	all := stored(t, e, 5)
+	mustPut(t, e, "d", object(9))
+	basis := &store.Basis{Collections: []string{"c", "d", "none"}, Deletions: mustDeletions(t, e, "c", "d", "none")}
+	resting := func(list []store.Decision) []store.Decision {
+		for i := range list {
+			list[i].Rests = basis
+		}
+		return list
+	}
+	mustDecide(t, e, view("r"), append(resting(hold("Container", all[0])), share(all[4])...)...)
+	same(t, "lapsed while it holds", mustLapsed(t, e, view("r"), epoch), []store.Record(nil))
+	mustDelete(t, e, "d", store.Query{IDs: objectIDs(9)})
+	mustDecide(t, e, view("r"), append(resting(append(hold("Container", all[1]), share(all[2])...)), share(all[3])...)...)
+	again := e.reopen(t, Options{})
+	same(t, "lapsed", ids(mustLapsed(t, again, view("r"), epoch)), objectIDs(1, 2))
+	same(t, "view", ids(mustView(t, again, view("r"), inC, store.Query{}).Records), objectIDs(4))
+	basis.Deletions = mustDeletions(t, again, "c", "d", "none")
+	mustDecide(t, again, view("r"), resting(share(all[1], all[2]))...)
+	same(t, "lapsed in the end", mustLapsed(t, again, view("r"), epoch), []store.Record(nil))
+	same(t, "counts in the end", mustCount(t, again, view("r"), "c"), store.Counts{Shared: 4, Held: map[string]int64{"Container": 1}})
+}
+
 func dropsReferences(t *testing.T, e env) {
 	first := object(0)
 	second := first
