@@ -64,12 +64,13 @@ func (o *mispOrigin) pull(ctx context.Context, in *intake) error {
 		var bad *misp.EventError
 		switch {
 		case errors.Is(err, io.EOF):
-			if err := o.keep(ctx, in, changes.Cursor()); err != nil || missed.events == 0 {
+			missed.events = len(changes.Unread()) // also those that were not asked for this time
+			if err := o.keep(ctx, in, changes.Cursor()); err != nil || missed.first == nil {
 				return err
 			}
 			return missed
 		case errors.As(err, &bad) && bad.Again:
-			if missed.events++; missed.events == 1 {
+			if missed.first == nil {
 				missed.first = err
 			}
 			continue

@@ -90,12 +90,13 @@ func parseMarks(text string) marks {
 	return m
 }
 
-// Unread are events by their uuids.
-type Unread map[uuid.UUID]bool
+// Unread are events by their uuids, each with the number of the pull, from 1, that asked for it last.
+type Unread map[uuid.UUID]int64
 
-func (u Unread) order(e entry) int {
-	if u[e.uuid] {
-		return 1
+// rounds is the number of the last pull.
+func (u Unread) rounds() (last int64) {
+	for _, round := range u {
+		last = max(last, round)
 	}
-	return 0
+	return last
 }

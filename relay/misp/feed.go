@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,15 +15,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/certlink/certlink/relay/remote"
 )
 
 const (
-	maxManifestBytes = 256 << 20
-	maxEntryBytes    = 1 << 20
-	maxEvents        = 1_000_000
 	// maxUnsettled is how many events of a pull may be read again the next time although
 	// the manifest does not change.
 	maxUnsettled = 100
@@ -32,6 +26,12 @@ const (
 	// ends: it is the server then, not the event. Those of the last time do not count, for they
 	// come in a row, once there is an event that was given.
 	maxDenied = 10
+	// maxMissing is how many events in a row may be missing below a manifest before the pull ends. Those
+	// of the last time do not count.
+	maxMissing = 1000
+	// maxAgain is how many events of the last time a pull asks for in vain. The others wait for the next
+	// pull, which begins with them: each has its turn, and no pull asks for all of very many.
+	maxAgain = 100
 )
 
 // errSum: the event is not the one that the manifest describes.
@@ -77,13 +77,6 @@ func (e *EventError) Error() string { return fmt.Sprintf("event %s: %v", e.UUID,
 // Unwrap gives the cause.
 func (e *EventError) Unwrap() error { return e.Err }
 
-// entry is an event of a manifest.
-type entry struct {
-	uuid      uuid.UUID
-	timestamp uint32
-	sum       [sha256.Size]byte // zero means that there is none
-}
-
 // Changes are the events of a feed that have changed, the oldest change first.
 type Changes struct {
 	feed  Feed
@@ -98,8 +91,11 @@ type Changes struct {
 	owed int64
 	// unsettled counts events that are not what the manifest says, as yet.
 	unsettled int
-	// denied counts events in a row that the server did not give.
-	denied int
+	// denied counts events in a row that the server did not give, missing those in a row that are not
+	// there, again those of the last time that are still not to be had.
+	denied, missing, again int
+	// round is the number of this pull in unread.
+	round  int64
 	unread Unread
 }
 
@@ -110,7 +106,7 @@ func (f Feed) Changed(ctx context.Context, cursor string) (*Changes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading manifest: %w", err)
 	}
-	c := &Changes{feed: f, known: parseMarks(cursor), seen: marks{}, unread: Unread{}}
+	c := &Changes{feed: f, known: parseMarks(cursor), seen: marks{}, unread: Unread{}, round: f.Last.rounds() + 1}
 	for _, e := range entries {
 		if m, ok := c.known[keyOf(e.uuid)]; ok {
 			c.seen[keyOf(e.uuid)] = m
@@ -119,12 +115,12 @@ func (f Feed) Changed(ctx context.Context, cursor string) (*Changes, error) {
 			}
 		}
 		c.todo = append(c.todo, e)
-		if f.Last[e.uuid] {
-			c.unread[e.uuid] = true
+		if round := f.Last[e.uuid]; round != 0 {
+			c.unread[e.uuid] = round
 		}
 	}
 	slices.SortFunc(c.todo, func(a, b entry) int {
-		return cmp.Or(f.Last.order(a)-f.Last.order(b), cmp.Compare(a.timestamp, b.timestamp), bytes.Compare(a.uuid[:], b.uuid[:]))
+		return cmp.Or(cmp.Compare(f.Last[a.uuid], f.Last[b.uuid]), cmp.Compare(a.timestamp, b.timestamp), bytes.Compare(a.uuid[:], b.uuid[:]))
 	})
 	c.total = len(c.todo)
 	return c, nil
@@ -146,6 +142,9 @@ func (c *Changes) Tally() Tally { return c.tally }
 // and Next can be called again; any other error is final, and another time may go better.
 func (c *Changes) Next(ctx context.Context) (*Event, error) {
 	c.settle()
+	if len(c.todo) > 0 && c.again >= maxAgain && c.last(c.todo[0]) {
+		c.todo = nil // they stand last, and stay unread
+	}
 	if len(c.todo) == 0 {
 		return nil, io.EOF
 	}
@@ -153,12 +152,12 @@ func (c *Changes) Next(ctx context.Context) (*Event, error) {
 	event, err := c.feed.open(ctx, e)
 	if err == nil {
 		delete(c.unread, e.uuid)
-		c.todo, c.now, c.event, c.denied = c.todo[1:], &e, event, 0
+		c.todo, c.now, c.event, c.denied, c.missing = c.todo[1:], &e, event, 0, 0
 		c.inherit(event, e)
 		return event, nil
 	}
 	fate := c.fate(e, err)
-	c.unread[e.uuid] = true
+	c.unread[e.uuid] = c.round
 	switch fate {
 	case final:
 		return nil, fmt.Errorf("event %s: %w", e.uuid, err)
@@ -167,10 +166,16 @@ func (c *Changes) Next(ctx context.Context) (*Event, error) {
 		c.mark(e, mark{timestamp: e.timestamp})
 		delete(c.unread, e.uuid)
 	case behind, denied:
+		if c.last(e) {
+			c.again++
+		}
 	}
 	c.todo = c.todo[1:]
 	return nil, &EventError{UUID: e.uuid.String(), Err: err, Again: fate != wrong}
 }
+
+// last tells whether the pull before did not get the event.
+func (c *Changes) last(e entry) bool { return c.feed.Last[e.uuid] != 0 }
 
 // What becomes of an event that cannot be read.
 const (
@@ -195,11 +200,17 @@ func (c *Changes) fate(e entry, err error) int {
 	}
 	switch told.Status {
 	case http.StatusNotFound, http.StatusGone:
+		if c.last(e) {
+			return behind
+		}
+		if c.missing++; c.missing > maxMissing {
+			return final
+		}
 		return behind
 	case http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return final // that is about all of them
 	}
-	if c.feed.Last[e.uuid] && len(c.seen) > 0 {
+	if c.last(e) && len(c.seen) > 0 {
 		return denied // as the last time, by a server that gives us others
 	}
 	if c.denied++; c.denied > maxDenied {
@@ -270,77 +281,4 @@ func (c *Changes) Cursor() string {
 	}
 	c.owed = 0
 	return c.seen.text()
-}
-
-// manifest reads the list of events.
-func (f Feed) manifest(ctx context.Context) ([]entry, error) {
-	body, err := f.Get(ctx, "manifest.json", maxManifestBytes)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	return readManifest(body)
-}
-
-func readManifest(r io.Reader) ([]entry, error) {
-	s := newScanner(r)
-	c, err := s.peek()
-	if err != nil {
-		return nil, err
-	}
-	if c == '[' { // PHP writes an empty list so
-		if raw, err := s.value(16); err != nil || len(bytes.Fields(bytes.Trim(raw, "[]"))) > 0 {
-			return nil, fmt.Errorf("%w: the manifest is a list", ErrFormat)
-		}
-		return nil, nil
-	}
-	if err := s.expect('{'); err != nil {
-		return nil, err
-	}
-	var list []entry
-	for first := true; ; first = false {
-		done, err := s.next('}', first)
-		if err != nil || done {
-			return list, err
-		}
-		name, err := s.name()
-		if err != nil {
-			return nil, err
-		}
-		raw, err := s.value(maxEntryBytes)
-		if err != nil {
-			return nil, err
-		}
-		e, err := readEntry(name, raw)
-		if err != nil {
-			return nil, err
-		}
-		if len(list) == maxEvents {
-			return nil, fmt.Errorf("%w: more than %d events", ErrTooLarge, maxEvents)
-		}
-		list = append(list, e)
-	}
-}
-
-func readEntry(name string, raw []byte) (entry, error) {
-	id, err := uuid.Parse(name)
-	if err != nil || len(name) != len(id.String()) {
-		return entry{}, fmt.Errorf("%w: %q is no uuid", ErrFormat, brief(name))
-	}
-	var told struct {
-		Timestamp loose `json:"timestamp"`
-		Sum       loose `json:"integrity:sha256"`
-	}
-	if err := unmarshal(raw, &told); err != nil {
-		return entry{}, fmt.Errorf("event %s: %w", id, err)
-	}
-	e := entry{uuid: id, timestamp: uint32(min(max(0, told.Timestamp.number()), 1<<32-1))}
-	if told.Sum != "" {
-		sum, err := hex.DecodeString(string(told.Sum))
-		if err != nil || len(sum) != len(e.sum) {
-			return entry{}, fmt.Errorf("event %s: %w: its integrity:sha256 is no SHA-256", id, ErrFormat)
-		}
-		copy(e.sum[:], sum)
-	}
-	return e, nil
 }

@@ -114,3 +114,80 @@ func TestHoweverManyEventsAreDeniedForEverAPullEndsWell(t *testing.T) {
 		}
 	}
 }
+
+// missing is a feed whose manifest names events that are not there, up to the given number, and then
+// one that is. It counts what is asked for.
+func missing(events int) (feed Feed, all files, asked map[string]int) {
+	all, asked = files{}, map[string]int{}
+	var entries []string
+	for n := range events {
+		entries = append(entries, entryText(n, n+1, ""))
+	}
+	all["manifest.json"] = manifestOf(append(entries, entryText(events, events+1, ""))...)
+	all[uuidOf(events)+".json"] = eventText(events, events+1, plain)
+	feed = all.feed()
+	give := feed.Get
+	feed.Get = func(ctx context.Context, name string, most int64) (io.ReadCloser, error) {
+		if name != "manifest.json" {
+			asked[name]++
+		}
+		return give(ctx, name, most)
+	}
+	return feed, all, asked
+}
+
+// TestEventsThatAreNotThereAreAskedForInTurnsOfBoundedLength: a manifest may name a million.
+func TestEventsThatAreNotThereAreAskedForInTurnsOfBoundedLength(t *testing.T) {
+	const events = maxAgain*3 + maxAgain/2
+	feed, _, asked := missing(events)
+	_, cursor, c := pulled(t, feed, "")
+	if len(asked) != events+1 || len(c.Unread()) != events {
+		t.Fatalf("first, %d are asked for, %d are unread", len(asked), len(c.Unread()))
+	}
+	for turn := range 4 {
+		before := maps.Clone(asked)
+		feed.Last = c.Unread()
+		_, cursor, c = pulled(t, feed, cursor)
+		maps.DeleteFunc(before, func(name string, n int) bool { return asked[name] == n })
+		if len(before) != maxAgain || len(c.Unread()) != events {
+			t.Errorf("in turn %d %d are asked for, %d are unread", turn, len(before), len(c.Unread()))
+		}
+	}
+	for name, n := range asked {
+		if name != uuidOf(events)+".json" && n < 2 {
+			t.Errorf("four turns have not asked for %s", name)
+		}
+	}
+}
+
+func TestAServerThatHasThousandsOfEventsNoMoreEndsThePullAndTheNextGoesOn(t *testing.T) {
+	feed, _, asked := missing(2*maxMissing + 5)
+	for pull := 1; pull <= 3; pull++ {
+		before := len(asked)
+		c, err := feed.Changed(t.Context(), "")
+		for err == nil || errors.As(err, new(*EventError)) {
+			_, err = c.Next(t.Context())
+		}
+		told := new(remote.StatusError)
+		if last := pull == 3; errors.As(err, &told) == last || errors.Is(err, io.EOF) != last {
+			t.Fatalf("pull %d ends with %v", pull, err)
+		}
+		if n := len(asked) - before; n > maxMissing+1 || n == 0 {
+			t.Errorf("pull %d asks for %d", pull, n)
+		}
+		feed.Last = c.Unread()
+	}
+}
+
+func TestAllThatWasMissingIsReadAtOnceWhenItIsThere(t *testing.T) {
+	const events = maxAgain * 2
+	feed, all, _ := missing(events)
+	_, cursor, c := pulled(t, feed, "")
+	for n := range events {
+		all[uuidOf(n)+".json"] = eventText(n, n+1, plain)
+	}
+	feed.Last = c.Unread()
+	if got, _, c := pulled(t, feed, cursor); len(got) != events || len(c.Unread()) != 0 {
+		t.Errorf("%d are read, %d are not", len(got), len(c.Unread()))
+	}
+}
