@@ -251,7 +251,7 @@ func (l *lineTx) insertMessage(m *store.Message, unique string) (added bool, err
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	l.s.checkpoints.wrote(messageWrite + int64(len(m.Payload)))
+	l.s.exchange(messageWrite + int64(len(m.Payload)))
 	if err := l.inserted(done, m); err != nil {
 		return false, err
 	}

@@ -108,6 +108,6 @@ func (l *lineTx) insertReceipt(pos int64, r *store.Receipt) error {
 		pos, l.peer, micros(r.At), r.Body, number, r.Proof.Pack()); err != nil {
 		return err
 	}
-	l.s.checkpoints.wrote(receiptWrite + int64(len(r.Body)))
+	l.s.exchange(receiptWrite + int64(len(r.Body)))
 	return l.storeEvidence(r.Proof.Of)
 }

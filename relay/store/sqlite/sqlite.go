@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/certlink/certlink/relay/store"
@@ -49,6 +50,8 @@ type Store struct {
 	// carry has one connection that makes checkpoints, and nothing else.
 	carry       *sql.DB
 	checkpoints *checkpoints
+	// exchanged is when a message or a receipt was last stored; nil if none was since the start.
+	exchanged atomic.Pointer[time.Time]
 	// known tells quickly that objects are new.
 	known *known
 	// read has connections that cannot change anything.

@@ -6,7 +6,6 @@ package sqlite
 import (
 	"context"
 	"sync"
-	"time"
 )
 
 // lane is what a write is for.
@@ -25,8 +24,6 @@ type turns struct {
 	mu      sync.Mutex
 	taken   bool
 	waiting [lanes][]chan struct{}
-	// last is when each lane was last asked for.
-	last [lanes]time.Time
 }
 
 func newTurns() *turns { return &turns{} }
@@ -37,7 +34,6 @@ func (t *turns) take(ctx context.Context, l lane) (leave func(), err error) {
 		return nil, err
 	}
 	t.mu.Lock()
-	t.last[l] = time.Now()
 	if !t.taken {
 		t.taken = true
 		t.mu.Unlock()
@@ -53,13 +49,6 @@ func (t *turns) take(ctx context.Context, l lane) (leave func(), err error) {
 		t.giveUp(l, turn)
 		return nil, ctx.Err()
 	}
-}
-
-// since is how long ago a lane was last asked for.
-func (t *turns) since(l lane) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return time.Since(t.last[l])
 }
 
 // leave passes the turn on.
