@@ -46,7 +46,11 @@ type Catalogue struct {
 	reports    []reportEvent
 	byReport   map[string]int
 	references []heldBy // sorted
-	statements map[string]bool
+	statements statements
+	// fresh are those of the statements that came since marks were last looked at, and freshTo is the
+	// position of the last of them.
+	fresh   statements
+	freshTo int64
 }
 
 // reportEvent is the event of a report or grouping.
@@ -76,7 +80,7 @@ func NewCatalogue(s store.Objects, collection, name string, now func() time.Time
 	}
 	return &Catalogue{
 		store: s, collection: collection, name: name, now: now,
-		days: map[int64]uint32{}, byReport: map[string]int{}, statements: map[string]bool{},
+		days: map[int64]uint32{}, byReport: map[string]int{}, statements: statements{}, fresh: statements{},
 	}
 }
 
@@ -87,7 +91,8 @@ func (c *Catalogue) begin(ctx context.Context) error {
 		return err
 	}
 	c.deletions, c.position = deletions, 0
-	c.days, c.reports, c.byReport, c.references, c.statements = map[int64]uint32{}, nil, map[string]int{}, nil, map[string]bool{}
+	c.days, c.reports, c.byReport, c.references = map[int64]uint32{}, nil, map[string]int{}, nil
+	c.statements, c.fresh, c.freshTo = statements{}, statements{}, 0
 	return nil
 }
 
@@ -115,15 +120,19 @@ func (c *Catalogue) update(ctx context.Context) error {
 			records, page.Next = records[:i], 0
 		}
 		if len(records) == 0 {
-			return nil
+			break
 		}
 		if err := c.take(ctx, records); err != nil {
 			return fmt.Errorf("reading what is new for MISP: %w", err)
 		}
 		if page.Next == 0 {
-			return nil
+			break
 		}
 	}
+	if err := c.remark(ctx); err != nil {
+		return fmt.Errorf("reading for MISP what new marking definitions are about: %w", err)
+	}
+	return nil
 }
 
 // take adds records, which follow those before. The position moves last: an error has
@@ -139,19 +148,24 @@ func (c *Catalogue) take(ctx context.Context, records []store.Record) error {
 	}
 	for _, r := range records {
 		at := uint32(r.DateAdded.Unix())
-		held := false
-		for _, report := range c.holders(r.ID) {
-			held = true
-			c.reports[report].timestamp = max(c.reports[report].timestamp, at)
-		}
-		if _, isReport := c.byReport[r.ID]; held || isReport {
-			continue
-		}
-		day := dayOf(first[r.ID])
-		c.days[day] = max(c.days[day], at)
+		c.changed(r.ID, first[r.ID], at)
 	}
 	c.position = last
 	return nil
+}
+
+// changed moves the events in which an object is: those of the reports that name it, or that of its day.
+func (c *Catalogue) changed(id string, first time.Time, at uint32) {
+	held := false
+	for _, report := range c.holders(id) {
+		held = true
+		c.reports[report].timestamp = max(c.reports[report].timestamp, at)
+	}
+	if _, isReport := c.byReport[id]; held || isReport {
+		return
+	}
+	day := dayOf(first)
+	c.days[day] = max(c.days[day], at)
 }
 
 // firsts finds when the oldest version of each object was added: that is its day.
@@ -166,6 +180,11 @@ func (c *Catalogue) firsts(ctx context.Context, records []store.Record) (map[str
 	for _, r := range page.Records {
 		first[r.ID] = r.DateAdded
 	}
+	return first, c.addFirsts(ctx, first, records)
+}
+
+// addFirsts finds those that are not there yet.
+func (c *Catalogue) addFirsts(ctx context.Context, first map[string]time.Time, records []store.Record) error {
 	var others []string
 	for _, r := range records {
 		if _, ok := first[r.ID]; !ok {
@@ -178,13 +197,13 @@ func (c *Catalogue) firsts(ctx context.Context, records []store.Record) (map[str
 			IDs: part, Limit: store.MaxRecords, NoContent: true, Versions: store.Versions{First: true},
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, r := range page.Records {
 			first[r.ID] = r.DateAdded
 		}
 	}
-	return first, nil
+	return nil
 }
 
 // takeContainers reads the reports, groupings and marking definitions up to a position.
@@ -214,8 +233,9 @@ func (c *Catalogue) takeContainer(ctx context.Context, r store.Record) error {
 	// What does not parse has no type: it was read when it came in, so this does not happen.
 	o, _ := stix.Parse(r.Raw)
 	if o.Type == stix.TypeMarkingDefinition {
-		if o.Statement && len(c.statements) < maxStatements {
-			c.statements[o.ID] = true
+		if _, known := c.statements[o.ID]; o.Statement && !known && len(c.statements) < maxStatements {
+			at := r.DateAdded.Unix()
+			c.statements[o.ID], c.fresh[o.ID], c.freshTo = at, at, r.DateAdded.UnixMicro()
 		}
 		return nil
 	}
@@ -275,65 +295,4 @@ func (c *Catalogue) holders(id string) []int32 {
 		list = append(list, c.references[i].report)
 	}
 	return list
-}
-
-// listed is an event of a catalogue.
-type listed struct {
-	uuid      string
-	info      string
-	date      time.Time
-	timestamp uint32
-	tags      []NamedTag
-	// report is the id of the report whose event it is; "" for the event of a day.
-	report string
-}
-
-// state is a catalogue at one moment.
-type state struct {
-	position   int64
-	deletions  int64
-	events     []listed
-	statements map[string]bool
-	loose      func(id string) bool
-}
-
-// look brings the catalogue up to date and returns its state.
-func (c *Catalogue) look(ctx context.Context) (state, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.begin(ctx); err != nil {
-		return state{}, err
-	}
-	if err := c.update(ctx); err != nil {
-		return state{}, err
-	}
-	s := state{position: c.position, deletions: c.deletions, statements: map[string]bool{}}
-	for id := range c.statements {
-		s.statements[id] = true
-	}
-	references := c.references
-	s.loose = func(id string) bool {
-		h := hashOf(id)
-		i, _ := slices.BinarySearchFunc(references, heldBy{object: h}, heldBy.compare)
-		return i == len(references) || references[i].object != h
-	}
-	for day, timestamp := range c.days {
-		date := time.Unix(day*daySeconds, 0).UTC()
-		s.events = append(s.events, listed{
-			uuid: derive("event", c.name, date.Format(time.DateOnly)), info: c.name + " " + date.Format(time.DateOnly), date: date, timestamp: timestamp,
-		})
-	}
-	for _, r := range c.reports {
-		info := r.name
-		if info == "" {
-			info = r.id
-		}
-		s.events = append(s.events, listed{
-			uuid: derive("event", c.name, r.id), info: brief(info), date: r.day, timestamp: r.timestamp, tags: r.tags, report: r.id,
-		})
-	}
-	slices.SortFunc(s.events, func(a, b listed) int {
-		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), cmp.Compare(a.uuid, b.uuid))
-	})
-	return s, nil
 }

@@ -62,8 +62,8 @@ type members struct {
 }
 
 // attributesOf converts an object for an event. None means that MISP has nothing for
-// its type. Statements are marking definitions known to restrict nothing.
-func attributesOf(eventUUID string, o stix.Object, added time.Time, statements map[string]bool) []Attribute {
+// its type. Added is when the object came.
+func attributesOf(eventUUID string, o stix.Object, added time.Time, known statements) []Attribute {
 	var m members
 	if unmarshal(o.Raw, &m) != nil {
 		return nil
@@ -73,7 +73,10 @@ func attributesOf(eventUUID string, o stix.Object, added time.Time, statements m
 	if at.IsZero() {
 		at = added
 	}
-	tags, distribution := tagsOf(o.Markings, statements)
+	if late := known.since(o.Markings, added); late > at.Unix() {
+		at = time.Unix(late, 0) // a MISP leaves an attribute as it is whose timestamp is
+	}
+	tags, distribution := tagsOf(o.Markings, known)
 	for _, l := range m.Labels {
 		if l != "" && len(l) <= maxLabelBytes && len(tags) < maxLabels {
 			if _, isTLP := tagMarking(l); !isTLP {
@@ -96,14 +99,15 @@ func attributesOf(eventUUID string, o stix.Object, added time.Time, statements m
 
 // tagsOf are the tags that say the markings of an object: the strictest of them. A
 // marking that is neither TLP nor a plain statement counts as RED.
-func tagsOf(markings []string, statements map[string]bool) (tags []NamedTag, distribution string) {
+func tagsOf(markings []string, known statements) (tags []NamedTag, distribution string) {
 	var strictest marking
 	for _, id := range markings {
 		level, isTLP := rule.LevelOf(id)
+		_, plain := known[id]
 		switch {
 		case isTLP:
 			strictest = strictest.strictest(marking{level: level, white: id == whiteID})
-		case !statements[id]:
+		case !plain:
 			strictest = marking{level: rule.Red}
 		}
 	}

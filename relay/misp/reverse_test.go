@@ -90,7 +90,7 @@ func TestOtherObjectsBecomeAttributes(t *testing.T) {
 
 func TestMarkingsBecomeTags(t *testing.T) {
 	statement := "marking-definition--5c0d1e2f-0000-4000-8000-000000000001"
-	statements := map[string]bool{statement: true}
+	known := statements{statement: 1}
 	for name, c := range map[string]struct {
 		refs []string
 		want []NamedTag
@@ -104,7 +104,7 @@ func TestMarkingsBecomeTags(t *testing.T) {
 		"two, the strictest":    {[]string{markingIDs[rule.Green], markingIDs[rule.Red]}, []NamedTag{{"tlp:red"}}, "0"},
 		"an unknown one is red": {[]string{markingIDs[rule.Clear], "marking-definition--5c0d1e2f-0000-4000-8000-000000000002"}, []NamedTag{{"tlp:red"}}, "0"},
 	} {
-		tags, dist := tagsOf(c.refs, statements)
+		tags, dist := tagsOf(c.refs, known)
 		if diff := cmp.Diff(c.want, tags); diff != "" || dist != c.dist {
 			t.Error(name, diff, dist)
 		}

@@ -43,7 +43,7 @@ const (
 
 // rendering changes with what is written of the same objects, so that no reader keeps files of an
 // older release.
-const rendering = "2"
+const rendering = "3"
 
 // ServerConfig of a Server. Store and Collection are required.
 type ServerConfig struct {

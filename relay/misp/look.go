@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package misp
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// listed is an event of a catalogue.
+type listed struct {
+	uuid      string
+	info      string
+	date      time.Time
+	timestamp uint32
+	tags      []NamedTag
+	// report is the id of the report whose event it is; "" for the event of a day.
+	report string
+}
+
+// state is a catalogue at one moment.
+type state struct {
+	position   int64
+	deletions  int64
+	events     []listed
+	statements statements
+	loose      func(id string) bool
+}
+
+// look brings the catalogue up to date and returns its state.
+func (c *Catalogue) look(ctx context.Context) (state, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.begin(ctx); err != nil {
+		return state{}, err
+	}
+	if err := c.update(ctx); err != nil {
+		return state{}, err
+	}
+	s := state{position: c.position, deletions: c.deletions, statements: maps.Clone(c.statements)}
+	references := c.references
+	s.loose = func(id string) bool {
+		h := hashOf(id)
+		i, _ := slices.BinarySearchFunc(references, heldBy{object: h}, heldBy.compare)
+		return i == len(references) || references[i].object != h
+	}
+	for day, timestamp := range c.days {
+		date := time.Unix(day*daySeconds, 0).UTC()
+		s.events = append(s.events, listed{
+			uuid: derive("event", c.name, date.Format(time.DateOnly)), info: c.name + " " + date.Format(time.DateOnly), date: date, timestamp: timestamp,
+		})
+	}
+	for _, r := range c.reports {
+		info := r.name
+		if info == "" {
+			info = r.id
+		}
+		s.events = append(s.events, listed{
+			uuid: derive("event", c.name, r.id), info: brief(info), date: r.day, timestamp: r.timestamp, tags: r.tags, report: r.id,
+		})
+	}
+	slices.SortFunc(s.events, func(a, b listed) int {
+		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), cmp.Compare(a.uuid, b.uuid))
+	})
+	return s, nil
+}

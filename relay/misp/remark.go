@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package misp
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/certlink/certlink/relay/stix"
+	"github.com/certlink/certlink/relay/store"
+)
+
+// statements are marking definitions known to restrict nothing, with the second in which each came,
+// since 1970.
+type statements map[string]int64
+
+// since is when the last of an object's markings became known, if that was after the object had
+// come; 0 for none. What comes in the same second was never shown without it.
+func (s statements) since(markings []string, added time.Time) (at int64) {
+	for _, id := range markings {
+		if known, ok := s[id]; ok && known > added.Unix() {
+			at = max(at, known)
+		}
+	}
+	return at
+}
+
+// remark has everything written again that came before the definition of one of its markings, and so
+// was shown as RED: the events that it is in change when the definition comes. It reads what lies before
+// the new definitions, with a page in memory; most collections have few of these. Done again it
+// changes nothing, so an error leaves the definitions to the next time.
+func (c *Catalogue) remark(ctx context.Context) error {
+	for after := int64(0); len(c.fresh) > 0 && after < c.freshTo; {
+		page, err := c.store.ListObjects(ctx, c.collection, store.Query{After: after, Limit: scanObjects})
+		if err != nil {
+			return err
+		}
+		if err := c.remarkPage(ctx, page.Records); err != nil {
+			return err
+		}
+		if after = page.Next; after == 0 {
+			break
+		}
+	}
+	clear(c.fresh)
+	return nil
+}
+
+func (c *Catalogue) remarkPage(ctx context.Context, records []store.Record) error {
+	var late []store.Record
+	at := map[int64]uint32{}
+	for _, r := range records {
+		// What does not parse is shown nowhere.
+		o, _ := stix.Parse(r.Raw)
+		if since := c.fresh.since(o.Markings, r.DateAdded); since > 0 {
+			late, at[r.Seq] = append(late, r), uint32(since)
+		}
+	}
+	first := map[string]time.Time{}
+	if err := c.addFirsts(ctx, first, late); err != nil {
+		return err
+	}
+	var reports []string
+	for _, r := range late {
+		if i, ok := c.byReport[r.ID]; ok {
+			reports = append(reports, r.ID)
+			c.reports[i].timestamp = max(c.reports[i].timestamp, at[r.Seq])
+		}
+		c.changed(r.ID, first[r.ID], at[r.Seq])
+	}
+	return c.retag(ctx, reports)
+}
+
+// retag gives the events of reports the tags that their markings mean now.
+func (c *Catalogue) retag(ctx context.Context, reports []string) error {
+	slices.Sort(reports)
+	for part := range slices.Chunk(slices.Compact(reports), store.MaxSelectors) {
+		q := store.Query{IDs: part, Limit: store.MaxRecords, Versions: store.Versions{Last: true}}
+		for {
+			page, err := c.store.ListObjects(ctx, c.collection, q)
+			if err != nil {
+				return err
+			}
+			for _, r := range page.Records {
+				if o, err := stix.Parse(r.Raw); err == nil {
+					c.reports[c.byReport[r.ID]].tags, _ = tagsOf(o.Markings, c.statements)
+				}
+			}
+			if q.After = page.Next; page.Next == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
