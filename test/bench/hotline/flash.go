@@ -98,15 +98,11 @@ func newPair(ctx context.Context, dir, binary string) (p *pair, err error) {
 			return nil, err
 		}
 	}
-	if err := p.connected(ctx); err != nil {
+	if err := errors.Join(p.alfa.Connected(ctx), p.bravo.Connected(ctx)); err != nil {
 		p.stop()
 		return nil, err
 	}
 	return p, nil
-}
-
-func (p *pair) connected(ctx context.Context) error {
-	return errors.Join(p.alfa.Connected(ctx), p.bravo.Connected(ctx))
 }
 
 func (p *pair) stop() {
@@ -162,22 +158,31 @@ func queued(r report.Report) int64 {
 func forever() bool { return true }
 
 // underLoad holds bravo still until enough waits at alfa, lets it import all the time, and
-// sends while any of it waits.
+// sends while any of it waits. It begins with the first receipt and the first object, not when
+// the link counts as up again: that takes up to a minute, and then nothing waits any more.
 func (p *pair) underLoad(ctx context.Context, s scale, busy *[]float64) error {
 	if err := syscall.Kill(p.bravo.PID(), syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("holding a relay: %w", err)
 	}
 	err := p.fill(ctx, s.queued)
-	if err := errors.Join(err, syscall.Kill(p.bravo.PID(), syscall.SIGCONT)); err != nil {
-		return err
-	}
 	importing, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
 	running.Go(func() { p.importAll(importing, s.objects) })
-	if err := p.connected(ctx); err != nil {
+	if err := errors.Join(err, syscall.Kill(p.bravo.PID(), syscall.SIGCONT)); err != nil {
 		return err
+	}
+	for _, side := range []struct {
+		of    *relays.Nation
+		moves func(report.Report) bool
+	}{
+		{p.alfa, func(r report.Report) bool { return queued(r) < int64(s.queued) }},
+		{p.bravo, func(r report.Report) bool { return len(r.Imports) == 1 && r.Imports[0].Stored > 0 }},
+	} {
+		if err := p.until(ctx, side.of, side.moves); err != nil {
+			return err
+		}
 	}
 	var empty atomic.Bool
 	running.Go(func() {
