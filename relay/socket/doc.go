@@ -14,5 +14,5 @@
 // Connections are plain TCP, never Multipath TCP, send small segments at once
 // (TCP_NODELAY) and find out that the other end is gone while they are idle: after 15
 // seconds, then up to 9 times every 15, as those of package net. On systems other than
-// Linux they are those of package net.
+// Linux, and on 386, where one system call stands for all of sockets, they are those of package net.
 package socket

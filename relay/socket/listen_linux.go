@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The certlink authors
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build !386
+
 package socket
 
 import (

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The certlink authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build !linux
+//go:build !linux || 386
 
 package socket
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The certlink authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build unix && !linux
+//go:build unix && (!linux || 386)
 
 package stream
 
