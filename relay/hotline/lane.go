@@ -45,6 +45,7 @@ func (l *line) run(ctx context.Context) {
 		running.Go(func() { l.runLane(ctx, n) })
 	}
 	running.Go(func() { l.verifyDaily(ctx) })
+	running.Go(func() { l.forgetDaily(ctx) })
 	running.Wait()
 }
 

@@ -191,6 +191,7 @@ type LineTx interface {
 	LineCheckTx
 	DraftWriter
 	EscalationWriter
+	EndedWriter
 	MessageWriter
 	JournalWriter
 	Restorer

@@ -46,6 +46,7 @@ func Run(t *testing.T, open Opener) {
 		{"linechecks", lineCheckTests},
 		{"attachments", attachmentTests},
 		{"drafts", draftTests},
+		{"ended", endedTests},
 		{"trust", trustTests},
 		{"sealing", sealingTests},
 		{"leases", leaseTests},

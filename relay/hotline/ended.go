@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+const (
+	// endedFor is how long drafts, escalations and notices are kept after their end: over a year, so that
+	// who reviews a year finds all of it.
+	endedFor = 400 * 24 * time.Hour
+	// forgetEvery is how often what is older goes, and forgetPause the rest between two
+	// transactions, in which others take their turns.
+	forgetEvery = 24 * time.Hour
+	forgetPause = time.Second
+	// forgottenAtOnce is how many rows of a kind one transaction deletes.
+	forgottenAtOnce = 200
+)
+
+// forgetDaily lets go of what ended long ago, until ctx ends; only the holder of the line's
+// lease does. Each part is one transaction: a crash leaves the rest for the next day.
+func (l *line) forgetDaily(ctx context.Context) {
+	timer := time.NewTimer(verifyFirst + rand.N(verifyFirst))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if err := l.forgetEnded(ctx); err != nil && ctx.Err() == nil {
+			l.engine.cfg.Log.ErrorContext(ctx, "what ended long ago could not be let go of; it is tried again tomorrow", "peer", l.trustDomain, "error", oneLine(err.Error()))
+		}
+		timer.Reset(forgetEvery + rand.N(verifyFirst))
+	}
+}
+
+func (l *line) forgetEnded(ctx context.Context) error {
+	before := l.engine.cfg.Now().Add(-endedFor)
+	for {
+		var gone int64
+		if err := l.change(ctx, func(tx store.LineTx) (_ *store.JournalEntry, err error) {
+			gone, err = tx.ForgetEnded(before, forgottenAtOnce)
+			return nil, err
+		}); err != nil {
+			return err
+		}
+		if gone < forgottenAtOnce || !rest(ctx, forgetPause) {
+			return ctx.Err()
+		}
+	}
+}

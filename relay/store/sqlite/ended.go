@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"time"
+
+	"github.com/certlink/certlink/relay/store"
+)
+
+// forgetEnded are the statements of ForgetEnded: of notices, steps and drafts. Notices go first: they stay as long as
+// their step is open.
+var forgetEnded = []string{
+	`DELETE FROM notices WHERE seq IN (SELECT n.seq FROM notices n INDEXED BY notices_ended WHERE n.peer = ?1 AND n.next_at = 0 AND n.at < ?2 AND n.sent_at < ?2
+		AND NOT EXISTS (SELECT 1 FROM escalations e WHERE e.peer = n.peer AND e.direction = n.direction AND e.message = n.message AND e.stage = n.stage AND e.settled_at = 0)
+		ORDER BY n.at LIMIT ?3)`,
+	`DELETE FROM escalations WHERE (peer, direction, message, stage, step) IN (SELECT peer, direction, message, stage, step
+		FROM escalations INDEXED BY escalations_settled WHERE peer = ?1 AND settled_at <> 0 AND settled_at < ?2 ORDER BY settled_at LIMIT ?3)`,
+	`DELETE FROM drafts WHERE seq IN (SELECT seq FROM drafts INDEXED BY drafts_ended WHERE peer = ?1 AND waiting = 0 AND expires_at < ?2 AND created_at < ?2
+		ORDER BY expires_at LIMIT ?3)`,
+}
+
+// ForgetEnded implements store.EndedWriter.
+func (l *lineTx) ForgetEnded(before time.Time, limit int) (gone int64, err error) {
+	if err := store.CheckForgotten(limit); err != nil {
+		return 0, err
+	}
+	for _, statement := range forgetEnded {
+		done, err := l.tx.ExecContext(l.ctx, statement, l.peer, micros(before), limit)
+		if err != nil {
+			return 0, err
+		}
+		n, err := done.RowsAffected()
+		if err != nil {
+			return 0, err
+		}
+		gone += n
+	}
+	return gone, nil
+}
