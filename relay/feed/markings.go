@@ -13,8 +13,12 @@ import (
 	"github.com/certlink/certlink/relay/taxii"
 )
 
-// maxStatements is the number of statement markings that are told.
-const maxStatements = 1000
+const (
+	// maxStatements is the number of statement markings that are told.
+	maxStatements = 1000
+	// maxLooks is how many pages are looked through for them.
+	maxLooks = 1000
+)
 
 // Markings implements taxii.Marked: what the export's rule lets the caller see. Of the
 // rule it tells what an answer shows anyway; of statements those alone whose definition
@@ -41,14 +45,33 @@ func (b linkBackend) Markings(ctx context.Context, id string) (taxii.Markings, e
 		slices.Sort(m.Types)
 	}
 	// A definition that is neither TLP nor a plain statement is never shared.
-	page, err := b.Objects(ctx, id, store.Query{Types: []string{stix.TypeMarkingDefinition}, NoContent: true, Limit: maxStatements})
+	err = b.statements(ctx, id, func(id string) {
+		if _, ok := rule.LevelOf(id); !ok && !slices.Contains(m.MarkingRefs, id) {
+			m.MarkingRefs = append(m.MarkingRefs, id)
+		}
+	})
 	if err != nil {
 		return taxii.Markings{}, err
 	}
-	for _, r := range page.Records {
-		if _, ok := rule.LevelOf(r.ID); !ok && !slices.Contains(m.MarkingRefs, r.ID) {
-			m.MarkingRefs = append(m.MarkingRefs, r.ID)
-		}
-	}
 	return m, nil
+}
+
+// statements gives the ids of the first marking definitions that the caller may see. A page of few
+// among very many objects may hold none though more follow.
+func (b linkBackend) statements(ctx context.Context, id string, give func(id string)) error {
+	q := store.Query{Types: []string{stix.TypeMarkingDefinition}, NoContent: true, Limit: maxStatements}
+	for range maxLooks {
+		page, err := b.Objects(ctx, id, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			give(r.ID)
+		}
+		if q.Limit -= len(page.Records); page.Next == 0 || q.Limit <= 0 {
+			return nil
+		}
+		q.After = page.Next
+	}
+	return nil
 }

@@ -4,16 +4,21 @@
 package feed
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/taxii"
 )
 
@@ -31,6 +36,33 @@ func asPeer(t *testing.T, n *nation, p access.Peer, path string) (int, []byte) {
 	w := httptest.NewRecorder()
 	n.LinkHandler().ServeHTTP(w, r)
 	return w.Code, w.Body.Bytes()
+}
+
+// sparse is a store whose first page of a selection holds nothing, as that of few among very many may.
+type sparse struct {
+	Store
+	pages atomic.Int64
+}
+
+func (s *sparse) HandOut(ctx context.Context, v store.View, collections []string, q store.Query) (store.Page, error) {
+	if q.NoContent && len(q.Types) > 0 && q.After == 0 {
+		s.pages.Add(1)
+		return store.Page{Next: 1}, nil
+	}
+	return s.Store.HandOut(ctx, v, collections, q)
+}
+
+// TestAPeerIsToldAMarkingThatStandsBehindVeryManyObjects: a page may end before it has found any.
+func TestAPeerIsToldAMarkingThatStandsBehindVeryManyObjects(t *testing.T) {
+	s := &sparse{}
+	alfa := sideOn(t, filepath.Join(t.TempDir(), "alfa.db"), http.DefaultTransport, func(inner Store) Store { s.Store = inner; return s })
+	alfa.Apply(alfaConfig())
+	push(t, alfa, "attack", envelope(statement("1", "")))
+	eventually(t, "alfa has decided", func() bool { e := exportOf(t, alfa); return e.Stored == 1 && e.Undecided == 0 })
+	m, err := linkBackend{alfa.Engine}.Markings(access.WithPeer(t.Context(), access.Peer{Name: "bravo", TrustDomain: bravoTD, State: config.Active}), "threats")
+	if err != nil || s.pages.Load() == 0 || !slices.Contains(m.MarkingRefs, "marking-definition--5ca1ab1e-0000-4000-8000-000000000001") {
+		t.Errorf("%+v, %v", m, err)
+	}
 }
 
 // TestAPeerIsToldItsMarkings: what the rule lets it see, and nothing of what it holds
