@@ -22,10 +22,18 @@ func (s *Store) ChangeLine(ctx context.Context, peer string, change func(store.L
 	l := &lineTx{lineReader: lineReader{ctx: context.WithoutCancel(ctx), peer: peer}, s: s}
 	return s.changeThen(ctx, hotline, "changing line", func(tx *sql.Tx) error {
 		l.tx = tx
+		var err error
+		if l.state, l.shared, err = s.lines.recall(l.ctx, tx, peer); err != nil {
+			return err
+		}
 		if err := change(l); err != nil {
 			return err
 		}
-		return l.count()
+		if err := l.count(); err != nil {
+			return err
+		}
+		l.remember()
+		return nil
 	}, l.written.call)
 }
 
@@ -49,8 +57,6 @@ type lineReader struct {
 	ctx  context.Context
 	tx   *sql.Tx
 	peer string
-	// newest is what Journal returned, until the journal grows.
-	newest *newest
 }
 
 type newest struct {
@@ -62,15 +68,9 @@ const ownCheckpoint = `SELECT j.size, j.root, j.signed, c.chain, j.stored_at, j.
 
 // Journal implements store.LineReader.
 func (r *lineReader) Journal() (store.Checkpoint, int64, error) {
-	if r.newest != nil {
-		return r.newest.checkpoint, r.newest.hashes, nil
-	}
 	c, hashes, err := scanCheckpoint(r.tx.QueryRowContext(r.ctx, ownCheckpoint+" WHERE j.peer = ? ORDER BY j.size DESC LIMIT 1", r.peer))
 	if errors.Is(err, sql.ErrNoRows) {
-		c, hashes, err = store.Checkpoint{}, 0, nil
-	}
-	if err == nil {
-		r.newest = &newest{c, hashes}
+		return store.Checkpoint{}, 0, nil
 	}
 	return c, hashes, err
 }
@@ -184,13 +184,16 @@ type lineTx struct {
 	written written
 	s       *Store
 	counts  counts
+	// state and shared are what is known of the line and of all; see lines. unfollowed: something
+	// was done that the state does not follow.
+	state      *lineState
+	shared     *sharedState
+	unfollowed bool
 	// spacious: there is room for messages of the peer, as far as was looked.
 	spacious bool
-	// der was stored last, or found, as the chain of this number.
-	der      []byte
-	chainID  int64
 	evidence evidence
 	queue    queue
+	args     []any // of insertRows
 }
 
 // Written implements store.LineTx.
@@ -205,14 +208,26 @@ func (w *written) call() {
 	}
 }
 
+// Journal implements store.LineReader.
+func (l *lineTx) Journal() (store.Checkpoint, int64, error) {
+	if n := l.state.newest; n != nil {
+		return n.checkpoint, n.hashes, nil
+	}
+	c, hashes, err := l.lineReader.Journal()
+	if err == nil {
+		l.state.newest = &newest{c, hashes}
+	}
+	return c, hashes, err
+}
+
 // Append implements store.LineTx.
 func (l *lineTx) Append(b store.JournalBatch) error {
-	newest, next, err := l.Journal()
+	before, next, err := l.Journal()
 	if err != nil {
 		return err
 	}
-	l.newest = nil
-	if err := b.Check(newest.Size, next); err != nil {
+	l.state.newest = nil
+	if err := b.Check(before.Size, next); err != nil {
 		return err
 	}
 	entries, err := store.EncodeEntries(b.Entries)
@@ -223,13 +238,17 @@ func (l *lineTx) Append(b store.JournalBatch) error {
 	for _, h := range b.Hashes {
 		hashes = append(hashes, h[:]...)
 	}
-	c := b.Checkpoint
+	c, now := b.Checkpoint, micros(l.s.now())
+	end := b.FirstHash + int64(len(b.Hashes))
 	chain, err := l.chain(c.Chain)
 	if err != nil {
 		return err
 	}
 	_, err = l.tx.ExecContext(l.ctx, `INSERT INTO journals (peer, size, first, first_hash, next_hash, entries, hashes, root, signed, chain, stored_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		l.peer, c.Size, b.First, b.FirstHash, b.FirstHash+int64(len(b.Hashes)), entries, hashes, c.Root[:], c.Signed, chain, micros(l.s.now()))
+		l.peer, c.Size, b.First, b.FirstHash, end, entries, hashes, c.Root[:], c.Signed, chain, now)
+	if c.At = instant(now); err == nil && chain != 0 {
+		l.state.newest = &newest{*detached(c), end}
+	}
 	return err
 }

@@ -4,7 +4,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"database/sql"
 	"errors"
 
@@ -12,38 +11,44 @@ import (
 )
 
 // counts are the serials and sums of a line as a transaction has left them so far: they are
-// read once and written once for all of its messages.
+// written once for all of its messages.
 type counts struct {
-	// out is the last serial given out, once read; moved when it is to be written.
-	read, moved bool
-	out         int64
+	// moved: the last serial given out is to be written.
+	moved bool
 	// in messages were received, the last serial of them.
 	in, inSerial int64
 }
 
 // outSerial is the last serial given out.
 func (l *lineTx) outSerial() (int64, error) {
-	if l.counts.read {
-		return l.counts.out, nil
+	if l.state.outRead {
+		return l.state.out, nil
 	}
-	err := l.tx.QueryRowContext(l.ctx, "SELECT out_serial FROM lines WHERE peer = ?", l.peer).Scan(&l.counts.out)
+	err := l.tx.QueryRowContext(l.ctx, "SELECT out_serial FROM lines WHERE peer = ?", l.peer).Scan(&l.state.out)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, err
 	}
-	l.counts.read = true
-	return l.counts.out, nil
+	l.state.outRead = true
+	return l.state.out, nil
 }
 
-// count writes what was counted; the transaction may go on after it.
+// count writes what was counted and collected; the transaction may go on after it.
 func (l *lineTx) count() error {
+	if err := l.enqueueRows(); err != nil {
+		return err
+	}
 	c := l.counts
 	l.counts = counts{}
 	if !c.moved && c.in == 0 {
 		return nil
 	}
+	var out int64
+	if c.moved {
+		out = l.state.out
+	}
 	_, err := l.tx.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial, in_messages, in_serial) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (peer) DO UPDATE SET out_serial = max(out_serial, ?2), in_messages = in_messages + ?3, in_serial = max(in_serial, ?4)`,
-		l.peer, c.out, c.in, c.inSerial)
+		l.peer, out, c.in, c.inSerial)
 	return err
 }
 
@@ -59,12 +64,12 @@ func (l *lineTx) keepReserve() error {
 
 // chain is signerChain for chains most of which are the same.
 func (l *lineTx) chain(der []byte) (int64, error) {
-	if len(l.der) > 0 && bytes.Equal(l.der, der) {
-		return l.chainID, nil
+	if id, known := l.shared.chains[string(der)]; known {
+		return id, nil
 	}
 	id, err := signerChain(l.ctx, l.tx, der)
-	if err == nil {
-		l.der, l.chainID = der, id
+	if err == nil && len(l.shared.chains) < mostChains {
+		l.shared.chains[string(der)] = id
 	}
 	return id, err
 }

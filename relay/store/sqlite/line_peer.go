@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -99,14 +100,16 @@ func (r *lineReader) Breaks(ours bool) (list []store.Break, err error) {
 
 // KeepPeerCheckpoint implements store.LineTx.
 func (l *lineTx) KeepPeerCheckpoint(c store.Checkpoint) error {
-	era, err := l.era()
+	k, err := l.keptOfPeer()
 	if err != nil {
 		return err
 	}
-	if kept, err := l.keep(era, c); err != nil {
+	now, era := l.s.now(), k.era
+	if kept, err := l.keep(era, c, now); err != nil {
 		return err
 	} else if kept {
-		return l.prune(era)
+		c.At = instant(micros(now))
+		return l.added(k, c)
 	}
 	var root []byte
 	if err := l.tx.QueryRowContext(l.ctx, "SELECT root FROM peer_checkpoints WHERE peer = ? AND era = ? AND size = ?", l.peer, era, c.Size).Scan(&root); err != nil {
@@ -118,19 +121,14 @@ func (l *lineTx) KeepPeerCheckpoint(c store.Checkpoint) error {
 	return nil
 }
 
-func (l *lineTx) era() (era int64, err error) {
-	err = l.tx.QueryRowContext(l.ctx, "SELECT coalesce(max(era), 0) FROM peer_checkpoints WHERE peer = ?", l.peer).Scan(&era)
-	return era, err
-}
-
 // keep adds a checkpoint unless one of its size is there.
-func (l *lineTx) keep(era int64, c store.Checkpoint) (kept bool, err error) {
+func (l *lineTx) keep(era int64, c store.Checkpoint, at time.Time) (kept bool, err error) {
 	chain, err := l.chain(c.Chain)
 	if err != nil {
 		return false, err
 	}
 	done, err := l.tx.ExecContext(l.ctx, "INSERT INTO peer_checkpoints (peer, era, size, root, signed, chain, stored_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		l.peer, era, c.Size, c.Root[:], c.Signed, chain, micros(l.s.now()))
+		l.peer, era, c.Size, c.Root[:], c.Signed, chain, micros(at))
 	if err != nil {
 		return false, err
 	}
@@ -167,11 +165,15 @@ func (l *lineTx) prune(era int64) error {
 
 // BreakPeerJournal implements store.LineTx.
 func (l *lineTx) BreakPeerJournal(b store.Break, c store.Checkpoint) error {
-	era, err := l.era()
+	k, err := l.keptOfPeer()
 	if err != nil {
 		return err
 	}
-	if kept, err := l.keep(era+1, c); err != nil || !kept {
+	if err := l.rare(); err != nil {
+		return err
+	}
+	era := k.era
+	if kept, err := l.keep(era+1, c, l.s.now()); err != nil || !kept {
 		return errors.Join(err, fmt.Errorf("beginning era %d of the journal of %s: kept: %t", era+1, l.peer, kept))
 	}
 	if _, err := l.tx.ExecContext(l.ctx, "DELETE FROM peer_checkpoints WHERE peer = ? AND era <= ?", l.peer, era+1-store.KeptEras); err != nil {
@@ -198,6 +200,9 @@ func (l *lineTx) broke(b store.Break, ours bool) error {
 // Restore implements store.LineTx.
 func (l *lineTx) Restore(m store.Message) error {
 	m.Direction, m.Peer = store.Out, l.peer
+	if err := l.rare(); err != nil {
+		return err
+	}
 	var taken bool
 	if err := l.tx.QueryRowContext(l.ctx, `SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'out' AND peer = ?1 AND id = ?2)
 		OR EXISTS (SELECT 1 FROM messages WHERE direction = 'out' AND peer = ?1 AND serial = ?3)`, l.peer, m.ID, m.Serial).Scan(&taken); err != nil {
@@ -208,9 +213,6 @@ func (l *lineTx) Restore(m store.Message) error {
 	}
 	if m.StoredAt.IsZero() {
 		m.StoredAt = l.s.now()
-	}
-	if err := l.count(); err != nil {
-		return err
 	}
 	if _, err := l.tx.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial) VALUES (?1, ?2)
 		ON CONFLICT (peer) DO UPDATE SET out_serial = max(out_serial, ?2)`, l.peer, m.Serial); err != nil {
@@ -227,6 +229,9 @@ const aside = 1 << 55
 
 // Move implements store.LineTx.
 func (l *lineTx) Move(id string, serial int64, compose func(old store.Message, serial int64) (store.Message, error)) (store.Message, error) {
+	if err := l.rare(); err != nil {
+		return store.Message{}, err
+	}
 	old, err := getMessage(l.ctx, l.tx, store.Out, l.peer, id)
 	if err != nil {
 		return store.Message{}, err
@@ -260,6 +265,9 @@ func (l *lineTx) Move(id string, serial int64, compose func(old store.Message, s
 
 // Reserve implements store.LineTx.
 func (l *lineTx) Reserve(serial int64) error {
+	if err := l.rare(); err != nil {
+		return err
+	}
 	_, err := l.tx.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial) VALUES (?1, ?2) ON CONFLICT (peer) DO UPDATE
 		SET out_serial = max(?2, (SELECT coalesce(max(serial), 0) FROM messages WHERE direction = 'out' AND peer = ?1))`, l.peer, serial)
 	return err
@@ -268,6 +276,9 @@ func (l *lineTx) Reserve(serial int64) error {
 // Replace implements store.LineTx.
 func (l *lineTx) Replace(m store.Message) error {
 	m.Direction, m.Peer = store.Out, l.peer
+	if err := l.rare(); err != nil {
+		return err
+	}
 	old, err := getMessage(l.ctx, l.tx, store.Out, l.peer, m.ID)
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func urgency(precedence string) int {
 // serial; after it, everything.
 func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial int64) (store.Message, error)) (m store.Message, err error) {
 	err = s.change(ctx, hotline, "storing message", func(tx *sql.Tx) error {
-		l := &lineTx{lineReader: lineReader{ctx: ctx, tx: tx, peer: peer}, s: s}
+		l := s.plainTx(ctx, tx, peer)
 		if m, err = l.Enqueue(compose); err != nil {
 			return err
 		}
@@ -49,6 +49,11 @@ func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial in
 		return store.Message{}, err
 	}
 	return m, nil
+}
+
+// plainTx is a lineTx that knows nothing and of which nothing is remembered.
+func (s *Store) plainTx(ctx context.Context, tx *sql.Tx, peer string) *lineTx {
+	return &lineTx{lineReader: lineReader{ctx: ctx, tx: tx, peer: peer}, s: s, state: &lineState{}, shared: &sharedState{chains: map[string]int64{}}}
 }
 
 // enqueue looks at everything before it writes: after a conflict nothing is done.
@@ -80,7 +85,7 @@ func (l *lineTx) enqueue(compose func(serial int64) (store.Message, error)) (sto
 	case !added:
 		return store.Message{}, fmt.Errorf("message %s: %w", m.ID, store.ErrConflict)
 	}
-	l.counts.out, l.counts.moved = serial, true
+	l.state.out, l.counts.moved = serial, true
 	if err := l.s.holdAttachments(ctx, tx, store.Out, peer, m.ID, files); err != nil {
 		return store.Message{}, err
 	}
@@ -121,7 +126,7 @@ func (l *lineTx) mayAcknowledge(ack *store.Message) error {
 // and what the peer sends again is a duplicate.
 func (s *Store) Accept(ctx context.Context, m store.Message) (stored store.Message, duplicate bool, err error) {
 	err = s.change(ctx, hotline, "accepting message", func(tx *sql.Tx) error {
-		l := &lineTx{lineReader: lineReader{ctx: ctx, tx: tx, peer: m.Peer}, s: s}
+		l := s.plainTx(ctx, tx, m.Peer)
 		if stored, duplicate, err = l.Accept(m); err != nil {
 			return err
 		}

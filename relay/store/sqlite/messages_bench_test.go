@@ -18,7 +18,7 @@ import (
 
 // benchLine does what a batch of the hotline does to the store of either side.
 type benchLine struct {
-	b    *testing.B
+	b    testing.TB
 	s    *Store
 	ids  []string
 	size int64

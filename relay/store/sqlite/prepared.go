@@ -18,6 +18,10 @@ const (
 	// mostPrepared statements stay prepared on each connection, none with a longer text.
 	mostPrepared    = 128
 	longestPrepared = 4 << 10
+
+	// dataVersion is another number once another connection has changed the file. It is read when
+	// the statement runs.
+	dataVersion = "PRAGMA data_version"
 )
 
 // openDB is sql.Open for connections that keep their statements prepared: to parse and plan
@@ -110,6 +114,9 @@ func (p *preparing) statement(ctx context.Context, query string) (*kept, error) 
 // keeps tells whether a statement reads or writes rows. Others run once, and some of them,
 // like pragmas, do a part of their work when they are prepared.
 func keeps(query string) bool {
+	if query == dataVersion {
+		return true
+	}
 	if len(query) > longestPrepared {
 		return false
 	}

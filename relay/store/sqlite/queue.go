@@ -4,10 +4,12 @@
 package sqlite
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -18,20 +20,57 @@ const queuedOf = `(peer, urgency, serial) IN (SELECT peer, urgency, serial FROM 
 // settle puts a message of ours that was stored at a position into the queue, or stores its receipt.
 func (l *lineTx) settle(pos int64, m *store.Message) error {
 	if m.Receipt != nil {
-		return l.insertReceipt(pos, &store.Receipt{ID: m.ID, Body: m.Receipt, Proof: m.Proof, At: m.ReceiptAt})
+		return l.insertReceipts(receiptRow{pos: pos, r: &store.Receipt{ID: m.ID, Body: m.Receipt, Proof: m.Proof, At: m.ReceiptAt}})
 	}
-	var talk *string
+	row := queueRow{id: m.ID, place: queuePlace{urgency: m.Urgency, serial: m.Serial, pos: pos}}
 	if m.Conversation != m.ID {
-		talk = &m.Conversation
+		row.talk = &m.Conversation
 	}
-	l.queue.least = max(l.queue.least, m.Urgency)
-	_, err := l.tx.ExecContext(l.ctx, "INSERT INTO queued (peer, urgency, serial, pos, talk) VALUES (?, ?, ?, ?, ?)",
-		l.peer, m.Urgency, m.Serial, pos, talk)
-	return err
+	l.state.least = max(l.state.least, m.Urgency)
+	l.queue.rows = append(l.queue.rows, row)
+	return nil
+}
+
+// queuePlace is where a message stands in the queue of its line, and its position.
+type queuePlace struct {
+	urgency     int
+	serial, pos int64
+}
+
+// queueRow is a message that enters the queue.
+type queueRow struct {
+	id    string
+	place queuePlace
+	talk  *string
+}
+
+// insertQueued are statements for 1, 2, 4 … messages.
+var insertQueued = insertsOf("queued (peer, urgency, serial, pos, talk)", 5)
+
+// enqueueRows writes what settle has collected. Whatever looks at the queue comes after it.
+func (l *lineTx) enqueueRows() error {
+	rows := l.queue.rows
+	l.queue.rows = nil
+	for _, r := range rows {
+		l.state.place(r.id, r.place)
+	}
+	return l.insertRows(insertQueued, len(rows), func(args []any, i int) []any {
+		r := &rows[i]
+		return append(args, l.peer, r.place.urgency, r.place.serial, r.place.pos, r.talk)
+	})
 }
 
 // unqueue takes messages of ours out of the queue, and returns the positions of those that were in it.
 func (l *lineTx) unqueue(ids []string) (waiting map[string]int64, err error) {
+	if err := l.enqueueRows(); err != nil {
+		return nil, err
+	}
+	if waiting, err = l.unqueueKnown(ids); waiting != nil || err != nil {
+		return waiting, err
+	}
+	for _, id := range ids {
+		delete(l.state.queued, id)
+	}
 	list, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
@@ -43,6 +82,61 @@ func (l *lineTx) unqueue(ids []string) (waiting map[string]int64, err error) {
 	}
 	_, err = l.tx.ExecContext(l.ctx, "DELETE FROM queued WHERE (peer, urgency, serial) IN (SELECT m.peer, m.urgency, m.serial"+those+")", string(list), l.peer)
 	return waiting, err
+}
+
+// mostRuns of messages that stand next to each other leave the queue by a statement for each run.
+const mostRuns = 8
+
+// unqueueKnown is unqueue for messages whose places are known; nil if those of some are not.
+func (l *lineTx) unqueueKnown(ids []string) (map[string]int64, error) {
+	waiting, places := make(map[string]int64, len(ids)), make([]queuePlace, 0, len(ids))
+	for _, id := range ids {
+		p, known := l.state.queued[id]
+		if !known {
+			return nil, nil //nolint:nilnil // as the comment says
+		}
+		if _, twice := waiting[id]; !twice {
+			waiting[id], places = p.pos, append(places, p)
+		}
+	}
+	runs := runsOf(places)
+	if len(runs) > mostRuns {
+		return nil, nil //nolint:nilnil // as the comment says
+	}
+	for _, r := range runs {
+		done, err := l.tx.ExecContext(l.ctx, "DELETE FROM queued WHERE peer = ? AND urgency = ? AND serial BETWEEN ? AND ?", l.peer, r.urgency, r.first, r.last)
+		if err != nil {
+			return nil, err
+		}
+		if n, err := done.RowsAffected(); err != nil || n != r.last-r.first+1 {
+			return nil, errors.Join(err, fmt.Errorf("messages %d to %d of urgency %d: %d of them were in the queue", r.first, r.last, r.urgency, n))
+		}
+	}
+	for id := range waiting {
+		delete(l.state.queued, id)
+	}
+	return waiting, nil
+}
+
+// run are messages next to each other in the queue, by their serials.
+type run struct {
+	urgency     int
+	first, last int64
+}
+
+// runsOf is pure: the runs of places, which it sorts.
+func runsOf(places []queuePlace) (runs []run) {
+	slices.SortFunc(places, func(a, b queuePlace) int {
+		return cmp.Or(cmp.Compare(a.urgency, b.urgency), cmp.Compare(a.serial, b.serial))
+	})
+	for _, p := range places {
+		if n := len(runs); n > 0 && runs[n-1].urgency == p.urgency && runs[n-1].last+1 == p.serial {
+			runs[n-1].last++
+			continue
+		}
+		runs = append(runs, run{p.urgency, p.serial, p.serial})
+	}
+	return runs
 }
 
 func (l *lineTx) positions(query string, args ...any) (found map[string]int64, err error) {
@@ -63,11 +157,11 @@ func (l *lineTx) positions(query string, args ...any) (found map[string]int64, e
 	return found, rows.Err()
 }
 
-// queue is what a transaction knows of the queue: the urgency of the least urgent in it, or of
-// one that was, once read.
+// queue is what a transaction does to the queue: read tells whether it has read how urgent the
+// least urgent in it is, and rows are yet to be written.
 type queue struct {
-	read  bool
-	least int
+	read bool
+	rows []queueRow
 }
 
 // renumber gives a queued message another serial.
@@ -84,14 +178,21 @@ func (l *lineTx) renumber(id string, serial int64) error {
 // lessUrgent tells whether messages that are less urgent may be queued. It looks once for each
 // transaction.
 func (l *lineTx) lessUrgent(urgency int) (bool, error) {
+	if l.state.leastRead && l.state.least <= urgency {
+		return false, nil
+	}
 	if !l.queue.read {
-		err := l.tx.QueryRowContext(l.ctx, "SELECT urgency FROM queued WHERE peer = ? ORDER BY urgency DESC LIMIT 1", l.peer).Scan(&l.queue.least)
+		if err := l.enqueueRows(); err != nil {
+			return false, err
+		}
+		l.state.least = 0
+		err := l.tx.QueryRowContext(l.ctx, "SELECT urgency FROM queued WHERE peer = ? ORDER BY urgency DESC LIMIT 1", l.peer).Scan(&l.state.least)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return false, err
 		}
-		l.queue.read = true // what this transaction has put into it is in what was read
+		l.queue.read, l.state.leastRead = true, true
 	}
-	return l.queue.least > urgency, nil
+	return l.state.least > urgency, nil
 }
 
 // hurry makes earlier messages of a conversation as urgent as a new one. The first of most
@@ -100,12 +201,21 @@ func (l *lineTx) hurry(conversation string, urgency int) error {
 	if less, err := l.lessUrgent(urgency); !less || err != nil {
 		return err
 	}
+	if err := l.enqueueRows(); err != nil {
+		return err
+	}
 	for _, statement := range []string{
 		"UPDATE messages SET urgency = ?1 WHERE pos IN (SELECT pos FROM queued WHERE peer = ?2 AND talk = ?3 AND urgency > ?1)",
 		"UPDATE queued SET urgency = ?1 WHERE peer = ?2 AND talk = ?3 AND urgency > ?1",
 	} {
-		if _, err := l.tx.ExecContext(l.ctx, statement, urgency, l.peer, conversation); err != nil {
+		done, err := l.tx.ExecContext(l.ctx, statement, urgency, l.peer, conversation)
+		if err != nil {
 			return err
+		}
+		if n, err := done.RowsAffected(); err != nil {
+			return err
+		} else if n > 0 {
+			l.state.queued = nil
 		}
 	}
 	var pos int64
@@ -115,6 +225,7 @@ func (l *lineTx) hurry(conversation string, urgency int) error {
 		return nil
 	}
 	if err == nil {
+		l.state.queued = nil
 		_, err = l.tx.ExecContext(l.ctx, "UPDATE messages SET urgency = ? WHERE pos = ?", urgency, pos)
 	}
 	return err

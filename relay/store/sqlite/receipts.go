@@ -46,12 +46,14 @@ func (l *lineTx) evidenceID(of *store.Evidence) (int64, error) {
 	if l.evidence.of == of {
 		return l.evidence.id, nil
 	}
-	var id int64
-	if err := l.tx.QueryRowContext(l.ctx, "SELECT coalesce(max(id), 0) + 1 FROM evidence").Scan(&id); err != nil {
-		return 0, err
+	last := &l.shared.evidence
+	if *last == 0 {
+		if err := l.tx.QueryRowContext(l.ctx, "SELECT coalesce(max(id), 0) FROM evidence").Scan(last); err != nil {
+			return 0, err
+		}
 	}
-	l.evidence = evidence{of: of, id: id}
-	return id, nil
+	l.evidence = evidence{of: of, id: *last + 1}
+	return l.evidence.id, nil
 }
 
 // storeEvidence stores what evidenceID has numbered last, once.
@@ -65,7 +67,9 @@ func (l *lineTx) storeEvidence(of *store.Evidence) error {
 	}
 	_, err = l.tx.ExecContext(l.ctx, "INSERT INTO evidence (id, checkpoint, hashes, chain) VALUES (?, ?, ?, ?)",
 		l.evidence.id, append([]byte{}, of.Checkpoint...), append([]byte{}, of.Hashes...), chain)
-	l.evidence.stored = err == nil
+	if err == nil {
+		l.evidence.stored, l.shared.evidence = true, l.evidence.id
+	}
 	return err
 }
 
@@ -81,6 +85,7 @@ func (l *lineTx) PutReceipts(receipts ...store.Receipt) error {
 	if err != nil {
 		return err
 	}
+	var rows []receiptRow
 	for i := range receipts {
 		r := &receipts[i]
 		pos, waits := waiting[r.ID]
@@ -91,23 +96,35 @@ func (l *lineTx) PutReceipts(receipts ...store.Receipt) error {
 			continue
 		}
 		delete(waiting, r.ID) // of two the first stays
-		if err := l.insertReceipt(pos, r); err != nil {
-			return err
-		}
+		rows = append(rows, receiptRow{pos: pos, r: r})
 	}
-	return nil
+	return l.insertReceipts(rows...)
 }
 
-// insertReceipt stores the receipt of a message of ours that is not queued.
-func (l *lineTx) insertReceipt(pos int64, r *store.Receipt) error {
-	number, err := l.evidenceID(r.Proof.Of)
-	if err != nil {
-		return err
+// receiptRow is the receipt of a message of ours that is not queued, by its position.
+type receiptRow struct {
+	pos      int64
+	r        *store.Receipt
+	evidence int64
+}
+
+var insertReceipt = insertsOf("receipts (pos, peer, at, body, evidence, proof)", 6)
+
+func (l *lineTx) insertReceipts(rows ...receiptRow) error {
+	for i := range rows {
+		of := rows[i].r.Proof.Of
+		number, err := l.evidenceID(of)
+		if err != nil {
+			return err
+		}
+		rows[i].evidence = number
+		if err := l.storeEvidence(of); err != nil {
+			return err
+		}
+		l.s.exchange(receiptWrite + int64(len(rows[i].r.Body)))
 	}
-	if _, err := l.tx.ExecContext(l.ctx, "INSERT INTO receipts (pos, peer, at, body, evidence, proof) VALUES (?, ?, ?, ?, ?, ?)",
-		pos, l.peer, micros(r.At), r.Body, number, r.Proof.Pack()); err != nil {
-		return err
-	}
-	l.s.exchange(receiptWrite + int64(len(r.Body)))
-	return l.storeEvidence(r.Proof.Of)
+	return l.insertRows(insertReceipt, len(rows), func(args []any, i int) []any {
+		r := rows[i].r
+		return append(args, rows[i].pos, l.peer, micros(r.At), r.Body, rows[i].evidence, r.Proof.Pack())
+	})
 }
