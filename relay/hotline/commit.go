@@ -6,7 +6,6 @@ package hotline
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -52,7 +51,8 @@ type waiting struct {
 	// cost is how much of a batch the change takes, at most maxBatch; zero counts as 1, and
 	// less as nothing.
 	cost int
-	// urgent changes go before others.
+	// urgent changes share transactions with each other alone: they wait for no other change of
+	// their line, nor for the disk to sync it, only for the store's writer.
 	urgent bool
 	// turn gets true when the caller is to run the next transaction, and false when its
 	// change was made or refused.
@@ -117,14 +117,7 @@ func (c *committer) enter(w *waiting) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy {
-		at := len(c.queue)
-		if w.urgent {
-			at = slices.IndexFunc(c.queue, func(q *waiting) bool { return !q.urgent })
-			if at < 0 {
-				at = len(c.queue)
-			}
-		}
-		c.queue = slices.Insert(c.queue, at, w)
+		c.queue = append(c.queue, w)
 		if c.full != nil && c.gathered() {
 			close(c.full)
 			c.full = nil
@@ -150,7 +143,7 @@ func (c *committer) leave(w *waiting) bool {
 
 // gathered tells whether nobody is to be waited for. The caller holds c.mu, and leads.
 func (c *committer) gathered() bool {
-	return c.expected < manyCallers || 1+len(c.queue) >= min(c.expected, maxBatch) || len(c.queue) > 0 && c.queue[0].urgent
+	return c.expected < manyCallers || 1+len(c.queue) >= min(c.expected, maxBatch)
 }
 
 // gather waits a moment for callers who are expected. What is urgent does not wait.

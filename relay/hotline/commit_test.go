@@ -22,10 +22,10 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// heldUp makes changes of alfa's line wait as if another were being stored, until the
+// heldUp makes changes of a nation's line wait as if another were being stored, until the
 // returned function is called.
-func heldUp(w *world) (release func()) {
-	commits := &w.alfa.engine().lineTo("bravo.example").commits
+func heldUp(n *nation) (release func()) {
+	commits := &n.engine().lineTo(n.config.Peers[0].TrustDomain).commits
 	for {
 		commits.mu.Lock()
 		busy := commits.busy // with what the sides say to each other at first
@@ -86,7 +86,7 @@ func TestCommit(t *testing.T) {
 		for i := range requests {
 			requests[i] = request(ulid.Make().String(), "s")
 		}
-		for _, err := range sendAll(t.Context(), t, w, heldUp(w), requests) {
+		for _, err := range sendAll(t.Context(), t, w, heldUp(w.alfa), requests) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -98,12 +98,27 @@ func TestCommit(t *testing.T) {
 		w.quiet()
 		w.alfa.proven(w.bravo, 64)
 	})
+	bubble(t, "stores_flash_at_both_ends_while_other_changes_wait", func(t *testing.T, w *world) {
+		w.quiet()
+		defer heldUp(w.alfa)()
+		defer heldUp(w.bravo)()
+		r := request(firstID, "fire")
+		r.Precedence = "FLASH"
+		w.alfa.send(r)
+		for range 1000 {
+			if w.alfa.list(store.Out)[0].State != "Queued" {
+				return
+			}
+			<-time.After(time.Millisecond)
+		}
+		t.Error("it waits for changes of others")
+	})
 	bubble(t, "takes_no_more_than_a_batch_at_once", func(t *testing.T, w *world) {
 		requests := make([]desk.SendRequest, maxBatch+1)
 		for i := range requests {
 			requests[i] = request(ulid.Make().String(), "s")
 		}
-		for _, err := range sendAll(t.Context(), t, w, heldUp(w), requests) {
+		for _, err := range sendAll(t.Context(), t, w, heldUp(w.alfa), requests) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -116,7 +131,7 @@ func TestCommit(t *testing.T) {
 		w.faults(cut)
 		twice := request(firstID, "one")
 		other := request(firstID, "other")
-		errs := sendAll(t.Context(), t, w, heldUp(w), []desk.SendRequest{request("", "a"), twice, other, request("", "b")})
+		errs := sendAll(t.Context(), t, w, heldUp(w.alfa), []desk.SendRequest{request("", "a"), twice, other, request("", "b")})
 		conflicts := 0
 		for i, err := range errs {
 			switch {
@@ -133,7 +148,7 @@ func TestCommit(t *testing.T) {
 	})
 	bubble(t, "lets_a_caller_go_without_undoing_the_others", func(t *testing.T, w *world) {
 		w.faults(cut)
-		release := heldUp(w)
+		release := heldUp(w.alfa)
 		gone, cancel := context.WithCancel(t.Context())
 		left := make(chan error)
 		go func() {
@@ -158,7 +173,7 @@ func TestCommit(t *testing.T) {
 		w.faults(cut)
 		good := w.alfa.who()
 		w.alfa.become(brokenKey{good})
-		for _, err := range sendAll(t.Context(), t, w, heldUp(w), []desk.SendRequest{request("", "a"), request("", "b")}) {
+		for _, err := range sendAll(t.Context(), t, w, heldUp(w.alfa), []desk.SendRequest{request("", "a"), request("", "b")}) {
 			if err == nil {
 				t.Error("a message was stored that nobody signed")
 			}

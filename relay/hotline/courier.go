@@ -155,7 +155,11 @@ func (l *line) readHeld(ctx context.Context) (held tlog.Tree, err error) {
 
 // commit makes a change of the line like changeAll does.
 func (l *line) commit(ctx context.Context, w *waiting) error {
-	err := l.commits.commitOf(ctx, w, l.store)
+	commits := &l.commits
+	if w.urgent {
+		commits = &l.urgent
+	}
+	err := commits.commitOf(ctx, w, l.store)
 	if own, ok := errors.AsType[*ownError](err); ok {
 		return own.err
 	}

@@ -63,7 +63,8 @@
 // Concurrent changes of a line share the transaction of step 1, at most 256, and
 // so one checkpoint and one fsync: the first caller makes it for all that wait; so do steps b and 4.
 // Where many were answered together, the next transaction waits a moment for them, at most a
-// quarter of what the last one took, and 2 ms; a FLASH does not wait, and is stored first. One that
-// conflicts fails alone. When the key cannot sign, or the store fails, nothing of the whole
+// quarter of what the last one took, and 2 ms. What is FLASH has transactions of its own: it waits
+// for no other change of its line, nor for the sync of one, only for the store's writer. A change
+// that conflicts fails alone. When the key cannot sign, or the store fails, nothing of the whole
 // batch is stored, and each caller is told.
 package hotline

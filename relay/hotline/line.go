@@ -26,8 +26,8 @@ type line struct {
 	trustDomain string
 	// wakes make the lanes look again.
 	wakes [lanes]chan struct{}
-	// commits shares transactions between concurrent changes.
-	commits committer
+	// commits shares transactions between concurrent changes, urgent between those that are.
+	commits, urgent committer
 	// verifying is held while the journal is verified.
 	verifying sync.Mutex
 	// hashes of our journal, known the peer's signer, peerLog the peer's journal, leaving what

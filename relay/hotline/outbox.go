@@ -164,7 +164,7 @@ func (l *line) settleAnswer(ctx context.Context, body []byte, list []store.Messa
 		return false, &receiptError{err: fmt.Errorf("the peer says that our journal has two histories (%q)", oneLine(o.State))}
 	}
 	receipts := l.verifyReceipts(identity, o, list, failed)
-	state, err := l.keep(ctx, o, receipts)
+	state, err := l.keep(ctx, o, receipts, len(list) > 0 && list[0].Urgency == 0)
 	if err != nil {
 		return false, &localError{doing: "storing receipts", err: err}
 	}
@@ -249,10 +249,10 @@ func position(id string) (int, bool) {
 	return at, err == nil && at >= 0
 }
 
-// keep does step 4.
-func (l *line) keep(ctx context.Context, o *wire.Opened, receipts []store.Receipt) (state string, err error) {
+// keep does step 4; what was sent as FLASH is urgent.
+func (l *line) keep(ctx context.Context, o *wire.Opened, receipts []store.Receipt, urgent bool) (state string, err error) {
 	note := noteIn(o)
-	w := &waiting{cost: -1, urgent: len(receipts) == 1, do: func(tx store.LineTx) (acts []store.JournalEntry, err error) {
+	w := &waiting{cost: -1, urgent: urgent, do: func(tx store.LineTx) (acts []store.JournalEntry, err error) {
 		if acts, state, err = l.followed(tx, o, note); err != nil || state != wire.Continues {
 			return acts, err
 		}

@@ -164,7 +164,7 @@ func TestVerifyJournal(t *testing.T) {
 		for i := range requests {
 			requests[i] = request("", "s")
 		}
-		for _, err := range sendAll(t.Context(), t, w, heldUp(w), requests) {
+		for _, err := range sendAll(t.Context(), t, w, heldUp(w.alfa), requests) {
 			if err != nil {
 				t.Fatal(err)
 			}
