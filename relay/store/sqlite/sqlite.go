@@ -47,8 +47,9 @@ type Store struct {
 	// lines are what whoever has the turn knows of the hotlines without reading.
 	lines lines
 	// log is the write-ahead log, and flush syncs it.
-	log   *os.File
-	flush *flusher
+	log    *os.File
+	flush  *flusher
+	length lengthener
 	// carry has one connection that makes checkpoints, and nothing else.
 	carry       *sql.DB
 	checkpoints *checkpoints
@@ -72,6 +73,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening database %q: %w", cfg.Path, err)
 	}
 	s := &Store{path: path, now: cfg.Now, turns: newTurns(), checkpoints: newCheckpoints(path), known: newKnown()}
+	s.length.ctx, s.length.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.openPatiently(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening database %q: %w", path, s.classify(err)), s.Close())
 	}
@@ -169,6 +171,7 @@ func (s *Store) open(ctx context.Context) error {
 // Close waits until what was committed is on stable storage, and closes the database. No call
 // may begin after it.
 func (s *Store) Close() error {
+	s.length.close()
 	if s.flush != nil {
 		_ = s.flush.wait(s.flush.visible()) // whoever committed is told
 	}
@@ -224,6 +227,9 @@ func (s *Store) changeThen(ctx context.Context, l lane, doing string, f func(tx 
 	}
 	s.checkpoints.wrote(usualWrite)
 	s.checkpoint(l)
+	if commit >= lengthenAfter {
+		s.length.begin(s)
+	}
 	return nil
 }
 
