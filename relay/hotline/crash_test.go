@@ -165,6 +165,12 @@ func (c crash) name() string {
 // arm installs the crash for the first such step from now on.
 func (w *world) arm(c crash) *atomic.Bool {
 	struck, seen := new(atomic.Bool), new(atomic.Int64)
+	if c.at.what == "Pending" { // the lane reads the outbox only where it does not know what is in it
+		n := w.nation(c.at.nation + ".example")
+		for _, l := range n.engine().all() {
+			l.forgetFront()
+		}
+	}
 	w.faults(func(s step) outcome {
 		if struck.Load() || s != c.at || seen.Add(1) <= c.after {
 			return works

@@ -195,7 +195,11 @@ func deskField(member string) string {
 // enqueue does step 1, see the package comment. What must be released is refused.
 func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message, error) {
 	var stored store.Message
-	err := l.commit(ctx, &waiting{urgent: p.Precedence == "FLASH", do: func(tx store.LineTx) ([]store.JournalEntry, error) {
+	compose, err := prepared(&p)
+	if err != nil {
+		return store.Message{}, err
+	}
+	err = l.commit(ctx, &waiting{urgent: p.Precedence == "FLASH", do: func(tx store.LineTx) ([]store.JournalEntry, error) {
 		// Inside the transaction: rules and officers of this moment count.
 		a, err := e.actor(ctx)
 		if err == nil {
@@ -207,7 +211,7 @@ func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message
 		if err != nil {
 			return nil, ofOne(err, true)
 		}
-		entry, err := enqueued(composed(&p), &stored)(tx)
+		entry, err := enqueued(compose, &stored)(tx)
 		if err != nil {
 			return nil, err
 		}
@@ -226,10 +230,15 @@ func composed(p *Payload) func(serial int64) (store.Message, error) {
 	return func(serial int64) (store.Message, error) {
 		p.Serial = serial
 		raw, err := encode(p)
-		return store.Message{
-			ID: p.ID, Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
-			Payload: raw, CreatedAt: p.CreatedAt, Attachments: uses(p.Attachments),
-		}, err
+		return beside(p, raw), err
+	}
+}
+
+// beside is a message with what the store keeps beside its payload.
+func beside(p *Payload, raw []byte) store.Message {
+	return store.Message{
+		ID: p.ID, Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
+		Payload: raw, CreatedAt: p.CreatedAt, Attachments: uses(p.Attachments),
 	}
 }
 

@@ -58,7 +58,7 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 			return err
 		}
 		var entries []store.JournalEntry
-		var queued []string // precedences of messages of ours
+		done := written{from: newest.Size}
 		for _, w := range batch {
 			p := &placing{LineTx: tx, next: newest.Size + int64(len(entries)) + 1}
 			more, err := w.do(p)
@@ -71,27 +71,41 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 			if err := p.place(more); err != nil {
 				return err
 			}
-			entries, queued = append(entries, more...), p.queued(queued)
+			entries, done.queued = append(entries, more...), p.queued(done.queued)
+			done.moved = done.moved || p.moved
 		}
-		added, err := l.append(tx, newest, hashes, entries)
-		if err == nil {
-			tx.Written(func() { l.written(&added, queued) })
+		if done.added, err = l.append(tx, newest, hashes, entries); err == nil {
+			tx.Written(func() { l.written(&done) })
 		}
 		return err
 	})
 }
 
+// written is what a transaction did.
+type written struct {
+	// from is the size of our journal before, added the last that was added to it.
+	from  int64
+	added store.JournalBatch
+	// queued are messages of ours that wait now; moved: some did before, in other places.
+	queued []store.Message
+	moved  bool
+}
+
 // written notes what a transaction added to our journal, and lets its messages leave: the peer
 // takes each once, and whoever waits for the transaction is answered when it is on stable storage.
-func (l *line) written(added *store.JournalBatch, queued []string) {
-	if len(added.Entries) > 0 {
-		l.hashes.committed(added)
-		l.grown(added.Checkpoint)
+func (l *line) written(w *written) {
+	if len(w.added.Entries) > 0 {
+		l.hashes.committed(&w.added)
+		l.grown(w.added.Checkpoint)
+		l.queuedNow(w)
 	}
-	switch {
-	case slices.Contains(queued, "FLASH"), slices.Contains(queued, "IMMEDIATE"):
-		l.hurry(slices.Contains(queued, "FLASH"))
-	case len(queued) > 0:
+	has := func(precedence string) bool {
+		return slices.ContainsFunc(w.queued, func(m store.Message) bool { return m.Precedence == precedence })
+	}
+	switch flash := has("FLASH"); {
+	case flash, has("IMMEDIATE"):
+		l.hurry(flash)
+	case len(w.queued) > 0:
 		l.poke()
 	}
 }
@@ -118,16 +132,18 @@ type placing struct {
 	store.LineTx
 	next   int64
 	placed []store.Message
+	// moved: one of them was queued before.
+	moved bool
 }
 
-// queued adds the precedences of messages of ours that were stored.
-func (p *placing) queued(precedences []string) []string {
+// queued adds the messages of ours that were stored.
+func (p *placing) queued(list []store.Message) []store.Message {
 	for i := range p.placed {
 		if m := &p.placed[i]; m.Direction == store.Out && m.Receipt == nil {
-			precedences = append(precedences, m.Precedence)
+			list = append(list, *m)
 		}
 	}
-	return precedences
+	return list
 }
 
 // Enqueue implements store.LineTx.
@@ -143,7 +159,7 @@ func (p *placing) Move(id string, serial int64, compose func(old store.Message, 
 		m.Entry = p.next
 		return m, err
 	})
-	m.ID, m.Direction = id, store.Out
+	m.ID, m.Direction, p.moved = id, store.Out, true
 	return p.note(m), err
 }
 
@@ -159,7 +175,7 @@ func (p *placing) Accept(m store.Message) (store.Message, bool, error) {
 
 // Restore implements store.LineTx.
 func (p *placing) Restore(m store.Message) error {
-	m.Entry, m.Direction = p.next, store.Out
+	m.Entry, m.Direction, p.moved = p.next, store.Out, true
 	err := p.LineTx.Restore(m)
 	if err == nil {
 		p.note(m)
@@ -169,7 +185,7 @@ func (p *placing) Restore(m store.Message) error {
 
 // Replace implements store.LineTx.
 func (p *placing) Replace(m store.Message) error {
-	m.Entry, m.Direction = p.next, store.Out
+	m.Entry, m.Direction, p.moved = p.next, store.Out, true
 	err := p.LineTx.Replace(m)
 	if err == nil {
 		p.note(m)
@@ -194,18 +210,26 @@ func (p *placing) note(m store.Message) store.Message {
 // place corrects the places of messages whose entries came later.
 func (p *placing) place(entries []store.JournalEntry) error {
 	first := p.next - int64(len(p.placed))
-	for _, m := range p.placed {
+	for k := range p.placed {
+		m := &p.placed[k]
+		if k < len(entries) && entryOf(&entries[k], m) && m.Entry == first+int64(k) {
+			continue // as nearly always
+		}
 		for i := range entries {
-			e := &entries[i]
-			if e.Message != m.ID || e.Receipt() != (m.Direction == store.In) || m.Entry == first+int64(i) {
+			if !entryOf(&entries[i], m) || m.Entry == first+int64(i) {
 				continue
 			}
 			if err := p.Place(m.Direction, m.ID, first+int64(i)); err != nil {
 				return err
 			}
+			m.Entry = first + int64(i)
 		}
 	}
 	return nil
+}
+
+func entryOf(e *store.JournalEntry, m *store.Message) bool {
+	return e.Message == m.ID && e.Receipt() == (m.Direction == store.In)
 }
 
 // seal makes the batch that continues our journal with entries: their hashes, and the

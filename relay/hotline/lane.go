@@ -20,14 +20,16 @@ import (
 type lane int
 
 const (
-	// usual is the lane of all that is not FLASH; one, so that conversations stay in order.
+	// usual is the lane of all that is not FLASH. While it has a batch under way and much waits,
+	// ahead carries the next; conversations stay in order, as what flies holds back what follows it.
 	usual lane = iota
+	ahead
 	express1
 	express2
 	lanes
 )
 
-func (n lane) express() bool { return n != usual }
+func (n lane) express() bool { return n >= express1 }
 
 // Bounds of a batch. While FLASH was sent lately others are short, so that a transaction of
 // theirs at either end does not keep the next FLASH waiting for long.
@@ -40,6 +42,7 @@ const (
 
 // run delivers until ctx ends.
 func (l *line) run(ctx context.Context) {
+	l.forgetFront() // another replica may have had the line
 	var running sync.WaitGroup
 	for n := range lanes {
 		running.Go(func() { l.runLane(ctx, n) })
@@ -79,6 +82,9 @@ func (l *line) round(ctx context.Context, n lane) time.Time {
 		case err != nil:
 			l.settle(ctx, nil, nil, err)
 		case n == usual && l.isLost() && l.mayTry():
+			if l.carries(ahead) {
+				return time.Time{} // it ends first
+			}
 			l.land(list) // it was lost since they were picked
 			err := l.recover(ctx)
 			l.settle(ctx, nil, nil, err)
@@ -91,11 +97,11 @@ func (l *line) round(ctx context.Context, n lane) time.Time {
 				precedence = "FLASH"
 			}
 			failed, err := l.deliver(ctx, list, precedence)
+			l.settle(ctx, list, failed, err)
 			l.land(list)
-			if n.express() {
+			if n != usual {
 				l.poke() // what waited behind these
 			}
-			l.settle(ctx, list, failed, err)
 			if n == usual {
 				l.countQueued(ctx)
 			}
@@ -123,6 +129,18 @@ func (l *line) greetAgain() {
 	l.greeted = false
 }
 
+// carries tells whether a lane has messages under way.
+func (l *line) carries(n lane) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, by := range l.flying {
+		if by == n {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *line) mayTry() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,22 +153,35 @@ func (l *line) pick(ctx context.Context, n lane) (list []store.Message, next tim
 	l.mu.Lock()
 	until, held, flying := l.failure.until, maps.Clone(l.held), len(l.flying)
 	lost := l.health.lost
+	if lost {
+		l.front.drop() // messages may get other serials
+	}
 	l.mu.Unlock()
 	now := l.engine.cfg.Now()
 	switch {
+	case n == ahead && (lost || until.After(now)):
+		return nil, time.Time{}, false, nil
 	case until.After(now):
 		return nil, until, false, nil
 	case lost:
 		return nil, time.Time{}, false, nil
 	}
+	if !n.express() {
+		if list, empty, known := l.fromFront(n, now); known {
+			return list, time.Time{}, empty, nil
+		}
+	}
 	// However much waits behind refused messages, it must not hide what is free.
 	without := waitingTalks(held, now)
 	for limit := min(wire.MaxEntries+flying, store.MaxMessages); ; limit = store.MaxMessages {
+		if n == usual {
+			l.beginFront(ctx, len(held))
+		}
 		pending, err := l.engine.cfg.Store.Pending(ctx, l.trustDomain, limit, without...)
 		if err != nil {
 			return nil, time.Time{}, false, &localError{doing: "reading the outbox", err: err}
 		}
-		list, next := l.takeOff(pending, n, now)
+		list, next := l.takeOff(pending, limit, n, now)
 		if len(list) > 0 || len(pending) < limit || limit == store.MaxMessages {
 			if len(without) > 0 && len(list) == 0 {
 				next = earliest(next, held, now)
@@ -159,98 +190,6 @@ func (l *line) pick(ctx context.Context, n lane) (list []store.Message, next tim
 		}
 	}
 }
-
-// waitingTalks are conversations in which a message waits, as many as may be left out.
-func waitingTalks(held map[string]failure, now time.Time) []string {
-	var talks []string
-	for _, f := range held {
-		if f.until.After(now) && len(talks) < maxHeld {
-			talks = append(talks, f.conversation)
-		}
-	}
-	return talks
-}
-
-func earliest(next time.Time, held map[string]failure, now time.Time) time.Time {
-	for _, f := range held {
-		if f.until.After(now) && (next.IsZero() || f.until.Before(next)) {
-			next = f.until
-		}
-	}
-	return next
-}
-
-// takeOff chooses among pending messages, and notes that they fly.
-func (l *line) takeOff(pending []store.Message, n lane, now time.Time) ([]store.Message, time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	entries, bytes := wire.MaxEntries, maxBatchBytes
-	if n == usual && now.Sub(l.flashed) < pacedFor {
-		entries, bytes = maxPacedEntries, maxPacedBytes
-	}
-	crowded := len(l.held) > maxHeld
-	list, next := choose(pending, l.held, l.flying, n, now, crowded)
-	if len(list) == 0 && crowded {
-		list, next = choose(pending, l.held, l.flying, n, now, false)
-	}
-	list = fitting(list[:min(len(list), entries)], bytes)
-	for i := range list {
-		l.flying[list[i].ID] = n
-	}
-	if n.express() && len(list) > 0 {
-		l.flashed = now
-	}
-	return list, next
-}
-
-// choose is pure: the messages that a lane may send now, in order, of those that are pending,
-// the most urgent first. A message waits for what waits before it in its conversation. An
-// express lane takes what goes as FLASH, also if it is under way in the usual lane: it
-// must not wait for that. The usual lane takes the rest. While the line is crowded with
-// refused messages, none of these is tried. next is when one that waits may be sent.
-func choose(pending []store.Message, held map[string]failure, flying map[string]lane, n lane, now time.Time, crowded bool) (list []store.Message, next time.Time) {
-	waits := map[string]bool{}
-	for i := range pending {
-		m := &pending[i]
-		if waits[m.Conversation] {
-			continue
-		}
-		by, flies := flying[m.ID]
-		f, isHeld := held[m.ID]
-		switch {
-		case n.express() && m.Urgency > 0:
-			return list, next
-		case n.express() != (m.Urgency == 0), flies && (by.express() || !n.express()):
-			waits[m.Conversation] = true
-			continue
-		case isHeld && (crowded || f.until.After(now)):
-			waits[m.Conversation] = true
-			if f.until.After(now) && (next.IsZero() || f.until.Before(next)) {
-				next = f.until
-			}
-			continue
-		}
-		// What was refused is tried alone: what follows it would be refused with it.
-		waits[m.Conversation] = isHeld
-		list = append(list, *m)
-	}
-	return list, next
-}
-
-// fitting is the beginning of a list that fits into a batch of so many bytes, at least one.
-func fitting(list []store.Message, most int) []store.Message {
-	size := 0
-	for i := range list {
-		size += len(list[i].Payload) + entryBytes
-		if i > 0 && size > most || i == wire.MaxEntries {
-			return list[:i]
-		}
-	}
-	return list
-}
-
-// entryBytes is about what the proof of an entry takes.
-const entryBytes = 256
 
 // land notes that messages do not fly any more.
 func (l *line) land(list []store.Message) {
@@ -300,6 +239,9 @@ func (l *line) settle(ctx context.Context, list []store.Message, failed map[stri
 	now := l.engine.cfg.Now()
 	before := l.error()
 	l.mu.Lock()
+	if err != nil || len(failed) > 0 {
+		l.front.drop() // they are queued again
+	}
 	answered := l.holdBack(list, failed, err)
 	switch {
 	case !answered:

@@ -15,7 +15,7 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// line is the hotline to one peer: its outbox and one goroutine that empties it.
+// line is the hotline to one peer: its outbox and the lanes that empty it.
 //
 // A failure is either of the line (no connection, the peer's relay has a fault)
 // or of one message (the peer refuses this message, or its receipt is wrong).
@@ -55,6 +55,8 @@ type line struct {
 	tried map[string]bool
 	// flying are messages that are being sent, by id.
 	flying map[string]lane
+	// front of what is queued.
+	front front
 	// greeted tells whether the peer answered since the start.
 	greeted bool
 	// peerRecovers: it answered that it first gets back what it lost.
@@ -153,7 +155,10 @@ func (l *line) hurry(flash bool) {
 // poke makes the usual lane look again, pokeAll every lane.
 func (l *line) poke() { l.pokeLanes(l.wakes[usual : usual+1]) }
 
-func (l *line) pokeAll() { l.pokeLanes(l.wakes[:]) }
+func (l *line) pokeAll() {
+	l.forgetFront()
+	l.pokeLanes(l.wakes[:])
+}
 
 func (l *line) pokeLanes(wakes []chan struct{}) {
 	for _, wake := range wakes {

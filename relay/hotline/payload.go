@@ -63,6 +63,33 @@ func encode(p *Payload) ([]byte, error) {
 	return raw, nil
 }
 
+// prepared is composed for a message that was just written: all but its serial is encoded before the
+// transaction, in which others wait.
+func prepared(p *Payload) (compose func(serial int64) (store.Message, error), err error) {
+	p.Serial = 1
+	raw, err := encode(p)
+	return func(serial int64) (store.Message, error) {
+		out, ok := numbered(raw, p.ID, serial)
+		if !ok {
+			return composed(p)(serial)
+		}
+		p.Serial = serial
+		return beside(p, out), nil
+	}, err
+}
+
+// numbered gives a payload with the serial 1 another one; false if it is not written as encode does, or
+// may become too long.
+func numbered(raw []byte, id string, serial int64) ([]byte, bool) {
+	before := `{"version":` + strconv.Itoa(Version) + `,"id":"` + id + `","serial":`
+	rest, ok := bytes.CutPrefix(raw, []byte(before+`1,`))
+	if !ok || len(raw)+20 > receipt.MaxPayloadBytes {
+		return nil, false
+	}
+	out := append(make([]byte, 0, len(raw)+20), before...)
+	return append(append(strconv.AppendInt(out, serial, 10), ','), rest...), true
+}
+
 // decodeStored reads a payload from our own store, where it was checked once.
 func decodeStored(raw []byte) (Payload, error) {
 	var p Payload

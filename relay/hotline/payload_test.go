@@ -4,10 +4,14 @@
 package hotline
 
 import (
+	"bytes"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/certlink/certlink/relay/receipt"
 )
 
 func FuzzAReceiptIsReadAsJSONSays(f *testing.F) {
@@ -41,4 +45,32 @@ func FuzzAReceiptIsReadAsJSONSays(f *testing.F) {
 			t.Errorf("%q is read as %+v, JSON says %+v", raw, got, want)
 		}
 	})
+}
+
+func TestNumberedIsWhatEncodeWrites(t *testing.T) {
+	p := Payload{
+		Version: Version, ID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Serial: 1, From: "alfa.example", To: "bravo.example", Conversation: "c",
+		Kind: "NOTIFICATION", Precedence: "ROUTINE", TLP: "AMBER", CreatedAt: time.Unix(1_800_000_000, 0).UTC(), Officer: "Officer One",
+		Subject: `the words "serial":1, are text`, Text: "text", Language: "en",
+	}
+	raw, err := encode(&p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, serial := range []int64{1, 9, 10, 1 << 40, math.MaxInt64} {
+		p.Serial = serial
+		want, err := json.Marshal(&p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := numbered(raw, p.ID, serial); !ok || !bytes.Equal(got, want) {
+			t.Errorf("serial %d: %s, want %s", serial, got, want)
+		}
+	}
+	if got, ok := numbered(raw, "01ARZ3NDEKTSV4RRFFQ69G5FAW", 2); ok {
+		t.Errorf("a message of another id: %s", got)
+	}
+	if _, ok := numbered(append(raw, make([]byte, receipt.MaxPayloadBytes)...), p.ID, 2); ok {
+		t.Error("a message that is too long got a serial")
+	}
 }
