@@ -58,7 +58,7 @@ type conn struct {
 	*proven
 	pool  *Pool
 	class Class
-	// path is set before ready is closed.
+	// path is set before entering ends.
 	path *path
 	// private connections are used by who opened them, and are never parked.
 	private bool
@@ -66,9 +66,9 @@ type conn struct {
 	heard atomic.Int64
 	// begun is when its opening began, on either side.
 	begun time.Time
-	// ready is closed when the connection is in the pool, or was refused by it.
-	ready chan struct{}
-	once  sync.Once
+	// entering ends when the connection is in the pool, or was refused by it.
+	entering sync.WaitGroup
+	once     sync.Once
 	// unheard is of tidy, once the connection is in the pool.
 	unheard unheard
 
@@ -86,7 +86,9 @@ type conn struct {
 }
 
 func newConn(p *Pool, class Class, state *tls.ConnectionState, serial string, begun time.Time) *conn {
-	return &conn{proven: newProven(state, serial), pool: p, class: class, begun: begun, ready: make(chan struct{})}
+	c := &conn{proven: newProven(state, serial), pool: p, class: class, begun: begun}
+	c.entering.Add(1)
+	return c
 }
 
 // config is what the framing tells the pool.
@@ -103,7 +105,7 @@ func (c *conn) config() stream.Config {
 
 // accept hands a stream of the peer over to whoever serves them.
 func (c *conn) accept(s *stream.Stream) {
-	<-c.ready
+	c.entering.Wait()
 	serve := c.pool.serving.Load()
 	if serve == nil || c.path == nil {
 		s.Abort()
@@ -113,7 +115,7 @@ func (c *conn) accept(s *stream.Stream) {
 }
 
 // isReady lets streams in.
-func (c *conn) isReady() { c.once.Do(func() { close(c.ready) }) }
+func (c *conn) isReady() { c.once.Do(c.entering.Done) }
 
 // open begins a stream. If it cannot, nothing was delivered, and the error says so.
 func (c *conn) open() (*stream.Stream, error) {

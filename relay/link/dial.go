@@ -125,6 +125,9 @@ func (p *Pool) admit(c *conn, pt *path) error {
 		}
 		return errClosedAtOnce
 	}
+	if c.serial == p.serial {
+		c.serial = p.serial // one copy for all
+	}
 	c.path, c.opened = pt, p.cfg.Clock()
 	c.since = c.opened
 	pt.conns[c] = struct{}{}

@@ -58,7 +58,6 @@ type Conn struct {
 	cfg    Config
 	hello  Hello
 	dialed bool
-	done   chan struct{}
 
 	handle sync.Mutex // held while a stream ends, until Parked was told; taken before wmu
 	wmu    sync.Mutex // one frame is written at a time; taken before mu
@@ -82,6 +81,8 @@ type Conn struct {
 	parting   bool // our last ABORT has left or is leaving
 	deadlines bool // some deadline was set for the stream
 	err       error
+	ended     bool          // err is set, and the socket is closed
+	done      chan struct{} // closed with that; nil while nobody has asked for it
 }
 
 // Client begins a framed connection on the side that dialled. conn is
@@ -124,7 +125,7 @@ func newConn(conn net.Conn, cfg Config, dialed bool) *Conn {
 	if cfg.HelloTimeout == 0 {
 		cfg.HelloTimeout = DefaultHelloTimeout
 	}
-	c := &Conn{conn: conn, wire: wireOf(conn), tls: tlsOf(conn), cfg: cfg, dialed: dialed, done: make(chan struct{})}
+	c := &Conn{conn: conn, wire: wireOf(conn), tls: tlsOf(conn), cfg: cfg, dialed: dialed}
 	c.try = c.tryHeader
 	if c.wire != nil {
 		c.wire.heard = cfg.Heard
@@ -166,7 +167,17 @@ func (c *Conn) Dialed() bool { return c.dialed }
 func (c *Conn) NetConn() net.Conn { return c.conn }
 
 // Done is closed when the connection has ended.
-func (c *Conn) Done() <-chan struct{} { return c.done }
+func (c *Conn) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.ended {
+			close(c.done)
+		}
+	}
+	return c.done
+}
 
 // Err says why the connection ended, nil while it lasts.
 func (c *Conn) Err() error {
@@ -308,7 +319,12 @@ func (c *Conn) failUnder(only *Stream, err error, polite bool) {
 	} else {
 		c.cutConn()
 	}
-	close(c.done)
+	c.mu.Lock()
+	c.ended = true
+	if c.done != nil {
+		close(c.done)
+	}
+	c.mu.Unlock()
 	if c.cfg.Closed != nil {
 		c.cfg.Closed(c, err)
 	}

@@ -26,11 +26,11 @@ type Stream struct {
 	ours   bool
 	closed atomic.Bool
 
-	rmu    sync.Mutex    // one reader at a time
-	handed chan struct{} // closed when the reading is ours, and when the stream fails
+	rmu    sync.Mutex     // one reader at a time
+	handed sync.WaitGroup // ends when the reading is ours, and when the stream fails
 
 	// Guarded by rmu.
-	mine     bool // handed is closed
+	mine     bool // handed has ended
 	answered bool // theirs: ACCEPT has left
 	lent     bool // who reads at this moment reads on after END
 
@@ -38,7 +38,7 @@ type Stream struct {
 	back atomic.Bool
 
 	// Guarded by Conn.mu.
-	given    bool      // handed is closed
+	given    bool      // handed has ended
 	begun    bool      // OPEN, or ACCEPT of theirs, has left or is leaving
 	accepted bool      // ours: the other side sent ACCEPT
 	ignoring bool      // ours: the other side's OPEN lost
@@ -52,7 +52,9 @@ type Stream struct {
 }
 
 func newStream(c *Conn, ours bool) *Stream {
-	return &Stream{c: c, ours: ours, handed: make(chan struct{})}
+	s := &Stream{c: c, ours: ours}
+	s.handed.Add(1)
+	return s
 }
 
 // Conn returns the connection that carries the stream, or carried it.
@@ -105,7 +107,7 @@ func (s *Stream) acquire() error {
 				return err
 			}
 		}
-		<-s.handed
+		s.handed.Wait()
 		s.mine = true
 	}
 	s.c.mu.Lock()
@@ -335,6 +337,6 @@ func (s *Stream) failLocked(err error) {
 func (s *Stream) handLocked() {
 	if !s.given {
 		s.given = true
-		close(s.handed)
+		s.handed.Done()
 	}
 }
