@@ -5,6 +5,7 @@ package tunnel
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/time/rate"
@@ -40,13 +41,43 @@ func (a *account) setRate(perSecond int64) {
 // burst is a tenth of a second's bytes, but a buffer at least.
 func burst(perSecond int64) int { return int(max(perSecond/10, leastBurst)) }
 
+// limits is where a connection waits for limiters, until it is cut. Most never do.
+type limits struct {
+	mu     sync.Mutex // guards what follows
+	over   bool
+	ctx    context.Context // nil before the first wait
+	cancel context.CancelFunc
+}
+
+// context ends when the connection is cut.
+func (l *limits) context() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx == nil {
+		l.ctx, l.cancel = context.WithCancel(context.Background())
+		if l.over {
+			l.cancel()
+		}
+	}
+	return l.ctx
+}
+
+// end ends all waits, those to come too.
+func (l *limits) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over = true; l.cancel != nil {
+		l.cancel()
+	}
+}
+
 // take waits until n bytes may pass. Without a limit it costs one load.
-func take(ctx context.Context, l *atomic.Pointer[rate.Limiter], n int) error {
+func take(waits *limits, l *atomic.Pointer[rate.Limiter], n int) error {
 	limiter := l.Load()
 	if limiter == nil {
 		return nil
 	}
-	return limiter.WaitN(ctx, n)
+	return limiter.WaitN(waits.context(), n)
 }
 
 // service is a service that we export or import.

@@ -4,7 +4,6 @@
 package tunnel
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync"
@@ -37,15 +36,13 @@ type connection struct {
 	gauge   prometheus.Gauge
 	in, out prometheus.Counter
 
-	ctx    context.Context // ends with the connection; only for waits of limiters
-	cancel context.CancelFunc
-
 	moved atomic.Int64 // bytes, both directions
 	once  sync.Once    // of the cut
 	left  atomic.Int32 // directions that have not ended
 	// unbind ends the connection's being cut with the context of its stream; may be nil.
 	unbind func() bool
 	sleep  sleep
+	limits limits
 
 	// Of the sweep.
 	seen    int64
@@ -62,7 +59,6 @@ func (e *Engine) connect(s *service, peer *account, local net.Conn, over *stream
 		in:    e.metrics.bytes.WithLabelValues(kind, s.name, peer.name, "in"),
 		out:   e.metrics.bytes.WithLabelValues(kind, s.name, peer.name, "out"),
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
 	e.metrics.opened.WithLabelValues(kind, s.name, peer.name).Inc()
 	return c
 }
@@ -72,14 +68,19 @@ func (e *Engine) connect(s *service, peer *account, local net.Conn, over *stream
 // rests, or its first direction ends. first is what of the stream was read already.
 func (e *Engine) run(c *connection, first []byte) {
 	c.gauge.Inc()
-	if !e.track(c) {
+	allowed, crowd := e.track(c)
+	if !allowed {
 		c.cut()
 		c.close()
 		return
 	}
 	c.stream.AfterFail(c.cut)
 	c.left.Store(2)
-	go e.send(c)
+	if crowd {
+		c.restSend()
+	} else {
+		go e.send(c)
+	}
 	e.deliver(c, first)
 }
 
@@ -95,10 +96,7 @@ func (c *connection) close() {
 }
 
 // release gives back what the connection occupies.
-func (c *connection) release() {
-	c.cancel()
-	release(c.peer, c.service)
-}
+func (c *connection) release() { release(c.peer, c.service) }
 
 // finish notes that one direction has ended; the second closes the connection.
 func (e *Engine) finish(c *connection, err error) {
@@ -166,19 +164,19 @@ func (c *connection) deliverFirst(first []byte) error {
 func (c *connection) meterIn(n int) error {
 	c.moved.Add(int64(n))
 	c.in.Add(float64(n))
-	return take(c.ctx, &c.peer.in, n)
+	return take(&c.limits, &c.peer.in, n)
 }
 
 func (c *connection) meterOut(n int) error {
 	c.moved.Add(int64(n))
 	c.out.Add(float64(n))
-	return take(c.ctx, &c.peer.out, n)
+	return take(&c.limits, &c.peer.out, n)
 }
 
 // cut ends both sides at once: who is there sees a reset, not an end.
 func (c *connection) cut() {
 	c.once.Do(func() {
-		c.cancel()
+		c.limits.end()
 		socket.Reset(c.local)
 		c.stream.Abort()
 	})

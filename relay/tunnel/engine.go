@@ -21,10 +21,12 @@ import (
 // sweepEvery is how often idle connections are looked for, and listeners that
 // could not be opened are tried again every relistenEvery.
 const (
-	sweepEvery    = time.Second
+	sweepEvery    = 250 * time.Millisecond
 	relistenEvery = 5 * time.Second
-	// restAfter is how long no byte moves on a connection before it is made small.
-	restAfter = 2 * time.Second
+	// restAfter is how long no byte moves on a connection before it is made small. The
+	// sooner, the fewer goroutines are there at once while many are opened: the
+	// runtime keeps half a kilobyte of each for ever. To wake one costs microseconds.
+	restAfter = 500 * time.Millisecond
 )
 
 // Config is what an Engine needs.
@@ -185,8 +187,9 @@ func (e *Engine) end() {
 // small that rest. That bytes move is all it sees, so the way of the bytes needs no clock.
 func (e *Engine) sweep(now time.Time) {
 	var resting []*connection
-	soon, rest := 0, 0 // will rest, do
+	open, soon := 0, 0 // are open, will rest
 	e.cut(cutIdle, func(c *connection) bool {
+		open++
 		if moved := c.moved.Load(); moved != c.seen || c.since.IsZero() {
 			c.seen, c.since, c.resting = moved, now, false
 			return false
@@ -194,7 +197,6 @@ func (e *Engine) sweep(now time.Time) {
 		idle := now.Sub(c.since)
 		switch {
 		case c.resting:
-			rest++
 		case idle >= restAfter:
 			c.resting = true
 			resting = append(resting, c)
@@ -207,21 +209,22 @@ func (e *Engine) sweep(now time.Time) {
 		c.rest()
 	}
 	e.rested += len(resting)
-	e.restrain(rest >= manyDone)
+	e.restrain(open >= manyDone)
 	e.giveBack(now, soon > 0 || len(resting) > 0)
 }
 
-// track adds a connection if it is allowed at this moment.
-func (e *Engine) track(c *connection) bool {
+// track adds a connection if it is allowed at this moment. It tells whether there are so many
+// that none is to take a goroutine before it has something to do.
+func (e *Engine) track(c *connection) (allowed, crowd bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.ended || !e.now.Load().keeps(c) {
-		return false
+		return false, false
 	}
 	e.open[c] = struct{}{}
 	e.opened++
 	e.clients.Add(1)
-	return true
+	return true, len(e.open) > manyDone
 }
 
 func (e *Engine) untrack(c *connection) {

@@ -15,10 +15,12 @@ const (
 	// giving back, at most so often: it costs some 20 ms.
 	manyDone  = 250
 	freeEvery = 10 * time.Second
-	// restingPercent is by how much the heap may grow before it is collected while so many
-	// connections rest (GOGC). There is little to collect then, and it takes little time.
-	restingPercent = 30
-	usualPercent   = 100 // of package runtime
+	// manyPercent is by how much the heap may grow before it is collected while so many
+	// connections are open (GOGC). Bytes that pass leave nothing to collect, and what opens
+	// connections leaves much, in between what those keep: the pages of a heap that grew
+	// with it stay for a few objects each.
+	manyPercent  = 30
+	usualPercent = 100 // of package runtime
 )
 
 // giveBack returns to the operating system what many connections have needed to be opened, or
@@ -44,7 +46,7 @@ var restraints struct {
 	before  int // the percentage without them
 }
 
-// restrain keeps the heap small while many connections rest, unless somebody has chosen
+// restrain keeps the heap small while many connections are open, unless somebody has chosen
 // how large it may be (GOGC).
 func (e *Engine) restrain(on bool) {
 	r := &restraints
@@ -57,7 +59,7 @@ func (e *Engine) restrain(on bool) {
 		if r.engines++; r.engines > 1 {
 			return
 		}
-		if r.before = debug.SetGCPercent(restingPercent); r.before != usualPercent {
+		if r.before = debug.SetGCPercent(manyPercent); r.before != usualPercent {
 			debug.SetGCPercent(r.before)
 		}
 		return
