@@ -182,6 +182,16 @@ type PeerLimits struct {
 	// +kubebuilder:validation:Minimum=16
 	// +kubebuilder:validation:Maximum=104857600
 	TunnelKibibytesPerSecond *int32 `json:"tunnelKibibytesPerSecond,omitempty"`
+
+	// transitKibibytesPerSecond bounds the sealed bytes that we carry on average for the
+	// peer where spec.transit is Allowed, requests and answers together, and apart from those
+	// the bytes that we take from others through it. What is more is refused, and its sender
+	// tries again. 64 to 1048576 (1 GiB/s), default 1024 (1 MiB/s).
+	// +optional
+	// +default=1024
+	// +kubebuilder:validation:Minimum=64
+	// +kubebuilder:validation:Maximum=1048576
+	TransitKibibytesPerSecond *int32 `json:"transitKibibytesPerSecond,omitempty"`
 }
 
 // PeerCERT declares a peer and what we allow it.

@@ -171,6 +171,9 @@ type Limits struct {
 	// TunnelBytesPerSecond bounds the tunnelled bytes to and from the peer, each
 	// direction apart: 0 (default, no limit) or at least 16384.
 	TunnelBytesPerSecond int64 `json:"tunnelBytesPerSecond,omitempty"`
+	// TransitBytesPerSecond bounds, on average, the sealed bytes that we carry for the peer, and apart
+	// from those what we take from others through it: 65536 to 1073741824, default 1048576.
+	TransitBytesPerSecond int64 `json:"transitBytesPerSecond,omitempty"`
 }
 
 // Endpoint is one address of a peer's relay.

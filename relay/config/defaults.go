@@ -16,7 +16,9 @@ const (
 	DefaultMaxObjects           = 1_000_000
 	DefaultUnmarkedAs           = "AMBER+STRICT"
 	DefaultConnections          = 1024
-	DefaultIdleSeconds          = 3600
+	// DefaultTransitBytesPerSecond is in bytes.
+	DefaultTransitBytesPerSecond = 1 << 20
+	DefaultIdleSeconds           = 3600
 )
 
 // DefaultDeadlines are the deadlines of a hotline, the most urgent precedence first.
@@ -48,6 +50,7 @@ func (c *Config) SetDefaults() {
 		fill(&p.Rotation, Automatic)
 		fill(&p.Transit, TransitDenied)
 		fill(&p.Limits.TunnelConnections, DefaultConnections)
+		fill(&p.Limits.TransitBytesPerSecond, DefaultTransitBytesPerSecond)
 	}
 	for i := range c.ServiceExports {
 		e := &c.ServiceExports[i]

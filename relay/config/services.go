@@ -5,15 +5,19 @@ package config
 
 import "strings"
 
-// Bounds of tunnels.
+// Bounds of tunnels and transit.
 const (
 	maxConnections   = 16_384
 	maxIdleSeconds   = 604_800
 	leastBytesSecond = 16_384
+
+	leastTransitBytesSecond = 64 << 10
+	mostTransitBytesSecond  = 1 << 30
 )
 
 func (l Limits) validate(f faults) {
 	checkRange(f.in("tunnelConnections"), l.TunnelConnections, 1, maxConnections)
+	checkRange(f.in("transitBytesPerSecond"), l.TransitBytesPerSecond, leastTransitBytesSecond, mostTransitBytesSecond)
 	if n := l.TunnelBytesPerSecond; n != 0 && n < leastBytesSecond {
 		f.in("tunnelBytesPerSecond").add("%d must be 0 (no limit) or at least %d", n, leastBytesSecond)
 	}

@@ -91,14 +91,17 @@ func CheckTransitID(peer, id string) error {
 	return nil
 }
 
+// TransitKept is how long the id of a request that came through others is kept after its time.
+const TransitKept = 26 * time.Hour
+
 // Sealing keeps what is needed to seal and open what travels through others' hands.
 type Sealing interface {
 	SealKeys
 	CourierAnswers
 
 	// NoteTransit notes the id of a request that came through others; fresh is false if it
-	// is noted already. It is kept until the time until, and may be forgotten after it: what
-	// has gone by then, at now, is deleted.
+	// is noted already. It is kept until the time until, and TransitKept longer: a clock that jumps ahead
+	// by a day and back must not make it forgotten. What has gone by then, at now, is deleted.
 	NoteTransit(ctx context.Context, peer, id string, now, until time.Time) (fresh bool, err error)
 }
 

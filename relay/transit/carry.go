@@ -84,9 +84,10 @@ func (e *Engine) mayCarry(from, to string) error {
 }
 
 func (e *Engine) carryOn(w http.ResponseWriter, r *http.Request, from, to string) ([]byte, error) {
-	leave, ok := e.carried.enter(from, r.ContentLength)
+	perSecond := e.bytesPerSecond(from)
+	leave, ok := e.carried.enter(from, perSecond, r.ContentLength)
 	if !ok {
-		return nil, refuse(http.StatusTooManyRequests, "limited", "that is more than we carry for one peer at a time (%d requests, %d bytes a second)", AtOnce, BytesPerSecond)
+		return nil, refuse(http.StatusTooManyRequests, "limited", "that is more than we carry for one peer at a time (%d requests, %d bytes a second)", AtOnce, perSecond)
 	}
 	defer leave()
 	sealed, err := readSealed(w, r)

@@ -204,6 +204,12 @@ func (e *Engine) peer(trustDomain string) (config.Peer, bool) {
 	return p, ok
 }
 
+// bytesPerSecond is what a peer may use of us.
+func (e *Engine) bytesPerSecond(trustDomain string) int64 {
+	p, _ := e.peer(trustDomain)
+	return p.Limits.TransitBytesPerSecond
+}
+
 func (e *Engine) all() []*line {
 	e.mu.Lock()
 	defer e.mu.Unlock()

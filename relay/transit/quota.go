@@ -12,9 +12,12 @@ import (
 
 // What one peer may use of us.
 const (
-	// BytesPerSecond of sealed requests and answers, on average, and burst of them at once.
-	BytesPerSecond = 1 << 20
-	burst          = 4 * maxSealed
+	// burst is how many bytes of sealed requests and answers there may be at once. How many on
+	// average is config.Limits.TransitBytesPerSecond of the peer.
+	burst = 4 * maxSealed
+	// leastTaken is what a request that we take counts at least: its id is kept for a day, and
+	// so how many there may be is bounded.
+	leastTaken = 32 << 10
 	// AtOnce is how many requests of one peer there may be at once, allAtOnce of all peers:
 	// each may hold twice maxSealed bytes.
 	AtOnce    = 4
@@ -42,15 +45,18 @@ func newQuotas(now func() time.Time) *quotas {
 	return &quotas{now: now, peers: map[string]*quota{}}
 }
 
-// enter admits a request of a peer with a body of so many bytes, negative for unknown; false
-// when it has too many, or used too much.
-func (q *quotas) enter(peer string, size int64) (leave func(), ok bool) {
+// enter admits a request of a peer that may use so many bytes a second, with a body of a size,
+// negative for unknown; false when it has too many, or used too much.
+func (q *quotas) enter(peer string, perSecond, size int64) (leave func(), ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p := q.peers[peer]
 	if p == nil {
-		p = &quota{bytes: rate.NewLimiter(BytesPerSecond, burst)}
+		p = &quota{bytes: rate.NewLimiter(rate.Limit(perSecond), burst)}
 		q.peers[peer] = p
+	}
+	if limit := rate.Limit(perSecond); p.bytes.Limit() != limit {
+		p.bytes.SetLimitAt(q.now(), limit)
 	}
 	atOnce, bytes := AtOnce, float64(small)
 	if size < 0 || size > small {

@@ -31,7 +31,7 @@ func (e *Engine) serveTake(w http.ResponseWriter, r *http.Request) {
 		if err := e.mayTake(from, via.TrustDomain); err != nil {
 			return nil, err
 		}
-		leave, ok := e.taken.enter(via.TrustDomain, r.ContentLength)
+		leave, ok := e.taken.enter(via.TrustDomain, e.bytesPerSecond(via.TrustDomain), r.ContentLength)
 		if !ok {
 			return nil, refuse(http.StatusTooManyRequests, "limited", "that is more than we take through one peer at a time")
 		}
@@ -40,7 +40,7 @@ func (e *Engine) serveTake(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		e.taken.used(via.TrustDomain, len(sealed))
+		e.taken.used(via.TrustDomain, max(len(sealed), leastTaken))
 		return e.take(r.Context(), sealed, from, via.TrustDomain)
 	}()
 	if _, known := e.peer(from); !known {

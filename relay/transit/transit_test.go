@@ -209,6 +209,53 @@ func TestARequestIsTakenOnce(t *testing.T) {
 	}
 }
 
+func TestAClockThatJumpsByADayAndBackLetsNothingInTwice(t *testing.T) {
+	w := newWorld(t)
+	w.setCut(alfa, bravo, true)
+	var replay func() int
+	w.tamper = func(from, _ string, r *http.Request, serve http.Handler, out http.ResponseWriter) {
+		body, _ := io.ReadAll(r.Body)
+		if from == charlie && replay == nil {
+			kept := r.Clone(context.WithoutCancel(r.Context()))
+			replay = func() int {
+				again := httptest.NewRecorder()
+				kept.Body = io.NopCloser(bytes.NewReader(body))
+				serve.ServeHTTP(again, kept)
+				return again.Code
+			}
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		serve.ServeHTTP(out, r)
+	}
+	clocks := func(ahead time.Duration) {
+		for _, n := range w.nations {
+			n.ahead = ahead
+		}
+	}
+	if _, _, err := w.post(t.Context(), text); err != nil || replay == nil {
+		t.Fatal(err)
+	}
+	clocks(23 * time.Hour)
+	replay()
+	if n := len(w.nations[bravo].served); n != 1 {
+		t.Errorf("a request of yesterday was taken: %d were", n)
+	}
+	if _, _, err := w.post(t.Context(), text); err != nil { // which lets go of what is old
+		t.Error(err)
+	}
+	clocks(0)
+	if code := replay(); code != http.StatusConflict {
+		t.Errorf("after the clock was set back it is answered with %d, want %d", code, http.StatusConflict)
+	}
+	served := len(w.nations[bravo].served)
+	if status, answer, err := w.post(t.Context(), text); err != nil || status != http.StatusCreated {
+		t.Errorf("a new request after the clock was set back: %d %q, %v", status, answer, err)
+	}
+	if n := len(w.nations[bravo].served); n != served+1 {
+		t.Errorf("%d requests were served, want one more than %d", n, served)
+	}
+}
+
 func TestNothingCrossesUnlessAllThreeDeclareIt(t *testing.T) {
 	edit := func(td string, change func(c *config.Config)) func(w *world) {
 		return func(w *world) {

@@ -5,6 +5,7 @@ package transit
 
 import (
 	"context"
+	"github.com/certlink/certlink/relay/config"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,28 +63,50 @@ func TestWhatOnePeerUsesOfUsIsBounded(t *testing.T) {
 		q := newQuotas(time.Now)
 		var leave []func()
 		for range AtOnce {
-			l, ok := q.enter(alfa, 1)
+			l, ok := q.enter(alfa, config.DefaultTransitBytesPerSecond, 1)
 			if !ok {
 				t.Fatal("too few at once")
 			}
 			leave = append(leave, l)
 		}
-		if _, ok := q.enter(alfa, 1); ok {
+		if _, ok := q.enter(alfa, config.DefaultTransitBytesPerSecond, 1); ok {
 			t.Error("more than allowed at once")
 		}
-		if _, ok := q.enter(bravo, 1); !ok {
+		if _, ok := q.enter(bravo, config.DefaultTransitBytesPerSecond, 1); !ok {
 			t.Error("one peer takes the turn of another")
 		}
 		for _, l := range leave {
 			l()
 		}
 		q.used(alfa, burst)
-		if _, ok := q.enter(alfa, 1); ok {
+		if _, ok := q.enter(alfa, config.DefaultTransitBytesPerSecond, 1); ok {
 			t.Error("more bytes than allowed")
 		}
-		<-time.After(maxSealed / BytesPerSecond * time.Second)
-		if _, ok := q.enter(alfa, 1); !ok {
+		<-time.After(maxSealed / config.DefaultTransitBytesPerSecond * time.Second)
+		if _, ok := q.enter(alfa, config.DefaultTransitBytesPerSecond, 1); !ok {
 			t.Error("it never gets its turn again")
+		}
+	})
+}
+
+func TestTheBoundOfAPeerIsTheOneOfItsPeerCERT(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		q := newQuotas(time.Now)
+		const slow, fast = 64 << 10, 8 << 20
+		if _, ok := q.enter(alfa, slow, 1); !ok {
+			t.Fatal("nothing is let in")
+		}
+		q.used(alfa, burst)
+		<-time.After(time.Second)
+		if _, ok := q.enter(alfa, slow, 1); ok {
+			t.Error("more bytes than allowed")
+		}
+		if _, ok := q.enter(alfa, fast, 1); ok {
+			t.Error("what was used under another bound is forgotten")
+		}
+		<-time.After(time.Second)
+		if _, ok := q.enter(alfa, fast, 1); !ok {
+			t.Error("a bound that was raised does not hold at once")
 		}
 	})
 }
@@ -94,19 +117,19 @@ func TestLargeRequestsLeaveRoomForSmallOnes(t *testing.T) {
 		q := newQuotas(time.Now)
 		large := 0
 		for range AtOnce {
-			if _, ok := q.enter(alfa, maxSealed); ok {
+			if _, ok := q.enter(alfa, config.DefaultTransitBytesPerSecond, maxSealed); ok {
 				large++
 			}
 		}
-		if _, ok := q.enter(alfa, -1); ok || large != AtOnce-1 {
+		if _, ok := q.enter(alfa, config.DefaultTransitBytesPerSecond, -1); ok || large != AtOnce-1 {
 			t.Errorf("%d large requests at once, want %d", large, AtOnce-1)
 		}
-		if _, ok := q.enter(alfa, 2<<10); !ok {
+		if _, ok := q.enter(alfa, config.DefaultTransitBytesPerSecond, 2<<10); !ok {
 			t.Error("a FLASH finds no place beside large requests")
 		}
 		q = newQuotas(time.Now)
 		for range 1000 {
-			leave, ok := q.enter(alfa, maxSealed)
+			leave, ok := q.enter(alfa, config.DefaultTransitBytesPerSecond, maxSealed)
 			if !ok {
 				break
 			}
@@ -114,7 +137,7 @@ func TestLargeRequestsLeaveRoomForSmallOnes(t *testing.T) {
 			leave()
 		}
 		for range 100 {
-			leave, ok := q.enter(alfa, 2<<10)
+			leave, ok := q.enter(alfa, config.DefaultTransitBytesPerSecond, 2<<10)
 			if !ok {
 				t.Fatal("a FLASH is refused after large requests")
 			}

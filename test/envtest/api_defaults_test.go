@@ -33,6 +33,7 @@ var documentedDefaults = map[string]any{
 	"PeerCERT spec.transit":                                   "Denied",
 	"PeerCERT spec.trust.rotation":                            "Automatic",
 	"PeerCERT spec.limits.tunnelConnections":                  int64(1024),
+	"PeerCERT spec.limits.transitKibibytesPerSecond":          int64(1024),
 	"PeerCERT spec.detection.intervalMilliseconds":            int64(100),
 	"PeerCERT spec.detection.misses":                          int64(3),
 	"PeerCERT status.paths[].direction":                       "Dialed", // which all were in the release before

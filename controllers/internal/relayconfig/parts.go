@@ -32,8 +32,9 @@ func Peer(p *v1alpha1.PeerCERT, bundle string) config.Peer {
 		Rotation:    config.Rotation(p.Spec.Trust.Rotation),
 		State:       config.PeerState(p.Spec.State),
 		Limits: config.Limits{
-			TunnelConnections:    deref(p.Spec.Limits.TunnelConnections),
-			TunnelBytesPerSecond: kibibyte * int64(deref(p.Spec.Limits.TunnelKibibytesPerSecond)),
+			TunnelConnections:     deref(p.Spec.Limits.TunnelConnections),
+			TunnelBytesPerSecond:  kibibyte * int64(deref(p.Spec.Limits.TunnelKibibytesPerSecond)),
+			TransitBytesPerSecond: kibibyte * int64(deref(p.Spec.Limits.TransitKibibytesPerSecond)),
 		},
 		Detection: config.Detection{
 			IntervalMilliseconds: deref(p.Spec.Detection.IntervalMilliseconds),

@@ -203,7 +203,7 @@ func TestPeerCarriesWhatThePeerCERTDeclares(t *testing.T) {
 	p.Spec.State = v1alpha1.PeerDrained
 	p.Spec.Trust.Rotation = v1alpha1.RotationManual
 	p.Spec.Detection = v1alpha1.DetectionBudget{IntervalMilliseconds: n(50), Misses: n(100)}
-	p.Spec.Limits = v1alpha1.PeerLimits{TunnelConnections: n(16), TunnelKibibytesPerSecond: n(104_857_600)}
+	p.Spec.Limits = v1alpha1.PeerLimits{TunnelConnections: n(16), TunnelKibibytesPerSecond: n(104_857_600), TransitKibibytesPerSecond: n(1_048_576)}
 	pem := bundle(t, "bravo.example").PEM
 	got := Peer(&p, pem)
 	want := config.Peer{
@@ -211,7 +211,7 @@ func TestPeerCarriesWhatThePeerCERTDeclares(t *testing.T) {
 		Endpoints: []config.Endpoint{{Address: "relay.bravo.example:8443"}},
 		Rotation:  config.Manual, State: config.Drained,
 		Detection: config.Detection{IntervalMilliseconds: 50, Misses: 100},
-		Limits:    config.Limits{TunnelConnections: 16, TunnelBytesPerSecond: 100 << 30},
+		Limits:    config.Limits{TunnelConnections: 16, TunnelBytesPerSecond: 100 << 30, TransitBytesPerSecond: 1 << 30},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

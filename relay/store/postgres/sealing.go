@@ -115,7 +115,7 @@ func (s *Store) NoteTransit(ctx context.Context, peer, id string, now, until tim
 		return false, fmt.Errorf("%s: %w", doing, err)
 	}
 	err = s.change(ctx, s.urgent, doing, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "DELETE FROM transit_seen WHERE expires < $1", micros(now)); err != nil {
+		if _, err := tx.Exec(ctx, "DELETE FROM transit_seen WHERE expires < $1", micros(now.Add(-store.TransitKept))); err != nil {
 			return err
 		}
 		tag, err := tx.Exec(ctx, "INSERT INTO transit_seen (peer, id, expires) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", peer, id, micros(until))

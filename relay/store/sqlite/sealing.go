@@ -118,7 +118,7 @@ func (s *Store) NoteTransit(ctx context.Context, peer, id string, now, until tim
 		return false, fmt.Errorf("%s: %w", doing, err)
 	}
 	err = s.change(ctx, hotline, doing, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM transit_seen WHERE expires < ?", micros(now)); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM transit_seen WHERE expires < ?", micros(now.Add(-store.TransitKept))); err != nil {
 			return err
 		}
 		result, err := tx.ExecContext(ctx, "INSERT INTO transit_seen (peer, id, expires) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", peer, id, micros(until))

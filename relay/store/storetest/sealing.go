@@ -134,8 +134,15 @@ func transitOnce(t *testing.T, e env) {
 
 func transitForgets(t *testing.T, e env) {
 	note(t, e, "bravo.example", "one", epoch)
-	if !note(t, e, "bravo.example", "one", epoch.Add(2*time.Hour)) {
-		t.Error("an id is kept after its time")
+	if note(t, e, "bravo.example", "one", epoch.Add(2*time.Hour)) {
+		t.Error("an id is forgotten as soon as its time is over")
+	}
+	note(t, e, "charlie.example", "one", epoch.Add(26*time.Hour)) // a clock that jumps ahead by a day
+	if note(t, e, "bravo.example", "one", epoch.Add(2*time.Hour)) {
+		t.Error("an id is fresh again after a clock jumped by a day and back")
+	}
+	if !note(t, e, "bravo.example", "one", epoch.Add(2*time.Hour+store.TransitKept)) {
+		t.Error("an id is kept for ever")
 	}
 }
 

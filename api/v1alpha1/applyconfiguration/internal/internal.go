@@ -912,6 +912,10 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.certlink.certlink.api.v1alpha1.PeerLimits
   map:
     fields:
+    - name: transitKibibytesPerSecond
+      type:
+        scalar: numeric
+      default: 1024
     - name: tunnelConnections
       type:
         scalar: numeric

@@ -16,6 +16,11 @@ type PeerLimitsApplyConfiguration struct {
 	// tunnelKibibytesPerSecond bounds the tunnelled bytes to and from the peer,
 	// each direction apart. 16 to 104857600 (100 GiB/s); without it there is no limit.
 	TunnelKibibytesPerSecond *int32 `json:"tunnelKibibytesPerSecond,omitempty"`
+	// transitKibibytesPerSecond bounds the sealed bytes that we carry on average for the
+	// peer where spec.transit is Allowed, requests and answers together, and apart from those
+	// the bytes that we take from others through it. What is more is refused, and its sender
+	// tries again. 64 to 1048576 (1 GiB/s), default 1024 (1 MiB/s).
+	TransitKibibytesPerSecond *int32 `json:"transitKibibytesPerSecond,omitempty"`
 }
 
 // PeerLimitsApplyConfiguration constructs a declarative configuration of the PeerLimits type for use with
@@ -37,5 +42,13 @@ func (b *PeerLimitsApplyConfiguration) WithTunnelConnections(value int32) *PeerL
 // If called multiple times, the TunnelKibibytesPerSecond field is set to the value of the last call.
 func (b *PeerLimitsApplyConfiguration) WithTunnelKibibytesPerSecond(value int32) *PeerLimitsApplyConfiguration {
 	b.TunnelKibibytesPerSecond = &value
+	return b
+}
+
+// WithTransitKibibytesPerSecond sets the TransitKibibytesPerSecond field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TransitKibibytesPerSecond field is set to the value of the last call.
+func (b *PeerLimitsApplyConfiguration) WithTransitKibibytesPerSecond(value int32) *PeerLimitsApplyConfiguration {
+	b.TransitKibibytesPerSecond = &value
 	return b
 }
