@@ -43,6 +43,9 @@ func (l *line) takeOff(pending []store.Message, limit int, n lane, now time.Time
 
 // takeOffOf chooses among messages, and notes that they fly. The caller holds l.mu.
 func (l *line) takeOffOf(pending []store.Message, n lane, now time.Time) ([]store.Message, time.Time) {
+	if l.health.lost { // since this lane looked
+		return nil, time.Time{}
+	}
 	entries, bytes := wire.MaxEntries, maxBatchBytes
 	if n == usual && now.Sub(l.flashed) < pacedFor {
 		entries, bytes = maxPacedEntries, maxPacedBytes

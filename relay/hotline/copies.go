@@ -124,7 +124,7 @@ func (l *line) copied(o *wire.Opened, c *wire.Copy) (store.Message, error) {
 
 // takeBack verifies the copies of an answer and stores what is not here. It returns what to
 // ask for next: first what is above the last of theirs, then of ours, then nothing.
-func (l *line) takeBack(ctx context.Context, o *wire.Opened, want wire.Want, r *room, got *continuation) (wire.Want, error) {
+func (l *line) takeBack(ctx context.Context, o *wire.Opened, want wire.Want, r *room, got *store.Recovery) (wire.Want, error) {
 	d, last := store.Out, want.Ours
 	if want.Theirs >= 0 {
 		d, last = store.In, want.Theirs
@@ -188,7 +188,10 @@ func (l *line) verifyCopy(o *wire.Opened, c *wire.Copy, m *store.Message) error 
 
 // restore stores messages of ours that the peer gave back, with their receipts: first the
 // receipts of what is here, so that it stays where it is, then the rest in one transaction.
-func (l *line) restore(ctx context.Context, list []store.Message, r *room, got *continuation) error {
+func (l *line) restore(ctx context.Context, list []store.Message, r *room, got *store.Recovery) error {
+	if len(list) == 0 {
+		return nil
+	}
 	open, lost, again, err := l.compared(ctx, list)
 	if err != nil {
 		return &localError{doing: "reading a message", err: err}
@@ -208,13 +211,19 @@ func (l *line) restore(ctx context.Context, list []store.Message, r *room, got *
 	if err := l.makeRoom(ctx, r, lost, again); err != nil {
 		return err
 	}
+	next := *got
+	next.Ours, next.Messages = list[len(list)-1].Serial, got.Messages+int64(len(lost)+len(again))
 	err = l.commit(ctx, &waiting{cost: maxBatch, do: func(tx store.LineTx) ([]store.JournalEntry, error) {
-		return restored(tx, lost)
+		entries, err := restored(tx, lost)
+		if err != nil {
+			return nil, err
+		}
+		return entries, tx.KeepRecovery(next)
 	}})
 	if err != nil {
 		return &localError{doing: "storing messages that the peer gave back", err: err}
 	}
-	got.Messages += len(lost) + len(again)
+	*got = next
 	return nil
 }
 
@@ -253,10 +262,10 @@ func (l *line) compared(ctx context.Context, list []store.Message) (open, lost [
 }
 
 // acceptBack stores messages of the peer that we had receipted, with these receipts.
-func (l *line) acceptBack(ctx context.Context, list []store.Message, got *continuation) error {
-	n := 0
+func (l *line) acceptBack(ctx context.Context, list []store.Message, got *store.Recovery) error {
+	next := *got
 	w := &waiting{cost: maxBatch, do: func(tx store.LineTx) (entries []store.JournalEntry, err error) {
-		n = 0
+		next = *got
 		for i := range list {
 			_, duplicate, err := tx.Accept(list[i])
 			if err != nil {
@@ -268,14 +277,15 @@ func (l *line) acceptBack(ctx context.Context, list []store.Message, got *contin
 			if err := noteExercise(tx, &list[i]); err != nil {
 				return nil, err
 			}
-			entries, n = append(entries, store.JournalEntry{Kind: string(journal.Receipt), Message: list[i].ID, Body: list[i].Receipt}), n+1
+			entries = append(entries, store.JournalEntry{Kind: string(journal.Receipt), Message: list[i].ID, Body: list[i].Receipt})
+			next.Receipts++
 		}
-		return entries, nil
+		return entries, tx.KeepRecovery(next)
 	}}
 	if err := l.commit(ctx, w); err != nil {
 		return &localError{doing: "storing messages that the peer gave back", err: err}
 	}
-	got.Receipts += n
+	*got = next
 	return nil
 }
 

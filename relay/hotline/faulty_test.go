@@ -23,9 +23,15 @@ func (s *faultyStore) ChangeLine(ctx context.Context, peer string, change func(s
 	if s.life.unflushed.Load() {
 		return sqlite.ErrUnflushed
 	}
+	return do(s.nation, s.life, "commit", func() error { return s.changeLine(ctx, peer, change) })
+}
+
+func (s *faultyStore) changeLine(ctx context.Context, peer string, change func(store.LineTx) error) error {
 	lied := false
-	err := s.Store.ChangeLine(ctx, peer, func(tx store.LineTx) error {
-		return change(&faultyTx{LineTx: tx, s: s, lied: &lied})
+	tx := &faultyTx{s: s, lied: &lied}
+	err := s.Store.ChangeLine(ctx, peer, func(really store.LineTx) error {
+		tx.LineTx = really
+		return change(tx)
 	})
 	switch {
 	case err != nil:
@@ -34,6 +40,9 @@ func (s *faultyStore) ChangeLine(ctx context.Context, peer string, change func(s
 		return sqlite.ErrUnflushed
 	case lied:
 		return errDead
+	}
+	if tx.moved > 0 {
+		s.nation.moved(tx.moved, tx.movedBytes)
 	}
 	return nil
 }
@@ -69,6 +78,17 @@ type faultyTx struct {
 	store.LineTx
 	s    *faultyStore
 	lied *bool
+	// moved messages got another serial, with so many bytes.
+	moved, movedBytes int
+}
+
+// Move counts what one transaction moves.
+func (t *faultyTx) Move(id string, serial int64, compose func(old store.Message, serial int64) (store.Message, error)) (store.Message, error) {
+	m, err := t.LineTx.Move(id, serial, compose)
+	if err == nil {
+		t.moved, t.movedBytes = t.moved+1, t.movedBytes+len(m.Payload)
+	}
+	return m, err
 }
 
 // do makes a step that lies go on until the commit.

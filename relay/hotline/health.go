@@ -22,6 +22,8 @@ const (
 	// patience is how long the peer may show an older state of its journal, or serials may be
 	// missing, before that is named: messages overtake each other.
 	patience = 2 * time.Minute
+	// renumberSteps is how often a report tells how many queued messages have other serials.
+	renumberSteps = 10
 )
 
 // health is what is known of the two journals of a line, beside what the store keeps.
@@ -33,6 +35,10 @@ type health struct {
 	setBack tlog.Tree
 	// lostWhy is why nothing could be recovered yet, for people.
 	lostWhy string
+	// recalled: the store was asked whether a recovery was begun and not finished.
+	recalled bool
+	// renumber queued messages get other serials now, and renumbered of them have theirs.
+	renumber, renumbered int64
 	// olderSince is since when the peer has shown nothing but older states of its journal;
 	// continued: it has gone on since we started.
 	olderSince time.Time
@@ -156,6 +162,8 @@ func (h *health) name(now time.Time, gaps int64, damage string, forked *store.Do
 	switch {
 	case damage != "":
 		return report.Journal{State: report.JournalDamaged, Message: damage}
+	case h.lost && h.renumber > 0:
+		return report.Journal{State: report.JournalRolledBack, Message: fmt.Sprintf("our database was set back; nothing new is sent until the peer has given back what it holds of us: %d queued messages get serials behind that, more than %d %% are done", h.renumber, h.renumbered*renumberSteps/h.renumber*(100/renumberSteps))}
 	case h.lost && h.lostWhy != "":
 		return report.Journal{State: report.JournalRolledBack, Message: oneLine("our database was set back; nothing new is sent until the peer has given back what it holds of us: " + h.lostWhy)}
 	case h.lost:

@@ -159,8 +159,11 @@ func (p *placing) Move(id string, serial int64, compose func(old store.Message, 
 		m.Entry = p.next
 		return m, err
 	})
+	if err != nil {
+		return m, err
+	}
 	m.ID, m.Direction, p.moved = id, store.Out, true
-	return p.note(m), err
+	return p.note(m), nil
 }
 
 // Accept implements store.LineTx.

@@ -43,6 +43,7 @@ const (
 // run delivers until ctx ends.
 func (l *line) run(ctx context.Context) {
 	l.forgetFront() // another replica may have had the line
+	l.forgetRecall()
 	var running sync.WaitGroup
 	for n := range lanes {
 		running.Go(func() { l.runLane(ctx, n) })
@@ -77,15 +78,15 @@ func (l *line) round(ctx context.Context, n lane) time.Time {
 		defer l.countQueued(ctx)
 	}
 	for ctx.Err() == nil {
-		list, next, empty, err := l.pick(ctx, n)
+		list, next, empty, err := l.pickUp(ctx, n)
 		switch {
 		case err != nil:
 			l.settle(ctx, nil, nil, err)
 		case n == usual && l.isLost() && l.mayTry():
-			if l.carries(ahead) {
-				return time.Time{} // it ends first
-			}
 			l.land(list) // it was lost since they were picked
+			if l.isFlying() {
+				return time.Time{} // what other lanes carry ends first
+			}
 			err := l.recover(ctx)
 			l.settle(ctx, nil, nil, err)
 			if err == nil {
@@ -129,22 +130,25 @@ func (l *line) greetAgain() {
 	l.greeted = false
 }
 
-// carries tells whether a lane has messages under way.
-func (l *line) carries(n lane) bool {
+// isFlying tells whether messages are under way.
+func (l *line) isFlying() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, by := range l.flying {
-		if by == n {
-			return true
-		}
-	}
-	return false
+	return len(l.flying) > 0
 }
 
 func (l *line) mayTry() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.failure.until.After(l.engine.cfg.Now())
+}
+
+// pickUp is pick, once it is known whether a recovery comes first.
+func (l *line) pickUp(ctx context.Context, n lane) (list []store.Message, next time.Time, empty bool, err error) {
+	if err := l.recall(ctx); err != nil {
+		return nil, time.Time{}, false, err
+	}
+	return l.pick(ctx, n)
 }
 
 // pick returns the messages that this lane may send now; if there are none, the time from

@@ -60,10 +60,12 @@ func recoveredText(note []byte) string {
 //
 //  1. ask the peer                                 a crash: still lost; the start finds it again
 //  2. verify that we signed what it shows           the peer cannot make us take what we never said
-//  3. give queued messages other serials, where the peer has seen theirs with others; store
-//     each page in one transaction                 a crash: the rest is asked for again
-//  4. one transaction: the note, and that it was written   a crash after: the note is sent
-//  5. send the note with the next batch             the peer goes on from there, and shows it
+//  3. one transaction: that a recovery was begun    a crash after it, and after each below up to
+//     the note: nothing is sent, and the recovery goes on
+//  4. give queued messages other serials, where the peer has seen theirs with others: see
+//     renumbering; store each page in one transaction, and that it is here   a crash: the rest is asked for again
+//  5. one transaction: the note, and that the recovery ended   a crash after: the note is sent
+//  6. send the note with the next batch             the peer goes on from there, and shows it
 func (l *line) recover(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
 	defer cancel()
@@ -88,11 +90,10 @@ func (l *line) recover(ctx context.Context) error {
 const recoverTimeout = 5 * time.Minute
 
 func (l *line) recoverAll(ctx context.Context) error {
-	want, err := l.missing(ctx)
+	got, want, err := l.begun(ctx)
 	if err != nil {
 		return &localError{doing: "reading what we hold", err: err}
 	}
-	got := continuation{Version: 1, Note: noteContinued}
 	var shown journal.Checkpoint
 	var r room
 	for want.Ours >= 0 || want.Theirs >= 0 {
@@ -102,6 +103,9 @@ func (l *line) recoverAll(ctx context.Context) error {
 		}
 		if shown, err = l.ownCheckpoint(o); err != nil {
 			return &receiptError{err: err}
+		}
+		if err := l.beginRecovery(ctx, &got); err != nil {
+			return err
 		}
 		if want, err = l.takeBack(ctx, o, want, &r, &got); err != nil {
 			return err
@@ -115,19 +119,78 @@ func (l *line) recoverAll(ctx context.Context) error {
 		}
 		same = ok && root == shown.Tree.Hash
 	}
-	return l.goOn(ctx, shown.Tree, got, same)
+	note := continuation{Version: 1, Note: noteContinued, Messages: int(got.Messages), Receipts: int(got.Receipts)}
+	return l.goOn(ctx, shown.Tree, note, same)
 }
 
-// missing says above which serials something may be missing.
-func (l *line) missing(ctx context.Context) (want wire.Want, err error) {
+// begun is the recovery that was begun, or one that is to begin, and above which serials
+// something may be missing. Serials of ours that are stored do not tell that once queued messages were moved.
+func (l *line) begun(ctx context.Context) (got store.Recovery, want wire.Want, err error) {
 	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
-		if want.Ours, err = r.Whole(store.Out); err != nil {
+		var open bool
+		if got, open, err = r.Recovery(); err != nil {
 			return err
 		}
+		if !open {
+			if got.Ours, err = r.Whole(store.Out); err != nil {
+				return err
+			}
+		}
+		want.Ours = got.Ours
 		want.Theirs, err = r.Whole(store.In)
 		return err
 	})
-	return want, err
+	return got, want, err
+}
+
+// beginRecovery keeps that a recovery was begun, before anything is entered in our journal for it: a
+// journal that has grown meanwhile would look at the peer like another history.
+func (l *line) beginRecovery(ctx context.Context, got *store.Recovery) error {
+	if !got.Since.IsZero() {
+		return nil
+	}
+	got.Since = l.engine.cfg.Now().UTC().Truncate(time.Microsecond)
+	err := l.commit(ctx, &waiting{cost: -1, do: func(tx store.LineTx) ([]store.JournalEntry, error) {
+		return nil, tx.KeepRecovery(*got)
+	}})
+	if err != nil {
+		return &localError{doing: "noting that our database was set back", err: err}
+	}
+	return nil
+}
+
+// recall finds out, once for each time that this replica takes the line, whether a recovery was
+// begun and not finished.
+func (l *line) recall(ctx context.Context) error {
+	l.mu.Lock()
+	recalled := l.health.recalled
+	l.mu.Unlock()
+	if recalled {
+		return nil
+	}
+	var got store.Recovery
+	var open bool
+	err := l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
+		got, open, err = r.Recovery()
+		return err
+	})
+	if err != nil {
+		return &localError{doing: "reading whether a recovery was begun", err: err}
+	}
+	if open {
+		l.wasSetBack("what was lost has not all come back since " + got.Since.UTC().Format(time.RFC3339))
+	}
+	l.mu.Lock()
+	l.health.recalled = true
+	l.mu.Unlock()
+	return nil
+}
+
+// forgetRecall lets the next recall ask the store: another replica may have begun a recovery.
+func (l *line) forgetRecall() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.health.recalled = false
 }
 
 // ask asks the peer for copies.
@@ -191,7 +254,7 @@ func (l *line) goOn(ctx context.Context, left tlog.Tree, note continuation, same
 	l.mu.Unlock()
 	if same && note.Messages+note.Receipts == 0 {
 		if setBack.N == 0 {
-			return nil
+			return l.endRecovery(ctx)
 		}
 		left = setBack
 	}
@@ -207,7 +270,7 @@ func (l *line) goOn(ctx context.Context, left tlog.Tree, note continuation, same
 			return nil, err
 		}
 		b := store.Break{At: note.At, OldSize: left.N, Size: newest.Size, Note: body}
-		if err := tx.BreakJournal(b); err != nil {
+		if err := errors.Join(tx.BreakJournal(b), tx.EndRecovery()); err != nil {
 			return nil, err
 		}
 		if same {
@@ -226,6 +289,15 @@ func (l *line) goOn(ctx context.Context, left tlog.Tree, note continuation, same
 	l.mu.Unlock()
 	l.engine.cfg.Log.WarnContext(ctx, "our journal goes on after its database was set back", "peer", l.trustDomain,
 		"messages", note.Messages, "receipts", note.Receipts)
+	return nil
+}
+
+// endRecovery is goOn where nothing is to be told.
+func (l *line) endRecovery(ctx context.Context) error {
+	err := l.commit(ctx, &waiting{cost: -1, do: func(tx store.LineTx) ([]store.JournalEntry, error) { return nil, tx.EndRecovery() }})
+	if err != nil {
+		return &localError{doing: "noting that nothing was lost", err: err}
+	}
 	return nil
 }
 

@@ -339,7 +339,7 @@ func TestAPeerThatGivesBackWhatWasNotAskedFor(t *testing.T) {
 			"theirs_where_ours_are_asked":  {theirs, wire.Want{Ours: 0, Theirs: -1}},
 			"a_receipt_of_another_message": {&mixed, wire.Want{Ours: 0, Theirs: -1}},
 		} {
-			if _, err := l.takeBack(t.Context(), tt.o, tt.want, &room{}, &continuation{}); err == nil {
+			if _, err := l.takeBack(t.Context(), tt.o, tt.want, &room{}, &store.Recovery{}); err == nil {
 				t.Errorf("%s: it was taken", name)
 			}
 		}

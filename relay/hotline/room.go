@@ -7,15 +7,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
-	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/certlink/certlink/relay/hotline/wire"
-	"github.com/certlink/certlink/relay/journal"
-	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -23,80 +17,94 @@ import (
 type room struct {
 	// upTo is the largest that it gives back; 0 before that is known.
 	upTo int64
-	// low are the queued messages below the first that was lost. They were written after the
-	// restart, with serials that the peer has not seen, or wait since before.
-	low []store.Message
+	// low is how many queued messages stay below the first that was lost, as was counted last. They were
+	// written after the restart, with serials that the peer has not seen, or wait since before.
+	low int64
 }
 
-// needs tells whether queued messages may be in the way of those that were lost, which are
-// ascending.
-func (r *room) needs(lost []store.Message) bool {
-	if len(lost) == 0 {
-		return false
-	}
-	if lost[len(lost)-1].Serial > r.upTo {
-		return true
-	}
-	for i := range lost {
-		for k := range r.low {
-			if r.low[k].Conversation == lost[i].Conversation && r.low[k].Serial < lost[i].Serial {
-				return true
-			}
-		}
-	}
-	return false
+// way is where messages that come back belong. Queued messages are in it that get other serials.
+type way struct {
+	// first is the smallest serial of those, last the largest of each conversation.
+	first int64
+	last  map[string]int64
 }
 
-// inTheWay returns the queued messages that get other serials, in order; both lists are
-// ascending. It is pure. What was lost was sent before anything that was written since, so the peer
-// holds none of the queued messages with the serial of the first that was lost, or a later
-// one, or one below that of a lost one of the same conversation.
-func inTheWay(queued, lost []store.Message) (out []store.Message) {
-	last := map[string]int64{} // the largest serial that was lost of each conversation
+// wayOf is the way of messages that come back, which are ascending and not none.
+func wayOf(lost []store.Message) way {
+	w := way{first: lost[0].Serial, last: map[string]int64{}}
 	for i := range lost {
-		last[lost[i].Conversation] = lost[i].Serial
+		w.last[lost[i].Conversation] = lost[i].Serial
 	}
-	for i := range queued {
-		if m := &queued[i]; m.Serial >= lost[0].Serial || m.Serial < last[m.Conversation] {
-			out = append(out, *m)
-		}
-	}
-	return out
+	return w
+}
+
+// holds tells whether a message is queued and in the way. It is pure. What was lost was sent
+// before anything that was written since, so the peer holds none of the queued messages with the serial of the
+// first that was lost, or a later one, or one below that of a lost one of the same conversation.
+func (w way) holds(p *store.Placed) bool {
+	return p.Queued && (p.Serial >= w.first || p.Serial < w.last[p.Conversation])
 }
 
 // makeRoom gives queued messages other serials, above all that comes back and without gaps, in
 // their order: where the peer has seen theirs with messages that were lost here, or where they
 // would stand before these in their conversation. What comes back under the id of one that was
-// written again takes its place. All is one transaction; it may be repeated.
+// written again takes its place. See renumbering for the steps; all may be repeated.
 func (l *line) makeRoom(ctx context.Context, r *room, lost []store.Message, again []rewritten) error {
 	all := ascending(lost, again)
-	if !r.needs(all) && len(again) == 0 {
+	if len(all) == 0 {
 		return nil
 	}
+	w := wayOf(all)
 	if last := all[len(all)-1].Serial; last > r.upTo {
 		upTo, err := l.lastGiven(ctx, last)
 		if err != nil {
 			return err
 		}
 		r.upTo = upTo
+	} else if blocked, err := l.blocked(ctx, r, w); err != nil || !blocked && len(again) == 0 {
+		return err
 	}
-	var low []store.Message
-	err := l.commit(ctx, &waiting{cost: maxBatch, do: func(tx store.LineTx) ([]store.JournalEntry, error) {
-		queued, err := queuedIn(tx)
-		if err != nil {
-			return nil, err
-		}
-		low = slices.DeleteFunc(slices.Clone(queued), func(m store.Message) bool { return m.Serial >= all[0].Serial })
-		moves := slices.DeleteFunc(inTheWay(queued, all), func(m store.Message) bool {
-			return slices.ContainsFunc(again, func(w rewritten) bool { return w.original.ID == m.ID })
-		})
-		return moveAll(tx, r.upTo, moves, again, l.engine.cfg.Now())
-	}})
-	if err != nil {
+	m := renumbering{line: l, way: w, upTo: r.upTo}
+	if err := m.run(ctx, again); err != nil {
 		return &localError{doing: "making room for messages that the peer gives back", err: err}
 	}
-	r.low = low
+	r.low = m.low
 	return nil
+}
+
+// blocked tells whether messages that stayed, as those of other conversations came back, are in the way now.
+func (l *line) blocked(ctx context.Context, r *room, w way) (found bool, err error) {
+	if r.low == 0 {
+		return false, nil
+	}
+	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(tx store.LineReader) error {
+		return eachPlaced(tx, func(p *store.Placed) bool {
+			found = found || w.holds(p)
+			return !found && p.Serial < w.first
+		})
+	})
+	if err != nil {
+		return false, &localError{doing: "looking for messages in the way of what the peer gives back", err: err}
+	}
+	return found, nil
+}
+
+// eachPlaced shows messages of ours from the first that is queued on, ascending, while see wants more.
+func eachPlaced(r store.LineReader, see func(p *store.Placed) bool) error {
+	from, err := r.Whole(store.Out)
+	for err == nil {
+		var page []store.Placed
+		if page, err = r.PlacedAfter(from, store.MaxMessages); len(page) == 0 {
+			break
+		}
+		for i := range page {
+			if !see(&page[i]) {
+				return err
+			}
+		}
+		from = page[len(page)-1].Serial
+	}
+	return err
 }
 
 // rewritten is a message that comes back, and what was written here under its id since.
@@ -111,111 +119,6 @@ func ascending(lost []store.Message, again []rewritten) []store.Message {
 	slices.SortFunc(out, func(a, b store.Message) int { return cmp.Compare(a.Serial, b.Serial) })
 	return out
 }
-
-// queuedIn lists the messages of ours without receipt by serial, without what they say.
-func queuedIn(tx store.LineTx) (queued []store.Message, err error) {
-	from, err := tx.Whole(store.Out)
-	for err == nil {
-		var page []store.Message
-		if page, err = tx.After(store.Out, from, copiesAtOnce); len(page) == 0 {
-			break
-		}
-		for i := range page {
-			if page[i].Receipt == nil {
-				queued = append(queued, store.Message{ID: page[i].ID, Serial: page[i].Serial, Conversation: page[i].Conversation})
-			}
-		}
-		from = page[len(page)-1].Serial
-	}
-	return queued, err
-}
-
-// moveAll gives messages the serials after upTo, in order, and puts originals in their places. One
-// that was written under the id of another with another content is stored last, under an id of its own.
-func moveAll(tx store.LineTx, upTo int64, list []store.Message, again []rewritten, now time.Time) (entries []store.JournalEntry, err error) {
-	for i := range list {
-		m, err := tx.Move(list[i].ID, upTo+1+int64(i), renumbered)
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, store.JournalEntry{Kind: string(journal.Message), Message: m.ID, Body: m.Payload})
-	}
-	for i := range again {
-		m := &again[i].original
-		if err := tx.Replace(*m); err != nil {
-			return nil, err
-		}
-		if err := noteExercise(tx, m); err != nil {
-			return nil, err
-		}
-		entries = append(entries, store.JournalEntry{Kind: string(journal.Message), Message: m.ID, Body: m.Payload})
-	}
-	if err := tx.Reserve(upTo + int64(len(list))); err != nil {
-		return nil, err
-	}
-	var acts []store.JournalEntry
-	for i := range again {
-		if saysTheSame(again[i].original.Payload, again[i].here.Payload) {
-			continue
-		}
-		entry, act, err := writeAgain(tx, again[i].here.Payload, now)
-		if err != nil {
-			return nil, err
-		}
-		entries, acts = append(entries, *entry), append(acts, *act)
-	}
-	return append(entries, acts...), nil
-}
-
-// renumbered is a message of ours under another serial.
-func renumbered(old store.Message, serial int64) (store.Message, error) {
-	p, err := decodeStored(old.Payload)
-	if err != nil {
-		return store.Message{}, err
-	}
-	return composed(&p)(serial)
-}
-
-// saysTheSame tells whether two messages of ours under one id say the same, as when a request is repeated,
-// or a draft released again.
-func saysTheSame(a, b []byte) bool {
-	p, err := decodeStored(a)
-	if err != nil {
-		return false
-	}
-	q, err := decodeStored(b)
-	if err != nil {
-		return false
-	}
-	if p.Kind == message.ACK && q.Kind == message.ACK {
-		return p.InReplyTo == q.InReplyTo
-	}
-	q.Serial, q.CreatedAt, q.ReleasedBy = p.Serial, p.CreatedAt, p.ReleasedBy
-	return reflect.DeepEqual(p, q)
-}
-
-// writeAgain stores a message under an id of its own.
-func writeAgain(tx store.LineTx, raw []byte, now time.Time) (entry, act *store.JournalEntry, err error) {
-	p, err := decodeStored(raw)
-	if err != nil {
-		return nil, nil, err
-	}
-	old := p.ID
-	p.ID = ulid.Make().String()
-	m, err := tx.Enqueue(composed(&p))
-	if err != nil {
-		return nil, nil, err
-	}
-	a := Act{Name: actWrittenAgain, At: now, Message: m.ID, Direction: "OUT", Details: map[string]string{"old_id": old}}
-	if act, err = a.Entry(); err != nil {
-		return nil, nil, err
-	}
-	return &store.JournalEntry{Kind: string(journal.Message), Message: m.ID, Body: m.Payload}, act, nil
-}
-
-// actWrittenAgain is the act of giving a message another id, because after a restored backup another
-// one of ours came back under its id.
-const actWrittenAgain = "WRITTEN_AGAIN"
 
 // lastGiven finds the largest serial of ours that the peer gives back, from one that it does:
 // it asks above it, further each time until nothing comes, then in between. So each

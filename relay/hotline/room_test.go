@@ -31,8 +31,11 @@ func TestInTheWay(t *testing.T) {
 		"a_later_one_of_the_conversation_counts_as_so": {"4a", "5b 6a", "4a"},
 	} {
 		var got []string
-		for _, m := range inTheWay(talks(tt.queued), talks(tt.lost)) {
-			got = append(got, m.ID)
+		w := wayOf(talks(tt.lost))
+		for _, m := range talks(tt.queued) {
+			if w.holds(&store.Placed{ID: m.ID, Serial: m.Serial, Conversation: m.Conversation, Queued: true}) {
+				got = append(got, m.ID)
+			}
 		}
 		if strings.Join(got, " ") != tt.moves {
 			t.Errorf("%s: %q move, want %q", name, got, tt.moves)

@@ -58,7 +58,7 @@ func (w *world) faults(f func(step) outcome) {
 // step is a moment at which things can go wrong.
 type step struct {
 	nation string // who does it
-	what   string // Enqueue, Accept, Append, PutReceipts, Pending, sign, request, response
+	what   string // commit, Enqueue, Accept, Append, PutReceipts, Pending, sign, request, response
 }
 
 // outcome of a step.
@@ -95,6 +95,9 @@ type nation struct {
 	changes     atomic.Int64
 	// ahead is how far its clock is ahead of the bubble's, in nanoseconds.
 	ahead atomic.Int64
+
+	// moves is how many transactions gave messages other serials, mostMoved and mostBytes the most of one.
+	moves, mostMoved, mostBytes atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	identity Identity

@@ -152,6 +152,7 @@ type PeerJournalReader interface {
 // LineReader reads a line. It is of use only while the function that got it runs.
 type LineReader interface {
 	DraftReader
+	RecoveryReader
 	JournalReader
 	PeerJournalReader
 	// Proof returns the tlog-proof of what the peer said about or with a message, and the chain
@@ -194,6 +195,7 @@ type LineTx interface {
 	EndedWriter
 	MessageWriter
 	JournalWriter
+	RecoveryWriter
 	Restorer
 	// Written lets f be called once the change is committed: Pending and GlanceLine show it,
 	// while it may still be on its way to stable storage, so that what is sent anyway
@@ -247,8 +249,8 @@ type Restorer interface {
 	// when one with that id or serial is here; then nothing was done.
 	Restore(m Message) error
 	// Move gives a message of ours without receipt another serial, and what compose makes of
-	// it; what its entry held is kept for that. Another one without receipt that has the
-	// serial steps aside, and must be moved or replaced in the same transaction.
+	// it; what its entry held is kept for that. ErrConflict when it has a receipt or the serial is
+	// another message's; then nothing was done.
 	Move(id string, serial int64, compose func(old Message, serial int64) (Message, error)) (Message, error)
 	// Reserve lets the next message of ours follow this serial, or the largest that one has.
 	Reserve(serial int64) error

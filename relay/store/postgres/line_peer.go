@@ -247,38 +247,6 @@ func (l *lineTx) Restore(m store.Message) error {
 	return acknowledge(l.ctx, l.tx, store.In, &m)
 }
 
-// Move implements store.LineTx. What steps aside gets a serial beyond all that there may be: plus 2^55.
-func (l *lineTx) Move(id string, serial int64, compose func(old store.Message, serial int64) (store.Message, error)) (store.Message, error) {
-	old, err := getMessage(l.ctx, l.tx, store.Out, l.peer, id)
-	if err != nil {
-		return store.Message{}, err
-	}
-	if old.Receipt != nil {
-		return store.Message{}, fmt.Errorf("message %q has a receipt: %w", id, store.ErrConflict)
-	}
-	m, err := compose(old, serial)
-	if err != nil {
-		return store.Message{}, err
-	}
-	if err := l.supersede(&old); err != nil {
-		return store.Message{}, err
-	}
-	if _, err := l.tx.Exec(l.ctx, "UPDATE messages SET serial = serial + 36028797018963968 WHERE direction = 'out' AND peer = $1 AND serial = $2 AND id <> $3 AND receipt IS NULL",
-		l.peer, serial, id); err != nil {
-		return store.Message{}, err
-	}
-	_, err = l.tx.Exec(l.ctx, "UPDATE messages SET serial = $1, payload = $2, entry = $3 WHERE direction = 'out' AND peer = $4 AND id = $5",
-		serial, m.Payload, m.Entry, l.peer, id)
-	return m, err
-}
-
-// Reserve implements store.LineTx.
-func (l *lineTx) Reserve(serial int64) error {
-	_, err := l.tx.Exec(l.ctx, `INSERT INTO lines (peer, out_serial) VALUES ($1, $2) ON CONFLICT (peer) DO UPDATE
-		SET out_serial = greatest($2, (SELECT coalesce(max(serial), 0) FROM messages WHERE direction = 'out' AND peer = $1))`, l.peer, serial)
-	return err
-}
-
 // Replace implements store.LineTx.
 func (l *lineTx) Replace(m store.Message) error {
 	m.Direction, m.Peer = store.Out, l.peer
@@ -286,13 +254,8 @@ func (l *lineTx) Replace(m store.Message) error {
 	if err != nil {
 		return err
 	}
-	var taken bool
-	if err := l.tx.QueryRow(l.ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'out' AND peer = $1 AND serial = $2 AND id <> $3)",
-		l.peer, m.Serial, m.ID).Scan(&taken); err != nil {
+	if err := l.mayTake(&old, m.Serial); err != nil {
 		return err
-	}
-	if taken || old.Receipt != nil {
-		return fmt.Errorf("message %q has a receipt, or serial %d is another's: %w", m.ID, m.Serial, store.ErrConflict)
 	}
 	number, err := l.evidence.store(l.ctx, l.tx, m.Proof.Of)
 	if err != nil {

@@ -224,55 +224,6 @@ func (l *lineTx) Restore(m store.Message) error {
 	return acknowledge(l.ctx, l.tx, store.In, &m)
 }
 
-// aside is added to the serial of a message that steps aside: it is beyond all that there may be.
-const aside = 1 << 55
-
-// Move implements store.LineTx.
-func (l *lineTx) Move(id string, serial int64, compose func(old store.Message, serial int64) (store.Message, error)) (store.Message, error) {
-	if err := l.rare(); err != nil {
-		return store.Message{}, err
-	}
-	old, err := getMessage(l.ctx, l.tx, store.Out, l.peer, id)
-	if err != nil {
-		return store.Message{}, err
-	}
-	if old.Receipt != nil {
-		return store.Message{}, fmt.Errorf("message %q has a receipt: %w", id, store.ErrConflict)
-	}
-	m, err := compose(old, serial)
-	if err != nil {
-		return store.Message{}, err
-	}
-	if err := l.supersede(&old); err != nil {
-		return store.Message{}, err
-	}
-	var other string
-	switch err := l.tx.QueryRowContext(l.ctx, "SELECT id FROM messages WHERE direction = 'out' AND peer = ? AND serial = ? AND id <> ?", l.peer, serial, id).Scan(&other); {
-	case err == nil:
-		if err := l.renumber(other, serial+aside); err != nil {
-			return store.Message{}, err
-		}
-	case !errors.Is(err, sql.ErrNoRows):
-		return store.Message{}, err
-	}
-	if err := l.renumber(id, serial); err != nil {
-		return store.Message{}, err
-	}
-	_, err = l.tx.ExecContext(l.ctx, "UPDATE messages SET payload = ?, entry = ? WHERE direction = 'out' AND peer = ? AND id = ?",
-		m.Payload, m.Entry, l.peer, id)
-	return m, err
-}
-
-// Reserve implements store.LineTx.
-func (l *lineTx) Reserve(serial int64) error {
-	if err := l.rare(); err != nil {
-		return err
-	}
-	_, err := l.tx.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial) VALUES (?1, ?2) ON CONFLICT (peer) DO UPDATE
-		SET out_serial = max(?2, (SELECT coalesce(max(serial), 0) FROM messages WHERE direction = 'out' AND peer = ?1))`, l.peer, serial)
-	return err
-}
-
 // Replace implements store.LineTx.
 func (l *lineTx) Replace(m store.Message) error {
 	m.Direction, m.Peer = store.Out, l.peer
@@ -283,13 +234,8 @@ func (l *lineTx) Replace(m store.Message) error {
 	if err != nil {
 		return err
 	}
-	var taken bool
-	if err := l.tx.QueryRowContext(l.ctx, "SELECT EXISTS (SELECT 1 FROM messages WHERE direction = 'out' AND peer = ? AND serial = ? AND id <> ?)",
-		l.peer, m.Serial, m.ID).Scan(&taken); err != nil {
+	if err := l.mayTake(&old, m.Serial); err != nil {
 		return err
-	}
-	if taken || old.Receipt != nil {
-		return fmt.Errorf("message %q has a receipt, or serial %d is another's: %w", m.ID, m.Serial, store.ErrConflict)
 	}
 	if err := l.supersede(&old); err != nil {
 		return err

@@ -23,6 +23,8 @@ var lineTests = map[string]func(t *testing.T, e env){
 	"keeps_what_a_peer_holds_of_our_journal":             peerHeld,
 	"has_a_journal_of_its_own_for_each_peer":             journalForEachPeer,
 	"shows_one_unchanging_state_of_a_line":               unchangingLine,
+	"keeps_how_far_a_recovery_has_come":                  keepsRecovery,
+	"shows_which_serials_are_taken_by_what":              showsPlaces,
 	"restores_and_renumbers_messages":                    restores,
 	"shares_what_the_proofs_of_a_batch_have_in_common":   sharesEvidence,
 	"puts_what_comes_back_in_its_place":                  replaces,

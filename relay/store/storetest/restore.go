@@ -34,17 +34,22 @@ func restores(t *testing.T, e env) {
 		return l.PutReceipts(store.Receipt{ID: "a", Body: []byte("receipt"), At: epoch})
 	})
 	for name, change := range map[string]func(l store.LineTx) error{
-		"a taken id":            func(l store.LineTx) error { return l.Restore(givenBack("b", 9)) },
-		"a taken serial":        func(l store.LineTx) error { return l.Restore(givenBack("x", 2)) },
-		"to move what was sent": func(l store.LineTx) error { _, err := l.Move("a", 9, numbered); return err },
+		"a taken id":                         func(l store.LineTx) error { return l.Restore(givenBack("b", 9)) },
+		"a taken serial":                     func(l store.LineTx) error { return l.Restore(givenBack("x", 2)) },
+		"to move what was sent":              func(l store.LineTx) error { _, err := l.Move("a", 9, numbered); return err },
+		"to move to a message that waits":    func(l store.LineTx) error { _, err := l.Move("b", 3, numbered); return err },
+		"to move to a message that was sent": func(l store.LineTx) error { _, err := l.Move("c", 1, numbered); return err },
 	} {
 		if err := e.ChangeLine(t.Context(), "bravo.example", change); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	mustChange(t, e, func(l store.LineTx) error { // b and c make room for two others
-		for i, id := range []string{"b", "c"} {
-			if _, err := l.Move(id, int64(3+i), numbered); err != nil {
+	mustChange(t, e, func(l store.LineTx) error { // b and c make room for another
+		for i, id := range []string{"c", "b"} {
+			if _, err := l.Move("b", 3, numbered); i == 0 && !errors.Is(err, store.ErrConflict) {
+				return fmt.Errorf("moving b where c is: %w", err)
+			}
+			if _, err := l.Move(id, int64(4-i), numbered); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,233 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hotline
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/journal"
+	"github.com/certlink/certlink/relay/message"
+	"github.com/certlink/certlink/relay/report"
+	"github.com/certlink/certlink/relay/store"
+)
+
+func (n *nation) moved(messages, bytes int) {
+	n.moves.Add(1)
+	n.mostMoved.Store(max(n.mostMoved.Load(), int64(messages)))
+	n.mostBytes.Store(max(n.mostBytes.Load(), int64(bytes)))
+}
+
+// fill queues messages of four conversations, numbered from first on, many in a transaction.
+func (n *nation) fill(first, count int) {
+	n.t.Helper()
+	l := n.engine().lineTo(map[string]string{"alfa": "bravo.example", "bravo": "alfa.example"}[n.name])
+	for i := first; i < first+count; {
+		err := l.changeAll(context.Background(), func(tx store.LineTx) (entries []store.JournalEntry, err error) {
+			for end := min(i+maxBatch, first+count); i < end; i++ {
+				p := payload(n.trustDomain, l.trustDomain)
+				p.ID, p.Conversation, p.Subject = ulid.Make().String(), fmt.Sprint("talk-", i%4), fmt.Sprintf("%05d", i)
+				p.Precedence = message.Precedences[i%len(message.Precedences)]
+				m, err := tx.Enqueue(composed(&p))
+				if err != nil {
+					return nil, err
+				}
+				entries = append(entries, store.JournalEntry{Kind: string(journal.Message), Message: m.ID, Body: m.Payload})
+			}
+			return entries, nil
+		})
+		if err != nil {
+			n.t.Fatal(err)
+		}
+	}
+}
+
+// placed are all messages of a nation's own, by serial.
+func (n *nation) placed() (list []store.Placed) {
+	n.t.Helper()
+	err := n.life().store.ReadLine(context.Background(), map[string]string{"alfa": "bravo.example", "bravo": "alfa.example"}[n.name],
+		func(r store.LineReader) error {
+			for from := int64(0); ; from = list[len(list)-1].Serial {
+				page, err := r.PlacedAfter(from, store.MaxMessages)
+				if err != nil || len(page) == 0 {
+					return err
+				}
+				list = append(list, page...)
+			}
+		})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return list
+}
+
+// setBack sends messages that alfa then has lost, and queues others that bravo has not seen.
+func (w *world) setBack(lost, queued int) {
+	w.alfa.send(inTalk("", "talk-0", "ROUTINE", "00000"))
+	w.quiet()
+	restore := w.alfa.backup()
+	w.alfa.fill(1, lost)
+	w.alfa.send(inTalk(ulidFor(0, 1), "repeated", "ROUTINE", "00001"))
+	w.quiet()
+	restore()
+	w.faults(cut)
+	w.alfa.start()
+	w.alfa.fill(lost+1, queued/2)
+	<-time.After(time.Second)
+	w.alfa.send(inTalk(ulidFor(0, 1), "repeated", "ROUTINE", "00002")) // another message under that id
+	w.alfa.fill(lost+queued/2+1, queued-queued/2)
+}
+
+// dieAfter lets alfa die when its commit of this number is made, from now on.
+func (w *world) dieAfter(commits int64) *atomic.Bool {
+	return w.arm(crash{step{"alfa", "commit"}, "alfa", lies, commits})
+}
+
+// recovered fails unless both hold the same, in order and without gaps.
+func (w *world) recovered(t *testing.T, messages int) {
+	t.Helper()
+	w.bravo.inOrder(w.alfa)
+	if r := w.alfa.report(); r.Queued != 0 || r.Error != "" || r.Journal.State != report.JournalRolledBack {
+		t.Errorf("alfa's report is %+v", r)
+	}
+	for i, p := range w.alfa.placed() {
+		if p.Serial != int64(i+1) || p.Queued {
+			t.Fatalf("message %d of alfa is %+v", i+1, p)
+		}
+	}
+	if got := len(w.bravo.list(store.In)); got != messages {
+		t.Errorf("bravo holds %d messages, want %d", got, messages)
+	}
+	if c, err := w.bravo.life().store.CountMessages(t.Context(), "alfa.example"); err != nil || c.Gaps != 0 {
+		t.Errorf("%d serials are missing, %v", c.Gaps, err)
+	}
+	for _, n := range []*nation{w.alfa, w.bravo} {
+		if c := n.verify(); c.State != desk.JournalWhole {
+			t.Errorf("the journal of %s is %s: %v", n.name, c.State, c.Damage)
+		}
+	}
+}
+
+func TestARecoveryThatIsKilledAfterAnyTransaction(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lost, queued int
+		forked       bool // bravo sees more entries than it holds before anybody knows
+	}{
+		"where_more_was_lost_than_waits":          {copiesAtOnce + 20, 12, false},
+		"where_more_waits_than_one_of_them_moves": {7, maxBatch + 2, true},
+	} {
+		for commits, struck := int64(0), true; struck && !t.Failed(); commits++ {
+			bubble(t, fmt.Sprint(name, "/", commits), func(t *testing.T, w *world) {
+				w.setBack(tt.lost, tt.queued)
+				crashed := w.dieAfter(commits)
+				w.quiet()
+				struck = crashed.Load() && w.alfa.report().Queued == 0
+				w.faults(nil)
+				w.quiet()
+				w.recovered(t, tt.lost+tt.queued+3)
+				for _, d := range w.bravo.doubts() {
+					if d.Kind == store.DoubtForked && !tt.forked {
+						t.Error("bravo was shown another history before the recovery ended")
+					}
+				}
+			})
+			if commits > 60 {
+				t.Fatal("there is no end of it")
+			}
+		}
+	}
+}
+
+func TestWhatHappensWhileSerialsAreGiven(t *testing.T) {
+	bubble(t, "a_receipt_that_comes_and_a_message_that_is_written_have_their_places", func(t *testing.T, w *world) {
+		const lost, queued = 5, 2*maxBatch + 50
+		w.setBack(lost, queued)
+		before := w.alfa.placed()
+		early := before[lost+40] // behind what comes back, in the last page that moves up
+		done := new(atomic.Bool)
+		w.faults(func(s step) outcome {
+			if s != (step{"alfa", "commit"}) || w.alfa.moves.Load() == 0 || done.Swap(true) {
+				return works
+			}
+			err := w.alfa.life().store.ChangeLine(context.Background(), "bravo.example", func(tx store.LineTx) error {
+				return tx.PutReceipts(store.Receipt{ID: early.ID, Body: []byte("receipt"), At: time.Now()})
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			go func() { _ = w.trySend(inTalk("", "talk-1", "FLASH", "90000")) }()
+			return works
+		})
+		<-time.After(time.Minute)
+		after := w.alfa.placed()
+		for i, p := range after {
+			if p.Serial != int64(i+1) || p.ID == early.ID && p.Serial != early.Serial {
+				t.Fatalf("message %d is %+v; the one with a receipt had serial %d", i+1, p, early.Serial)
+			}
+		}
+		if len(after) != len(before)+lost+2 { // what was lost, and two that were written
+			t.Errorf("alfa holds %d messages, and had %d", len(after), len(before))
+		}
+		if !done.Load() {
+			t.Error("nothing happened meanwhile")
+		}
+	})
+}
+
+func TestVeryManyQueuedMessagesMoveInBoundedTransactions(t *testing.T) {
+	const lost, queued = 5, 4_000
+	bubble(t, "and_nothing_of_the_line_is_sent_meanwhile", func(t *testing.T, w *world) {
+		w.setBack(lost, queued)
+		var ahead, said atomic.Int64
+		var most uint64
+		text := func() string {
+			l := w.alfa.life().engine.lineTo("bravo.example")
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.health.name(time.Now(), 0, "", nil, nil, nil).Message
+		}
+		w.faults(func(s step) outcome {
+			if s == (step{"alfa", "commit"}) {
+				var now runtime.MemStats
+				runtime.ReadMemStats(&now)
+				most = max(most, now.HeapAlloc)
+			}
+			if strings.Contains(text(), "get serials behind") {
+				said.Add(1)
+				if s == (step{"bravo", "commit"}) {
+					ahead.Add(1)
+				}
+			}
+			return works
+		})
+		for begun := time.Now(); w.alfa.moves.Load() == 0 || strings.Contains(text(), "get serials behind"); <-time.After(time.Millisecond) {
+			if time.Since(begun) > 10*time.Minute {
+				t.Fatalf("after ten minutes %d transactions have moved messages", w.alfa.moves.Load())
+			}
+		}
+		w.faults(cut)
+		if got := w.alfa.mostMoved.Load(); got > maxBatch {
+			t.Errorf("one transaction moved %d messages", got)
+		}
+		if ahead.Load() > 0 {
+			t.Errorf("bravo stored something %d times before all was moved", ahead.Load())
+		}
+		list := w.alfa.placed()
+		if len(list) != lost+queued+3 || list[len(list)-1].Serial > int64(len(list)+1) {
+			t.Errorf("%d messages have serials up to %d", len(list), list[len(list)-1].Serial)
+		}
+		t.Logf("%d transactions, at most %d messages and %d bytes each; at most %d bytes of memory", w.alfa.moves.Load(), w.alfa.mostMoved.Load(), w.alfa.mostBytes.Load(), most)
+		if said.Load() == 0 {
+			t.Error("the report did not say how far it came")
+		}
+	})
+}
