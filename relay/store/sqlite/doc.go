@@ -14,6 +14,8 @@
 //     waiting writes of feeds, and one feed write holds at most MaxRecords rows.
 //     Pace says how few rows let messages through. The log is carried into the
 //     database outside of the turns.
+//   - The writer remembers of each line what it wrote last, and forgets it when
+//     a transaction fails or another process wrote: see lines.
 //   - A full disk is store.ErrFull with nothing stored, and the store goes on
 //     when there is room again, without a restart. The last 64 MiB of a disk, or
 //     the last sixteenth of a small one, are for our own messages and receipts,
