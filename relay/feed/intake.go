@@ -35,6 +35,8 @@ type intake struct {
 	size  int
 	// rested is when the intake last gave way to messages; zero before.
 	rested time.Time
+	// admitted are the types beyond STIX 2.1 that the collection may have, as far as they were met.
+	admitted map[string]bool
 	// debt is what a receipt must say; nil where none is sent.
 	debt *debt
 }
@@ -100,8 +102,11 @@ func (in *intake) finish(ctx context.Context, cursor string) error {
 // put stores objects, as many as the quota has room for. The cursor is stored
 // with the last of them only if all are.
 func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string) error {
-	objects, err := in.accept(ctx, objects)
+	objects, err := in.ofAdmittedTypes(ctx, objects)
 	if err != nil {
+		return err
+	}
+	if objects, err = in.accept(ctx, objects); err != nil {
 		return err
 	}
 	for {

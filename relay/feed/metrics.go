@@ -57,7 +57,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "certlink_relay_feed_refused_total", Help: "Objects of exports that peers say in signed receipts not to have kept.",
 		}, []string{"export"}),
 		pulled: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "certlink_relay_feed_import_objects_total", Help: "Objects received by imports, by outcome (added, duplicate, refused, withdrawn, and in quarantine: forked, creator_not_allowed, after_revocation).",
+			Name: "certlink_relay_feed_import_objects_total", Help: "Objects received by imports, by outcome (added, duplicate, refused, too_many_types, withdrawn, and in quarantine: forked, creator_not_allowed, after_revocation).",
 		}, []string{"import", "outcome"}),
 		pulls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "certlink_relay_feed_import_pulls_total", Help: "Pulls of imports, by result (success, failure).",
@@ -69,7 +69,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "certlink_relay_feed_import_quarantined", Help: "Objects of the import that are held in quarantine.",
 		}, []string{"import"}),
 		fetched: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "certlink_relay_feed_source_objects_total", Help: "Objects received by fetched sources of exports, by outcome (added, duplicate, forked, refused, deleted, unconverted).",
+			Name: "certlink_relay_feed_source_objects_total", Help: "Objects received by fetched sources of exports, by outcome (added, duplicate, forked, refused, too_many_types, deleted, unconverted).",
 		}, []string{"export", "source", "outcome"}),
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "certlink_relay_feed_source_pulls_total", Help: "Pulls of sources of exports, by result (success, failure).",

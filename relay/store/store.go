@@ -153,6 +153,8 @@ const (
 	MaxMessages = 1000
 	// MaxSelectors is the largest number of ids, types, versions or collections of a query.
 	MaxSelectors = 100
+	// MaxTypes is the largest number of types that AdmitTypes admits to a collection.
+	MaxTypes = 1000
 	// MaxPageBytes ends a page early: when its content reaches this size the page
 	// ends, even if Limit allows more. A page with content holds at least one item.
 	MaxPageBytes = 8 << 20
@@ -173,6 +175,10 @@ type Objects interface {
 	// collection with them, in one transaction. An empty cursor leaves the stored
 	// one. The outcomes are in the order of the objects. Repeating a call is safe.
 	PutObjects(ctx context.Context, collection string, objects []Object, cursor string) ([]Outcome, error)
+	// AdmitTypes notes that a collection may have objects of these types, at most MaxRecords at once, and
+	// returns those for which there is no room any more: it has MaxTypes. The names of types are kept for
+	// good, so whoever stores what others choose asks first. Types once admitted stay so.
+	AdmitTypes(ctx context.Context, collection string, types []string) (refused []string, err error)
 	// Cursor returns what was last stored with PutObjects, "" at first.
 	Cursor(ctx context.Context, collection string) (string, error)
 	// ListObjects returns a page of a collection.

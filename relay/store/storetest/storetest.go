@@ -38,6 +38,7 @@ func Run(t *testing.T, open Opener) {
 		{"versions", versionTests},
 		{"deletion", deletionTests},
 		{"deliveries", deliveryTests},
+		{"types", typesTests},
 		{"quarantine", quarantineTests},
 		{"messages", messageTests},
 		{"marks", markTests},
