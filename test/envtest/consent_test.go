@@ -158,7 +158,7 @@ func TestDraining(t *testing.T) {
 	})
 	n.relay.change(drained(0))
 	n.expect(t, n.peer, "Suspended=True/Drained")
-	want := config.Limits{TunnelConnections: 8, TunnelBytesPerSecond: 16 << 10}
+	want := config.Limits{TunnelConnections: 8, TunnelBytesPerSecond: 16 << 10, TransitBytesPerSecond: config.DefaultTransitBytesPerSecond}
 	if live := n.relay.live(); live.Peers[0].State != config.Drained || live.Peers[0].Limits != want {
 		t.Errorf("the relay has %+v", live.Peers[0])
 	}
