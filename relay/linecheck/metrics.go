@@ -4,19 +4,30 @@
 package linecheck
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // metrics are labelled by the configured name of the hotline, by the path as "DOMAIN
-// HOST:PORT" (who dials which address), of which there are few, and by direction: sent
-// (checks of ours) and received (those of the peer).
+// HOST:PORT" (who dials which address), and by direction: sent (checks of ours) and received
+// (those of the peer). A peer names its paths itself: one that is watched no more is
+// forgotten, so that there are never more than are watched and were named since.
 type metrics struct {
 	checks  *prometheus.CounterVec
 	missing *prometheus.GaugeVec
 	last    *prometheus.GaugeVec
 	trip    *prometheus.GaugeVec
 	records *prometheus.CounterVec
+
+	mu sync.Mutex // guards what follows
+	// absent counts, by hotline and path, the times in a row that stand was told of others only.
+	absent map[string]map[string]int
 }
+
+// absentFor is after how many times a path is forgotten: what was received while the paths
+// were looked at is not among them the first time.
+const absentFor = 2
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	const namespace, subsystem = "certlink_relay", "hotline"
@@ -25,6 +36,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	}
 	path := []string{"hotline", "path", "direction"}
 	m := &metrics{
+		absent: map[string]map[string]int{},
 		checks: prometheus.NewCounterVec(prometheus.CounterOpts(name("line_checks_total",
 			"Line checks by result: answered, failed, or the verdict on one of the peer.")), append(path, "result")),
 		missing: prometheus.NewGaugeVec(prometheus.GaugeOpts(name("line_check_missing",
@@ -48,6 +60,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) sent(hotline string, o *outcome) {
+	m.present(hotline, o.way.key())
 	result := "answered"
 	if o.Failure != "" {
 		result = "failed"
@@ -58,11 +71,47 @@ func (m *metrics) sent(hotline string, o *outcome) {
 }
 
 func (m *metrics) received(hotline string, c *Check, v Verdict) {
+	m.present(hotline, c.Path.key())
 	m.checks.WithLabelValues(hotline, c.Path.key(), "received", string(v)).Inc()
+}
+
+// present notes that there are figures about a path.
+func (m *metrics) present(hotline, path string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.absent[hotline] == nil {
+		m.absent[hotline] = map[string]int{}
+	}
+	m.absent[hotline][path] = 0
+}
+
+// sweep forgets the paths that are not watched any more.
+func (m *metrics) sweep(hotline string, all []standing) {
+	watched := map[string]bool{}
+	for _, s := range all {
+		watched[s.way.key()] = true
+		m.present(hotline, s.way.key())
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for path := range m.absent[hotline] {
+		if watched[path] {
+			continue
+		}
+		if m.absent[hotline][path]++; m.absent[hotline][path] < absentFor {
+			continue
+		}
+		delete(m.absent[hotline], path)
+		labels := prometheus.Labels{"hotline": hotline, "path": path}
+		m.checks.DeletePartialMatch(labels)
+		m.last.DeletePartialMatch(labels)
+		m.trip.DeletePartialMatch(labels)
+	}
 }
 
 // stand sets the state of all paths; those that are gone are forgotten.
 func (m *metrics) stand(hotline string, all []standing) {
+	m.sweep(hotline, all)
 	labels := prometheus.Labels{"hotline": hotline}
 	m.missing.DeletePartialMatch(labels)
 	for _, s := range all {
@@ -84,6 +133,9 @@ func (m *metrics) record(hotline, result string) { m.records.WithLabelValues(hot
 
 // forget drops what was said about a hotline that is gone.
 func (m *metrics) forget(hotline string) {
+	m.mu.Lock()
+	delete(m.absent, hotline)
+	m.mu.Unlock()
 	labels := prometheus.Labels{"hotline": hotline}
 	m.checks.DeletePartialMatch(labels)
 	m.missing.DeletePartialMatch(labels)
