@@ -19,8 +19,13 @@ const rereadPause = 5 * time.Second
 // longestSleep until the next look: a clock that is set ahead is noticed after it.
 const longestSleep = time.Minute
 
-// restBetween two looks at deadlines: many messages at once cost one look.
-const restBetween = 250 * time.Millisecond
+// restBetween two looks at deadlines: many messages at once cost one look. Where thousands wait
+// it is restFor times as long as the last one took, at most longestRest.
+const (
+	restBetween = 250 * time.Millisecond
+	restFor     = 15
+	longestRest = 2 * time.Second
+)
 
 // overdue is what has passed its deadline at one moment, and when the next does.
 // It counts the most urgent store.MaxMessages of each stage; more are not told apart.
@@ -104,12 +109,13 @@ func (e *Engine) watchDeadlines(ctx context.Context) {
 			}
 		case <-e.recheck:
 		}
+		begun := time.Now()
 		if next = e.nextDeadline(ctx); next.IsZero() {
 			timer.Stop()
 		} else {
 			timer.Reset(min(longestSleep, max(0, next.Sub(e.cfg.Now()))))
 		}
-		if !rest(ctx, restBetween) {
+		if !rest(ctx, max(restBetween, min(restFor*time.Since(begun), longestRest))) {
 			return
 		}
 	}

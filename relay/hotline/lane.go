@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/certlink/certlink/relay/hotline/wire"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -177,7 +176,7 @@ func (l *line) pick(ctx context.Context, n lane) (list []store.Message, next tim
 	}
 	// However much waits behind refused messages, it must not hide what is free.
 	without := waitingTalks(held, now)
-	for limit := min(wire.MaxEntries+flying, store.MaxMessages); ; limit = store.MaxMessages {
+	for limit := looksAt(n, flying); ; limit = store.MaxMessages {
 		if n == usual {
 			l.beginFront(ctx, len(held))
 		}
@@ -186,7 +185,7 @@ func (l *line) pick(ctx context.Context, n lane) (list []store.Message, next tim
 			return nil, time.Time{}, false, &localError{doing: "reading the outbox", err: err}
 		}
 		list, next := l.takeOff(pending, limit, n, now)
-		if len(list) > 0 || len(pending) < limit || limit == store.MaxMessages {
+		if len(list) > 0 || seen(pending, limit, n) {
 			if len(without) > 0 && len(list) == 0 {
 				next = earliest(next, held, now)
 			}

@@ -32,6 +32,10 @@ const (
 	// gather is the shortest time between two looks, so that a burst of changes
 	// is one revision.
 	gather = 50 * time.Millisecond
+	// restFor times as long as a look took nothing looks, at most longestRest: where thousands of
+	// messages wait a look is dear, and each message that moves would ask for one.
+	restFor     = 15
+	longestRest = time.Second
 	// lookEvery is the longest time between two looks.
 	lookEvery = 3 * time.Second
 	// lookTimeout bounds one look.
@@ -118,8 +122,9 @@ func (r *Reporter) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
+		begun := time.Now()
 		r.look(ctx)
-		if !pause(ctx, gather) {
+		if !pause(ctx, restAfter(time.Since(begun))) {
 			return nil
 		}
 		select {
@@ -129,6 +134,11 @@ func (r *Reporter) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// restAfter a look that took so long.
+func restAfter(took time.Duration) time.Duration {
+	return max(gather, min(restFor*took, longestRest))
 }
 
 // look assembles the report and tells those who wait when it differs.
