@@ -5,7 +5,6 @@ package transit
 
 import (
 	"context"
-	"github.com/certlink/certlink/relay/config"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/internal/testbubble"
+	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/problem"
 	"github.com/certlink/certlink/relay/report"
