@@ -23,9 +23,6 @@ const (
 	actDoubtSettled = "PEER_DOUBT_SETTLED"
 )
 
-// byThePeer ends a doubt: the peer has said, signed, that its database was set back.
-const byThePeer = "the peer's journal says that it goes on after its database was set back"
-
 // doubt keeps what speaks against the peer's journal when a batch does not continue what we
 // hold of it: that it has two histories at once, that it is older once it was so for some
 // time. The first evidence of each kind stays until somebody settles it, so that neither a
@@ -41,7 +38,7 @@ func (l *line) doubt(tx store.LineTx, o *wire.Opened, held store.Checkpoint, sta
 		if err != nil {
 			return nil, err
 		}
-		if old := openDoubt(list, kind); old != nil && old.Held.Size != held.Size {
+		if old := openDoubt(list, kind); old != nil && (old.Held.Size != held.Size || old.Held.Root != held.Root) {
 			if err := tx.SettleDoubt(kind, now, "it went on"); err != nil {
 				return nil, err
 			}
@@ -113,7 +110,9 @@ func openDoubts(r store.LineReader) ([]store.Doubt, error) {
 		return list, err
 	}
 	held, err := heldOf(r)
-	return slices.DeleteFunc(list, func(d store.Doubt) bool { return d.Kind == store.DoubtOlder && d.Held.Size != held.Size }), err
+	return slices.DeleteFunc(list, func(d store.Doubt) bool {
+		return d.Kind == store.DoubtOlder && (d.Held.Size != held.Size || d.Held.Root != held.Root)
+	}), err
 }
 
 // settled lets the report be made anew once nothing is doubted any more.

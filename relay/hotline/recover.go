@@ -349,7 +349,8 @@ func (l *line) unannounced(ctx context.Context) (index int64, body []byte, err e
 }
 
 // followed is follow, for a batch that may say that the peer's journal goes on after its
-// database was set back. That is taken if it names the very state that we hold, and shown.
+// database was set back. That is taken if it names the very state that we hold, and shown. It ends
+// no doubt: a peer does not settle what it is suspected of.
 func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]store.JournalEntry, string, error) {
 	state, err := l.follow(tx, o)
 	if err == nil && state == wire.Continues {
@@ -373,9 +374,6 @@ func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]
 	now := l.engine.cfg.Now().UTC().Truncate(time.Microsecond)
 	b := store.Break{At: now, OldSize: held.Size, Size: o.Log.Tree.N, Note: note}
 	if err := tx.BreakPeerJournal(b, checkpointOf(o)); err != nil {
-		return nil, "", err
-	}
-	if _, err := settle(tx, now, byThePeer, store.DoubtForked, store.DoubtOlder); err != nil {
 		return nil, "", err
 	}
 	l.peerLog.broken(o.Log.Tree)
