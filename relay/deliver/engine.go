@@ -14,12 +14,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -28,7 +28,7 @@ import (
 type Store interface {
 	store.Objects
 	store.Deliveries
-	Notes
+	lease.Notes
 }
 
 // Config of an Engine. Store and Collection are required.
@@ -60,9 +60,8 @@ type Config struct {
 type Engine struct {
 	cfg     Config
 	metrics *metrics
-	// noted wakes the reader of notes, others is what it has read, by the name of the lease.
-	noted  chan struct{}
-	others atomic.Pointer[map[string]report.Delivery]
+	// board is where the replica that delivers tells the others.
+	board *lease.Board[report.Delivery]
 
 	mu      sync.Mutex // guards what follows
 	workers []*worker
@@ -97,7 +96,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the deliveries: %w", err)
 	}
-	return &Engine{cfg: cfg, metrics: m, noted: make(chan struct{}, 1)}, nil
+	return &Engine{cfg: cfg, metrics: m, board: lease.NewBoard[report.Delivery](cfg.Store, deliverLease)}, nil
 }
 
 const (

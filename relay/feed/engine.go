@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
@@ -56,7 +57,7 @@ type Config struct {
 	// lease.Sharer.Do does. Nil means that there is no other replica.
 	Lead func(ctx context.Context, name string, work func(ctx context.Context))
 	// Notes pass the state of pulls between replicas. Nil means that there is no other.
-	Notes Notes
+	Notes lease.Notes
 	// Version of the relay, for servers that are no peers. Empty means that of the build.
 	Version string
 	// Now is the clock. Nil means time.Now.
@@ -80,9 +81,8 @@ type Engine struct {
 	exporter *exporter
 	advance  *advance
 
-	// noted wakes the reader of notes, others is what it has read, by the name of the lease.
-	noted  chan struct{}
-	others atomic.Pointer[map[string]report.Import]
+	// board is where the replica that pulls tells the others.
+	board *lease.Board[report.Import]
 
 	mu      sync.Mutex // guards what follows
 	imports []*importer
@@ -114,7 +114,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the feeds: %w", err)
 	}
-	e := &Engine{cfg: cfg, noted: make(chan struct{}, 1), metrics: m}
+	e := &Engine{cfg: cfg, board: lease.NewBoard[report.Import](cfg.Notes, pullLease), metrics: m}
 	e.live.Store(newPlan(&config.Config{}, nil))
 	e.exporter, e.advance = newExporter(e), newAdvance(e)
 	handler := func(port, root, title string, b taxii.Backend) http.Handler {
