@@ -192,7 +192,6 @@ type LineTx interface {
 	LineCheckTx
 	DraftWriter
 	EscalationWriter
-	EndedWriter
 	MessageWriter
 	JournalWriter
 	RecoveryWriter
