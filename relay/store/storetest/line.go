@@ -24,6 +24,8 @@ var lineTests = map[string]func(t *testing.T, e env){
 	"has_a_journal_of_its_own_for_each_peer":             journalForEachPeer,
 	"shows_one_unchanging_state_of_a_line":               unchangingLine,
 	"keeps_how_far_a_recovery_has_come":                  keepsRecovery,
+	"notes_the_places_of_messages_in_our_journal":        notesPlaces,
+	"keeps_the_newest_checkpoints_of_a_peer":             prunesPeerCheckpoints,
 	"shows_which_serials_are_taken_by_what":              showsPlaces,
 	"restores_and_renumbers_messages":                    restores,
 	"shares_what_the_proofs_of_a_batch_have_in_common":   sharesEvidence,
