@@ -9,6 +9,7 @@ import (
 	"errors"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -37,16 +38,15 @@ var errLong = errors.New("the log is long enough")
 type lengthener struct {
 	once    sync.Once
 	running sync.WaitGroup
-	// ctx ends with Close.
-	ctx  context.Context
-	stop context.CancelFunc
+	// closed is set by Close.
+	closed atomic.Bool
 }
 
 // begin lengthens the log of a store in the background, once.
 func (g *lengthener) begin(s *Store) {
 	g.once.Do(func() {
 		g.running.Go(func() {
-			for s.change(g.ctx, feed, "lengthening the log", s.lengthen) == nil {
+			for !g.closed.Load() && s.change(context.Background(), feed, "lengthening the log", s.lengthen) == nil {
 			}
 		})
 	})
@@ -54,7 +54,7 @@ func (g *lengthener) begin(s *Store) {
 
 // close waits for what is under way.
 func (g *lengthener) close() {
-	g.stop()
+	g.closed.Store(true)
 	g.running.Wait()
 }
 

@@ -73,8 +73,6 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening database %q: %w", cfg.Path, err)
 	}
 	s := &Store{path: path, now: cfg.Now, turns: newTurns(), checkpoints: newCheckpoints(path), known: newKnown()}
-	open, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.length.ctx, s.length.stop = open, stop
 	if err := s.openPatiently(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening database %q: %w", path, s.classify(err)), s.Close())
 	}
