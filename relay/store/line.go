@@ -194,7 +194,6 @@ type LineTx interface {
 	EscalationWriter
 	MessageWriter
 	JournalWriter
-	RecoveryWriter
 	Restorer
 	// Written lets f be called once the change is committed: Pending and GlanceLine show it,
 	// while it may still be on its way to stable storage, so that what is sent anyway
@@ -244,6 +243,7 @@ type JournalWriter interface {
 
 // Restorer takes back what a database that was set back has lost.
 type Restorer interface {
+	RecoveryWriter
 	// Restore stores a message of ours that a peer gave back, under its serial. ErrConflict
 	// when one with that id or serial is here; then nothing was done.
 	Restore(m Message) error
