@@ -170,7 +170,11 @@ func (r *Reconciler) publish(l *v1alpha1.LocalCERT, p *plan) {
 
 // refused reports what can be said when objects could not be applied.
 func (r *Reconciler) refused(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, err error) (loop.Outcome, error) {
+	desk, officers := l.Status.DeskSecretName, l.Status.Officers
 	report(l, s, p, edit, r.Now())
+	if len(s.former) > 0 { // none was dismissed, and the status is what remembers them
+		l.Status.DeskSecretName, l.Status.Officers = desk, officers
+	}
 	switch {
 	case errors.Is(err, apply.ErrForeign):
 		return loop.Outcome{

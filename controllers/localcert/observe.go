@@ -38,7 +38,7 @@ type seen struct {
 	// strangers are Certificates of others that ask the CA of our own that is in use,
 	// by name.
 	strangers []string
-	// former are officers whose certificates are there and who are not declared any more.
+	// former are certificates of the desk that the spec does not ask for any more, by name.
 	former []string
 
 	service     *corev1.Service

@@ -37,25 +37,53 @@ func (c issued) ofOfficer() bool { return strings.HasPrefix(c.path, officerPath)
 // shared tells whether the desk has a certificate that names no officer.
 func shared(l *v1alpha1.LocalCERT) bool { return l.Spec.Desk.SharedCertificate != v1alpha1.Denied }
 
-// former are the Certificates of officers that are not declared any more, and of the shared
-// desk where the spec denies it.
+// former are the names of the certificates of officers that are not declared any more, and of the
+// shared desk where the spec denies it: those whose Certificate is there, and those that the status
+// still names, of which only the Secret may be left. A Certificate of that name that is not ours
+// keeps its Secret.
 func former(l *v1alpha1.LocalCERT, certificates []unstructured.Unstructured) []string {
-	desk := namesOf(l).Desk
-	var out []string
+	out := disused(l)
 	for i := range certificates {
 		c := &certificates[i]
+		if !metav1.IsControlledBy(c, l) {
+			out = slices.DeleteFunc(out, func(name string) bool { return name == c.GetName() })
+			continue
+		}
 		name, officer := strings.CutPrefix(c.GetName(), namesOf(l).Officer(""))
-		declared := slices.ContainsFunc(l.Spec.Desk.Officers, func(o v1alpha1.Officer) bool { return o.Name == name })
-		gone := officer && !declared || c.GetName() == desk && !shared(l)
-		if gone && metav1.IsControlledBy(c, l) {
+		if officer && !declared(l, name) || c.GetName() == namesOf(l).Desk && !shared(l) {
 			out = append(out, c.GetName())
 		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// disused are the certificates of the desk that the status names and the spec does not ask for.
+func disused(l *v1alpha1.LocalCERT) []string {
+	var out []string
+	for _, o := range l.Status.Officers {
+		if !declared(l, o.Name) {
+			out = append(out, namesOf(l).Officer(o.Name))
+		}
+	}
+	if l.Status.DeskSecretName != "" && !shared(l) {
+		out = append(out, namesOf(l).Desk)
 	}
 	return out
 }
 
+// declared tells whether the spec names an officer.
+func declared(l *v1alpha1.LocalCERT, name string) bool {
+	return slices.ContainsFunc(l.Spec.Desk.Officers, func(o v1alpha1.Officer) bool { return o.Name == name })
+}
+
 // dismiss deletes certificates of the desk and their keys that the spec does not ask for any
 // more. The relay has refused them since its configuration left them out.
+//
+//  1. The Certificate goes, else cert-manager would write the Secret again. After a crash here the
+//     status names the Secret, see former.
+//  2. The Secret goes, with the key. After a crash here both steps find nothing to do.
+//  3. The status names it no more (by report, once nothing of this has failed).
 func (r *Reconciler) dismiss(ctx context.Context, l *v1alpha1.LocalCERT, names []string) error {
 	var errs []error
 	for _, name := range names {

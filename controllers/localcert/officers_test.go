@@ -4,12 +4,19 @@
 package localcert
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/controllers/internal/manifest"
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/config"
 )
@@ -92,4 +99,131 @@ func TestTheRelayRunsWithoutAnOfficersCertificate(t *testing.T) {
 	if !m.deployable || m.fact.Reason != v1alpha1.ReasonCertificateNotReady {
 		t.Errorf("deployable %v, %+v", m.deployable, m.fact)
 	}
+}
+
+// denied takes eve's certificate and the shared one away.
+func denied(l *v1alpha1.LocalCERT) { desk("rob")(l) }
+
+// withShared is a desk of officers and a certificate that names none.
+func withShared(l *v1alpha1.LocalCERT) {
+	desk("eve", "rob")(l)
+	l.Spec.Desk.SharedCertificate = v1alpha1.Allowed
+}
+
+// left are the objects of the certificates that denied takes away.
+func (w *world) left() []string {
+	var out []string
+	for _, kind := range []string{"Certificate", "Secret"} {
+		for _, name := range []string{"alfa-desk", "alfa-desk-eve"} {
+			if w.there(kind, name) {
+				out = append(out, kind+" "+name)
+			}
+		}
+	}
+	return out
+}
+
+// keyOf a certificate, as it is in the Secret.
+func (w *world) keyOf(name string) string {
+	w.t.Helper()
+	secret := &corev1.Secret{}
+	if err := w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: name}, secret); err != nil {
+		w.t.Fatal(err)
+	}
+	return string(secret.Data[corev1.TLSPrivateKeyKey])
+}
+
+func TestAnOperatorThatIsKilledWhileItDismissesLeavesNoKeyBehind(t *testing.T) {
+	w := settled(t, withShared, "alfa-ca", "bravo")
+	w.quiet()
+	rob, before := w.keyOf("alfa-desk-rob"), len(w.writes)
+	whole := w.copy()
+	whole.edit(denied)
+	whole.quiet()
+	edges := map[string]bool{}
+	for i := range whole.writes[before:] {
+		for _, afterwards := range []bool{false, true} {
+			killed := w.copy()
+			killed.crash, killed.afterwards = before+i+1, afterwards
+			killed.edit(denied)
+			killed.quiet()
+			at := fmt.Sprintf("%s, done %v", killed.writes[before+i], afterwards)
+			edges[at] = true
+			if left := killed.left(); killed.kills != 1 || len(left) > 0 {
+				t.Errorf("killed %d times at %s; left are %v", killed.kills, at, left)
+			}
+			if killed.keyOf("alfa-desk-rob") != rob {
+				t.Errorf("killed at %s: the key of an officer who stays is another", at)
+			}
+			if diff := cmp.Diff(whole.local().Status.Officers, killed.local().Status.Officers); diff != "" {
+				t.Errorf("killed at %s: the status (-want +got):\n%s", at, diff)
+			}
+		}
+	}
+	for _, name := range []string{"alfa-desk", "alfa-desk-eve"} {
+		if !edges["delete Certificate "+name+", done true"] || !edges["delete Secret "+name+", done false"] {
+			t.Errorf("the test needs a crash between the Certificate %q and its Secret: %v", name, edges)
+		}
+	}
+}
+
+// between kills the operator after it deleted eve's Certificate, and before her Secret.
+func between(t *testing.T) *world {
+	t.Helper()
+	w := settled(t, desk("eve", "rob"), "alfa-ca", "bravo")
+	w.quiet()
+	for w.edit(desk("rob")); w.there("Certificate", "alfa-desk-eve"); {
+		w.crash, w.afterwards = len(w.writes)+1, true
+		w.visit()
+	}
+	if w.crash = 0; !w.there("Secret", "alfa-desk-eve") {
+		t.Fatal("the test needs a Secret that is left")
+	}
+	return w
+}
+
+func TestAKeyThatIsLeftIsRememberedWhileSomethingCannotBeApplied(t *testing.T) {
+	w := between(t)
+	if err := w.raw.deleteAll(&policyv1.PodDisruptionBudget{}); err != nil {
+		t.Fatal(err)
+	}
+	foreign := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "alfa-relay"}}
+	w.create(foreign)
+	w.quiet()
+	if got := w.reason("Ready"); got != "False/NameTaken" {
+		t.Fatalf("the test needs an object that cannot be applied: %s", describeStatus(w.local()))
+	}
+	if err := w.raw.Delete(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	w.quiet()
+	if left := w.left(); len(left) > 0 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+func TestAKeyThatIsInUseAgainIsNotDeleted(t *testing.T) {
+	t.Run("by_the_officer_who_is_declared_again", func(t *testing.T) {
+		w := between(t)
+		was := w.keyOf("alfa-desk-eve")
+		w.edit(desk("eve", "rob"))
+		w.quiet()
+		if !w.there("Certificate", "alfa-desk-eve") || w.keyOf("alfa-desk-eve") != was {
+			t.Error("the key is gone")
+		}
+	})
+	t.Run("by_a_Certificate_that_a_person_made", func(t *testing.T) {
+		w := between(t)
+		own := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+			"secretName": "alfa-desk-eve", "duration": "1h", "issuerRef": map[string]any{"name": "alfa-ca", "kind": "Issuer"},
+		}}}
+		own.SetGroupVersionKind(manifest.CertificateKind)
+		own.SetNamespace("cert")
+		own.SetName("alfa-desk-eve")
+		w.create(own)
+		w.quiet()
+		if !w.there("Certificate", "alfa-desk-eve") || !w.there("Secret", "alfa-desk-eve") {
+			t.Error("it is gone")
+		}
+	})
 }
