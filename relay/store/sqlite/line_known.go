@@ -110,7 +110,7 @@ func (l *lineTx) rare() error {
 	if err := l.count(); err != nil {
 		return err
 	}
-	l.state, l.unfollowed = &lineState{}, true
+	l.state, l.unfollowed, l.queue.read = &lineState{}, true, false
 	return nil
 }
 

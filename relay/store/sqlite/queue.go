@@ -60,6 +60,30 @@ func (l *lineTx) enqueueRows() error {
 	})
 }
 
+// Whole implements store.LineReader.
+func (l *lineTx) Whole(d store.Direction) (int64, error) {
+	if err := l.enqueueRows(); err != nil {
+		return 0, err
+	}
+	return l.lineReader.Whole(d)
+}
+
+// PlacedAfter implements store.RecoveryReader.
+func (l *lineTx) PlacedAfter(serial int64, limit int) ([]store.Placed, error) {
+	if err := l.enqueueRows(); err != nil {
+		return nil, err
+	}
+	return l.lineReader.PlacedAfter(serial, limit)
+}
+
+// PlacedBefore implements store.RecoveryReader.
+func (l *lineTx) PlacedBefore(serial int64, limit int) ([]store.Placed, error) {
+	if err := l.enqueueRows(); err != nil {
+		return nil, err
+	}
+	return l.lineReader.PlacedBefore(serial, limit)
+}
+
 // unqueue takes messages of ours out of the queue, and returns the positions of those that were in it.
 func (l *lineTx) unqueue(ids []string) (waiting map[string]int64, err error) {
 	if err := l.enqueueRows(); err != nil {

@@ -27,6 +27,8 @@ var lineTests = map[string]func(t *testing.T, e env){
 	"notes_the_places_of_messages_in_our_journal":        notesPlaces,
 	"keeps_the_newest_checkpoints_of_a_peer":             prunesPeerCheckpoints,
 	"shows_which_serials_are_taken_by_what":              showsPlaces,
+	"shows_in_a_change_what_it_has_queued":               showsItsQueue,
+	"hurries_a_conversation_after_what_is_rare":          hurriesAfterARestore,
 	"restores_and_renumbers_messages":                    restores,
 	"shares_what_the_proofs_of_a_batch_have_in_common":   sharesEvidence,
 	"puts_what_comes_back_in_its_place":                  replaces,
