@@ -57,7 +57,7 @@ func (l *line) takeOffOf(pending []store.Message, n lane, now time.Time) ([]stor
 	}
 	list = fitting(list[:min(len(list), entries)], bytes)
 	for i := range list {
-		l.flying[list[i].ID] = n
+		l.flying[list[i].ID] = flight{n, list[i].Conversation}
 	}
 	if n.express() && len(list) > 0 {
 		l.flashed = now
@@ -66,23 +66,23 @@ func (l *line) takeOffOf(pending []store.Message, n lane, now time.Time) ([]stor
 }
 
 // choose is pure: the messages that a lane may send now, in order, of those that are pending,
-// the most urgent first. A message waits for what waits before it in its conversation. An
-// express lane takes what goes as FLASH, also if it is under way in the usual lane: it
+// the most urgent first. A message waits for what waits before it in its conversation, and for
+// what flies there, which need not be among pending. An express lane takes what goes as FLASH, also if it is under way in the usual lane: it
 // must not wait for that. The usual lane takes the rest. While the line is crowded with
 // refused messages, none of these is tried. next is when one that waits may be sent.
-func choose(pending []store.Message, held map[string]failure, flying map[string]lane, n lane, now time.Time, crowded bool) (list []store.Message, next time.Time) {
-	waits := map[string]bool{}
+func choose(pending []store.Message, held map[string]failure, flying map[string]flight, n lane, now time.Time, crowded bool) (list []store.Message, next time.Time) {
+	waits := flyingTalks(flying, n)
 	for i := range pending {
 		m := &pending[i]
 		if waits[m.Conversation] {
 			continue
 		}
-		by, flies := flying[m.ID]
+		as, flies := flying[m.ID]
 		f, isHeld := held[m.ID]
 		switch {
 		case n.express() && m.Urgency > 0:
 			return list, next
-		case n.express() != (m.Urgency == 0), flies && (by.express() || !n.express()):
+		case n.express() != (m.Urgency == 0), flies && (as.by.express() || !n.express()):
 			waits[m.Conversation] = true
 			continue
 		case isHeld && (crowded || f.until.After(now)):
@@ -97,6 +97,17 @@ func choose(pending []store.Message, held map[string]failure, flying map[string]
 		list = append(list, *m)
 	}
 	return list, next
+}
+
+// flyingTalks are the conversations in which a lane waits for what flies.
+func flyingTalks(flying map[string]flight, n lane) map[string]bool {
+	talks := make(map[string]bool, len(flying))
+	for _, f := range flying {
+		if f.by.express() || !n.express() {
+			talks[f.conversation] = true
+		}
+	}
+	return talks
 }
 
 // fitting is the beginning of a list that fits into a batch of so many bytes, at least one.

@@ -30,6 +30,12 @@ const (
 
 func (n lane) express() bool { return n >= express1 }
 
+// flight is a message that is being sent: by which lane, and in which conversation.
+type flight struct {
+	by           lane
+	conversation string
+}
+
 // Bounds of a batch. While FLASH was sent lately others are short, so that a transaction of
 // theirs at either end does not keep the next FLASH waiting for long.
 const (
@@ -81,8 +87,11 @@ func (l *line) round(ctx context.Context, n lane) time.Time {
 		switch {
 		case err != nil:
 			l.settle(ctx, nil, nil, err)
+			if n != usual {
+				l.poke() // it looks again after this failure, and forgets it if nothing is queued
+			}
 		case n == usual && l.isLost() && l.mayTry():
-			l.land(list) // it was lost since they were picked
+			l.land(n, list) // it was lost since they were picked
 			if l.isFlying() {
 				return time.Time{} // what other lanes carry ends first
 			}
@@ -98,7 +107,7 @@ func (l *line) round(ctx context.Context, n lane) time.Time {
 			}
 			failed, err := l.deliver(ctx, list, precedence)
 			l.settle(ctx, list, failed, err)
-			l.land(list)
+			l.land(n, list)
 			if n != usual {
 				l.poke() // what waited behind these
 			}
@@ -194,12 +203,14 @@ func (l *line) pick(ctx context.Context, n lane) (list []store.Message, next tim
 	}
 }
 
-// land notes that messages do not fly any more.
-func (l *line) land(list []store.Message) {
+// land notes that messages do not fly any more; an express lane may have taken some over.
+func (l *line) land(n lane, list []store.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range list {
-		delete(l.flying, list[i].ID)
+		if l.flying[list[i].ID].by == n {
+			delete(l.flying, list[i].ID)
+		}
 	}
 }
 

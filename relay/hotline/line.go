@@ -54,7 +54,7 @@ type line struct {
 	// tried are messages that were sent at least once since the start, by id.
 	tried map[string]bool
 	// flying are messages that are being sent, by id.
-	flying map[string]lane
+	flying map[string]flight
 	// front of what is queued.
 	front front
 	// greeted tells whether the peer answered since the start.
@@ -80,7 +80,7 @@ type line struct {
 func newLine(e *Engine, trustDomain string) *line {
 	l := &line{
 		engine: e, trustDomain: trustDomain,
-		held: map[string]failure{}, tried: map[string]bool{}, flying: map[string]lane{},
+		held: map[string]failure{}, tried: map[string]bool{}, flying: map[string]flight{},
 	}
 	for i := range l.wakes {
 		l.wakes[i] = make(chan struct{}, 1)

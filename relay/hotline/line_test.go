@@ -49,7 +49,7 @@ func TestWhatWaitsBehindARefusedMessageHidesNothing(t *testing.T) {
 	} {
 		l.held["refused"] = failure{attempts: 1, until: c.until, conversation: "a"}
 		list, _, _, err := l.pick(t.Context(), usual)
-		l.land(list)
+		l.land(usual, list)
 		if err != nil || len(list) == 0 || list[0].ID != c.want {
 			t.Errorf("%s: %d messages are next, %v; want %q", c.name, len(list), err, c.want)
 		}
@@ -71,21 +71,22 @@ func TestChoose(t *testing.T) {
 	for name, tt := range map[string]struct {
 		pending []store.Message
 		held    map[string]failure
-		flying  map[string]lane
+		flying  map[string]flight
 		crowded bool
 		lane    lane
 		want    []string
 		next    time.Time
 	}{
-		"all_that_is_not_FLASH":                    {pending: []store.Message{flash("1", "a"), routine("2", "b"), routine("3", "b")}, want: []string{"2", "3"}},
-		"FLASH_only_in_an_express_lane":            {pending: []store.Message{flash("1", "a"), flash("2", "a"), routine("3", "b")}, lane: express1, want: []string{"1", "2"}},
-		"nothing_behind_FLASH_in_its_conversation": {pending: []store.Message{flash("1", "a"), routine("2", "a"), routine("3", "b")}, want: []string{"3"}},
-		"nothing_that_flies_nor_what_follows_it":   {pending: []store.Message{routine("1", "a"), routine("2", "a"), routine("3", "b")}, flying: map[string]lane{"1": usual}, want: []string{"3"}},
-		"FLASH_does_not_wait_for_the_usual_lane":   {pending: []store.Message{flash("1", "a"), flash("2", "a")}, flying: map[string]lane{"1": usual}, lane: express1, want: []string{"1", "2"}},
-		"but_for_another_express_lane":             {pending: []store.Message{flash("1", "a"), flash("2", "a"), flash("3", "b")}, flying: map[string]lane{"1": express1}, lane: express2, want: []string{"3"}},
-		"nothing_behind_what_was_refused":          {pending: []store.Message{routine("1", "a"), routine("2", "a"), routine("3", "b")}, held: map[string]failure{"1": later}, want: []string{"3"}, next: later.until},
-		"what_was_refused_alone_when_it_is_time":   {pending: []store.Message{routine("1", "a"), routine("2", "a"), routine("3", "b")}, held: map[string]failure{"1": {until: now}}, want: []string{"1", "3"}},
-		"nothing_that_was_refused_when_crowded":    {pending: []store.Message{routine("1", "a"), routine("3", "b")}, held: map[string]failure{"1": {until: now}}, crowded: true, want: []string{"3"}},
+		"all_that_is_not_FLASH":                      {pending: []store.Message{flash("1", "a"), routine("2", "b"), routine("3", "b")}, want: []string{"2", "3"}},
+		"FLASH_only_in_an_express_lane":              {pending: []store.Message{flash("1", "a"), flash("2", "a"), routine("3", "b")}, lane: express1, want: []string{"1", "2"}},
+		"nothing_behind_FLASH_in_its_conversation":   {pending: []store.Message{flash("1", "a"), routine("2", "a"), routine("3", "b")}, want: []string{"3"}},
+		"nothing_that_flies_nor_what_follows_it":     {pending: []store.Message{routine("1", "a"), routine("2", "a"), routine("3", "b")}, flying: map[string]flight{"1": {usual, "a"}}, want: []string{"3"}},
+		"FLASH_does_not_wait_for_the_usual_lane":     {pending: []store.Message{flash("1", "a"), flash("2", "a")}, flying: map[string]flight{"1": {usual, "a"}}, lane: express1, want: []string{"1", "2"}},
+		"but_for_another_express_lane":               {pending: []store.Message{flash("1", "a"), flash("2", "a"), flash("3", "b")}, flying: map[string]flight{"1": {express1, "a"}}, lane: express2, want: []string{"3"}},
+		"nothing_behind_what_flies_and_was_not_read": {pending: []store.Message{routine("2", "a"), routine("3", "b")}, flying: map[string]flight{"1": {ahead, "a"}}, want: []string{"3"}},
+		"nothing_behind_what_was_refused":            {pending: []store.Message{routine("1", "a"), routine("2", "a"), routine("3", "b")}, held: map[string]failure{"1": later}, want: []string{"3"}, next: later.until},
+		"what_was_refused_alone_when_it_is_time":     {pending: []store.Message{routine("1", "a"), routine("2", "a"), routine("3", "b")}, held: map[string]failure{"1": {until: now}}, want: []string{"1", "3"}},
+		"nothing_that_was_refused_when_crowded":      {pending: []store.Message{routine("1", "a"), routine("3", "b")}, held: map[string]failure{"1": {until: now}}, crowded: true, want: []string{"3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list, next := choose(tt.pending, tt.held, tt.flying, tt.lane, now, tt.crowded)

@@ -4,6 +4,7 @@
 package hotline
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/certlink/certlink/relay/store"
@@ -41,4 +42,24 @@ func TestAnExpressLaneReadsNothingBehindWhatIsFlash(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestALaneOfFlashThatCannotReadTheQueue(t *testing.T) {
+	bubble(t, "is_not_reported_once_it_can_again_though_nothing_is_sent", func(t *testing.T, w *world) {
+		w.alfa.send(request("", "s"))
+		w.quiet()
+		failed := new(atomic.Bool)
+		w.faults(func(s step) outcome {
+			if s == (step{"alfa", "Pending"}) && failed.CompareAndSwap(false, true) {
+				return fails
+			}
+			return works
+		})
+		l := w.alfa.engine().lineTo("bravo.example")
+		l.pokeLanes(l.wakes[express1 : express1+1])
+		w.quiet()
+		if r := w.alfa.report(); !failed.Load() || r.Error != "" {
+			t.Errorf("reading failed: %v; an hour later the report says %q", failed.Load(), r.Error)
+		}
+	})
 }
