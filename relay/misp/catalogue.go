@@ -47,10 +47,10 @@ type Catalogue struct {
 	byReport   map[string]int
 	references []heldBy // sorted
 	statements statements
-	// fresh are those of the statements that came since marks were last looked at, and freshTo is the
-	// position of the last of them.
-	fresh   statements
-	freshTo int64
+	// fresh are those of the statements that came since marks were last looked at, freshTo is the
+	// position of the last of them, and remarked how far marks were looked at for all of them.
+	fresh             statements
+	freshTo, remarked int64
 }
 
 // reportEvent is the event of a report or grouping.
@@ -92,7 +92,7 @@ func (c *Catalogue) begin(ctx context.Context) error {
 	}
 	c.deletions, c.position = deletions, 0
 	c.days, c.reports, c.byReport, c.references = map[int64]uint32{}, nil, map[string]int{}, nil
-	c.statements, c.fresh, c.freshTo = statements{}, statements{}, 0
+	c.statements, c.fresh, c.freshTo, c.remarked = statements{}, statements{}, 0, 0
 	return nil
 }
 
@@ -235,7 +235,7 @@ func (c *Catalogue) takeContainer(ctx context.Context, r store.Record) error {
 	if o.Type == stix.TypeMarkingDefinition {
 		if _, known := c.statements[o.ID]; o.Statement && !known && len(c.statements) < maxStatements {
 			at := r.DateAdded.Unix()
-			c.statements[o.ID], c.fresh[o.ID], c.freshTo = at, at, r.DateAdded.UnixMicro()
+			c.statements[o.ID], c.fresh[o.ID], c.freshTo, c.remarked = at, at, r.DateAdded.UnixMicro(), 0
 		}
 		return nil
 	}

@@ -27,22 +27,29 @@ func (s statements) since(markings []string, added time.Time) (at int64) {
 	return at
 }
 
+// define tells whether some of an object's markings are among these.
+func (s statements) define(markings []string) bool {
+	return slices.ContainsFunc(markings, func(id string) bool { _, ok := s[id]; return ok })
+}
+
 // remark has everything written again that came before the definition of one of its markings, and so
 // was shown as RED: the events that it is in change when the definition comes. It reads what lies before
 // the new definitions, with a page in memory; most collections have few of these. Done again it
-// changes nothing, so an error leaves the definitions to the next time.
+// changes nothing, so an error leaves to the next time what was not looked at: a reader may go before
+// all of a large collection is.
 func (c *Catalogue) remark(ctx context.Context) error {
-	for after := int64(0); len(c.fresh) > 0 && after < c.freshTo; {
-		page, err := c.store.ListObjects(ctx, c.collection, store.Query{After: after, Limit: scanObjects})
+	for len(c.fresh) > 0 && c.remarked < c.freshTo {
+		page, err := c.store.ListObjects(ctx, c.collection, store.Query{After: c.remarked, Limit: scanObjects})
 		if err != nil {
 			return err
 		}
 		if err := c.remarkPage(ctx, page.Records); err != nil {
 			return err
 		}
-		if after = page.Next; after == 0 {
+		if page.Next == 0 {
 			break
 		}
+		c.remarked = page.Next
 	}
 	clear(c.fresh)
 	return nil
@@ -50,6 +57,7 @@ func (c *Catalogue) remark(ctx context.Context) error {
 
 func (c *Catalogue) remarkPage(ctx context.Context, records []store.Record) error {
 	var late []store.Record
+	var reports []string
 	at := map[int64]uint32{}
 	for _, r := range records {
 		// What does not parse is shown nowhere.
@@ -57,15 +65,17 @@ func (c *Catalogue) remarkPage(ctx context.Context, records []store.Record) erro
 		if since := c.fresh.since(o.Markings, r.DateAdded); since > 0 {
 			late, at[r.Seq] = append(late, r), uint32(since)
 		}
+		// Also one of the same second, which stands before the definition and was read without it.
+		if _, ok := c.byReport[r.ID]; ok && c.fresh.define(o.Markings) {
+			reports = append(reports, r.ID)
+		}
 	}
 	first := map[string]time.Time{}
 	if err := c.addFirsts(ctx, first, late); err != nil {
 		return err
 	}
-	var reports []string
 	for _, r := range late {
 		if i, ok := c.byReport[r.ID]; ok {
-			reports = append(reports, r.ID)
 			c.reports[i].timestamp = max(c.reports[i].timestamp, at[r.Seq])
 		}
 		c.changed(r.ID, first[r.ID], at[r.Seq])

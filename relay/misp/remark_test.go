@@ -109,6 +109,59 @@ func TestADefinitionThatIsNoPlainStatementLeavesRedWhatItMarks(t *testing.T) {
 	}
 }
 
+// TestAReportThatStandsBeforeTheDefinitionOfItsMarkingIsNotRed: they come in one bundle, and so in one second.
+func TestAReportThatStandsBeforeTheDefinitionOfItsMarkingIsNotRed(t *testing.T) {
+	s := newShop(t)
+	s.put(also(indicatorText(1, 1, "[domain-name:value = 'one.example']", rule.Green, "")), also(reportText(1, 1)),
+		statementText(`"definition_type":"statement","definition":{"statement":"(c) CERT Bravo"}`))
+	var manifest map[string]entryOf
+	if err := json.Unmarshal(s.get("manifest.json").Body.Bytes(), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	var tags []NamedTag
+	for _, e := range manifest {
+		if e.Info == "Campaign X" {
+			tags = e.Tags
+		}
+	}
+	if diff := cmp.Diff([]NamedTag{{"tlp:green"}}, tags); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAVersionThatIsOlderThanTheDefinitionButCameAfterItIsTakenByAMISP: a MISP leaves an attribute as it is
+// that has no later timestamp, and would so go on with what was revoked.
+func TestAVersionThatIsOlderThanTheDefinitionButCameAfterItIsTakenByAMISP(t *testing.T) {
+	for name, marked := range map[string]func(string) string{
+		"marked as before":    also,
+		"without the marking": func(object string) string { return object },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t)
+			version := func(n int, mark func(string) string, more string) {
+				s.put(mark(indicatorText(1, n, "[domain-name:value = 'one.example']", rule.Green, more)))
+				s.clock = s.clock.Add(time.Hour)
+			}
+			version(1, also, "")
+			last := s.stamps()["one.example"]
+			s.put(statementText(`"definition_type":"statement","definition":{"statement":"(c) CERT Bravo"}`))
+			s.clock = s.clock.Add(time.Hour)
+			for step, next := range []func(){
+				func() {}, // the definition has come
+				func() { version(2, marked, "") },
+				func() { version(3, marked, `,"revoked":true`) },
+			} {
+				next()
+				stamp := s.stamps()["one.example"]
+				if stamp <= last {
+					t.Errorf("in step %d the attribute has the timestamp %d, after %d", step, stamp, last)
+				}
+				last = stamp
+			}
+		})
+	}
+}
+
 // forget makes the catalogue anew, as a restart does.
 func (s *shop) forget() {
 	d := s.directories["bravo/misp"]
