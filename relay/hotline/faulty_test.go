@@ -28,7 +28,7 @@ func (s *faultyStore) ChangeLine(ctx context.Context, peer string, change func(s
 
 func (s *faultyStore) changeLine(ctx context.Context, peer string, change func(store.LineTx) error) error {
 	lied := false
-	tx := &faultyTx{s: s, lied: &lied}
+	tx := &faultyTx{s: s, lied: &lied, untold: s.life.untold.Swap(false)}
 	err := s.Store.ChangeLine(ctx, peer, func(really store.LineTx) error {
 		tx.LineTx = really
 		return change(tx)
@@ -38,7 +38,7 @@ func (s *faultyStore) changeLine(ctx context.Context, peer string, change func(s
 		return err
 	case s.life.unflushed.Load():
 		return sqlite.ErrUnflushed
-	case lied:
+	case lied, tx.untold:
 		return errDead
 	}
 	if tx.moved > 0 {
@@ -78,8 +78,17 @@ type faultyTx struct {
 	store.LineTx
 	s    *faultyStore
 	lied *bool
+	// untold: nobody is told that it was written.
+	untold bool
 	// moved messages got another serial, with so many bytes.
 	moved, movedBytes int
+}
+
+// Written implements store.LineTx.
+func (t *faultyTx) Written(f func()) {
+	if !t.untold {
+		t.LineTx.Written(f)
+	}
 }
 
 // Move counts what one transaction moves.

@@ -101,11 +101,12 @@ func (f *front) add(m *store.Message) {
 	}
 }
 
-// took takes messages out, which are in the order of the list.
+// took takes messages out, which are in the order of the list, and lets go of their memory.
 func (f *front) took(list []store.Message) {
 	rest := f.list[:0]
 	if len(list) > 0 && len(list) <= len(f.list) && f.list[len(list)-1].ID == list[len(list)-1].ID {
 		rest = f.list[len(list):] // nothing stays before them
+		clear(f.list[:len(list)])
 	} else {
 		next := 0
 		for i := range f.list {
@@ -115,11 +116,14 @@ func (f *front) took(list []store.Message) {
 				rest = append(rest, f.list[i])
 			}
 		}
+		clear(f.list[len(rest):])
 	}
 	for i := range list {
 		f.bytes -= len(list[i].Payload)
 	}
-	f.list = rest
+	if f.list = rest; len(rest) == 0 {
+		f.list = nil
+	}
 }
 
 // fromFront picks from memory what a lane may send. known is false if the store must be read.

@@ -235,3 +235,28 @@ func TestTheNextBatchLeavesWhileOneIsUnderWay(t *testing.T) {
 		})
 	}
 }
+
+func TestAMessageWhoseTransactionIsNotKnownToBeMade(t *testing.T) {
+	bubble(t, "leaves_when_it_was", func(t *testing.T, w *world) {
+		w.alfa.send(request(ulidFor(0, 0), "s0"))
+		w.quiet()
+		w.alfa.life().untold.Store(true)
+		if w.trySend(request(ulidFor(0, 1), "s1")) == nil {
+			t.Error("the officer was told that it is stored")
+		}
+		w.quiet()
+		w.alfa.proven(w.bravo, 2)
+	})
+}
+
+func TestFrontKeepsNothingOfWhatLeft(t *testing.T) {
+	var f front
+	f.begin(0)
+	f.read([]store.Message{queuedAt(1), queuedAt(2), queuedAt(3)}, true, 3)
+	all := f.list
+	f.took(slices.Clone(all[:2]))
+	f.took([]store.Message{queuedAt(3)})
+	if f.list != nil || !slices.Equal(ids(all), []string{"", "", ""}) {
+		t.Errorf("it holds %v, and memory of %q", ids(f.list), ids(all))
+	}
+}

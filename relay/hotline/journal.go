@@ -49,7 +49,8 @@ func (l *line) changeAll(ctx context.Context, do changes) error {
 // store runs a batch of changes in one transaction. An error is that of all. Messages of ours
 // may leave as soon as it is written; it returns when it is on stable storage.
 func (l *line) store(ctx context.Context, batch []*waiting) error {
-	return l.engine.cfg.Store.ChangeLine(ctx, l.trustDomain, func(tx store.LineTx) error {
+	var done written
+	err := l.engine.cfg.Store.ChangeLine(ctx, l.trustDomain, func(tx store.LineTx) error {
 		newest, hashes, err := tx.Journal()
 		if err != nil {
 			return fmt.Errorf("reading the journal: %w", err)
@@ -58,7 +59,7 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 			return err
 		}
 		var entries []store.JournalEntry
-		done := written{from: newest.Size}
+		done = written{from: newest.Size}
 		for _, w := range batch {
 			p := &placing{LineTx: tx, next: newest.Size + int64(len(entries)) + 1}
 			more, err := w.do(p)
@@ -79,6 +80,10 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 		}
 		return err
 	})
+	if err != nil && len(done.queued) > 0 {
+		l.pokeAll() // it may have been made: PostgreSQL's answer to a commit can get lost
+	}
+	return err
 }
 
 // written is what a transaction did.

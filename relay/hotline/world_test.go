@@ -92,6 +92,7 @@ type nation struct {
 	path        string
 	ca          *testca.CA
 	config      *config.Config
+	pages       pages // of a recovery; zero: as usual
 	changes     atomic.Int64
 	// ahead is how far its clock is ahead of the bubble's, in nanoseconds.
 	ahead atomic.Int64
@@ -111,6 +112,8 @@ type life struct {
 	unflushed atomic.Bool
 	// unsynced: what was written last is not on the disk yet; who glances is refused, so that a test sees who does.
 	unsynced atomic.Bool
+	// untold: the next change of a line is made, and the connection breaks before the relay learns of it.
+	untold atomic.Bool
 	// unreadable: messages cannot be listed.
 	unreadable atomic.Bool
 	store      *sqlite.Store
@@ -221,6 +224,9 @@ func (n *nation) start() {
 	})
 	if err != nil {
 		n.t.Fatal(err)
+	}
+	if n.pages != (pages{}) {
+		l.engine.pages = n.pages
 	}
 	l.engine.Apply(n.config)
 	ctx, cancel := context.WithCancel(context.Background())
