@@ -81,6 +81,7 @@ func TestEitherSideWakesAConnectionThatRests(t *testing.T) {
 	ping(t, c)
 	target := <-targets
 	w.rests(t)
+	most := 0
 	for range 20 { // the other direction rests on
 		if _, err := target.Write([]byte("from the target")); err != nil {
 			t.Fatal(err)
@@ -88,9 +89,10 @@ func TestEitherSideWakesAConnectionThatRests(t *testing.T) {
 		if _, err := io.ReadFull(c, make([]byte, 15)); err != nil {
 			t.Fatal(err)
 		}
+		most = max(most, awake()) // each time: where other work holds us up, both may rest again before we look
 	}
-	if n := awake(); n != 2 {
-		t.Errorf("%d directions are awake, not one on either side", n)
+	if most != 2 {
+		t.Errorf("%d directions are awake, not one on either side", most)
 	}
 	w.rests(t)
 	_ = c.CloseWrite()
