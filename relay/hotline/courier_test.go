@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -66,6 +68,33 @@ func TestACourierOfARelayThatWasRestartedIsTaken(t *testing.T) {
 			if m.State == "Queued" {
 				t.Errorf("%s is queued", m.Subject)
 			}
+		}
+	})
+}
+
+func TestWhatThePeerHoldsIsNotedAgainAfterATransactionThatFailed(t *testing.T) {
+	bubble(t, "and_not_after_one_that_did_not", func(t *testing.T, w *world) {
+		w.quiet()
+		var v leaving
+		v.confirm(tlog.Tree{N: 7})
+		for _, failure := range []error{errDead, nil} {
+			err := w.alfa.life().store.ChangeLine(t.Context(), "bravo.example", func(tx store.LineTx) error {
+				if err := v.note(tx); err != nil {
+					return err
+				}
+				return failure
+			})
+			if failure == nil && err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.alfa.life().store.ReadLine(t.Context(), "bravo.example", func(r store.LineReader) error {
+			if held, err := r.PeerHeld(); err != nil || held != 7 || v.noted != 7 {
+				t.Errorf("%d entries are stored, %d noted, %v; want 7", held, v.noted, err)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

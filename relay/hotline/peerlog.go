@@ -170,10 +170,15 @@ func (v *leaving) note(tx store.LineTx) error {
 	if v.confirmed.N <= v.noted {
 		return nil
 	}
-	if err := tx.NotePeerHeld(v.confirmed.N); err != nil {
+	held := v.confirmed.N
+	if err := tx.NotePeerHeld(held); err != nil {
 		return fmt.Errorf("noting what the peer holds of our journal: %w", err)
 	}
-	v.noted = v.confirmed.N
+	tx.Written(func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.noted = max(v.noted, held)
+	})
 	return nil
 }
 
