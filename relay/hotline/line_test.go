@@ -5,6 +5,8 @@ package hotline
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -98,5 +100,89 @@ func TestChoose(t *testing.T) {
 				t.Errorf("it takes %v, next %v; want %v, %v", got, next, tt.want, tt.next)
 			}
 		})
+	}
+}
+
+// GlanceLine shows the size of our journal alone.
+func (o *growing) GlanceLine(_ context.Context, _ string, read func(store.LineReader) error) error {
+	return read(sized{size: o.size})
+}
+
+// growing is an outbox that grows and shrinks, and the size of its journal.
+type growing struct {
+	outbox
+	size int64
+}
+
+type sized struct {
+	store.LineReader
+	size int64
+}
+
+func (s sized) Journal() (store.Checkpoint, int64, error) {
+	return store.Checkpoint{Size: s.size}, 0, nil
+}
+
+// TestTwoBatchesUnderWayKeepConversationsInOrder lets messages be stored, two lanes take them, and
+// their batches arrive or fail, in random order.
+func TestTwoBatchesUnderWayKeepConversationsInOrder(t *testing.T) {
+	both := 0
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		kept := &growing{}
+		l := newLine(&Engine{cfg: Config{Store: kept, Now: time.Now}}, "bravo.example")
+		flies := map[lane][]store.Message{}
+		for range 200 {
+			n := lane(r.IntN(2))
+			switch list := flies[n]; {
+			case r.IntN(3) == 0:
+				done := &written{from: kept.size}
+				for range 1 + r.IntN(200) {
+					kept.size++
+					m := queuedAt(kept.size)
+					m.Conversation = fmt.Sprint(r.IntN(300))
+					done.queued = append(done.queued, m)
+				}
+				done.added.Checkpoint.Size = kept.size
+				kept.queued = append(kept.queued, done.queued...)
+				l.queuedNow(done)
+			case len(list) == 0:
+				flies[n], _, _, _ = l.pick(t.Context(), n)
+				leavesInOrder(t, kept.queued, flies[n])
+				if len(flies[usual]) > 0 && len(flies[ahead]) > 0 {
+					both++
+				}
+			default:
+				if r.IntN(4) == 0 {
+					l.forgetFront() // they are queued again
+				} else {
+					gone := ids(list)
+					kept.queued = slices.DeleteFunc(kept.queued, func(m store.Message) bool { return slices.Contains(gone, m.ID) })
+				}
+				l.land(n, list)
+				delete(flies, n)
+			}
+		}
+	}
+	if both == 0 {
+		t.Error("two batches were never under way")
+	}
+}
+
+// leavesInOrder fails if a message leaves before one that was queued earlier in its conversation, and
+// is neither in the same batch nor at the peer.
+func leavesInOrder(t *testing.T, queued, list []store.Message) {
+	t.Helper()
+	leaves, waits := map[string]bool{}, map[string]bool{}
+	for i := range list {
+		leaves[list[i].ID] = true
+	}
+	for i := range queued {
+		switch m := &queued[i]; {
+		case !leaves[m.ID]:
+			waits[m.Conversation] = true
+		case waits[m.Conversation]:
+			t.Fatalf("message %s leaves before one that is ahead of it in its conversation", m.ID)
+		}
 	}
 }
