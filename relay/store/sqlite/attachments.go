@@ -42,7 +42,7 @@ func (s *Store) AppendAttachment(ctx context.Context, k store.AttachmentKey, siz
 	if err := k.Check(size, offset, len(chunk)); err != nil {
 		return store.Attachment{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	if err := s.keepReserve(1); err != nil {
+	if err := s.keepReserve(1, usualWrite+int64(len(chunk))); err != nil {
 		return store.Attachment{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	s.checkpoints.wrote(int64(len(chunk)))
@@ -228,15 +228,14 @@ func (s *Store) SweepAttachments(ctx context.Context, before time.Time, limit in
 		return 0, fmt.Errorf("deleting attachments: %w", err)
 	}
 	for n := range limit {
-		found := false
-		err := s.change(ctx, feed, "deleting an attachment", func(tx *sql.Tx) error {
+		var found bool
+		err := s.makeRoom(ctx, "deleting an attachment", func(tx *sql.Tx) error {
 			var row int64
 			err := tx.QueryRowContext(ctx, `SELECT id FROM attachments INDEXED BY attachments_old
 				WHERE held = 0 AND changed_at < ? ORDER BY changed_at LIMIT 1`, micros(before)).Scan(&row)
-			if errors.Is(err, sql.ErrNoRows) {
+			if found = !errors.Is(err, sql.ErrNoRows); !found {
 				return nil
 			}
-			found = true
 			return errors.Join(err, deleteAttachment(ctx, tx, row))
 		})
 		if err != nil || !found {

@@ -5,6 +5,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -60,14 +62,34 @@ func (s *Store) checkpoint(l lane) {
 			return
 		}
 		defer s.checkpoints.one.Unlock()
-		s.checkpoints.written.Store(0)
-		_, _ = s.carry.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)")
+		s.carryLog("PASSIVE")
 	}
 	if l == feed {
 		work()
 		return
 	}
 	s.checkpoints.running.Go(work)
+}
+
+// carryLog is for who has s.checkpoints.one. PASSIVE carries what no reader is in the way of, and waits for
+// nobody; RESTART waits for readers, for busyTimeout at most, and writers for it.
+func (s *Store) carryLog(mode string) {
+	s.checkpoints.written.Store(0)
+	_, _ = s.carry.ExecContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")")
+}
+
+// makeRoom is change for what lets go of something; f may run twice. Where the disk has no room for a longer
+// log, what it holds is carried into the database, and it begins anew in the room that it has: a
+// deletion needs no other, as what it writes has its place in the database.
+func (s *Store) makeRoom(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
+	err := s.change(ctx, feed, doing, f)
+	if !errors.Is(err, store.ErrFull) {
+		return err
+	}
+	s.checkpoints.one.Lock()
+	s.carryLog("RESTART")
+	s.checkpoints.one.Unlock()
+	return s.change(ctx, feed, doing, f)
 }
 
 // paced is the number of objects at once while messages are exchanged, and

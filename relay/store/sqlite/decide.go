@@ -25,10 +25,11 @@ func (s *Store) Decide(ctx context.Context, v store.View, decisions []store.Deci
 	if len(decisions) == 0 {
 		return nil
 	}
-	if err := s.keepReserve(1); err != nil {
+	size := int64(len(decisions)) * decisionWrite
+	if err := s.keepReserve(1, size); err != nil {
 		return fmt.Errorf("storing decisions: %w", err)
 	}
-	s.checkpoints.wrote(int64(len(decisions)) * decisionWrite)
+	s.checkpoints.wrote(size)
 	return s.change(ctx, feed, "storing decisions", func(tx *sql.Tx) error {
 		d, err := s.newDeciding(ctx, tx, v)
 		if err != nil {

@@ -22,8 +22,9 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		return 0, fmt.Errorf("deleting objects: %w", err)
 	}
 	q.NoContent = true
-	deleted := 0
-	err = s.change(ctx, feed, "deleting objects", func(tx *sql.Tx) error {
+	var deleted int
+	err = s.makeRoom(ctx, "deleting objects", func(tx *sql.Tx) error {
+		deleted = 0
 		c, err := selectObjects(ctx, tx, collection, q)
 		if err != nil || c == nil {
 			return err

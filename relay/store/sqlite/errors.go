@@ -28,13 +28,14 @@ const largestReserve = 64 << 20
 // keepReserve refuses a write, before it begins, that would take room from our
 // own messages and their receipts, which alone may use the disk to its end: what
 // peers and tools make grow stops first. Part is 1 for objects and decisions,
-// which leave the whole reserve, and 2 for messages of peers, which leave half.
-func (s *Store) keepReserve(part uint64) error {
+// which leave the whole reserve, and 2 for messages of peers, which leave half;
+// bytes are about what the write adds to the log.
+func (s *Store) keepReserve(part uint64, bytes int64) error {
 	free, size, err := room(filepath.Dir(s.path))
 	if err != nil {
 		return nil //nolint:nilerr // the write itself finds out
 	}
-	if kept := min(largestReserve, size/16) / part; free < kept {
+	if kept := min(largestReserve, size/16) / part; free < kept+uint64(bytes) { //nolint:gosec // it is not negative
 		return fmt.Errorf("%w: the last %d bytes are kept for messages", store.ErrFull, kept)
 	}
 	return nil

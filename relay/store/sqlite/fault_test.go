@@ -41,6 +41,8 @@ func runChild(what string) int {
 		err = fillSmallDisk(arg)
 	case "reserve":
 		err = useReserve(arg)
+	case "delete":
+		err = deleteOnFullDisk(arg)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -188,14 +190,12 @@ func onSmallDisk(t *testing.T, role string) {
 	}
 }
 
-// openOnSmallDisk opens a store on little more than 4 MiB. How much of so small a disk the last file leaves free
-// depends on where it ends among the pages of the schema: with a few KiB more or less of either, what is left
-// may be too little for the log of a deletion.
+// openOnSmallDisk opens a store on 4 MiB.
 func openOnSmallDisk(ctx context.Context, dir string) (*Store, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return nil, fmt.Errorf("making mounts private: %w", err)
 	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4160k"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
 		return nil, fmt.Errorf("mounting tmpfs: %w", err)
 	}
 	return Open(ctx, Config{Path: filepath.Join(dir, "relay.db")})

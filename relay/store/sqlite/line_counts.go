@@ -57,7 +57,7 @@ func (l *lineTx) keepReserve() error {
 	if l.spacious {
 		return nil
 	}
-	err := l.s.keepReserve(2)
+	err := l.s.keepReserve(2, messageWrite)
 	l.spacious = err == nil
 	return err
 }

@@ -20,12 +20,12 @@ func (s *Store) PutObjects(ctx context.Context, collection string, objects []sto
 	if len(objects) > store.MaxRecords {
 		return nil, fmt.Errorf("storing objects: %d at once are more than %d", len(objects), store.MaxRecords)
 	}
-	if err := s.keepReserve(1); err != nil {
-		return nil, fmt.Errorf("storing objects: %w", err)
-	}
 	var size int64
 	for _, o := range objects {
 		size += int64(len(o.Raw)) + objectWrite
+	}
+	if err := s.keepReserve(1, size); err != nil {
+		return nil, fmt.Errorf("storing objects: %w", err)
 	}
 	s.checkpoints.wrote(size)
 	var outcomes []store.Outcome

@@ -19,7 +19,11 @@ func (s *Store) PutQuarantined(ctx context.Context, collection string, items []s
 	if len(items) > store.MaxRecords {
 		return fmt.Errorf("storing in quarantine: %d at once are more than %d", len(items), store.MaxRecords)
 	}
-	if err := s.keepReserve(1); err != nil {
+	var size int64
+	for _, item := range items {
+		size += int64(len(item.Raw)) + objectWrite
+	}
+	if err := s.keepReserve(1, size); err != nil {
 		return fmt.Errorf("storing in quarantine: %w", err)
 	}
 	return s.change(ctx, feed, "storing in quarantine", func(tx *sql.Tx) error {

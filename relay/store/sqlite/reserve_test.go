@@ -63,3 +63,45 @@ func leave(dir string, free uint64) error {
 	}
 	return os.WriteFile(filepath.Join(dir, fmt.Sprint("ballast", free)), make([]byte, now-free), 0o600)
 }
+
+func TestDeletionsOnAFullDisk(t *testing.T) { onSmallDisk(t, "delete") }
+
+// deleteOnFullDisk fills a disk to the last byte, once what is stored has its place in the database, and
+// deletes all of it piece by piece: what this writes is more than the log has room for.
+func deleteOnFullDisk(dir string) error {
+	ctx := context.Background()
+	s, err := openOnSmallDisk(ctx, dir)
+	if err != nil {
+		return err
+	}
+	f := filler{ctx: ctx, s: s, dir: dir}
+	for f.put < 8 {
+		if err := f.putBatch(); err != nil {
+			return err
+		}
+	}
+	for i := range 3 {
+		if err := addChunk(ctx, s, 0, i); err != nil {
+			return err
+		}
+	}
+	if _, err := s.carry.ExecContext(ctx, "PRAGMA wal_checkpoint(RESTART)"); err != nil {
+		return err
+	}
+	if err := fill(filepath.Join(dir, "ballast")); err != nil {
+		return err
+	}
+	if err := f.putBatch(); !errors.Is(err, store.ErrFull) {
+		return fmt.Errorf("storing on a full disk: %w, want ErrFull", err)
+	}
+	for i := range f.put * 10 {
+		id := fmt.Sprintf("x--%d-%d", i/10, i%10)
+		if n, err := s.DeleteObjects(ctx, "c", store.Query{IDs: []string{id}, Limit: 1}); err != nil || n != 1 {
+			return fmt.Errorf("deleting %s, %d of it: %w", id, n, err)
+		}
+	}
+	if n, err := s.SweepAttachments(ctx, s.now().AddDate(0, 0, 1), 2); err != nil || n != 1 {
+		return fmt.Errorf("deleting attachments, %d: %w", n, err)
+	}
+	return s.Close()
+}

@@ -31,7 +31,7 @@ func (s *Store) AdmitTypes(ctx context.Context, collection string, types []strin
 	if room == 0 {
 		return missing, nil
 	}
-	if err := s.keepReserve(1); err != nil {
+	if err := s.keepReserve(1, usualWrite); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	err = s.change(ctx, feed, doing, func(tx *sql.Tx) error {

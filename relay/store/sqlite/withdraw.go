@@ -94,7 +94,7 @@ func (s *Store) Withdrawals(ctx context.Context, feed, peer string, limit int) (
 
 // ClearWithdrawals implements store.Outgoing.
 func (s *Store) ClearWithdrawals(ctx context.Context, peerFeed, peer string, upTo int64) error {
-	return s.change(ctx, feed, "clearing withdrawals", func(tx *sql.Tx) error {
+	return s.makeRoom(ctx, "clearing withdrawals", func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM withdrawals WHERE view = (SELECT id FROM views WHERE feed = ? AND peer = ?) AND pos <= ?",
 			peerFeed, peer, upTo)
 		return err
