@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -54,7 +55,7 @@ type worker struct {
 	// The goroutine of run alone uses these.
 	to   target
 	most int
-	told []byte // what it has told the other replicas
+	told lease.Told // what it has told the other replicas
 
 	mu     sync.Mutex // guards what follows
 	cancel context.CancelFunc

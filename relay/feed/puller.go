@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/remote"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/taxii"
@@ -64,7 +65,7 @@ type puller struct {
 	progress   progress
 	// leads: this replica pulls. told is what it has told the others, used by run alone.
 	leads bool
-	told  []byte
+	told  lease.Told
 	// looked is false until the store was asked what there is.
 	looked  bool
 	shownAt time.Time

@@ -33,21 +33,28 @@ func NewBoard[T any](notes Notes, prefix string) *Board[T] {
 	return &Board[T]{notes: notes, prefix: prefix, poke: make(chan struct{}, 1)}
 }
 
-// Tell leaves what is shown of the work under whose lease ctx is, unless that is what was told last; it
-// returns what was told, for the next time. Without a lease nothing is told.
-func (b *Board[T]) Tell(ctx context.Context, shown T, last []byte) (told []byte, err error) {
+// Told is what was told of a piece of work; the zero Told is nothing.
+type Told struct {
+	token int64 // of the lease
+	note  []byte
+}
+
+// Tell leaves what is shown of the work under whose lease ctx is, unless that is what was told last, under
+// the same lease: where another replica had it meanwhile, its note stands there. It returns what was
+// told, for the next time. Without a lease nothing is told.
+func (b *Board[T]) Tell(ctx context.Context, shown T, last Told) (Told, error) {
 	l, leased := store.LeaseOf(ctx)
 	if b.notes == nil || !leased {
 		return last, nil
 	}
 	note, err := json.Marshal(shown)
-	if err != nil || bytes.Equal(note, last) {
+	if err != nil || l.Token == last.token && bytes.Equal(note, last.note) {
 		return last, err
 	}
 	if err := b.notes.Note(ctx, l, note); err != nil {
 		return last, err
 	}
-	return note, nil
+	return Told{l.Token, note}, nil
 }
 
 // Noted has Read look again, as something was told. It does not block.
