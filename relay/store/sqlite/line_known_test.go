@@ -70,6 +70,7 @@ func TestATransactionOfFewMessagesIsFewStatements(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s.length.running.Wait() // its statements are none of theirs
 	for _, c := range []struct {
 		name     string
 		do       func(n int) error
@@ -265,6 +266,7 @@ func TestWhatTheWriterRemembersChangesNothing(t *testing.T) {
 			remembers, forgets, shared := line(filepath.Join(t.TempDir(), "1.db")), line(filepath.Join(t.TempDir(), "2.db")), line(filepath.Join(t.TempDir(), "3.db"))
 			one, other := shared.s, openAt(t, shared.s.path, func() time.Time { return shared.now })
 			for n := range 300 {
+				forgets.s.length.running.Wait() // nobody else has the turn then
 				forgets.s.lines.forget()
 				shared.s = []*Store{one, other}[n/3%2]
 				got, want, both := remembers.step(), forgets.step(), shared.step()
