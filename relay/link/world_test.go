@@ -55,6 +55,16 @@ type side struct {
 // newSide runs a nation's link port and dialer until the test ends.
 func newSide(t *testing.T, name string) *side {
 	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newSideOn(t, name, listener)
+}
+
+// newSideOn is newSide with the link port on a listener.
+func newSideOn(t *testing.T, name string, listener net.Listener) *side {
+	t.Helper()
 	s := &side{ca: testca.New(t, name+".example"), dir: t.TempDir(), refused: make(chan string, 64)}
 	if err := s.ca.WriteNation(s.dir); err != nil {
 		t.Fatal(err)
@@ -74,18 +84,14 @@ func newSide(t *testing.T, name string) *side {
 	if s.pool, err = link.NewPool(link.PoolConfig{Identity: s.source, Log: quiet, Metrics: s.metrics}); err != nil {
 		t.Fatal(err)
 	}
-	s.serve(t)
+	s.serve(t, listener)
 	s.apply(t)
 	return s
 }
 
 // serve starts the link port.
-func (s *side) serve(t *testing.T) {
+func (s *side) serve(t *testing.T, listener net.Listener) {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.address = listener.Addr().String()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
