@@ -106,6 +106,8 @@ type knownLine struct {
 	n     int
 	peer  int64
 	first int
+	// fails lets the next commit fail.
+	fails bool
 }
 
 func (k *knownLine) id() string { k.n++; return fmt.Sprintf("m%04d", k.n) }
@@ -116,6 +118,7 @@ var errOnPurpose = errors.New("on purpose")
 // step does a few things in one transaction and returns what they answered.
 func (k *knownLine) step() string {
 	answers, ids, fails := "", slices.Clone(k.ids), k.r.IntN(8) == 0
+	k.fails = !fails && k.r.IntN(8) == 0
 	err := k.s.ChangeLine(k.t.Context(), "bravo.example", func(tx store.LineTx) error {
 		for range 1 + k.r.IntN(4) {
 			answer, err := k.one(tx)
@@ -129,7 +132,7 @@ func (k *knownLine) step() string {
 		}
 		return nil
 	})
-	if err != nil {
+	if k.fails = false; err != nil {
 		k.ids = ids
 	}
 	return answers + fmt.Sprint(err)
@@ -260,11 +263,11 @@ func TestWhatTheWriterRemembersChangesNothing(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			line := func(path string) *knownLine {
 				k := &knownLine{t: t, now: time.Unix(1_700_000_000, 0), r: rand.New(rand.NewPCG(seed, 1))}
-				k.s = openAt(t, path, func() time.Time { return k.now })
+				k.s = openBreaking(t, path, func() time.Time { return k.now }, &k.fails)
 				return k
 			}
 			remembers, forgets, shared := line(filepath.Join(t.TempDir(), "1.db")), line(filepath.Join(t.TempDir(), "2.db")), line(filepath.Join(t.TempDir(), "3.db"))
-			one, other := shared.s, openAt(t, shared.s.path, func() time.Time { return shared.now })
+			one, other := shared.s, openBreaking(t, shared.s.path, func() time.Time { return shared.now }, &shared.fails)
 			for n := range 300 {
 				forgets.s.length.running.Wait() // nobody else has the turn then
 				forgets.s.lines.forget()

@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"testing"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// breaking is a connector whose connections fail at the next commit when they are told to, and leave what
+// was to be committed as it is.
+type breaking struct {
+	driver.Connector
+	fails *bool
+}
+
+func (b breaking) Connect(ctx context.Context) (driver.Conn, error) {
+	inner, err := b.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &breakingConn{conn: inner.(conn), fails: b.fails}, nil
+}
+
+type breakingConn struct {
+	conn
+	fails *bool
+}
+
+func (c *breakingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	tx, err := c.conn.BeginTx(ctx, opts)
+	return &breakingTx{tx, c.fails}, err
+}
+
+type breakingTx struct {
+	driver.Tx
+	fails *bool
+}
+
+func (t *breakingTx) Commit() error {
+	if *t.fails {
+		*t.fails = false
+		return errOnPurpose
+	}
+	return t.Tx.Commit()
+}
+
+// openBreaking is openAt for a store whose next commit fails when it is told to.
+func openBreaking(t *testing.T, path string, now func() time.Time, fails *bool) *Store {
+	t.Helper()
+	s := openAt(t, path, now)
+	s.length.once.Do(func() {}) // no commits but those of the test
+	if err := s.write.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := sqlite.NewConnector(dsn(s.path, "immediate", "synchronous(OFF)"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write = sql.OpenDB(breaking{connector{c}, fails})
+	s.write.SetMaxOpenConns(1)
+	return s
+}
