@@ -28,7 +28,9 @@ type state struct {
 	deletions  int64
 	events     []listed
 	statements statements
-	loose      func(id string) bool
+	// defined is when the last of the statements came.
+	defined int64
+	loose   func(id string) bool
 }
 
 // look brings the catalogue up to date and returns its state.
@@ -42,6 +44,7 @@ func (c *Catalogue) look(ctx context.Context) (state, error) {
 		return state{}, err
 	}
 	s := state{position: c.position, deletions: c.deletions, statements: maps.Clone(c.statements)}
+	s.defined = s.statements.newest()
 	references := c.references
 	s.loose = func(id string) bool {
 		h := hashOf(id)

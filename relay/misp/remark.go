@@ -27,6 +27,23 @@ func (s statements) since(markings []string, added time.Time) (at int64) {
 	return at
 }
 
+// arrival is when a version of an object came.
+type arrival struct {
+	at time.Time
+	// again: another version was here before, and before some marking definition came. It may have been
+	// written with the time of that, and a MISP takes nothing that is older than what it has, not even a
+	// revocation: so this one counts from when it came, if it says that it is older.
+	again bool
+}
+
+// newest is when the last of the definitions came, 0 if there is none.
+func (s statements) newest() (at int64) {
+	for _, known := range s {
+		at = max(at, known)
+	}
+	return at
+}
+
 // define tells whether some of an object's markings are among these.
 func (s statements) define(markings []string) bool {
 	return slices.ContainsFunc(markings, func(id string) bool { _, ok := s[id]; return ok })

@@ -192,13 +192,17 @@ func (c *Catalogue) convert(ctx context.Context, s state, e listed, ids []string
 		if err != nil {
 			return skipped, err
 		}
+		again, err := c.cameAgain(ctx, s, page.Records)
+		if err != nil {
+			return skipped, err
+		}
 		for _, r := range page.Records {
 			o, err := stix.Parse(r.Raw)
 			if err != nil {
 				skipped++
 				continue
 			}
-			list := attributesOf(e.uuid, o, r.DateAdded, s.statements)
+			list := attributesOf(e.uuid, o, arrival{r.DateAdded, again[r.ID]}, s.statements)
 			if len(list) == 0 {
 				skipped++
 			}
@@ -213,4 +217,19 @@ func (c *Catalogue) convert(ctx context.Context, s state, e listed, ids []string
 		}
 		q.After = page.Next
 	}
+}
+
+// cameAgain tells of which records another version came before, see arrival.
+func (c *Catalogue) cameAgain(ctx context.Context, s state, records []store.Record) (map[string]bool, error) {
+	if s.defined == 0 {
+		return nil, nil
+	}
+	first, again := map[string]time.Time{}, map[string]bool{}
+	if err := c.addFirsts(ctx, first, records); err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		again[r.ID] = first[r.ID].Before(r.DateAdded) && first[r.ID].Unix() < s.defined
+	}
+	return again, nil
 }

@@ -39,7 +39,6 @@ type NamedTag struct {
 
 // members are those of a STIX object that an attribute can say.
 type members struct {
-	Created     string            `json:"created"`
 	Name        string            `json:"name"`
 	Description string            `json:"description"`
 	Pattern     string            `json:"pattern"`
@@ -63,15 +62,18 @@ type members struct {
 }
 
 // attributesOf converts an object for an event. None means that MISP has nothing for
-// its type. Added is when the object came.
-func attributesOf(eventUUID string, o stix.Object, added time.Time, known statements) []Attribute {
+// its type.
+func attributesOf(eventUUID string, o stix.Object, came arrival, known statements) []Attribute {
 	var m members
 	if unmarshal(o.Raw, &m) != nil {
 		return nil
 	}
 	list := m.attributes(o)
-	at := m.changed(o, added)
-	if late := known.since(o.Markings, added); late > at.Unix() {
+	at := o.Version
+	if at.IsZero() || came.again && at.Before(came.at) {
+		at = came.at
+	}
+	if late := known.since(o.Markings, came.at); late > at.Unix() {
 		at = time.Unix(late, 0) // a MISP leaves an attribute as it is whose timestamp is
 	}
 	tags, distribution := tagsOf(o.Markings, known)
@@ -93,18 +95,6 @@ func attributesOf(eventUUID string, o stix.Object, added time.Time, known statem
 		}
 	}
 	return list
-}
-
-// changed is when an object became what it is. A later version counts from when it came, if that is later
-// than what it says: the one before may have been written with the time at which the definition of its
-// marking came (remark), and a MISP takes nothing that is older than what it has, not even a revocation.
-func (m *members) changed(o stix.Object, added time.Time) time.Time {
-	created, err := time.Parse(time.RFC3339Nano, m.Created)
-	first := err == nil && created.Truncate(time.Microsecond).Equal(o.Version)
-	if o.Version.IsZero() || !first && o.Version.Before(added) {
-		return added
-	}
-	return o.Version
 }
 
 // tagsOf are the tags that say the markings of an object: the strictest of them. A

@@ -54,7 +54,7 @@ func TestIndicatorsBecomeAttributes(t *testing.T) {
 		"[domain-name:value = 'a'":                                                                                                        {"stix2-pattern=[domain-name:value = 'a'"},
 	} {
 		t.Run(pattern, func(t *testing.T) {
-			list := attributesOf("e", indicatorOf(t, pattern, ""), time.Time{}, nil)
+			list := attributesOf("e", indicatorOf(t, pattern, ""), arrival{}, nil)
 			if diff := cmp.Diff(want, said(list)); diff != "" {
 				t.Error(diff)
 			}
@@ -82,7 +82,7 @@ func TestOtherObjectsBecomeAttributes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, said(attributesOf("e", o, time.Unix(1, 0), nil))); diff != "" {
+		if diff := cmp.Diff(want, said(attributesOf("e", o, arrival{at: time.Unix(1, 0)}, nil))); diff != "" {
 			t.Error(raw, diff)
 		}
 	}
@@ -112,7 +112,7 @@ func TestMarkingsBecomeTags(t *testing.T) {
 }
 
 func TestRevokedIsDeleted(t *testing.T) {
-	list := attributesOf("e", indicatorOf(t, "[domain-name:value = 'a']", `,"revoked":true`), time.Time{}, nil)
+	list := attributesOf("e", indicatorOf(t, "[domain-name:value = 'a']", `,"revoked":true`), arrival{}, nil)
 	if len(list) != 1 || !list[0].Deleted {
 		t.Errorf("attributes %+v", list)
 	}
@@ -152,7 +152,7 @@ func TestARoundTripNeverWeakensAMarking(t *testing.T) {
 			if o.Type == "identity" || o.Type == "report" || o.Type == "observed-data" || o.Type == "network-traffic" {
 				continue
 			}
-			list := attributesOf("e", o, time.Unix(1767400001, 0), nil)
+			list := attributesOf("e", o, arrival{at: time.Unix(1767400001, 0)}, nil)
 			if len(list) == 0 {
 				t.Fatalf("nothing came of %s", o.Raw)
 			}
@@ -197,7 +197,7 @@ func TestARoundTripKeepsTypeAndValue(t *testing.T) {
 			if o.Type != "indicator" && o.Type != "vulnerability" {
 				continue
 			}
-			if diff := cmp.Diff([]string{typ + "=" + value}, said(attributesOf("e", o, time.Time{}, nil))); diff != "" {
+			if diff := cmp.Diff([]string{typ + "=" + value}, said(attributesOf("e", o, arrival{}, nil))); diff != "" {
 				t.Error(diff)
 			}
 		}
