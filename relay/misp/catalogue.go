@@ -56,6 +56,7 @@ type Catalogue struct {
 // reportEvent is the event of a report or grouping.
 type reportEvent struct {
 	id        string
+	version   time.Time // the newest that was taken
 	timestamp uint32
 	name      string
 	day       time.Time
@@ -253,46 +254,14 @@ func (c *Catalogue) takeContainer(ctx context.Context, r store.Record) error {
 		c.reports = append(c.reports, reportEvent{id: o.ID, day: r.DateAdded})
 	}
 	e := &c.reports[at]
+	if o.Version.Before(e.version) {
+		return nil // the newest version says what is in the event
+	}
 	e.name, e.timestamp = m.Name, max(e.timestamp, uint32(r.DateAdded.Unix()))
 	e.tags, _ = tagsOf(o.Markings, c.statements)
-	return c.hold(ctx, int32(at), m.ObjectRefs, e.timestamp)
-}
-
-// hold replaces what a report refers to. The days that lose objects to it change.
-func (c *Catalogue) hold(ctx context.Context, report int32, ids []string, at uint32) error {
-	// Another slice: those who write events read the one before.
-	references := slices.DeleteFunc(slices.Clone(c.references), func(h heldBy) bool { return h.report == report })
-	for part := range slices.Chunk(ids, store.MaxSelectors) {
-		page, err := c.store.ListObjects(ctx, c.collection, store.Query{
-			IDs: part, Limit: store.MaxRecords, NoContent: true, Versions: store.Versions{First: true},
-		})
-		if err != nil {
-			return err
-		}
-		for _, r := range page.Records {
-			if day := dayOf(r.DateAdded); c.days[day] != 0 {
-				c.days[day] = max(c.days[day], at)
-			}
-		}
+	if err := c.regroup(ctx, int32(at), o.Version, m.ObjectRefs); err != nil {
+		return err
 	}
-	for _, id := range ids {
-		if len(references) == maxReferences {
-			break
-		}
-		references = append(references, heldBy{hashOf(id), report})
-	}
-	slices.SortFunc(references, heldBy.compare)
-	c.references = references
+	e.version = o.Version // last: an error has it taken again
 	return nil
-}
-
-// holders are the reports that refer to an object.
-func (c *Catalogue) holders(id string) []int32 {
-	h := hashOf(id)
-	i, _ := slices.BinarySearchFunc(c.references, heldBy{object: h}, heldBy.compare)
-	var list []int32
-	for ; i < len(c.references) && c.references[i].object == h; i++ {
-		list = append(list, c.references[i].report)
-	}
-	return list
 }
