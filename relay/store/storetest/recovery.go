@@ -6,6 +6,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,12 +74,12 @@ func showsPlaces(t *testing.T, e env) {
 			if read.before {
 				list, err = l.PlacedBefore(read.serial, read.limit)
 			}
-			got := ""
-			for i, p := range list {
+			var got []string
+			for _, p := range list {
 				same(t, "conversation", p.Conversation, "talk "+p.ID)
-				got += fmt.Sprintf("%.*s%s%d%.1s", min(i, 1), " ", p.ID, p.Serial, map[bool]string{true: "+", false: "-"}[p.Queued])
+				got = append(got, fmt.Sprintf("%s%d%s", p.ID, p.Serial, map[bool]string{true: "+", false: "-"}[p.Queued]))
 			}
-			same(t, fmt.Sprintf("from %d, before: %t", read.serial, read.before), got, read.want)
+			same(t, fmt.Sprintf("from %d, before: %t", read.serial, read.before), strings.Join(got, " "), read.want)
 			return err
 		})
 	}
