@@ -76,18 +76,8 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	if len(b.records) == 0 {
 		return false, nil
 	}
-	if slices.ContainsFunc(b.records, e.unrelated) {
-		// What came with the batch may bind it, and came after the turn looked for that.
-		if err := x.relate(ctx, e); err != nil {
-			return false, err
-		}
-	}
-	if slices.ContainsFunc(b.records, e.unseen) {
-		// The batch brings a marking definition. What it marks must be decided with it.
-		changed, err := x.learn(ctx, e)
-		if changed || err != nil {
-			return true, err
-		}
+	if changed, err := b.catchUp(ctx); changed || err != nil {
+		return changed, err
 	}
 	decisions, shared, err := b.judge(ctx)
 	if err != nil || len(decisions) == 0 {
@@ -106,6 +96,21 @@ func (x *exporter) decide(ctx context.Context, e *export, reader config.Peer) (m
 	x.metrics.decisions.WithLabelValues(e.Name, "shared").Add(float64(shared))
 	x.metrics.decisions.WithLabelValues(e.Name, "held").Add(float64(len(decisions) - shared))
 	return true, nil
+}
+
+// catchUp learns what came with the batch, after the turn looked for that. It tells whether the rule changed.
+func (b *batch) catchUp(ctx context.Context) (changed bool, err error) {
+	if slices.ContainsFunc(b.records, b.e.unrelated) {
+		// It may bind the batch.
+		if err := b.relate(ctx, b.e); err != nil {
+			return false, err
+		}
+	}
+	if slices.ContainsFunc(b.records, b.e.unseen) {
+		// The batch brings a marking definition. What it marks must be decided with it.
+		return b.learn(ctx, b.e)
+	}
+	return false, nil
 }
 
 // next reads the batch: what we tell the peer, then what lapsed, then what lies where the
