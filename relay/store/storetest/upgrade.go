@@ -68,6 +68,15 @@ func Upgraded(t *testing.T, s store.Store) {
 	traffic, err := e.CountTraffic(t.Context(), "bravo.example", time.UnixMicro(1), time.UnixMicro(4_000_000))
 	same(t, "sent and received", fmt.Sprint(traffic.Sent, traffic.Received, err), "2 3 <nil>")
 	goesOn(t, e)
+	first := store.Recovery{Since: epoch, Ours: 6, Messages: 1}
+	for _, want := range []store.Recovery{{}, first} {
+		mustRead(t, e, func(l store.LineReader) error {
+			got, _, err := l.Recovery()
+			same(t, "recovery", got, want)
+			return err
+		})
+		mustChange(t, e, func(l store.LineTx) error { return l.KeepRecovery(first) })
+	}
 }
 
 // goesOn does to messages of before what is done to new ones.
