@@ -61,7 +61,7 @@ func (l *line) giveBack(ctx context.Context, asked *wire.Opened) ([]byte, error)
 // there are no more, so it goes on over messages that cannot be proven.
 func (l *line) addCopies(ctx context.Context, r store.LineReader, b *wire.Batch, prover *wire.Prover, d store.Direction, after int64) error {
 	for len(b.Copies) == 0 && ctx.Err() == nil {
-		list, err := r.After(d, after, copiesAtOnce)
+		list, err := r.After(d, after, l.engine.pages.copies)
 		if err != nil || len(list) == 0 {
 			return err
 		}

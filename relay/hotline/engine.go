@@ -69,6 +69,7 @@ type Engine struct {
 	due dues
 
 	termCache termCache
+	pages     pages
 
 	mu    sync.Mutex // guards what follows
 	lines []*line
@@ -99,7 +100,10 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the hotline: %w", err)
 	}
-	return &Engine{cfg: cfg, metrics: m, recheck: make(chan struct{}, 1), redraft: make(chan struct{}, 1)}, nil
+	return &Engine{
+		cfg: cfg, metrics: m, recheck: make(chan struct{}, 1), redraft: make(chan struct{}, 1),
+		pages: pages{copies: copiesAtOnce, moves: movesAtOnce},
+	}, nil
 }
 
 // Apply takes a new live configuration. A hotline whose peer is revoked is not

@@ -107,7 +107,7 @@ func (m *renumbering) up(ctx context.Context) error {
 		t := mover{}
 		err := m.commit(ctx, func(tx store.LineTx) ([]store.JournalEntry, error) {
 			t = mover{tx: tx, before: m.bottom, next: next, left: left}
-			page, err := tx.PlacedBefore(before, movesAtOnce)
+			page, err := tx.PlacedBefore(before, m.line.engine.pages.moves)
 			if err != nil {
 				return nil, err
 			}
@@ -137,7 +137,7 @@ func (m *renumbering) down(ctx context.Context) error {
 		t := mover{}
 		err := m.commit(ctx, func(tx store.LineTx) ([]store.JournalEntry, error) {
 			t = mover{tx: tx, before: after, next: next}
-			page, err := tx.PlacedAfter(after, movesAtOnce)
+			page, err := tx.PlacedAfter(after, m.line.engine.pages.moves)
 			if err != nil {
 				return nil, err
 			}
@@ -147,7 +147,7 @@ func (m *renumbering) down(ctx context.Context) error {
 					return nil, err
 				}
 			}
-			if more = n < len(page) || len(page) == movesAtOnce; more {
+			if more = n < len(page) || len(page) == m.line.engine.pages.moves; more {
 				return t.entries, nil
 			}
 			return t.entries, tx.Reserve(t.next - 1)

@@ -136,7 +136,7 @@ func (l *line) lastGiven(ctx context.Context, last int64) (int64, error) {
 		return m.Serial, err
 	}
 	var end int64
-	for step := int64(copiesAtOnce); end == 0; step *= 2 {
+	for step := int64(l.engine.pages.copies); end == 0; step *= 2 {
 		found, err := above(last + step)
 		switch {
 		case err != nil:

@@ -4,14 +4,11 @@
 package hotline
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,7 +22,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/certlink/certlink/internal/testca"
-	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
@@ -274,8 +270,11 @@ func (n *nation) revive() {
 }
 
 // quiet lets an hour pass, with every nation alive.
-func (w *world) quiet() {
-	for range 60 {
+func (w *world) quiet() { w.pass(60) }
+
+// pass lets so many minutes pass, with every nation alive.
+func (w *world) pass(minutes int) {
+	for range minutes {
 		w.alfa.revive()
 		w.bravo.revive()
 		<-time.After(time.Minute)
@@ -313,39 +312,6 @@ func (i *faultyIdentity) SigningChain() (chain []*x509.Certificate, key crypto.S
 		return nil
 	})
 	return chain, key
-}
-
-// cable carries requests from a process to the other nation.
-type cable struct {
-	from *nation
-	life *life
-}
-
-func (w *cable) RoundTrip(req *http.Request) (resp *http.Response, err error) {
-	to := w.from.world.nation(req.URL.Host)
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return nil, err
-	}
-	if err := do(w.from, w.life, "request", func() error { return nil }); err != nil {
-		return nil, err
-	}
-	l := to.life()
-	if l == nil || l.dead.Load() {
-		return nil, errors.New("connection refused")
-	}
-	ctx := access.WithPeer(req.Context(), access.Peer{Name: w.from.name, TrustDomain: w.from.trustDomain, State: config.Active, Relay: true})
-	r := httptest.NewRequestWithContext(ctx, req.Method, req.URL.Path, bytes.NewReader(body))
-	r.Header = req.Header
-	recorder := httptest.NewRecorder()
-	l.engine.Handler().ServeHTTP(recorder, r)
-	if l.dead.Load() {
-		return nil, errors.New("connection reset")
-	}
-	if err := do(w.from, w.life, "response", func() error { return nil }); err != nil {
-		return nil, err
-	}
-	return recorder.Result(), nil
 }
 
 func (w *world) nation(trustDomain string) *nation {
