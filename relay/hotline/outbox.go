@@ -147,10 +147,12 @@ func (l *line) settleAnswer(ctx context.Context, body []byte, list []store.Messa
 	case wire.Continues:
 	case wire.Behind, wire.Unlinked:
 		l.leaving.forget()
-		if left, err := l.isLeft(ctx, o.Held.Tree()); !left {
-			l.leaving.confirm(o.Held.Tree())
-		} else if err != nil {
+		left, err := l.isLeft(ctx, o.Held.Tree())
+		if err != nil {
 			return false, &localError{doing: "reading the journal", err: err}
+		}
+		if !left {
+			l.leaving.confirm(o.Held.Tree())
 		}
 		return true, nil
 	case wire.Recovering:
