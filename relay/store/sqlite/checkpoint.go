@@ -78,7 +78,7 @@ func (s *Store) carryLog(mode string) {
 	_, _ = s.carry.ExecContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")")
 }
 
-// makeRoom is change for what lets go of something; f may run twice. Where the disk has no room for a longer
+// makeRoom is change for what lets go of something, or comes before that; f may run twice. Where the disk has no room for a longer
 // log, what it holds is carried into the database, and it begins anew in the room that it has: a
 // deletion needs no other, as what it writes has its place in the database.
 func (s *Store) makeRoom(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {

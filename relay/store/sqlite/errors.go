@@ -28,7 +28,8 @@ const largestReserve = 64 << 20
 // keepReserve refuses a write, before it begins, that would take room from our
 // own messages and their receipts, which alone may use the disk to its end: what
 // peers and tools make grow stops first. Part is 1 for objects and decisions,
-// which leave the whole reserve, and 2 for messages of peers, which leave half;
+// which leave the whole reserve, and 2 for messages of peers, and for what must be noted
+// of objects before they are deleted, which leave half;
 // bytes are about what the write adds to the log.
 func (s *Store) keepReserve(part uint64, bytes int64) error {
 	free, size, err := room(filepath.Dir(s.path))

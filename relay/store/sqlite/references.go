@@ -19,7 +19,7 @@ func (s *Store) PutReferences(ctx context.Context, collection string, references
 	if len(references) == 0 {
 		return nil
 	}
-	if err := s.keepReserve(1, usualWrite); err != nil {
+	if err := s.keepReserve(2, int64(len(references))*decisionWrite); err != nil {
 		return fmt.Errorf("storing references: %w", err)
 	}
 	return s.change(ctx, feed, "storing references", func(tx *sql.Tx) error {

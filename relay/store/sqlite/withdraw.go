@@ -106,7 +106,7 @@ func (s *Store) Lapse(ctx context.Context, collection string, ids []string) erro
 	if len(ids) > store.MaxRecords {
 		return fmt.Errorf("lapsing decisions: %d at once are more than %d", len(ids), store.MaxRecords)
 	}
-	return s.change(ctx, feed, "lapsing decisions", func(tx *sql.Tx) error {
+	return s.makeRoom(ctx, "lapsing decisions", func(tx *sql.Tx) error {
 		number, err := wordID(ctx, tx, collection)
 		if err != nil || number == 0 {
 			return err
