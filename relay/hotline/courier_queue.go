@@ -4,6 +4,7 @@
 package hotline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -47,9 +48,16 @@ func (e *Engine) ComposeQueued(ctx context.Context, trustDomain string, batch fu
 // mayHold returns the sizes of our journal that the peer may hold, by what is stored: a
 // courier cannot be asked for another proof on the way, and a restart or another replica has
 // nothing of it in memory. The first is what the peer was seen to hold. It may hold what we
-// answered after that, which are the next ones.
+// answered after that, which are the next ones. While a recovery is open nothing may leave: what waits may get
+// other serials, and our journal looks like another history.
 func (l *line) mayHold(ctx context.Context) (sizes []int64, err error) {
+	if l.isLost() {
+		return nil, errRolledBack
+	}
 	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+		if _, open, err := r.Recovery(); err != nil || open {
+			return cmp.Or(err, errRolledBack)
+		}
 		held, err := r.PeerHeld()
 		if err != nil {
 			return err

@@ -4,8 +4,10 @@
 package hotline
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -96,5 +98,29 @@ func TestWhatThePeerHoldsIsNotedAgainAfterATransactionThatFailed(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// What waits may get other serials, and our journal looks like another history until it has said that it goes on.
+func TestNothingLeavesByHandWhileARecoveryIsOpen(t *testing.T) {
+	bubble(t, "also_after_a_restart_that_does_not_know_of_it_yet", func(t *testing.T, w *world) {
+		w.setBack(2, 3)
+		crashed := w.dieAfter(0) // that it was begun is stored
+		for !crashed.Load() {
+			<-time.After(time.Second)
+		}
+		w.faults(cut)
+		w.alfa.revive()
+		none := func([]byte, []store.Message) error {
+			t.Error("a batch leaves")
+			return nil
+		}
+		if _, err := w.alfa.engine().ComposeQueued(t.Context(), "bravo.example", none); !errors.Is(err, errRolledBack) {
+			t.Errorf("composing for a courier: %v", err)
+		}
+		w.faults(nil)
+		w.pass(5)
+		w.recovered(t, 2+3+3)
+		byHand(t, w.alfa, w.bravo)
 	})
 }

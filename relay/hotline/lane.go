@@ -101,19 +101,7 @@ func (l *line) round(ctx context.Context, n lane) time.Time {
 				l.greetAgain()
 			}
 		case len(list) > 0, n == usual && l.greets():
-			precedence := "ROUTINE"
-			if n.express() {
-				precedence = "FLASH"
-			}
-			failed, err := l.deliver(ctx, list, precedence)
-			l.settle(ctx, list, failed, err)
-			l.land(n, list)
-			if n != usual {
-				l.poke() // what waited behind these
-			}
-			if n == usual {
-				l.countQueued(ctx)
-			}
+			l.carry(ctx, n, list)
 		default:
 			if empty && n == usual {
 				l.emptied(ctx)
@@ -122,6 +110,22 @@ func (l *line) round(ctx context.Context, n lane) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// carry delivers what was picked for this lane, or greets the peer.
+func (l *line) carry(ctx context.Context, n lane, list []store.Message) {
+	precedence := "ROUTINE"
+	if n.express() {
+		precedence = "FLASH"
+	}
+	failed, err := l.deliver(ctx, list, precedence)
+	l.settle(ctx, list, failed, err)
+	l.land(n, list)
+	if n == usual {
+		l.countQueued(ctx)
+	} else {
+		l.poke() // what waited behind these
+	}
 }
 
 // greets tells whether an empty batch is to be sent, to learn what the peer holds of us.
