@@ -63,8 +63,6 @@ func (c *Catalogue) letGo(ctx context.Context, ids []string, at uint32) error {
 
 // hold replaces what a report refers to. The days that lose objects to it change.
 func (c *Catalogue) hold(ctx context.Context, report int32, ids []string, at uint32) error {
-	// Another slice: those who write events read the one before.
-	references := slices.DeleteFunc(slices.Clone(c.references), func(h heldBy) bool { return h.report == report })
 	for part := range slices.Chunk(ids, store.MaxSelectors) {
 		page, err := c.store.ListObjects(ctx, c.collection, store.Query{
 			IDs: part, Limit: store.MaxRecords, NoContent: true, Versions: store.Versions{First: true},
@@ -78,15 +76,29 @@ func (c *Catalogue) hold(ctx context.Context, report int32, ids []string, at uin
 			}
 		}
 	}
-	for _, id := range ids {
-		if len(references) == maxReferences {
-			break
-		}
-		references = append(references, heldBy{hashOf(id), report})
+	others, own := c.references, func(h heldBy) bool { return h.report == report }
+	if slices.ContainsFunc(others, own) {
+		others = slices.DeleteFunc(slices.Clone(others), own)
 	}
-	slices.SortFunc(references, heldBy.compare)
-	c.references = references
+	fresh := make([]heldBy, 0, len(ids))
+	for _, id := range ids[:min(len(ids), maxReferences-len(others))] {
+		fresh = append(fresh, heldBy{hashOf(id), report})
+	}
+	c.references = merged(others, fresh)
 	return nil
+}
+
+// merged adds references to sorted ones. The sum is another slice: those who write events read the one before.
+// It copies in long parts, as there may be millions, and one more for each of very many reports.
+func merged(sorted, fresh []heldBy) []heldBy {
+	slices.SortFunc(fresh, heldBy.compare)
+	all := make([]heldBy, 0, len(sorted)+len(fresh))
+	for _, h := range fresh {
+		i, _ := slices.BinarySearchFunc(sorted, h, heldBy.compare)
+		all = append(append(all, sorted[:i]...), h)
+		sorted = sorted[i:]
+	}
+	return append(all, sorted...)
 }
 
 // holders are the reports that refer to an object.

@@ -4,6 +4,8 @@
 package misp
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,5 +62,26 @@ func TestAnOlderVersionOfAReportThatComesLaterChangesNothing(t *testing.T) {
 	s.forget()
 	if diff := cmp.Diff(want, s.events()); diff != "" {
 		t.Error("made anew:", diff)
+	}
+}
+
+// TestReferencesStaySorted: what others read of them meanwhile does not change.
+func TestReferencesStaySorted(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	some := func(most int, report int32) (list []heldBy) {
+		for range r.IntN(most) {
+			list = append(list, heldBy{object: r.Uint64N(50), report: report})
+		}
+		return list
+	}
+	for report := range int32(200) {
+		sorted := append(some(40, report), some(40, report+1)...)
+		slices.SortFunc(sorted, heldBy.compare)
+		fresh, before := some(20, report+r.Int32N(3)), slices.Clone(sorted)
+		want := slices.Concat(sorted, fresh)
+		slices.SortFunc(want, heldBy.compare)
+		if got := merged(sorted, fresh); !slices.Equal(got, want) || !slices.Equal(sorted, before) {
+			t.Fatalf("%v and %v make %v", before, fresh, got)
+		}
 	}
 }
