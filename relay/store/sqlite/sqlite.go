@@ -249,6 +249,7 @@ func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *s
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
+	defer func() { _ = tx.Rollback() }() // also when f panics
 	if err = s.leases.fenced(ctx); err == nil {
 		err = f(tx)
 	}
@@ -292,9 +293,8 @@ func (s *Store) glance(ctx context.Context, doing string, f func(tx *sql.Tx) err
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
-	err = f(tx)
-	_ = tx.Rollback() // nothing was changed
-	if err != nil {
+	defer func() { _ = tx.Rollback() }() // nothing was changed
+	if err = f(tx); err != nil {
 		return fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
 	return nil
