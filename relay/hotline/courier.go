@@ -15,30 +15,7 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// Compose returns queued messages to a peer as one batch, and how many they are, for
-// whoever carries it instead of the link; the most urgent first, as many as fit. They stay
-// queued until Settle. Repeating is safe. Messages that cannot leave yet are left out.
-func (e *Engine) Compose(ctx context.Context, trustDomain string) (request []byte, n int, err error) {
-	l := e.lineTo(trustDomain)
-	if l == nil {
-		return nil, 0, fmt.Errorf("composing a batch: there is no hotline to %q: %w", oneLine(trustDomain), store.ErrNotFound)
-	}
-	pending, err := e.cfg.Store.Pending(ctx, trustDomain, wire.MaxEntries)
-	if err != nil {
-		return nil, 0, fmt.Errorf("composing a batch: %w", err)
-	}
-	list := l.readied(ctx, fitting(pending, maxBatchBytes), map[string]error{})
-	bases, err := l.mayHold(ctx)
-	if err != nil {
-		return nil, 0, fmt.Errorf("composing a batch: %w", err)
-	}
-	if request, err = l.compose(ctx, list, bases...); err != nil {
-		return nil, 0, fmt.Errorf("composing a batch: %w", err)
-	}
-	return request, len(list), nil
-}
-
-// Settle takes the answer to a batch of Compose, whoever carried it: messages with a
+// Settle takes the answer to a batch of ComposeQueued, whoever carried it: messages with a
 // verified receipt are done. An answer to an older batch does no harm. Errors are for people.
 func (e *Engine) Settle(ctx context.Context, trustDomain string, answer []byte) error {
 	l := e.lineTo(trustDomain)

@@ -13,7 +13,7 @@ import (
 )
 
 // ComposeQueued hands all that is queued to a peer, at most store.MaxMessages messages, to
-// whoever carries it instead of the link: batch by batch as Compose makes them, with the
+// whoever carries it instead of the link: batch by batch, with the
 // messages in each, the most urgent first. Attachments must travel before the batch that
 // names them; whether the peer has them already is not asked. more tells that there are
 // more messages. They stay queued until Settle.
