@@ -151,7 +151,7 @@ func (l *lineTx) prune(era int64) error {
 	// Those below it are each the newest of their day already.
 	done, err := l.tx.ExecContext(l.ctx, `DELETE FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 AND size = (
 		SELECT max(size) FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 AND size < ?3) AND stored_at / ?4 = ?5 / ?4`,
-		l.peer, era, size, dayMicros, at)
+		l.peer, era, size, int64(dayMicros), at)
 	if err != nil {
 		return err
 	}
