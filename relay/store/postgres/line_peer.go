@@ -185,7 +185,7 @@ func (l *lineTx) prune(era int64) error {
 	// Those below it are each the newest of their day already.
 	if _, err := l.tx.Exec(l.ctx, `DELETE FROM peer_checkpoints WHERE peer = $1 AND era = $2 AND size = (
 		SELECT max(size) FROM peer_checkpoints WHERE peer = $1 AND era = $2 AND size < $3) AND stored_at / $4 = $5 / $4`,
-		l.peer, era, size, dayMicros, at); err != nil {
+		l.peer, era, size, int64(dayMicros), at); err != nil {
 		return err
 	}
 	_, err = l.tx.Exec(l.ctx, `DELETE FROM peer_checkpoints WHERE peer = $1 AND era = $2 AND size <= (
