@@ -126,6 +126,7 @@ func (s *Store) change(ctx context.Context, pool *pgxpool.Pool, doing string, f 
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, classify(err))
 	}
+	defer rollback(ctx, tx) // also when f panics; nothing after the commit
 	if err = fenced(ctx, tx); err == nil {
 		err = f(ctx, tx)
 	}
@@ -133,7 +134,6 @@ func (s *Store) change(ctx context.Context, pool *pgxpool.Pool, doing string, f 
 		err = tx.Commit(ctx)
 	}
 	if err != nil {
-		rollback(ctx, tx)
 		return fmt.Errorf("%s: %w", doing, classify(err))
 	}
 	return nil
@@ -147,9 +147,8 @@ func (s *Store) look(ctx context.Context, pool *pgxpool.Pool, doing string, f fu
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, classify(err))
 	}
-	err = f(ctx, tx)
-	rollback(ctx, tx) // nothing was changed
-	if err != nil {
+	defer rollback(ctx, tx) // nothing was changed
+	if err = f(ctx, tx); err != nil {
 		return fmt.Errorf("%s: %w", doing, classify(err))
 	}
 	return nil

@@ -23,6 +23,7 @@ var lineTests = map[string]func(t *testing.T, e env){
 	"keeps_what_a_peer_holds_of_our_journal":             peerHeld,
 	"has_a_journal_of_its_own_for_each_peer":             journalForEachPeer,
 	"shows_one_unchanging_state_of_a_line":               unchangingLine,
+	"goes_on_after_what_panics":                          outlivesPanics,
 	"keeps_how_far_a_recovery_has_come":                  keepsRecovery,
 	"notes_the_places_of_messages_in_our_journal":        notesPlaces,
 	"keeps_the_newest_checkpoints_of_a_peer":             prunesPeerCheckpoints,
