@@ -80,25 +80,7 @@ func (e *Engine) lint(ctx context.Context, l *line, p *Payload) []string {
 
 // compose checks a request and completes it, except for what storing gives.
 func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, Payload, error) {
-	p := Payload{
-		Version: Version, ID: r.ID, Serial: 1, From: e.cfg.Identity().TrustDomain(),
-		Conversation: r.Conversation, InReplyTo: r.InReplyTo, Kind: message.Kind(r.Kind), Precedence: r.Precedence, TLP: r.TLP, RSIT: r.RSIT,
-		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond),
-		Officer:   r.Officer, Subject: r.Subject, Text: r.Text, Language: r.Language,
-		Translations: r.Translations, References: r.References, AnswerBy: r.AnswerBy.UTC(), Preserve: r.Preserve, Term: r.Term,
-		Attachments: r.Attachments, Exercise: r.Exercise,
-	}
-	if p.Kind == "" {
-		p.Kind = message.Notification
-	}
-	for _, d := range []struct {
-		field *string
-		value string
-	}{{&p.Precedence, "ROUTINE"}, {&p.TLP, "AMBER+STRICT"}, {&p.Language, "en"}, {&p.ID, ulid.Make().String()}} {
-		if *d.field == "" {
-			*d.field = d.value
-		}
-	}
+	p := e.payloadOf(r)
 	var f faults
 	a, err := e.actor(ctx)
 	if err == nil && a.officer != nil {
@@ -133,6 +115,30 @@ func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, Payloa
 		return nil, Payload{}, &desk.InvalidError{Faults: f}
 	}
 	return l, p, nil
+}
+
+// payloadOf is what a request says, with the defaults of what it leaves out.
+func (e *Engine) payloadOf(r desk.SendRequest) Payload {
+	p := Payload{
+		Version: Version, ID: r.ID, Serial: 1, From: e.cfg.Identity().TrustDomain(),
+		Conversation: r.Conversation, InReplyTo: r.InReplyTo, Kind: message.Kind(r.Kind), Precedence: r.Precedence, TLP: r.TLP, RSIT: r.RSIT,
+		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond),
+		Officer:   r.Officer, Subject: r.Subject, Text: r.Text, Language: r.Language,
+		Translations: r.Translations, References: r.References, AnswerBy: r.AnswerBy.UTC(), Preserve: r.Preserve, Term: r.Term,
+		Attachments: r.Attachments, Exercise: r.Exercise,
+	}
+	if p.Kind == "" {
+		p.Kind = message.Notification
+	}
+	for _, d := range []struct {
+		field *string
+		value string
+	}{{&p.Precedence, "ROUTINE"}, {&p.TLP, "AMBER+STRICT"}, {&p.Language, "en"}, {&p.ID, ulid.Make().String()}} {
+		if *d.field == "" {
+			*d.field = d.value
+		}
+	}
+	return p
 }
 
 // joinConversation puts an answer into the conversation of what it answers.

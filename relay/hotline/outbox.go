@@ -135,35 +135,8 @@ func (l *line) settleAnswer(ctx context.Context, body []byte, list []store.Messa
 		l.engine.metrics.receiptRefused(l.name())
 		return false, &receiptError{err: err}
 	}
-	lost, err := l.behind(ctx, o.Held)
-	if err != nil {
-		return false, &localError{doing: "comparing our journal with what the peer holds", err: err}
-	}
-	if lost {
-		l.suspect()
-		return false, errRolledBack
-	}
-	switch o.State {
-	case wire.Continues:
-	case wire.Behind, wire.Unlinked:
-		l.leaving.forget()
-		left, err := l.isLeft(ctx, o.Held.Tree())
-		if err != nil {
-			return false, &localError{doing: "reading the journal", err: err}
-		}
-		if !left {
-			l.leaving.confirm(o.Held.Tree())
-		}
-		return true, nil
-	case wire.Recovering:
-		l.awaitPeer()
-		return false, errPeerRecovers
-	default:
-		if left, err := l.isLeft(ctx, o.Held.Tree()); left || err != nil {
-			l.leaving.forget()
-			return left, err
-		}
-		return false, &receiptError{err: fmt.Errorf("the peer says that our journal has two histories (%q)", oneLine(o.State))}
+	if again, err := l.heed(ctx, o); again || err != nil {
+		return again, err
 	}
 	receipts := l.verifyReceipts(identity, o, list, failed)
 	state, err := l.keep(ctx, o, receipts, len(list) > 0 && list[0].Urgency == 0)
@@ -182,6 +155,40 @@ func (l *line) settleAnswer(ctx context.Context, body []byte, list []store.Messa
 	l.leaving.confirm(o.Held.Tree())
 	l.delivered(ctx, list, failed)
 	return false, nil
+}
+
+// heed does what the peer says of our journal in place of receipts, and tells whether the
+// batch is to be sent again. Neither that nor an error: the answer has receipts.
+func (l *line) heed(ctx context.Context, o *wire.Opened) (again bool, err error) {
+	lost, err := l.behind(ctx, o.Held)
+	if err != nil {
+		return false, &localError{doing: "comparing our journal with what the peer holds", err: err}
+	}
+	if lost {
+		l.suspect()
+		return false, errRolledBack
+	}
+	switch o.State {
+	case wire.Continues:
+		return false, nil
+	case wire.Recovering:
+		l.awaitPeer()
+		return false, errPeerRecovers
+	}
+	told := o.State == wire.Behind || o.State == wire.Unlinked
+	left, err := l.isLeft(ctx, o.Held.Tree())
+	if told || left || err != nil {
+		l.leaving.forget()
+	}
+	switch {
+	case err != nil:
+		return false, &localError{doing: "reading the journal", err: err}
+	case told && !left:
+		l.leaving.confirm(o.Held.Tree())
+	case !told && !left:
+		return false, &receiptError{err: fmt.Errorf("the peer says that our journal has two histories (%q)", oneLine(o.State))}
+	}
+	return true, nil
 }
 
 // openAnswer reads an answer and verifies who signed it.
