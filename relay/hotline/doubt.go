@@ -73,6 +73,31 @@ func (l *line) doubtOf(state string, now time.Time) string {
 	return ""
 }
 
+// byThePeer ends a doubt that the peer itself has explained.
+const byThePeer = "the peer left the state that was held: its journal goes on after its database was set back"
+
+// explain ends the open doubts that began at left, the very state which the peer now says,
+// signed, that it leaves: a relay that was set back, and wrote as much again as it lost, has shown
+// another history of that size before it could know. Both checkpoints stay kept, and the peer's
+// word is told of as long as any other of its kind. A doubt that began at another state is not
+// explained by it: a peer does not settle what else it is suspected of.
+func explain(tx store.LineTx, now time.Time, left store.Checkpoint) error {
+	list, err := tx.Doubts()
+	if err != nil {
+		return err
+	}
+	for _, kind := range []string{store.DoubtForked, store.DoubtOlder} {
+		d := openDoubt(list, kind)
+		if d == nil || d.Held.Size != left.Size || d.Held.Root != left.Root {
+			continue
+		}
+		if err := tx.SettleDoubt(kind, now, byThePeer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // openDoubt is the open one of a kind, nil for none.
 func openDoubt(list []store.Doubt, kind string) *store.Doubt {
 	for i := range list {

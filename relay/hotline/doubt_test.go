@@ -140,3 +140,65 @@ func TestAPeerThatShowsAnOlderJournalIsNamedOverARestart(t *testing.T) {
 		}
 	})
 }
+
+func TestAPeerThatSaysThatItWasSetBack(t *testing.T) {
+	for name, earlier := range map[string]bool{
+		"explains_the_other_history_of_the_state_that_it_leaves":         false,
+		"does_not_settle_that_it_has_shown_two_histories_of_another_one": true,
+	} {
+		bubble(t, name, func(t *testing.T, w *world) {
+			w.alfa.send(request(ulidFor(0, 0), "s0"))
+			w.quiet()
+			restore := w.alfa.backup()
+			if earlier {
+				w.bravo.doubtsPeer()
+			}
+			w.alfa.send(request(ulidFor(0, 1), "s1"))
+			w.quiet()
+			if !earlier {
+				w.bravo.doubtsPeer()
+			}
+			restore()
+			w.faults(cut)
+			w.alfa.start()
+			w.alfa.send(request(ulidFor(0, 2), "s2"))
+			w.faults(nil)
+			w.quiet()
+			w.bravo.restarted()
+			want := report.PeerJournalRolledBack
+			if earlier {
+				want = report.PeerJournalForked
+			}
+			if list := w.bravo.doubts(); len(list) != 1 || list[0].SettledAt.IsZero() != earlier || w.bravo.state() != want {
+				t.Errorf("bravo says %s, not %s: %+v", w.bravo.state(), want, list)
+			}
+			if !earlier {
+				return
+			}
+			if _, err := w.bravo.engine().SettleDoubts(context.Background(), w.bravo.hotline(), desk.SettleDoubtsRequest{Reason: "by telephone"}); err != nil {
+				t.Error(err)
+			}
+			if s := w.bravo.state(); s != report.PeerJournalRolledBack {
+				t.Errorf("when a person has settled it bravo says %s", s)
+			}
+		})
+	}
+}
+
+// doubtsPeer keeps that alfa has shown another history of what is held of it now.
+func (n *nation) doubtsPeer() {
+	n.t.Helper()
+	err := n.life().store.ChangeLine(context.Background(), "alfa.example", func(tx store.LineTx) error {
+		held, err := tx.PeerCheckpoint()
+		if err != nil {
+			return err
+		}
+		shown := held
+		shown.Root = store.Hash{1}
+		_, err = tx.KeepDoubt(store.Doubt{Kind: store.DoubtForked, At: time.Now(), Held: held, Shown: shown})
+		return err
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+}

@@ -82,19 +82,19 @@ func TestAPowerLossBetweenAnAnswerAndTheSyncOfWhatItShows(t *testing.T) {
 		before  []string // by bravo's officers before alfa is reached
 		after   []string // when it was
 		want    string   // what alfa holds of bravo at the end
-		// told is what alfa says of bravo's journal. That it forked is what it looks like where bravo
-		// shows as many entries as it had before, and others.
+		// told is what alfa says of bravo's journal, also where bravo has shown as many entries as
+		// it had before, and others: it says which state it left.
 		told string
 	}{
 		"loses_only_what_nobody_was_told":                        {false, nil, nil, "", report.PeerJournalRolledBack},
 		"and_the_officer_repeats_it_when_the_line_is_back":       {false, nil, []string{"b1"}, "b1", report.PeerJournalRolledBack},
-		"and_the_officer_repeats_the_message":                    {false, []string{"b1"}, nil, "b1", report.PeerJournalForked},
-		"and_another_officer_is_faster":                          {false, []string{"b2"}, []string{"b1"}, "b2 b1", report.PeerJournalForked},
+		"and_the_officer_repeats_the_message":                    {false, []string{"b1"}, nil, "b1", report.PeerJournalRolledBack},
+		"and_another_officer_is_faster":                          {false, []string{"b2"}, []string{"b1"}, "b2 b1", report.PeerJournalRolledBack},
 		"and_more_is_written_than_was_lost_before_it_is_reached": {false, []string{"b2", "b3", "b1"}, nil, "b2 b3 b1", report.PeerJournalRolledBack},
 		"gives_back_what_came_meanwhile":                         {true, nil, nil, "b1", report.JournalIntact},
-		"gives_back_what_the_officer_repeats":                    {true, []string{"b1"}, nil, "b1", report.PeerJournalForked},
+		"gives_back_what_the_officer_repeats":                    {true, []string{"b1"}, nil, "b1", report.PeerJournalRolledBack},
 		"gives_back_what_the_officer_repeats_later":              {true, nil, []string{"b1", "b2"}, "b1 b2", report.JournalIntact},
-		"gives_it_back_before_what_another_officer_wrote":        {true, []string{"b2"}, nil, "b1 b2", report.PeerJournalForked},
+		"gives_it_back_before_what_another_officer_wrote":        {true, []string{"b2"}, nil, "b1 b2", report.PeerJournalRolledBack},
 		"gives_it_back_before_what_another_officer_repeats":      {true, []string{"b2", "b1"}, []string{"b3"}, "b1 b2 b3", report.PeerJournalRolledBack},
 	} {
 		bubble(t, name, func(t *testing.T, w *world) {

@@ -279,8 +279,8 @@ func (l *line) unannounced(ctx context.Context) (index int64, body []byte, err e
 }
 
 // followed is follow, for a batch that may say that the peer's journal goes on after its
-// database was set back. That is taken if it names the very state that we hold, and shown. It ends
-// no doubt: a peer does not settle what it is suspected of.
+// database was set back. That is taken if it names the very state that we hold, and shown. It
+// ends a doubt that began at that state, and no other.
 func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]store.JournalEntry, string, error) {
 	state, err := l.follow(tx, o)
 	if err == nil && state == wire.Continues {
@@ -304,6 +304,9 @@ func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]
 	now := l.engine.cfg.Now().UTC().Truncate(time.Microsecond)
 	b := store.Break{At: now, OldSize: held.Size, Size: o.Log.Tree.N, Note: note}
 	if err := tx.BreakPeerJournal(b, checkpointOf(o)); err != nil {
+		return nil, "", err
+	}
+	if err := explain(tx, now, held); err != nil {
 		return nil, "", err
 	}
 	l.peerLog.broken(o.Log.Tree)

@@ -181,6 +181,7 @@ func TestWhatIsWrittenAfterARestoreStaysInOrder(t *testing.T) {
 	for name, tt := range map[string]struct{ lost, written int }{
 		"when_more_was_lost":             {30, 8},
 		"when_more_was_written":          {5, 40},
+		"when_as_much_was_written":       {5, 5},
 		"when_it_comes_in_several_pages": {2*copiesAtOnce + 7, 20},
 	} {
 		bubble(t, name, func(t *testing.T, w *world) {
@@ -217,45 +218,6 @@ func TestWhatIsWrittenAfterARestoreStaysInOrder(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestAPeerThatSaysThatItWasSetBack(t *testing.T) {
-	bubble(t, "does_not_settle_that_it_has_shown_two_histories", func(t *testing.T, w *world) {
-		w.alfa.send(request(ulidFor(0, 0), "s0"))
-		w.quiet()
-		restore := w.alfa.backup()
-		w.alfa.send(request(ulidFor(0, 1), "s1"))
-		w.quiet()
-		err := w.bravo.life().store.ChangeLine(context.Background(), "alfa.example", func(tx store.LineTx) error {
-			held, err := tx.PeerCheckpoint()
-			if err != nil {
-				return err
-			}
-			shown := held
-			shown.Root = store.Hash{1}
-			_, err = tx.KeepDoubt(store.Doubt{Kind: store.DoubtForked, At: time.Now(), Held: held, Shown: shown})
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		restore()
-		w.faults(cut)
-		w.alfa.start()
-		w.alfa.send(request(ulidFor(0, 2), "s2"))
-		w.faults(nil)
-		w.quiet()
-		w.bravo.restarted()
-		if list := w.bravo.doubts(); len(list) != 1 || !list[0].SettledAt.IsZero() || w.bravo.state() != report.PeerJournalForked {
-			t.Errorf("bravo says %s: %+v", w.bravo.state(), list)
-		}
-		if _, err := w.bravo.engine().SettleDoubts(context.Background(), w.bravo.hotline(), desk.SettleDoubtsRequest{Reason: "by telephone"}); err != nil {
-			t.Error(err)
-		}
-		if s := w.bravo.state(); s != report.PeerJournalRolledBack {
-			t.Errorf("when a person has settled it bravo says %s", s)
-		}
-	})
 }
 
 func TestAMessageWrittenAgainUnderItsID(t *testing.T) {
