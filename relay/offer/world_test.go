@@ -96,8 +96,16 @@ func newNation(t *testing.T, name string) *nation {
 	if n.listener, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { n.listener.Close() })
-	go n.serve()
+	server := n.server()
+	go func() { _ = server.Serve(plain{tls.NewListener(n.listener, n.accepts())}) }()
+	t.Cleanup(func() {
+		// A connection whose request was not read to its end rests for half a second before it is closed.
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			t.Errorf("connections are left: %v", errors.Join(err, server.Close()))
+		}
+	})
 	return n
 }
 
@@ -252,20 +260,22 @@ func (n *nation) dial(ctx context.Context) (*tls.Conn, error) {
 
 type connKey struct{}
 
-func (n *nation) serve() {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+func (n *nation) accepts() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		if p := n.parts(); p != nil {
 			return p.source.Current().LinkServer([]string{protocol}), nil
 		}
 		return nil, errors.New("stopped")
 	}}
-	server := &http.Server{
+}
+
+func (n *nation) server() *http.Server {
+	return &http.Server{
 		ReadHeaderTimeout: 5 * time.Second,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		Handler:           http.HandlerFunc(n.handle),
 	}
-	_ = server.Serve(plain{tls.NewListener(n.listener, cfg)})
 }
 
 // plain hides TLS from http.Server, which would not serve a protocol of ours.
