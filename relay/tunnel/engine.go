@@ -209,7 +209,7 @@ func (e *Engine) sweep(now time.Time) {
 		c.rest()
 	}
 	e.rested += len(resting)
-	e.restrain(open >= manyDone)
+	e.restrain(open >= many)
 	e.giveBack(now, soon > 0 || len(resting) > 0)
 }
 
@@ -224,7 +224,7 @@ func (e *Engine) track(c *connection) (allowed, crowd bool) {
 	e.open[c] = struct{}{}
 	e.opened++
 	e.clients.Add(1)
-	return true, len(e.open) > manyDone
+	return true, len(e.open) > many
 }
 
 func (e *Engine) untrack(c *connection) {

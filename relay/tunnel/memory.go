@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// manyDone connections that were opened or put to rest have needed memory that is worth
-	// giving back, at most so often: it costs some 20 ms.
-	manyDone  = 250
+	// many connections that were opened or put to rest have needed memory that is worth
+	// giving back, at most so often: it costs some 20 ms. With so many open the heap is kept small.
+	many      = 250
 	freeEvery = 10 * time.Second
 	// manyPercent is by how much the heap may grow before it is collected while so many
 	// connections are open (GOGC). Bytes that pass leave nothing to collect, and what opens
@@ -31,7 +31,7 @@ func (e *Engine) giveBack(now time.Time, busy bool) {
 	e.mu.Unlock()
 	calm := !busy && opened == e.openedBefore
 	e.openedBefore = opened
-	if done := opened + e.rested; calm && done-e.doneFreed >= manyDone && now.Sub(e.freed) >= freeEvery {
+	if done := opened + e.rested; calm && done-e.doneFreed >= many && now.Sub(e.freed) >= freeEvery {
 		e.doneFreed, e.freed = done, now
 		runtime.GC() // the first takes the buffers out of their pools
 		debug.FreeOSMemory()
