@@ -83,14 +83,28 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// readAll reads a body whose announced length is within bounds, or unknown.
+// firstRoom is what is taken for a body before any of it has come, in bytes.
+const firstRoom = 64 << 10
+
+// readAll reads a body whose announced length is within bounds, or unknown. The room for it
+// grows with what has come: who announces much and sends nothing takes little. It ends at
+// the announced length, which net/http holds a body to, and is io.ErrUnexpectedEOF before it.
 func readAll(r io.Reader, length int64) ([]byte, error) {
 	if length <= 0 {
 		return io.ReadAll(r)
 	}
-	body := make([]byte, length)
-	n, err := io.ReadFull(r, body)
-	return body[:n], err
+	body := make([]byte, min(length, firstRoom))
+	for come := 0; ; {
+		n, err := io.ReadFull(r, body[come:])
+		come += n
+		switch {
+		case err == io.EOF: //nolint:errorlint // ReadFull returns it as it is
+			return body[:come], io.ErrUnexpectedEOF
+		case err != nil || int64(come) == length:
+			return body[:come], err
+		}
+		body = append(body, make([]byte, min(int64(come), length-int64(come)))...)
+	}
 }
 
 // Receive takes a batch of the peer with this trust domain, whoever carried it: it stores
