@@ -4,14 +4,10 @@
 package message
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Bounds of members, as the schema has them; lengths are in characters.
@@ -41,9 +37,7 @@ var (
 )
 
 var (
-	langShape  = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$`)
 	mediaShape = regexp.MustCompile(`^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+$`)
-	hashShape  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	termShape  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	textShape  = regexp.MustCompile(`^[a-z0-9-]*$`)
 )
@@ -51,8 +45,8 @@ var (
 // Check compares a message with the schema, and its code with the taxonomy. The error
 // is an *InvalidError.
 func (m *Message) Check() error {
-	c := &checker{}
-	c.require(m.Version == Version, "version", "must be %d", Version)
+	c := checker{}
+	c.bound(m.Version == Version, "version", "must be %d", Version)
 	c.shape(ulidShape, "id", m.ID, "must be a ULID in upper case")
 	c.serial("serial", m.Serial)
 	c.shape(trustShape, "from", m.From, "must be a SPIFFE trust domain")
@@ -70,9 +64,9 @@ func (m *Message) Check() error {
 	c.maybe(langShape, "language", m.Language, "must be a language tag such as en or pt-BR")
 	c.maybeTime("answer_by", m.AnswerBy)
 	c.maybe(wordShape, "exercise", m.Exercise, "must be 1 to 64 letters, digits, dots, dashes or underscores")
-	m.checkLists(c)
-	m.checkParts(c)
-	m.checkKind(c)
+	m.checkLists(&c)
+	m.checkParts(&c)
+	m.checkKind(&c)
 	return c.err()
 }
 
@@ -85,7 +79,7 @@ func (m *Message) checkKind(c *checker) {
 	c.require(m.Preserve != nil || !is(Preserve, Extend), "preserve", "is required of this kind")
 	c.require(m.Term != nil || !is(TermKind), "term", "is required of this kind")
 	c.require(m.LineCheck != nil || !is(LineCheckKind), "line_check", "is required of this kind")
-	c.require(m.RSIT == TestCode || m.Exercise == "" && !is(LineCheckKind), "rsit", "must be %s: a test cannot be taken for real traffic", TestCode)
+	c.require(m.RSIT == TestCode || m.Exercise == "" && !is(LineCheckKind), "rsit", "must be "+TestCode+": a test cannot be taken for real traffic")
 }
 
 func (m *Message) checkLists(c *checker) {
@@ -112,7 +106,7 @@ func (m *Message) checkLists(c *checker) {
 		c.require(a.Name != "" && !strings.ContainsAny(a.Name, `/\`), at+"name", "must be a file name without a path")
 		c.line(at+"name", a.Name, maxAttachmentSet)
 		c.require(a.MediaType == "" || len(a.MediaType) <= 127 && mediaShape.MatchString(a.MediaType), at+"media_type", "must be a media type such as text/csv")
-		c.require(a.Size >= 1 && a.Size <= MaxAttachmentBytes, at+"size", "must be within 1 and %d bytes", MaxAttachmentBytes)
+		c.bound(a.Size >= 1 && a.Size <= MaxAttachmentBytes, at+"size", "must be within 1 and %d bytes", MaxAttachmentBytes)
 		c.shape(hashShape, at+"sha256", a.SHA256, "must be a SHA-256 in lower-case hexadecimal")
 	}
 	c.count("references", len(m.References), maxReferences)
@@ -128,7 +122,7 @@ func (m *Message) checkLists(c *checker) {
 
 func (m *Message) checkParts(c *checker) {
 	if p := m.Preserve; p != nil {
-		c.require(len(p.Items) > 0 && len(p.Items) <= maxItems, "preserve/items", "must have 1 to %d entries", maxItems)
+		c.bound(len(p.Items) > 0 && len(p.Items) <= maxItems, "preserve/items", "must have 1 to %d entries", maxItems)
 		for i, item := range p.Items {
 			at := "preserve/items/" + strconv.Itoa(i)
 			c.require(item != "", at, "must not be empty")
@@ -140,7 +134,7 @@ func (m *Message) checkParts(c *checker) {
 	}
 	if t := m.Term; t != nil {
 		c.shape(termShape, "term/id", t.ID, "must be lower-case letters, digits and dashes, at most 63")
-		c.require(t.Version >= 1 && t.Version <= maxTermVersion, "term/version", "must be within 1 and %d", maxTermVersion)
+		c.bound(t.Version >= 1 && t.Version <= maxTermVersion, "term/version", "must be within 1 and %d", maxTermVersion)
 		c.require(t.Name != "", "term/name", "is required")
 		c.line("term/name", t.Name, MaxPerson)
 		c.shape(langShape, "term/language", t.Language, "must be a language tag such as en or pt-BR")
@@ -155,82 +149,3 @@ func (m *Message) checkParts(c *checker) {
 		c.require(len(l.TextID) <= 64 && textShape.MatchString(l.TextID), "line_check/text_id", "must be lower-case letters, digits and dashes, at most 64")
 	}
 }
-
-// checker collects what is wrong.
-type checker struct{ faults []Fault }
-
-func (c *checker) err() error {
-	if len(c.faults) == 0 {
-		return nil
-	}
-	return &InvalidError{Faults: c.faults}
-}
-
-func (c *checker) require(ok bool, field, reason string, args ...any) {
-	const most = 16
-	if !ok && len(c.faults) < most {
-		c.faults = append(c.faults, Fault{Field: field, Reason: fmt.Sprintf(reason, args...)})
-	}
-}
-
-func (c *checker) shape(r matcher, field, value, reason string) {
-	c.require(r.MatchString(value), field, "%s", reason)
-}
-
-func (c *checker) maybe(r matcher, field, value, reason string) {
-	c.require(value == "" || r.MatchString(value), field, "%s", reason)
-}
-
-func (c *checker) count(field string, n, most int) {
-	c.require(n <= most, field, "must have at most %d entries", most)
-}
-
-func (c *checker) serial(field string, n int64) {
-	c.require(n >= 1 && n <= maxSerial, field, "must be within 1 and 2^53")
-}
-
-func (c *checker) time(field string, t time.Time) {
-	c.require(!t.IsZero() && t.Location() == time.UTC && t.Year() >= 0 && t.Year() <= 9999, field, "must be a time in UTC")
-}
-
-func (c *checker) maybeTime(field string, t time.Time) {
-	if !t.IsZero() {
-		c.time(field, t)
-	}
-}
-
-func (c *checker) line(field, s string, most int) {
-	c.require(plainLine(s, most) || fits(s, most) && !strings.ContainsFunc(s, notInLine), field, "must be one line of at most %d characters, without control characters", most)
-}
-
-func (c *checker) text(field, s string, most int) {
-	c.require(plainText(s, most) || fits(s, most) && !strings.ContainsFunc(s, notInText), field, "must be text of at most %d characters, without control characters", most)
-}
-
-// plainLine and plainText tell of text in ASCII that it fits and has no control characters,
-// without taking it apart rune by rune; false says nothing.
-func plainLine(s string, most int) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return len(s) <= most
-}
-
-func plainText(s string, most int) bool {
-	for i := range len(s) {
-		if b := s[i]; b > '~' || b < ' ' && b != '\n' && b != '\t' && b != '\r' {
-			return false
-		}
-	}
-	return len(s) <= most
-}
-
-func fits(s string, most int) bool {
-	return utf8.ValidString(s) && (len(s) <= most || utf8.RuneCountInString(s) <= most)
-}
-
-func notInLine(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
-
-func notInText(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' }

@@ -164,7 +164,7 @@ func isTime(text []byte) bool {
 	for i := range len(form) {
 		switch b := text[i]; form[i] {
 		case 'd':
-			if !digit(b) {
+			if !is(b, isDigit) {
 				return false
 			}
 		case '5':
@@ -178,7 +178,7 @@ func isTime(text []byte) bool {
 		}
 	}
 	fraction := text[len(form) : len(text)-1]
-	return len(fraction) == 0 || fraction[0] == '.' && len(fraction) >= 2 && len(fraction) <= 10 && all(string(fraction[1:]), digit)
+	return len(fraction) == 0 || fraction[0] == '.' && len(fraction) >= 2 && len(fraction) <= 10 && all(string(fraction[1:]), isDigit)
 }
 
 var errTime = errors.New("a time must be of RFC 3339, in UTC and with Z")
