@@ -35,6 +35,9 @@ func (e *Engine) giveBack(now time.Time, busy bool) {
 		e.doneFreed, e.freed = done, now
 		runtime.GC() // the first takes the buffers out of their pools
 		debug.FreeOSMemory()
+		if err := unmapProgram(); err != nil {
+			e.cfg.Log.Debug("the program's pages stay in memory", "error", err)
+		}
 	}
 }
 

@@ -1,0 +1,110 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tunnel
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const someMaps = `00400000-01320000 r-xp 00000000 fe:00 42                         /usr/bin/relay
+Size:              15488 kB
+Rss:               12928 kB
+Anonymous:             0 kB
+VmFlags: rd ex mr mw me
+01320000-022be000 r--p 00f20000 fe:00 42                         /usr/bin/relay
+Anonymous:             0 kB
+022be000-02383000 rw-p 01ebe000 fe:00 42                         /usr/bin/relay
+Anonymous:             0 kB
+02383000-02400000 r--p 02000000 fe:00 42                         /usr/bin/relay
+Anonymous:           448 kB
+02400000-02500000 r--p 00000000 fe:00 42                         /usr/bin/relay.old
+Anonymous:             0 kB
+02500000-02600000 r--s 00000000 fe:00 42                         /usr/bin/relay
+Anonymous:             0 kB
+113700000000-113700001000 r-xp 00000000 00:00 0
+Anonymous:             0 kB
+7fff00000000-7fff00001000 r-xp 00000000 00:00 0                  [vdso]
+Anonymous:             0 kB
+`
+
+func TestOnlyWhatIsAsOnDiskCanBeReadAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		maps, file string
+		want       []area
+	}{
+		"a program":                     {someMaps, "/usr/bin/relay", []area{{0x400000, 0x1320000}, {0x1320000, 0x22be000}}},
+		"a program that is not mapped":  {someMaps, "/usr/bin/other", nil},
+		"no name":                       {someMaps, "", nil},
+		"a name with a space":           {strings.ReplaceAll(someMaps, "relay", "the relay (deleted)"), "/usr/bin/the relay (deleted)", []area{{0x400000, 0x1320000}, {0x1320000, 0x22be000}}},
+		"nothing":                       {"", "/usr/bin/relay", nil},
+		"no word of what was changed":   {"00400000-01320000 r-xp 00000000 fe:00 42 /usr/bin/relay\nRss: 1 kB\n", "/usr/bin/relay", nil},
+		"an area that cannot be read":   {"x-y r-xp 00000000 fe:00 42 /usr/bin/relay\nAnonymous: 0 kB\n", "/usr/bin/relay", nil},
+		"an area that ends too early":   {"2000-1000 r-xp 00000000 fe:00 42 /usr/bin/relay\nAnonymous: 0 kB\n", "/usr/bin/relay", nil},
+		"an area beyond all memory":     {"0-11111111111111111111 r-xp 00000000 fe:00 42 /usr/bin/relay\nAnonymous: 0 kB\n", "/usr/bin/relay", nil},
+		"what was changed of no area":   {"Anonymous: 0 kB\n", "/usr/bin/relay", nil},
+		"something else after the area": {"1000-2000 r-xp 00000000 fe:00 42 /usr/bin/relay\n3000-4000 rw-p 00000000 00:00 0\nAnonymous: 0 kB\n", "/usr/bin/relay", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := unchanged([]byte(c.maps), c.file); !slices.Equal(got, c.want) {
+				t.Errorf("%#x, not %#x", got, c.want)
+			}
+		})
+	}
+}
+
+func FuzzUnchanged(f *testing.F) {
+	f.Add([]byte(someMaps), "/usr/bin/relay")
+	f.Add([]byte("1000-2000 r-xp 0 0 /\nAnonymous: 0 kB\n"), "/")
+	f.Fuzz(func(t *testing.T, maps []byte, file string) {
+		for _, a := range unchanged(maps, file) {
+			if a.from >= a.to {
+				t.Errorf("%#x", a)
+			}
+		}
+	})
+}
+
+func TestTheProgramGoesOnWithoutItsPages(t *testing.T) {
+	before := residentProgram(t)
+	for range 3 {
+		if err := unmapProgram(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := residentProgram(t); after >= before {
+		t.Errorf("%d kB of the program are in memory, %d before", after, before)
+	}
+}
+
+// residentProgram is how many kB of what can only be read of this program are in memory.
+func residentProgram(t *testing.T) (sum int) {
+	t.Helper()
+	program, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	smaps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := false
+	for line := range strings.Lines(string(smaps)) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) >= 5 && strings.Contains(fields[0], "-"):
+			ours = strings.HasSuffix(line, " "+program+"\n") && !strings.Contains(fields[1], "w")
+		case ours && fields[0] == "Rss:":
+			kB, err := strconv.Atoi(fields[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += kB
+		}
+	}
+	return sum
+}
