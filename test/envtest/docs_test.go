@@ -12,6 +12,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -153,36 +154,47 @@ func limitsIn(t *testing.T, page, path, row string, field *apiextensionsv1.JSONS
 	}
 }
 
-// constants are the string constants of api/v1alpha1/conditions.go whose names
-// begin with a word, by their values.
+// constants are the string constants of api/v1alpha1 whose names begin with a word, by
+// their values: conditions stand in conditions.go, reasons in files of their own.
 func constants(t *testing.T, prefix string) map[string]bool {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), repository+"/api/v1alpha1/conditions.go", nil, parser.SkipObjectResolution)
+	found := map[string]bool{}
+	for _, pattern := range []string{"conditions.go", "reasons*.go"} {
+		files, err := filepath.Glob(filepath.Join(repository, "api/v1alpha1", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, prefix) {
+					found[literal(t, spec)] = true
+				}
+				return true
+			})
+		}
+	}
+	if len(found) == 0 {
+		t.Fatalf("api/v1alpha1 has no constant %s…", prefix)
+	}
+	return found
+}
+
+// literal is the value of a string constant.
+func literal(t *testing.T, spec *ast.ValueSpec) string {
+	t.Helper()
+	text, ok := spec.Values[0].(*ast.BasicLit)
+	if !ok {
+		t.Fatalf("%s is no literal", spec.Names[0].Name)
+	}
+	value, err := strconv.Unquote(text.Value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := map[string]bool{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok || !strings.HasPrefix(spec.Names[0].Name, prefix) {
-			return true
-		}
-		literal, ok := spec.Values[0].(*ast.BasicLit)
-		if !ok {
-			t.Errorf("%s is no literal", spec.Names[0].Name)
-			return true
-		}
-		value, err := strconv.Unquote(literal.Value)
-		if err != nil {
-			t.Error(err)
-		}
-		found[value] = true
-		return true
-	})
-	if len(found) == 0 {
-		t.Fatalf("conditions.go has no constant %s…", prefix)
-	}
-	return found
+	return value
 }
 
 // reasonRow is a row of a table of conditions: condition, status, reason, what to do.
