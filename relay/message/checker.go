@@ -104,13 +104,10 @@ func plainText(s string, most int) bool {
 // in a word of which no byte is above 0x7f, a borrow or a carry goes into a byte's highest bit
 // only where that byte is below ' ', or is 0x7f; the first such byte is then looked for.
 func printed(s string) int {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
 	n := 0
 	for ; len(s)-n >= 8; n += 8 {
-		w := s[n : n+8]
-		v := uint64(w[0]) | uint64(w[1])<<8 | uint64(w[2])<<16 | uint64(w[3])<<24 |
-			uint64(w[4])<<32 | uint64(w[5])<<40 | uint64(w[6])<<48 | uint64(w[7])<<56
-		if (v|(v-ones*' ')|(v+ones))&high != 0 {
+		v := word(s[n : n+8])
+		if (v|(v-ones*' ')|(v+ones))&highs != 0 {
 			break
 		}
 	}
@@ -118,6 +115,16 @@ func printed(s string) int {
 		n++
 	}
 	return n
+}
+
+// ones has a 1 in each byte, highs the highest bit of each.
+const ones, highs = 0x0101010101010101, 0x8080808080808080
+
+// word is eight bytes as one number.
+func word[T string | []byte](s T) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 func fits(s string, most int) bool {

@@ -69,17 +69,28 @@ func Decode(raw []byte) (Message, error) {
 	if len(raw) > MaxBytes {
 		return Message{}, fmt.Errorf("reading message: %d bytes are more than %d", len(raw), MaxBytes)
 	}
-	if !plain(raw) {
-		if err := scan(raw); err != nil {
+	m, ok := quick(raw)
+	if !ok {
+		var err error
+		if m, err = read(raw); err != nil {
 			return Message{}, fmt.Errorf("reading message: %w", err)
 		}
 	}
-	var m Message
-	if err := json.Unmarshal(raw, &m, times); err != nil {
-		return Message{}, fmt.Errorf("reading message: %w", cmp.Or(scan(raw), err))
-	}
 	if err := m.Check(); err != nil {
 		return Message{}, err
+	}
+	return m, nil
+}
+
+// read reads any message; nothing is checked.
+func read(raw []byte) (m Message, err error) {
+	if !plain(raw) {
+		if err := scan(raw); err != nil {
+			return Message{}, err
+		}
+	}
+	if err := json.Unmarshal(raw, &m, times); err != nil {
+		return Message{}, cmp.Or(scan(raw), err)
 	}
 	return m, nil
 }
