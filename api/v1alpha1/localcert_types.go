@@ -132,7 +132,8 @@ type RelayStorage struct {
 type PostgresStorage struct {
 	// secretRef names a Secret of this namespace whose key uri holds the connection
 	// URI, postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full. It is read
-	// for each new connection.
+	// for each new connection. Its key ca.crt, if there is one, is the server's CA: the
+	// URI then ends with &sslrootcert=/etc/certlink/postgres/ca.crt.
 	// +required
 	SecretRef SecretReference `json:"secretRef,omitzero"`
 

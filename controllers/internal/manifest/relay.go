@@ -135,13 +135,19 @@ func podSpec(l *v1alpha1.LocalCERT, image string, mounted []relayconfig.Object) 
 	return spec
 }
 
-// withDatabase mounts the connection URI. What the relay fetches is kept for as long as
-// its pod lives; the Secret is not optional: without it there is no relay.
+// withDatabase mounts the connection URI, and the server's CA if the Secret has one. What
+// the relay fetches is kept for as long as its pod lives; the URI is not optional: without
+// it there is no relay.
 func withDatabase(spec *corev1ac.PodSpecApplyConfiguration, p *v1alpha1.PostgresStorage) {
+	part := func(key string) *corev1ac.SecretProjectionApplyConfiguration {
+		return corev1ac.SecretProjection().WithName(p.SecretRef.Name).WithItems(corev1ac.KeyToPath().WithKey(key).WithPath(key))
+	}
 	spec.WithVolumes(
 		corev1ac.Volume().WithName("data").WithEmptyDir(corev1ac.EmptyDirVolumeSource()),
-		corev1ac.Volume().WithName("postgres").WithSecret(corev1ac.SecretVolumeSource().WithSecretName(p.SecretRef.Name).WithDefaultMode(0o440).
-			WithItems(corev1ac.KeyToPath().WithKey(relayconfig.PostgresKey).WithPath(relayconfig.PostgresKey))),
+		corev1ac.Volume().WithName("postgres").WithProjected(corev1ac.ProjectedVolumeSource().WithDefaultMode(0o440).WithSources(
+			corev1ac.VolumeProjection().WithSecret(part(relayconfig.PostgresKey)),
+			corev1ac.VolumeProjection().WithSecret(part(relayconfig.PostgresCAKey).WithOptional(true)),
+		)),
 	)
 	spec.Containers[0].WithVolumeMounts(corev1ac.VolumeMount().WithName("postgres").WithMountPath(relayconfig.PostgresPath).WithReadOnly(true))
 }

@@ -23,12 +23,14 @@ const (
 	TLSPath   = Directory + "/tls/"
 	StorePath = "/var/lib/certlink"
 	storeFile = StorePath + "/relay.db"
-	// PostgresPath has the Secret of a database, PostgresKey its key with the connection URI.
-	PostgresPath = Directory + "/postgres"
-	PostgresKey  = "uri"
-	LinkPort     = 8443
-	LocalPort    = 9443
-	HealthPort   = 8080
+	// PostgresPath has the Secret of a database: PostgresKey its key with the connection URI,
+	// PostgresCAKey that of the server's CA, which it may lack.
+	PostgresPath  = Directory + "/postgres"
+	PostgresKey   = "uri"
+	PostgresCAKey = "ca.crt"
+	LinkPort      = 8443
+	LocalPort     = 9443
+	HealthPort    = 8080
 )
 
 // Input is everything in a namespace that makes up a relay's configuration.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"time"
@@ -53,6 +54,9 @@ func parse(uri string) (*pgx.ConnConfig, error) {
 		return nil, errURL
 	}
 	cfg, err := pgx.ParseConfig(uri)
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return nil, fmt.Errorf("reading a file that the connection URI names: %w", file)
+	}
 	if err != nil {
 		return nil, errURL // the reason would quote the secret
 	}

@@ -189,6 +189,15 @@ func TestNoErrorTellsOfTheConnectionURI(t *testing.T) {
 	}
 }
 
+// A CA that is missing is no fault of the URI.
+func TestAFileThatTheURINamesIsNamedWhenItIsMissing(t *testing.T) {
+	const uri = "postgres://relay:hunter2-secret@db.alfa.example/x?sslmode=verify-full&sslrootcert=/etc/certlink/postgres/ca.crt"
+	_, err := parse(uri)
+	if err == nil || !strings.Contains(err.Error(), "/etc/certlink/postgres/ca.crt") || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "db.alfa") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestTheRecordOfTrustCanOnlyGrow(t *testing.T) {
 	s := open(t)
 	if err := s.AppendTrust(t.Context(), func(store.TrustRecord) (store.TrustChange, error) {

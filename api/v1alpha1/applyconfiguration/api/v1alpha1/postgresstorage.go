@@ -12,7 +12,8 @@ package v1alpha1
 type PostgresStorageApplyConfiguration struct {
 	// secretRef names a Secret of this namespace whose key uri holds the connection
 	// URI, postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full. It is read
-	// for each new connection.
+	// for each new connection. Its key ca.crt, if there is one, is the server's CA: the
+	// URI then ends with &sslrootcert=/etc/certlink/postgres/ca.crt.
 	SecretRef *SecretReferenceApplyConfiguration `json:"secretRef,omitempty"`
 	// port of the server, which the relay's NetworkPolicy lets out to. 1 to 65535;
 	// default 5432.
