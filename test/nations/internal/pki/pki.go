@@ -11,6 +11,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -102,6 +103,31 @@ func leaves(n layout.Nation) []leaf {
 
 func client(file, name string, kubeconfig bool, groups ...string) leaf {
 	return leaf{file: file, name: name, groups: groups, usage: x509.ExtKeyUsageClientAuth, kubeconfig: kubeconfig}
+}
+
+// Serve issues a certificate for a server of the nation that is no part of its control plane, known by DNS names, as
+// FILE.crt and FILE.key. One that is there is replaced.
+func Serve(n layout.Nation, dirs layout.Dirs, file string, dns ...string) error {
+	ca, err := readAuthority(dirs)
+	if err != nil {
+		return fmt.Errorf("reading the authority of %q: %w", n.Name, err)
+	}
+	if err := ca.issue(leaf{file: file, name: file, usage: x509.ExtKeyUsageServerAuth, dns: dns}, dirs); err != nil {
+		return fmt.Errorf("issuing certificate %q: %w", file, err)
+	}
+	return nil
+}
+
+func readAuthority(dirs layout.Dirs) (*authority, error) {
+	pair, err := tls.LoadX509KeyPair(dirs.PKI("ca.crt"), dirs.PKI("ca.key"))
+	if err != nil {
+		return nil, err
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("its key is a %T", pair.PrivateKey)
+	}
+	return &authority{cert: pair.Leaf, key: key}, nil
 }
 
 type authority struct {

@@ -50,6 +50,19 @@ func TestEnsure(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a_server_beside_the_control_plane_is_itself", func(t *testing.T) {
+		for range 2 {
+			if err := Serve(n, dirs, "db", "node.alfa.test"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := verify(dirs, pool, "db", "node.alfa.test", x509.ExtKeyUsageServerAuth); err != nil {
+			t.Error(err)
+		}
+		if verify(dirs, pool, "db", "node.bravo.test", x509.ExtKeyUsageServerAuth) == nil {
+			t.Error("it passes for bravo's node")
+		}
+	})
 	t.Run("keys_are_for_their_owner", func(t *testing.T) {
 		info, err := os.Stat(dirs.PKI("ca.key"))
 		if err != nil || info.Mode().Perm() != 0o600 {
