@@ -64,7 +64,7 @@ func (a *Auditor) Size() int64 { return a.edge.size }
 // of the subtrees that it completes. Errors wrap ErrDamaged, and nothing is added.
 func (a *Auditor) Add(entry Entry, stored HashReader) error {
 	index := a.edge.size
-	want := a.edge.completes(LeafHash(entry.Kind, entry.Body))
+	want := a.edge.completes(nil, LeafHash(entry.Kind, entry.Body))
 	at := make([]int64, len(want))
 	for i := range at {
 		at[i] = tlog.StoredHashIndex(0, index) + int64(i)
@@ -96,9 +96,9 @@ type edge struct {
 }
 
 // completes returns the next leaf and the roots of the subtrees that it completes, in
-// the order in which they are stored.
-func (e *edge) completes(leaf tlog.Hash) []tlog.Hash {
-	out, last := []tlog.Hash{leaf}, len(e.roots)
+// the order in which they are stored, in the memory of out, which is empty.
+func (e *edge) completes(out []tlog.Hash, leaf tlog.Hash) []tlog.Hash {
+	out, last := append(out, leaf), len(e.roots)
 	for n := e.size; n&1 == 1; n >>= 1 {
 		last--
 		out = append(out, tlog.NodeHash(e.roots[last], out[len(out)-1]))

@@ -5,6 +5,8 @@ package journal
 
 import (
 	"crypto/sha256"
+	"hash"
+	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -28,12 +30,24 @@ const (
 
 // LeafHash is the hash of an entry: RFC 6962 section 2.1 over KIND, a line feed and the body.
 func LeafHash(kind Kind, body []byte) (leaf tlog.Hash) {
-	h := sha256.New()
-	h.Write(append(append([]byte{leafPrefix}, kind...), '\n'))
-	h.Write(body) // not copied: it is most of a message
-	h.Sum(leaf[:0])
+	h := hashers.Get().(*hasher) //nolint:forcetypeassert // nothing else is put there
+	defer hashers.Put(h)
+	h.state.Reset()
+	h.room = append(append(append(h.room[:0], leafPrefix), kind...), '\n')
+	h.state.Write(h.room)
+	h.state.Write(body) // not copied: it is most of a message
+	h.room = h.state.Sum(h.room[:0])
+	copy(leaf[:], h.room)
 	return leaf
 }
 
 // leafPrefix stands before what is hashed of an entry.
 const leafPrefix = 0x00
+
+// hasher is what hashing an entry takes; hashers are kept, as each message is hashed four times.
+type hasher struct {
+	state hash.Hash
+	room  []byte
+}
+
+var hashers = sync.Pool{New: func() any { return &hasher{state: sha256.New(), room: make([]byte, 0, 64)} }}

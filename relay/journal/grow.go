@@ -5,6 +5,7 @@ package journal
 
 import (
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -24,27 +25,50 @@ func Grow(tree tlog.Tree, leaves []tlog.Hash, stored HashReader) (tlog.Tree, []S
 	if tree.N+int64(len(leaves)) > MaxSize {
 		return tlog.Tree{}, nil, fmt.Errorf("growing log: more than %d entries", int64(MaxSize))
 	}
-	over := &overlay{below: stored, first: tlog.StoredHashCount(tree.N)}
-	for _, leaf := range leaves {
-		hashes, err := tlog.StoredHashesForRecordHash(tree.N, leaf, over)
-		if err != nil {
-			return tlog.Tree{}, nil, fmt.Errorf("growing log at entry %d: %w", tree.N, err)
-		}
-		over.added = append(over.added, hashes...)
-		tree.N++
-	}
 	if len(leaves) == 0 {
 		return tree, nil, nil
 	}
-	root, err := tlog.TreeHash(tree.N, over)
+	e, err := edgeOf(tree.N, stored)
 	if err != nil {
-		return tlog.Tree{}, nil, fmt.Errorf("growing log to %d entries: %w", tree.N, err)
+		return tlog.Tree{}, nil, fmt.Errorf("growing log at entry %d: %w", tree.N, err)
 	}
-	out := make([]Stored, len(over.added))
-	for i, h := range over.added {
-		out[i] = Stored{Index: over.first + int64(i), Hash: h}
+	next := tlog.StoredHashCount(tree.N)
+	out := make([]Stored, 0, tlog.StoredHashCount(tree.N+int64(len(leaves)))-next)
+	var room [maxHashes + 1]tlog.Hash
+	for _, leaf := range leaves {
+		completed := e.completes(room[:0], leaf)
+		for _, h := range completed {
+			out = append(out, Stored{Index: next, Hash: h})
+			next++
+		}
+		e.add(completed)
 	}
-	return tlog.Tree{N: tree.N, Hash: root}, out, nil
+	return tlog.Tree{N: e.size, Hash: e.root()}, out, nil
+}
+
+// edgeOf reads the right edge of a tree.
+func edgeOf(size int64, stored HashReader) (edge, error) {
+	e := edge{size: size, roots: make([]tlog.Hash, 0, maxHashes+1)}
+	if size == 0 {
+		return e, nil
+	}
+	at := make([]int64, 0, bits.OnesCount64(uint64(size))) //nolint:gosec // never negative
+	before := int64(0)
+	for level := bits.Len64(uint64(size)) - 1; level >= 0; level-- { //nolint:gosec // never negative
+		if size>>level&1 == 1 {
+			at = append(at, tlog.StoredHashIndex(level, before>>level))
+			before += 1 << level
+		}
+	}
+	read, err := stored.ReadHashes(at)
+	if err != nil {
+		return e, err
+	}
+	if len(read) != len(at) {
+		return e, fmt.Errorf("reading %d hashes: got %d", len(at), len(read))
+	}
+	e.roots = append(e.roots, read...)
+	return e, nil
 }
 
 // Prove makes the proof of an entry under a signed checkpoint of the tree.
@@ -69,55 +93,4 @@ func ProveConsistent(older int64, tree tlog.Tree, stored HashReader) (tlog.TreeP
 		return nil, fmt.Errorf("proving that %d entries continue %d: %w", tree.N, older, err)
 	}
 	return path, nil
-}
-
-// WithAdded reads the hashes that Grow returned as if they were stored already: proofs
-// for a batch are made before it is committed.
-func WithAdded(stored HashReader, added []Stored) HashReader {
-	if len(added) == 0 {
-		return stored
-	}
-	over := &overlay{below: stored, first: added[0].Index}
-	for _, s := range added {
-		over.added = append(over.added, s.Hash)
-	}
-	return over
-}
-
-// overlay reads hashes that are not stored yet, above those that are.
-type overlay struct {
-	below HashReader
-	first int64
-	added []tlog.Hash
-}
-
-// ReadHashes implements tlog.HashReader.
-func (o *overlay) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	out := make([]tlog.Hash, len(indexes))
-	var below []int64
-	var at []int
-	for i, index := range indexes {
-		switch {
-		case index < o.first:
-			below, at = append(below, index), append(at, i)
-		case index-o.first < int64(len(o.added)):
-			out[i] = o.added[index-o.first]
-		default:
-			return nil, fmt.Errorf("reading hash %d: there is none", index)
-		}
-	}
-	if len(below) == 0 {
-		return out, nil
-	}
-	read, err := o.below.ReadHashes(below)
-	if err != nil {
-		return nil, err
-	}
-	if len(read) != len(below) {
-		return nil, fmt.Errorf("reading %d hashes: got %d", len(below), len(read))
-	}
-	for i, h := range read {
-		out[at[i]] = h
-	}
-	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -118,24 +119,45 @@ func TestEveryEntryOfEveryBatchIsProvenAloneAndNothingElseIs(t *testing.T) {
 	}
 }
 
-func TestABatchCanBeProvenBeforeItIsStored(t *testing.T) {
-	b := newBook(t)
-	b.commit(11)
-	body := []byte("not stored yet")
-	tree, added, err := journal.Grow(b.tree, []tlog.Hash{journal.LeafHash(journal.Message, body)}, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := journal.Seal(journal.Checkpoint{Origin: origin, Tree: tree}, b.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := journal.Prove(tree, b.tree.N, signed, journal.WithAdded(b, added))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Check(journal.Message, body, origin, b.public()); err != nil {
-		t.Error(err)
+func TestALogGrowsAsPackageTlogHasIt(t *testing.T) {
+	for size := range 70 {
+		for more := 1; more <= 20; more += 3 {
+			b := newBook(t)
+			b.commit(size)
+			leaves := make([]tlog.Hash, more)
+			want, root := slices.Clone(b.hashes), tlog.Hash{}
+			read := tlog.HashReaderFunc(func(indexes []int64) (out []tlog.Hash, err error) {
+				for _, index := range indexes {
+					out = append(out, want[index])
+				}
+				return out, nil
+			})
+			for i := range leaves {
+				leaves[i] = journal.LeafHash(journal.Message, []byte{byte(i)})
+				n := int64(size + i)
+				hashes, err := tlog.StoredHashesForRecordHash(n, leaves[i], read)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want = append(want, hashes...)
+				if root, err = tlog.TreeHash(n+1, read); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tree, added, err := journal.Grow(b.tree, leaves, b)
+			if err != nil || tree != (tlog.Tree{N: int64(size + more), Hash: root}) {
+				t.Fatalf("%d and %d entries: %v, %v", size, more, tree, err)
+			}
+			for _, s := range added {
+				if s.Index != int64(len(b.hashes)) {
+					t.Fatalf("%d and %d entries: a hash is to be stored at %d", size, more, s.Index)
+				}
+				b.hashes = append(b.hashes, s.Hash)
+			}
+			if !slices.Equal(b.hashes, want) {
+				t.Fatalf("%d and %d entries: the hashes to store are others", size, more)
+			}
+		}
 	}
 }
 
@@ -230,11 +252,15 @@ func BenchmarkABatchOf64IsAppendedSealedAndProven(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		all := journal.WithAdded(log, added)
+		stored := log.hashes
+		for _, s := range added {
+			log.hashes = append(log.hashes, s.Hash)
+		}
 		for i := range leaves {
-			if _, err := journal.Prove(tree, log.tree.N+int64(i), signed, all); err != nil {
+			if _, err := journal.Prove(tree, log.tree.N+int64(i), signed, log); err != nil {
 				b.Fatal(err)
 			}
 		}
+		log.hashes = stored
 	}
 }
