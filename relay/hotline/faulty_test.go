@@ -41,6 +41,7 @@ func (s *faultyStore) changeLine(ctx context.Context, peer string, change func(s
 	case lied, tx.untold:
 		return errDead
 	}
+	s.nation.looked(tx.looked)
 	if tx.moved > 0 {
 		s.nation.moved(tx.moved, tx.movedBytes)
 	}
@@ -52,7 +53,27 @@ func (s *faultyStore) ReadLine(ctx context.Context, peer string, read func(store
 	if s.life.unflushed.Load() {
 		return sqlite.ErrUnflushed
 	}
-	return s.Store.ReadLine(ctx, peer, read)
+	return s.Store.ReadLine(ctx, peer, func(r store.LineReader) error {
+		seen := &placesReader{LineReader: r, s: s}
+		defer func() { s.nation.looked(seen.rows) }()
+		return read(seen)
+	})
+}
+
+// placesReader counts the places that one read looks at.
+type placesReader struct {
+	store.LineReader
+	s    *faultyStore
+	rows int
+}
+
+func (r *placesReader) PlacedAfter(serial int64, limit int) (list []store.Placed, err error) {
+	err = do(r.s.nation, r.s.life, "Placed", func() (err error) {
+		list, err = r.LineReader.PlacedAfter(serial, limit)
+		return err
+	})
+	r.rows += len(list)
+	return list, err
 }
 
 // ListMessages fails while the disk cannot be read.
@@ -82,6 +103,22 @@ type faultyTx struct {
 	untold bool
 	// moved messages got another serial, with so many bytes.
 	moved, movedBytes int
+	// looked at so many places.
+	looked int
+}
+
+// PlacedAfter counts what one transaction looks at.
+func (t *faultyTx) PlacedAfter(serial int64, limit int) ([]store.Placed, error) {
+	list, err := t.LineTx.PlacedAfter(serial, limit)
+	t.looked += len(list)
+	return list, err
+}
+
+// PlacedBefore counts like PlacedAfter.
+func (t *faultyTx) PlacedBefore(serial int64, limit int) ([]store.Placed, error) {
+	list, err := t.LineTx.PlacedBefore(serial, limit)
+	t.looked += len(list)
+	return list, err
 }
 
 // Written implements store.LineTx.

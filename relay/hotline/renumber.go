@@ -22,7 +22,8 @@ const (
 // renumbering gives the queued messages that are in the way of others the serials after upTo, in
 // their order and without gaps, however many they are, in transactions that are bounded:
 //
-//  1. count them; the next message of ours follows all           a crash after it: nothing was moved
+//  1. count them, a page at a time, and reserve their serials with the last page: the next message
+//     of ours follows all   a crash before: nothing was done; after it: nothing was moved
 //  2. those that move up, from the largest serial down, a page at a time
 //     a crash after each: no two share a serial, their order is as before, and what is
 //     counted anew gives the same serials, so that the rest moves
@@ -68,37 +69,81 @@ func (m *renumbering) commit(ctx context.Context, do changes) error {
 	return m.line.commit(ctx, &waiting{cost: maxBatch, do: do})
 }
 
-// plan does step 1.
+// plan does step 1. What is queued while it counts is behind what was counted, and is counted with the
+// serials that are reserved, in one transaction; what gets its receipt meanwhile leaves a serial free, which step 4 closes.
 func (m *renumbering) plan(ctx context.Context) error {
-	err := m.commit(ctx, func(tx store.LineTx) ([]store.JournalEntry, error) {
-		var taken, last int64
-		m.low, m.total = 0, 0
-		if err := eachPlaced(tx, func(p *store.Placed) bool {
-			switch last = p.Serial; {
-			case m.way.holds(p):
-				if m.total++; m.total == 1 {
-					m.bottom = p.Serial
-				}
-			case p.Queued:
-				m.low++
-			case p.Serial > m.upTo:
-				taken++
-			}
+	from, err := m.line.whole(ctx)
+	c := census{way: m.way, upTo: m.upTo, last: from}
+	if err == nil {
+		err = m.line.eachPlaced(ctx, from, func(p *store.Placed) bool {
+			c.see(p)
 			return true
-		}); err != nil {
-			return nil, err
-		}
-		m.top = m.upTo + m.total + taken
-		m.behind = max(m.top, last) + 1
-		return nil, tx.Reserve(m.top)
-	})
-	if err == nil && m.total > 0 {
+		})
+	}
+	for reserved := false; err == nil && !reserved; {
+		reserved, err = m.reserve(ctx, &c)
+	}
+	if err != nil {
+		return err
+	}
+	m.low, m.total, m.bottom, m.top = c.low, c.total, c.bottom, c.top()
+	m.behind = max(m.top, c.last) + 1
+	if m.total > 0 {
 		m.line.renumbers(0, m.total)
 		m.line.engine.cfg.Log.WarnContext(ctx, "queued messages get serials above what the peer gives back", "peer", m.line.trustDomain,
 			"messages", m.total, "above", m.upTo)
 	}
-	return err
+	return nil
 }
+
+// reserve counts the next page, and reserves the serials if it is the last one.
+func (m *renumbering) reserve(ctx context.Context, c *census) (reserved bool, err error) {
+	var next census
+	limit := m.line.engine.pages.moves
+	err = m.commit(ctx, func(tx store.LineTx) ([]store.JournalEntry, error) {
+		page, err := tx.PlacedAfter(c.last, limit)
+		if err != nil {
+			return nil, err
+		}
+		next = *c
+		for i := range page {
+			next.see(&page[i])
+		}
+		if reserved = len(page) < limit; !reserved {
+			return nil, nil
+		}
+		return nil, tx.Reserve(next.top())
+	})
+	if err == nil {
+		*c = next
+	}
+	return reserved, err
+}
+
+// census is what a renumbering counts of messages that it sees in ascending order: see there.
+type census struct {
+	way  way
+	upTo int64
+	// low and total are queued, taken have a receipt and a serial above upTo; bottom is the smallest
+	// serial in the way, and last the last that was seen.
+	low, total, taken, bottom, last int64
+}
+
+func (c *census) see(p *store.Placed) {
+	switch c.last = p.Serial; {
+	case c.way.holds(p):
+		if c.total++; c.total == 1 {
+			c.bottom = p.Serial
+		}
+	case p.Queued:
+		c.low++
+	case p.Serial > c.upTo:
+		c.taken++
+	}
+}
+
+// top is the largest serial that is needed.
+func (c *census) top() int64 { return c.upTo + c.total + c.taken }
 
 // up does step 2. Whatever comes below one that was looked at gets a smaller serial than it.
 func (m *renumbering) up(ctx context.Context) error {

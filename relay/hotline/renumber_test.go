@@ -27,6 +27,10 @@ func (n *nation) moved(messages, bytes int) {
 	n.mostBytes.Store(max(n.mostBytes.Load(), int64(bytes)))
 }
 
+func (n *nation) looked(places int) {
+	n.mostLooked.Store(max(n.mostLooked.Load(), int64(places)))
+}
+
 // fill queues messages of four conversations, numbered from first on, many in a transaction.
 func (n *nation) fill(first, count int) {
 	n.t.Helper()
@@ -161,41 +165,49 @@ func TestARecoveryThatIsKilledAfterManyOfItsTransactions(t *testing.T) {
 }
 
 func TestWhatHappensWhileSerialsAreGiven(t *testing.T) {
-	bubble(t, "a_receipt_that_comes_and_a_message_that_is_written_have_their_places", func(t *testing.T, w *world) {
-		const lost, moves = 5, 16
-		const queued = 2*moves + 12
-		w.takes(pages{copies: copiesAtOnce, moves: moves})
-		w.setBack(lost, queued)
-		before := w.alfa.placed()
-		early := before[lost+4] // behind what comes back, in the last page that moves up
-		done := new(atomic.Bool)
-		w.faults(func(s step) outcome {
-			if s != (step{"alfa", "commit"}) || w.alfa.moves.Load() == 0 || done.Swap(true) {
-				return works
-			}
-			err := w.alfa.life().store.ChangeLine(context.Background(), "bravo.example", func(tx store.LineTx) error {
-				return tx.PutReceipts(store.Receipt{ID: early.ID, Body: []byte("receipt"), At: time.Now()})
-			})
-			if err != nil {
-				t.Error(err)
-			}
-			go func() { _ = w.trySend(inTalk("", "talk-1", "FLASH", "90000")) }()
-			return works
+	counted := func(s step, _ int64) bool { return s == step{"alfa", "Placed"} }
+	moved := func(s step, moves int64) bool { return s == step{"alfa", "commit"} && moves > 0 }
+	for name, when := range map[string]func(s step, moves int64) bool{"while_they_are_counted": counted, "while_they_move": moved} {
+		bubble(t, "a_receipt_that_comes_and_a_message_that_is_written_have_their_places_"+name, func(t *testing.T, w *world) {
+			receiptAndMessageMeanwhile(t, w, when)
 		})
-		<-time.After(time.Minute)
-		after := w.alfa.placed()
-		for i, p := range after {
-			if p.Serial != int64(i+1) || p.ID == early.ID && p.Serial != early.Serial {
-				t.Fatalf("message %d is %+v; the one with a receipt had serial %d", i+1, p, early.Serial)
-			}
+	}
+}
+
+func receiptAndMessageMeanwhile(t *testing.T, w *world, when func(s step, moves int64) bool) {
+	const lost, moves = 5, 16
+	const queued = 2*moves + 12
+	w.takes(pages{copies: copiesAtOnce, moves: moves})
+	w.setBack(lost, queued)
+	before := w.alfa.placed()
+	early := before[lost+4] // behind what comes back, in the last page that moves up
+	done := new(atomic.Bool)
+	w.faults(func(s step) outcome {
+		if !when(s, w.alfa.moves.Load()) || done.Swap(true) {
+			return works
 		}
-		if len(after) != len(before)+lost+2 { // what was lost, and two that were written
-			t.Errorf("alfa holds %d messages, and had %d", len(after), len(before))
+		err := w.alfa.life().store.ChangeLine(context.Background(), "bravo.example", func(tx store.LineTx) error {
+			return tx.PutReceipts(store.Receipt{ID: early.ID, Body: []byte("receipt"), At: time.Now()})
+		})
+		if err != nil {
+			t.Error(err)
 		}
-		if !done.Load() {
-			t.Error("nothing happened meanwhile")
-		}
+		go func() { _ = w.trySend(inTalk("", "talk-1", "FLASH", "90000")) }()
+		return works
 	})
+	<-time.After(time.Minute)
+	after := w.alfa.placed()
+	for i, p := range after {
+		if p.Serial != int64(i+1) || p.ID == early.ID && p.Serial != early.Serial {
+			t.Fatalf("message %d is %+v; the one with a receipt had serial %d", i+1, p, early.Serial)
+		}
+	}
+	if len(after) != len(before)+lost+2 { // what was lost, and two that were written
+		t.Errorf("alfa holds %d messages, and had %d", len(after), len(before))
+	}
+	if !done.Load() {
+		t.Error("nothing happened meanwhile")
+	}
 }
 
 func TestVeryManyQueuedMessagesMoveInBoundedTransactions(t *testing.T) {
@@ -233,6 +245,9 @@ func TestVeryManyQueuedMessagesMoveInBoundedTransactions(t *testing.T) {
 		w.faults(cut)
 		if got := w.alfa.mostMoved.Load(); got > moves || w.alfa.moves.Load() < queued/moves {
 			t.Errorf("%d transactions moved messages, one of them %d", w.alfa.moves.Load(), got)
+		}
+		if got := w.alfa.mostLooked.Load(); got > moves || got == 0 {
+			t.Errorf("one transaction looked at %d places, of %d queued messages", got, queued)
 		}
 		if ahead.Load() > 0 {
 			t.Errorf("bravo stored something %d times before all was moved", ahead.Load())

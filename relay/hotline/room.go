@@ -77,34 +77,47 @@ func (l *line) blocked(ctx context.Context, r *room, w way) (found bool, err err
 	if r.low == 0 {
 		return false, nil
 	}
-	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(tx store.LineReader) error {
-		return eachPlaced(tx, func(p *store.Placed) bool {
+	from, err := l.whole(ctx)
+	if err == nil {
+		err = l.eachPlaced(ctx, from, func(p *store.Placed) bool {
 			found = found || w.holds(p)
 			return !found && p.Serial < w.first
 		})
-	})
+	}
 	if err != nil {
 		return false, &localError{doing: "looking for messages in the way of what the peer gives back", err: err}
 	}
 	return found, nil
 }
 
-// eachPlaced shows messages of ours from the first that is queued on, ascending, while see wants more.
-func eachPlaced(r store.LineReader, see func(p *store.Placed) bool) error {
-	from, err := r.Whole(store.Out)
-	for err == nil {
+// whole is the serial up to which every message of ours has a receipt.
+func (l *line) whole(ctx context.Context) (serial int64, err error) {
+	err = l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+		serial, err = r.Whole(store.Out)
+		return err
+	})
+	return serial, err
+}
+
+// eachPlaced shows messages of ours with a larger serial, ascending, while see wants more.
+// Each page is read by itself, so that however many they are, nothing else waits for it.
+func (l *line) eachPlaced(ctx context.Context, after int64, see func(p *store.Placed) bool) error {
+	for {
 		var page []store.Placed
-		if page, err = r.PlacedAfter(from, store.MaxMessages); len(page) == 0 {
-			break
+		err := l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
+			page, err = r.PlacedAfter(after, l.engine.pages.moves)
+			return err
+		})
+		if err != nil || len(page) == 0 {
+			return err
 		}
 		for i := range page {
 			if !see(&page[i]) {
-				return err
+				return nil
 			}
 		}
-		from = page[len(page)-1].Serial
+		after = page[len(page)-1].Serial
 	}
-	return err
 }
 
 // rewritten is a message that comes back, and what was written here under its id since.

@@ -54,7 +54,7 @@ func (w *world) faults(f func(step) outcome) {
 // step is a moment at which things can go wrong.
 type step struct {
 	nation string // who does it
-	what   string // commit, Enqueue, Accept, Append, PutReceipts, Pending, sign, request, response
+	what   string // commit, Enqueue, Accept, Append, PutReceipts, Pending, Placed, sign, request, response
 }
 
 // outcome of a step.
@@ -95,6 +95,8 @@ type nation struct {
 
 	// moves is how many transactions gave messages other serials, mostMoved and mostBytes the most of one.
 	moves, mostMoved, mostBytes atomic.Int64
+	// mostLooked is how many places one transaction looked at, the most.
+	mostLooked atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	identity Identity
