@@ -30,13 +30,9 @@ The exit code is 1 when a layer fails.`,
   kubectl certlink check bravo -o json`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completePeers,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.checkPeer(ctx, relay, args[0], &output)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.checkPeer(ctx, relay, args[0], &output)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd

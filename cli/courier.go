@@ -79,13 +79,9 @@ The relay must have learned the peer's key while the direct link was up.`,
   kubectl certlink courier export to-bravo -d . --max-size 25M`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, courierTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.courierExport(ctx, relay, args[0], directory, int64(size), &output)
-			})
-		},
+		RunE: o.atRelay(courierTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.courierExport(ctx, relay, args[0], directory, int64(size), &output)
+		}),
 	}
 	cmd.Flags().StringVarP(&directory, "directory", "d", directory, "where the files go; it must exist")
 	cmd.Flags().Var(&size, "max-size", "largest size of a file: 25M, 700M, 4G")

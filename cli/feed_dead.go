@@ -22,13 +22,9 @@ func deadCommand(o *options) *cobra.Command {
 not take, with the reason. They are kept until they are delivered: see feed redeliver.`,
 		Example: `  kubectl certlink feed dead from-bravo siem`,
 		Args:    cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.dead(ctx, relay, args[0], args[1], &output)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.dead(ctx, relay, args[0], args[1], &output)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd
@@ -71,18 +67,14 @@ func redeliverCommand(o *options) *cobra.Command {
 still not taken is a dead letter again, with the new reason.`,
 		Example: `  kubectl certlink feed redeliver from-bravo siem`,
 		Args:    cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				said, err := relay.Redeliver(ctx, args[0], args[1])
-				if err != nil {
-					return noDelivery(err, args[0], args[1])
-				}
-				_, err = fmt.Fprintf(o.Out, "%d objects are delivered again: see kubectl certlink feed dead %s %s\n", said.Queued, oneLine(args[0]), oneLine(args[1]))
-				return err
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			said, err := relay.Redeliver(ctx, args[0], args[1])
+			if err != nil {
+				return noDelivery(err, args[0], args[1])
+			}
+			_, err = fmt.Fprintf(o.Out, "%d objects are delivered again: see kubectl certlink feed dead %s %s\n", said.Queued, oneLine(args[0]), oneLine(args[1]))
+			return err
+		}),
 	}
 }
 

@@ -49,13 +49,9 @@ kubectl get sfeed. The exit code is 1 if the relay refused an object.`,
 		Example:           `  kubectl certlink feed push threats.attack ics-attack.json`,
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: o.completeSources,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, longTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.push(ctx, relay, args[0], args[1:], &output)
-			})
-		},
+		RunE: o.atRelay(longTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.push(ctx, relay, args[0], args[1:], &output)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd

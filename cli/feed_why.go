@@ -31,13 +31,9 @@ reason and on which evidence, how far it has come, and whether the peer refused 
 			}
 			return o.completePeers(cmd, nil, prefix)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.why(ctx, relay, args[0], args[1], &output)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.why(ctx, relay, args[0], args[1], &output)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd

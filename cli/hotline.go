@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -25,6 +26,15 @@ func hotlineCommand(o *options) *cobra.Command {
 	}
 	cmd.AddCommand(lineCheckCommand(o), lineRecordCommand(o), exerciseCommand(o), sendCommand(o), inboxCommand(o), messagesCommand(o), threadCommand(o), showCommand(o), attachmentCommand(o), ackCommand(o), draftsCommand(o), draftCommand(o), escalationsCommand(o), notifyTestCommand(o))
 	return cmd
+}
+
+// atRelay is a command's run that asks our relay something within a time.
+func (o *options) atRelay(otherwise time.Duration, fn func(ctx context.Context, relay *relayclient.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, cancel := o.within(cmd, otherwise)
+		defer cancel()
+		return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error { return fn(ctx, relay, args) })
+	}
 }
 
 // withRelay runs fn with a client of our relay.

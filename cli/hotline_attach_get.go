@@ -50,17 +50,13 @@ it may be hostile. Open it where that does no harm.`,
 		Example:           `  kubectl certlink hotline attachment get 01J... report.pdf -o /evidence/report.pdf`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: o.completeMessages,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, longTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				m, err := relay.Find(ctx, "", args[0])
-				if err != nil {
-					return notFound(err, args[0], "inbox or outbox")
-				}
-				return o.getAttachment(ctx, relay, m, args[1], f)
-			})
-		},
+		RunE: o.atRelay(longTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			m, err := relay.Find(ctx, "", args[0])
+			if err != nil {
+				return notFound(err, args[0], "inbox or outbox")
+			}
+			return o.getAttachment(ctx, relay, m, args[1], f)
+		}),
 	}
 	cmd.Flags().StringVarP(&f.file, "output", "o", "", "where to put it (default: under its name in this directory)")
 	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite an existing file")

@@ -26,13 +26,9 @@ directions.`,
 		Example:           `  kubectl certlink hotline check to-bravo`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, longTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.lineCheck(ctx, relay, args[0], &output)
-			})
-		},
+		RunE: o.atRelay(longTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.lineCheck(ctx, relay, args[0], &output)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd

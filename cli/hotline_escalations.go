@@ -27,13 +27,9 @@ until it is taken or the situation is over.`,
   kubectl certlink hotline escalations to-bravo --message 01J… -o json`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.escalations(ctx, relay, args[0], q, &output)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.escalations(ctx, relay, args[0], q, &output)
+		}),
 	}
 	cmd.Flags().StringVar(&q.Message, "message", "", "show what is about the message with this `id` only")
 	cmd.Flags().StringVar(&q.Event, "event", "", "show one `event` only: Escalated, Settled or Delivered")
@@ -91,13 +87,9 @@ failed: Secret, Name, Network, TLS, Login or Server. The test stands in the jour
 		Example:           `  kubectl certlink hotline notify-test to-bravo duty-pager`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, longTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.notifyTest(ctx, relay, args[0], args[1], &output)
-			})
-		},
+		RunE: o.atRelay(longTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.notifyTest(ctx, relay, args[0], args[1], &output)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd

@@ -92,13 +92,9 @@ answered, and whether that was in time. When the drill is over, the other side c
 the report, or says where it holds other times. With -o json also what was signed (JWS).`,
 		Example: `  kubectl certlink hotline exercise report spring --hotline to-bravo`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.exerciseReport(ctx, relay, hotline, args[0], &output)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.exerciseReport(ctx, relay, hotline, args[0], &output)
+		}),
 	}
 	cmd.Flags().StringVar(&hotline, "hotline", "", "hotline of the drill (required)")
 	_ = cmd.MarkFlagRequired("hotline")

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -38,20 +39,16 @@ it, and what its sender said about it later. With -o json or -o yaml also the re
 peer's proof of what it said and the certificates that signed it.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeMessages,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				message, err := relay.Find(ctx, "", args[0])
-				if err != nil {
-					return notFound(err, args[0], "inbox or outbox")
-				}
-				if output != asTable {
-					return output.document(o.Out, message)
-				}
-				return o.printMessage(o.Out, message)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			message, err := relay.Find(ctx, "", args[0])
+			if err != nil {
+				return notFound(err, args[0], "inbox or outbox")
+			}
+			if output != asTable {
+				return output.document(o.Out, message)
+			}
+			return o.printMessage(o.Out, message)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd

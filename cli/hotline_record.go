@@ -38,13 +38,9 @@ statements are written to files that anybody can verify without certlink.`,
   kubectl certlink hotline record to-bravo --now --directory record`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, longTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.lineRecord(ctx, relay, args[0], f)
-			})
-		},
+		RunE: o.atRelay(longTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.lineRecord(ctx, relay, args[0], f)
+		}),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.month, "month", "", "month YYYY-MM in UTC (default: the last one; with --now that which runs)")

@@ -35,11 +35,9 @@ our relay stored its messages: who said what, when the other side had it, who re
 deadlines passed, who released it, and what was corrected or cancelled since.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeMessages,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error { return o.thread(ctx, relay, args[0], f) })
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.thread(ctx, relay, args[0], f)
+		}),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.peer, "peer", "", "the peer, where ID is a conversation that no message gave its id")

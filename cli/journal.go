@@ -40,13 +40,9 @@ journal is not whole, or not what the peer holds; not if the peer cannot be aske
   kubectl certlink journal verify to-bravo -o json`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, longTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.journalVerify(ctx, relay, args, &output)
-			})
-		},
+		RunE: o.atRelay(longTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.journalVerify(ctx, relay, args, &output)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd
@@ -127,13 +123,9 @@ without notice.`,
 		Example:           `  kubectl certlink journal head to-bravo -o json`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.journalHead(ctx, relay, args[0], &output)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.journalHead(ctx, relay, args[0], &output)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd

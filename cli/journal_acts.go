@@ -28,20 +28,16 @@ says journal verify.`,
   kubectl certlink journal acts bravo --message 01J... -o json`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				acts, err := allActs(ctx, relay, args[0], message)
-				if err != nil {
-					return err
-				}
-				if output != asTable {
-					return output.document(o.Out, desk.ActList{Acts: acts})
-				}
-				return o.printActs(acts)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			acts, err := allActs(ctx, relay, args[0], message)
+			if err != nil {
+				return err
+			}
+			if output != asTable {
+				return output.document(o.Out, desk.ActList{Acts: acts})
+			}
+			return o.printActs(acts)
+		}),
 	}
 	cmd.Flags().StringVar(&message, "message", "", "only acts about the message, or draft, with this id")
 	output.addTo(cmd)

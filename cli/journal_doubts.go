@@ -26,13 +26,9 @@ journal settle, over restarts of our relay.`,
 		Example:           `  kubectl certlink journal doubts to-bravo -o json > evidence.json`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.journalDoubts(ctx, relay, args[0], &output)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.journalDoubts(ctx, relay, args[0], &output)
+		}),
 	}
 	output.addTo(cmd)
 	return cmd
@@ -76,13 +72,9 @@ our journal. What is doubted again later is kept again.`,
 		Example:           `  kubectl certlink journal settle to-bravo --reason "telephone with bravo's chief: their test relay had the key"`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: o.completeHotlines,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.journalSettle(ctx, relay, args[0], reason)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.journalSettle(ctx, relay, args[0], reason)
+		}),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "what was found out, and with whom: one line")
 	_ = cmd.MarkFlagRequired("reason")

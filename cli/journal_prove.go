@@ -50,13 +50,9 @@ are in the peer's, under the checkpoint that came with it. docs/journal.md says 
 			}
 			return o.completeIDs(cmd, args, prefix, relayclient.Out)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				return o.journalProve(ctx, relay, args[0], f)
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			return o.journalProve(ctx, relay, args[0], f)
+		}),
 	}
 	cmd.Flags().BoolVar(&f.received, "received", false, "prove a message of the peer, not one of ours")
 	cmd.Flags().BoolVar(&f.receipt, "receipt", false, "prove the receipt for the message, not the message")

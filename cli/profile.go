@@ -5,6 +5,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 
@@ -28,17 +29,13 @@ counts, no messages and no keys. A cpu profile takes --seconds, at most %d.`, de
   kubectl certlink profile heap -f relay-heap.pprof`,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: kinds,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := o.within(cmd, defaultTimeout)
-			defer cancel()
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
-				var profile bytes.Buffer
-				if err := relay.Profile(ctx, args[0], seconds, &profile); err != nil {
-					return err
-				}
-				return o.writeProfile(file, profile.Bytes())
-			})
-		},
+		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			var profile bytes.Buffer
+			if err := relay.Profile(ctx, args[0], seconds, &profile); err != nil {
+				return err
+			}
+			return o.writeProfile(file, profile.Bytes())
+		}),
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "where the profile is written; - is standard output")
 	cmd.Flags().IntVar(&seconds, "seconds", 10, "how long a cpu profile takes")
