@@ -188,7 +188,10 @@ func (l *line) record(r *http.Request, c *Check, f facts, signed []byte, answer 
 			return nil, err
 		}
 		// Others share the transaction: what this check does wrong is not to undo it.
-		if told = l.crowded(tx, k); told != nil {
+		if k.last == 0 {
+			told = crowded(tx, store.In, l.engine.cfg.Now())
+		}
+		if told != nil {
 			return nil, nil //nolint:nilerr // see above
 		}
 		answer.Verdict, answer.LastNumber = judge(k, c.Number, f.Digest), k.last
@@ -250,11 +253,8 @@ func recall(tx store.LineTx, c *Check) (k known, first time.Time, err error) {
 }
 
 // crowded refuses a path that is new when the peer has named too many of late.
-func (l *line) crowded(tx store.LineTx, k known) error {
-	if k.last > 0 {
-		return nil
-	}
-	n, err := tx.LineCheckPaths(store.In, l.engine.cfg.Now().Add(-pathMemory))
+func crowded(tx store.LineTx, d store.Direction, now time.Time) error {
+	n, err := tx.LineCheckPaths(d, now.Add(-pathMemory))
 	if err == nil && n >= 2*maxPaths {
 		return refuse(http.StatusUnprocessableEntity, "path: %d others were checked in the last %v", n, pathMemory)
 	}

@@ -167,7 +167,7 @@ func (l *line) check(ctx context.Context, s schedule, at link.Path, c Check) out
 	for range 2 { // again when the peer holds larger numbers than our database
 		row, payload, err := l.begin(ctx, s, &c, atLeast)
 		if err != nil {
-			o.Failure = "our own relay could not store the check: " + clip(err.Error())
+			o.Failure = "our own relay did not send the check: " + clip(err.Error())
 			l.engine.cfg.Log.ErrorContext(ctx, "line check not sent", "peer", l.trustDomain, "path", c.Path.key(), "error", err)
 			return o
 		}
@@ -190,13 +190,21 @@ func (l *line) check(ctx context.Context, s schedule, at link.Path, c Check) out
 
 // begin does step 1.
 func (l *line) begin(ctx context.Context, s schedule, c *Check, atLeast int64) (row store.LineCheck, payload []byte, err error) {
+	var told error
 	err = l.engine.cfg.Change(ctx, l.trustDomain, func(tx store.LineTx) (*store.JournalEntry, error) {
 		last, err := tx.LastLineCheck(store.Out, c.Path.key())
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
-		before := factsOf(last.Content)
 		c.Number, c.SentAt = max(last.Number+1, atLeast), l.engine.cfg.Now().UTC().Truncate(time.Microsecond)
+		// From where it dials is what the peer says. Others share the transaction: this is not to undo it.
+		if c.Path.DialledBy != c.From && last.Number == 0 {
+			told = crowded(tx, store.Out, c.SentAt)
+		}
+		if told != nil {
+			return nil, nil //nolint:nilerr // see above
+		}
+		before := factsOf(last.Content)
 		f := facts{IntervalSeconds: c.IntervalSeconds, OnDemand: c.OnDemand, Dials: c.Dials, LastSlot: before.LastSlot, SentAt: c.SentAt}
 		if !c.OnDemand {
 			c.Skipped = s.between(before.LastSlot, c.Slot)
@@ -206,7 +214,7 @@ func (l *line) begin(ctx context.Context, s schedule, c *Check, atLeast int64) (
 			return nil, err
 		}
 		f.Digest = digest(payload)
-		row = store.LineCheck{Direction: store.Out, Path: c.Path.key(), Number: c.Number, Slot: c.Slot, At: c.SentAt}
+		row = store.LineCheck{Direction: store.Out, Path: c.Path.key(), Number: c.Number, Slot: slotOf(c.Slot, c.SentAt), At: c.SentAt}
 		if row.Content, err = encode(f); err != nil {
 			return nil, err
 		}
@@ -215,7 +223,7 @@ func (l *line) begin(ctx context.Context, s schedule, c *Check, atLeast int64) (
 		}
 		return l.act("LINE_CHECK_SENT", c, f.Digest)
 	})
-	return row, payload, err
+	return row, payload, errors.Join(err, told)
 }
 
 // act is a check in our journal.

@@ -19,6 +19,9 @@ const (
 	// SignedLineChecks is of how many checks of a path and direction, the newest, the signed
 	// forms are kept: they are much larger than what they say, and its digest stays.
 	SignedLineChecks = 64
+	// MaxLineCheckPaths is how many paths of a direction, those checked last, have their newest
+	// two checks kept when all are summed up: peers name paths, and may name new ones for ever.
+	MaxLineCheckPaths = 128
 	// MaxLineChecks is the largest number of line checks at once.
 	MaxLineChecks = 1000
 )
@@ -144,7 +147,8 @@ type LineCheckTx interface {
 	// receipt from the one that is older than the newest SignedLineChecks of the path.
 	PutLineCheck(c LineCheck) error
 	// SumLineChecks stores the sums of days, and deletes the checks with a slot before a
-	// time, but for the newest two of each direction and path.
+	// time, but for the newest two of each direction and path, of the MaxLineCheckPaths paths
+	// of a direction that were checked last.
 	SumLineChecks(days []LineCheckDay, before time.Time) error
 	// DropLineCheckDays deletes the sums of days before one.
 	DropLineCheckDays(before int64) error

@@ -223,10 +223,19 @@ func (l *lineTx) SumLineChecks(days []store.LineCheckDay, before time.Time) erro
 			return err
 		}
 	}
-	_, err := l.tx.ExecContext(l.ctx, `DELETE FROM line_checks AS c WHERE peer = ?1 AND slot < ?2 AND (
+	if _, err := l.tx.ExecContext(l.ctx, `DELETE FROM line_checks AS c WHERE peer = ?1 AND slot < ?2 AND (
 		SELECT count(*) FROM (SELECT 1 FROM line_checks AS l WHERE l.peer = ?1 AND l.direction = c.direction AND l.path = c.path AND l.number > c.number LIMIT 2)) = 2`,
-		l.peer, micros(before))
-	return err
+		l.peer, micros(before)); err != nil {
+		return err
+	}
+	for _, d := range []store.Direction{store.In, store.Out} {
+		if _, err := l.tx.ExecContext(l.ctx, `DELETE FROM line_checks WHERE peer = ?1 AND direction = ?2 AND slot < ?3 AND path IN (
+			SELECT path FROM line_checks WHERE peer = ?1 AND direction = ?2 GROUP BY path ORDER BY max(at) DESC, path LIMIT -1 OFFSET ?4)`,
+			l.peer, d, micros(before), store.MaxLineCheckPaths); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DropLineCheckDays implements store.LineCheckTx.

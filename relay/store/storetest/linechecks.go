@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ var lineCheckTests = map[string]func(t *testing.T, e env){
 	"gives_the_newest_and_the_last_good_check_of_each_path":    latestLineChecks,
 	"lists_line_checks_in_pages_by_slot":                       listsLineChecks,
 	"sums_days_and_deletes_checks_but_the_newest_two":          sumsLineChecks,
+	"forgets_the_paths_that_were_checked_longest_ago":          forgetsLineCheckPaths,
 	"undoes_a_line_check_with_its_transaction":                 undoesLineCheck,
 	"replaces_records_of_the_line_until_they_are_final":        keepsLineRecords,
 	"gives_a_conversation_to_one_exercise":                     keepsExercises,
@@ -191,6 +193,31 @@ func sumsLineChecks(t *testing.T, e env) {
 	kept, err = e.LineCheckDays(t.Context(), bravo, 0, 100)
 	must(t, err)
 	same(t, "days", kept, days[1:])
+}
+
+// forgetsLineCheckPaths has a peer name more and more paths: what is kept of them has an end.
+func forgetsLineCheckPaths(t *testing.T, e env) {
+	const more = 3
+	var checks []store.LineCheck
+	for i := range store.MaxLineCheckPaths + more {
+		for n := range int64(2) {
+			c := checked(fmt.Sprintf("p%03d", i), n+1, epoch.Add(time.Duration(i)*time.Minute))
+			c.Direction = store.In
+			checks = append(checks, c)
+		}
+	}
+	// That of the oldest path is not summed up yet; ours are counted apart.
+	checks[1].Slot = epoch.AddDate(1, 0, 0)
+	ours := checked("ours", 1, epoch.AddDate(-1, 0, 0))
+	putLineChecks(t, e, append(checks, ours)...)
+	onLine(t, e, func(tx store.LineTx) error { return tx.SumLineChecks(nil, epoch.AddDate(0, 6, 0)) })
+	left, err := e.ListLineChecks(t.Context(), bravo, store.LineCheckQuery{From: epoch.AddDate(-2, 0, 0), To: epoch.AddDate(2, 0, 0), Limit: store.MaxLineChecks})
+	must(t, err)
+	want := []store.LineCheck{lean(ours)}
+	for _, c := range append(checks[2*more:], checks[1]) {
+		want = append(want, lean(c))
+	}
+	same(t, "checks that are left", left, want)
 }
 
 func undoesLineCheck(t *testing.T, e env) {
