@@ -21,6 +21,8 @@ const (
 	// is a thirty-second of it, but not below smallestLog.
 	largestLog  = 32 << 20
 	smallestLog = 8 << 20
+	// fewWritten is about how much of the log at most is carried while writers wait.
+	fewWritten = 1 << 20
 	// usualWrite, messageWrite, receiptWrite, objectWrite and decisionWrite are roughly what a transaction and a
 	// row write besides content: whole pages of the file.
 	usualWrite    = 48 << 10
@@ -62,7 +64,7 @@ func (s *Store) checkpoint(l lane) {
 			return
 		}
 		defer s.checkpoints.one.Unlock()
-		s.carryLog("PASSIVE")
+		s.carryAll()
 	}
 	if l == feed {
 		work()
@@ -71,11 +73,35 @@ func (s *Store) checkpoint(l lane) {
 	s.checkpoints.running.Go(work)
 }
 
+// carryAll carries all of the log, for who has s.checkpoints.one. While others write, something comes after what is
+// carried, and SQLite begins the log anew only where nothing does: without an end it would grow for as long as they do, and whoever
+// syncs a log that has grown waits twice as long. So what came meanwhile, a few transactions, is carried under the turn:
+// writers wait for the sync of the log and of the database, once for so much written. Readers are not
+// waited for: where one of them is in the way, the log goes on as it is, until the next time.
+func (s *Store) carryAll() {
+	all := s.carryLog("PASSIVE")
+	if all && s.checkpoints.written.Load() > fewWritten {
+		all = s.carryLog("PASSIVE")
+	}
+	if !all || s.checkpoints.written.Load() > fewWritten {
+		return
+	}
+	leave, err := s.turns.take(context.Background(), hotline)
+	if err != nil {
+		return
+	}
+	defer leave()
+	s.carryLog("PASSIVE")
+}
+
 // carryLog is for who has s.checkpoints.one. PASSIVE carries what no reader is in the way of, and waits for
-// nobody; RESTART waits for readers, for busyTimeout at most, and writers for it.
-func (s *Store) carryLog(mode string) {
+// nobody; RESTART waits for readers, for busyTimeout at most, and writers for it. It tells whether all
+// was carried that the log had when it began; an error is told to nobody, as the next one tries again.
+func (s *Store) carryLog(mode string) bool {
 	s.checkpoints.written.Store(0)
-	_, _ = s.carry.ExecContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")")
+	var busy, log, carried int64
+	err := s.carry.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &carried)
+	return err == nil && carried == log
 }
 
 // makeRoom is change for what lets go of something, or comes before that; f may run twice. Where the disk has no room for a longer
