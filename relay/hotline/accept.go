@@ -230,11 +230,13 @@ func (l *line) respond(ctx context.Context, r *response) ([]byte, error) {
 	if err := l.announce(ctx, prover); err != nil {
 		return nil, err
 	}
+	entries := make([]wire.Entry, len(r.receipts))
 	for i := range r.receipts {
 		m := &r.receipts[i]
-		if err := prover.Add(m.Entry-1, journal.Receipt, m.Receipt); err != nil {
-			return nil, err
-		}
+		entries[i] = wire.Entry{Index: m.Entry - 1, Kind: string(journal.Receipt), Body: m.Receipt}
+	}
+	if err := prover.Add(entries...); err != nil {
+		return nil, err
 	}
 	return b.Encode()
 }

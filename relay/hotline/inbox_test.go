@@ -95,7 +95,7 @@ func (f *forger) batch(t *testing.T, from int64, indexes ...int64) []byte {
 		t.Fatal(err)
 	}
 	for _, i := range indexes {
-		if err := p.Add(i, f.kinds[i], f.bodies[i]); err != nil {
+		if err := p.Add(wire.Entry{Index: i, Kind: string(f.kinds[i]), Body: f.bodies[i]}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -98,10 +98,12 @@ func (l *line) compose(ctx context.Context, list []store.Message, bases ...int64
 	if err != nil {
 		return nil, err
 	}
+	entries := make([]wire.Entry, len(list))
 	for i := range list {
-		if err := prover.Add(list[i].Entry-1, journal.Message, list[i].Payload); err != nil {
-			return nil, err
-		}
+		entries[i] = wire.Entry{Index: list[i].Entry - 1, Kind: string(journal.Message), Body: list[i].Payload}
+	}
+	if err := prover.Add(entries...); err != nil {
+		return nil, err
 	}
 	if err := l.announce(ctx, prover); err != nil {
 		return nil, err

@@ -237,7 +237,7 @@ func (l *line) announce(ctx context.Context, prover *wire.Prover) error {
 	if err != nil || body == nil {
 		return err
 	}
-	return prover.Add(index, journal.Note, body)
+	return prover.Add(wire.Entry{Index: index, Kind: string(journal.Note), Body: body})
 }
 
 // unannounced finds the note that the peer does not have yet.

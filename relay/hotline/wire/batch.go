@@ -4,6 +4,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -164,7 +165,7 @@ type Want struct {
 }
 
 var (
-	encoder = must(cbor.CoreDetEncOptions().EncMode())
+	encoder = must(cbor.CoreDetEncOptions().UserBufferEncMode())
 	decoder = must(cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
 		MaxNestedLevels: 6, MaxArrayElements: maxHashes, MaxMapPairs: 32, UTF8: cbor.UTF8RejectInvalid,
@@ -181,14 +182,35 @@ func must[T any](v T, err error) T {
 // Encode writes a batch.
 func (b *Batch) Encode() ([]byte, error) {
 	b.Version = Version
-	raw, err := encoder.Marshal(b)
-	if err != nil {
+	raw := bytes.NewBuffer(make([]byte, 0, b.roughly()))
+	if err := encoder.MarshalToBuffer(b, raw); err != nil {
 		return nil, fmt.Errorf("encoding batch: %w", err)
 	}
-	if len(raw) > MaxBytes {
-		return nil, fmt.Errorf("encoding batch: %d bytes are more than %d", len(raw), MaxBytes)
+	if raw.Len() > MaxBytes {
+		return nil, fmt.Errorf("encoding batch: %d bytes are more than %d", raw.Len(), MaxBytes)
 	}
-	return raw, nil
+	return raw.Bytes(), nil
+}
+
+// roughly is about how many bytes a batch takes, rather more, so that it is written into memory
+// that was asked for once.
+func (b *Batch) roughly() int {
+	const head, each = 1024, 32
+	size := head + len(b.Checkpoint) + len(b.Shown) + len(b.Hashes)
+	for _, c := range b.Chain {
+		size += len(c)
+	}
+	for i := range b.Steps {
+		size += each + len(b.Steps[i].Path)
+	}
+	for i := range b.Entries {
+		size += each + len(b.Entries[i].Body) + 3*len(b.Entries[i].Path)
+	}
+	for i := range b.Copies {
+		c := &b.Copies[i]
+		size += each + len(c.Message) + len(c.Receipt) + len(c.MessageProof) + len(c.ReceiptProof)
+	}
+	return size
 }
 
 // Decode reads a batch and bounds all of it. Nothing is verified. Members that this

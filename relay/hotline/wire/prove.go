@@ -6,6 +6,7 @@ package wire
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -27,26 +28,51 @@ type span struct{ lo, hi int64 }
 
 // NewProver proves under the state of the checkpoint that goes with the batch.
 func NewProver(b *Batch, tree tlog.Tree, hashes journal.HashReader) *Prover {
-	return &Prover{batch: b, tree: tree, hashes: hashes, at: map[span]uint16{}}
+	return &Prover{batch: b, tree: tree, hashes: hashes}
 }
 
-// Add adds the entry at an index.
-func (p *Prover) Add(index int64, kind journal.Kind, body []byte) error {
-	if index < 0 || index >= p.tree.N {
-		return fmt.Errorf("proving entry %d: the log has %d", index, p.tree.N)
+// Add adds entries, of which it fills in the paths. All hashes that they need are read at once:
+// add many in one call. After an error the batch is of no use.
+func (p *Prover) Add(entries ...Entry) error {
+	if p.at == nil {
+		p.at = make(map[span]uint16, 2*len(entries)+usualPath)
 	}
-	var room [maxPath]span
-	spans := siblings(room[:0], span{0, p.tree.N}, index)
-	if err := p.read(spans); err != nil {
-		return fmt.Errorf("proving entry %d of %d: %w", index, p.tree.N, err)
+	spans := make([]span, 0, (len(entries)+1)*usualPath)
+	news := make([]span, 0, 2*len(entries)+usualPath)
+	ends := make([]int, len(entries))
+	before := len(p.batch.Hashes) / hashBytes
+	for i := range entries {
+		index, from := entries[i].Index, len(spans)
+		if index < 0 || index >= p.tree.N {
+			return fmt.Errorf("proving entry %d: the log has %d", index, p.tree.N)
+		}
+		spans = siblings(spans, span{0, p.tree.N}, index)
+		for _, s := range spans[from:] {
+			if _, ok := p.at[s]; !ok {
+				p.at[s] = uint16(before + len(news)) //nolint:gosec // at most maxHashes
+				news = append(news, s)
+			}
+		}
+		ends[i] = len(spans)
 	}
-	e := Entry{Index: index, Kind: string(kind), Body: body, Path: make([]uint16, len(spans))}
+	if err := p.read(news); err != nil {
+		return fmt.Errorf("proving %d entries of %d: %w", len(entries), p.tree.N, err)
+	}
+	paths := make([]uint16, len(spans))
 	for i, s := range spans {
-		e.Path[i] = p.at[s]
+		paths[i] = p.at[s]
 	}
-	p.batch.Entries = append(p.batch.Entries, e)
+	p.batch.Entries = slices.Grow(p.batch.Entries, len(entries))
+	from := 0
+	for i, e := range entries {
+		e.Path = paths[from:ends[i]:ends[i]]
+		p.batch.Entries, from = append(p.batch.Entries, e), ends[i]
+	}
 	return nil
 }
+
+// usualPath is how long a path is in a log of some million entries.
+const usualPath = 24
 
 // siblings are the spans whose hashes lead from the entry at an index to the root over s: the
 // inclusion proof of RFC 6962 section 2.1.1, from the entry upwards.
@@ -82,16 +108,16 @@ func (s span) parts(out []span) []span {
 	return right.parts(append(out, left))
 }
 
-// read adds the hashes over spans to the batch, those that it does not have.
+// read adds the hashes over spans to the batch.
 func (p *Prover) read(spans []span) error {
-	var parts []span
-	for _, s := range spans {
-		if _, ok := p.at[s]; !ok {
-			parts = s.parts(parts)
-		}
-	}
-	if len(parts) == 0 {
+	if len(spans) == 0 {
 		return nil
+	}
+	parts := make([]span, 0, len(spans)+usualPath)
+	ends := make([]int, len(spans))
+	for i, s := range spans {
+		parts = s.parts(parts)
+		ends[i] = len(parts)
 	}
 	indexes := make([]int64, len(parts))
 	for i, s := range parts {
@@ -105,13 +131,11 @@ func (p *Prover) read(spans []span) error {
 	if len(found) != len(indexes) {
 		return fmt.Errorf("reading %d hashes: got %d", len(indexes), len(found))
 	}
-	for _, s := range spans {
-		if _, ok := p.at[s]; ok {
-			continue
-		}
-		n := len(s.parts(nil))
-		p.put(s, over(found[:n]))
-		found = found[n:]
+	p.batch.Hashes = slices.Grow(p.batch.Hashes, len(spans)*hashBytes)
+	from := 0
+	for _, end := range ends {
+		h := over(found[from:end])
+		p.batch.Hashes, from = append(p.batch.Hashes, h[:]...), end
 	}
 	return nil
 }
@@ -123,11 +147,6 @@ func over(parts []tlog.Hash) tlog.Hash {
 		h = tlog.NodeHash(parts[i], h)
 	}
 	return h
-}
-
-func (p *Prover) put(s span, h tlog.Hash) {
-	p.at[s] = uint16(len(p.batch.Hashes) / hashBytes) //nolint:gosec // at most maxHashes
-	p.batch.Hashes = append(p.batch.Hashes, h[:]...)
 }
 
 // Alone is the proof of the entry at an index as C2SP tlog-proof has it.

@@ -71,8 +71,13 @@ func build(t testing.TB, m *memory, of string, k ed25519.PrivateKey, older []int
 			t.Fatal(err)
 		}
 	}
-	for _, i := range indexes {
-		if err := p.Add(i, journal.Message, body(i)); err != nil {
+	half := len(indexes) / 2 // as when a note goes with messages
+	for _, part := range [][]int64{indexes[:half], indexes[half:]} {
+		entries := make([]wire.Entry, len(part))
+		for i, index := range part {
+			entries[i] = wire.Entry{Index: index, Kind: string(journal.Message), Body: body(index)}
+		}
+		if err := p.Add(entries...); err != nil {
 			t.Fatal(err)
 		}
 	}
