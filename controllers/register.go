@@ -137,33 +137,9 @@ func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := mgr.Add(hub); err != nil {
 		return fmt.Errorf("adding the reader of reports: %w", err)
 	}
-	locals, err := localcert.NewMetrics(o.Metrics)
+	all, err := reconcilers(mgr, hub, o)
 	if err != nil {
 		return err
-	}
-	peers, err := peercert.NewMetrics(o.Metrics)
-	if err != nil {
-		return err
-	}
-	base := loop.Base{
-		Client:   mgr.GetClient(),
-		Direct:   mgr.GetAPIReader(),
-		Instance: o.Instance,
-		Now:      o.Now,
-	}
-	all := []interface {
-		SetupWithManager(ctrl.Manager, controller.Options) error
-	}{
-		&localcert.Reconciler{
-			Base:    base,
-			Hub:     hub,
-			Metrics: locals,
-			Options: localcert.Options{RelayImage: o.RelayImage, OperatorNamespace: o.OperatorNamespace, Address: o.Address},
-		},
-		&peercert.Reconciler{Base: base, Hub: hub, Metrics: peers},
-		&sharedfeed.Reconciler{Base: base, Hub: hub},
-		&sharedservice.Reconciler{Base: base, Hub: hub},
-		&hotline.Reconciler{Base: base, Hub: hub, Direct: mgr.GetAPIReader()},
 	}
 	for _, r := range all {
 		if err := r.SetupWithManager(mgr, controller.Options{
@@ -174,4 +150,38 @@ func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		}
 	}
 	return nil
+}
+
+type reconciler interface {
+	SetupWithManager(ctrl.Manager, controller.Options) error
+}
+
+// reconcilers are all of them, one for each kind.
+func reconcilers(mgr ctrl.Manager, hub *reports.Hub, o Options) ([]reconciler, error) {
+	locals, err := localcert.NewMetrics(o.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := peercert.NewMetrics(o.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	base := loop.Base{
+		Client:   mgr.GetClient(),
+		Direct:   mgr.GetAPIReader(),
+		Instance: o.Instance,
+		Now:      o.Now,
+	}
+	return []reconciler{
+		&localcert.Reconciler{
+			Base:    base,
+			Hub:     hub,
+			Metrics: locals,
+			Options: localcert.Options{RelayImage: o.RelayImage, OperatorNamespace: o.OperatorNamespace, Address: o.Address},
+		},
+		&peercert.Reconciler{Base: base, Hub: hub, Metrics: peers},
+		&sharedfeed.Reconciler{Base: base, Hub: hub},
+		&sharedservice.Reconciler{Base: base, Hub: hub},
+		&hotline.Reconciler{Base: base, Hub: hub},
+	}, nil
 }

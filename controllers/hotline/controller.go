@@ -34,8 +34,6 @@ const fieldOwner client.FieldOwner = "certlink-hotline"
 type Reconciler struct {
 	loop.Base
 	Hub *reports.Hub
-	// Direct reads Secrets, which are not cached.
-	Direct client.Reader
 }
 
 // +kubebuilder:rbac:groups=certlink.dev,resources=hotlines/status,verbs=patch
@@ -77,13 +75,11 @@ func (r *Reconciler) observe(ctx context.Context, h *v1alpha1.Hotline) (*seen, e
 		return nil, err
 	}
 	s.there = contents.Keys
-	p := &v1alpha1.PeerCERT{}
-	switch err := r.Client.Get(ctx, types.NamespacedName{Namespace: h.Namespace, Name: h.Spec.PeerRef.Name}, p); {
-	case err == nil && p.DeletionTimestamp.IsZero():
-		s.peer = p
-	case client.IgnoreNotFound(err) != nil:
-		return nil, fmt.Errorf("reading PeerCERT %q: %w", h.Spec.PeerRef.Name, err)
+	peers, err := lookup.Peers(ctx, r.Client, h.Namespace, h.Spec.PeerRef.Name)
+	if err != nil {
+		return nil, err
 	}
+	s.peer = peers[h.Spec.PeerRef.Name]
 	var list v1alpha1.HotlineList
 	err = r.Client.List(ctx, &list, client.InNamespace(h.Namespace), client.MatchingFields{lookup.ByPeer: h.Spec.PeerRef.Name})
 	if err != nil {

@@ -30,7 +30,7 @@ func (s *seen) accepted(f *v1alpha1.SharedFeed, now time.Time) (status.Fact, tim
 	var lacking, open []string
 	var why status.Fact
 	var again time.Duration
-	names := slices.Sorted(slices.Values(refs(f)))
+	names := slices.Sorted(slices.Values(lookup.FeedPeers(f)))
 	for _, name := range names {
 		p := s.peers[name]
 		if p == nil {

@@ -14,7 +14,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -73,23 +72,13 @@ func (r *Reconciler) sync(ctx context.Context, f *v1alpha1.SharedFeed, edit *sta
 }
 
 func (r *Reconciler) observe(ctx context.Context, f *v1alpha1.SharedFeed) (*seen, error) {
-	s := &seen{view: r.Hub.View(f.Namespace), peers: map[string]*v1alpha1.PeerCERT{}}
+	s := &seen{view: r.Hub.View(f.Namespace)}
 	var err error
 	if s.local, err = lookup.Local(ctx, r.Client, f.Namespace); err != nil {
 		return nil, err
 	}
-	for _, name := range refs(f) {
-		p := &v1alpha1.PeerCERT{}
-		err := r.Client.Get(ctx, types.NamespacedName{Namespace: f.Namespace, Name: name}, p)
-		if err != nil {
-			if client.IgnoreNotFound(err) == nil {
-				continue
-			}
-			return nil, fmt.Errorf("reading PeerCERT %q: %w", name, err)
-		}
-		if p.DeletionTimestamp.IsZero() {
-			s.peers[name] = p
-		}
+	if s.peers, err = lookup.Peers(ctx, r.Client, f.Namespace, lookup.FeedPeers(f)...); err != nil {
+		return nil, err
 	}
 	s.references = relayconfig.FeedReferences(f)
 	contents, err := r.contents.Read(ctx, r.Client, r.Direct, f.Namespace, lookup.ObjectsOf(s.references))

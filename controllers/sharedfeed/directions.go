@@ -60,7 +60,7 @@ func (s *seen) judgeExport(f *v1alpha1.SharedFeed, e *relayreport.Export, now ti
 // active are the named peers that feeds may flow to, sorted.
 func (s *seen) active(f *v1alpha1.SharedFeed) []string {
 	var out []string
-	for _, name := range refs(f) {
+	for _, name := range lookup.FeedPeers(f) {
 		if p := s.peers[name]; p != nil && (p.Spec.State == v1alpha1.PeerActive || p.Spec.State == "") {
 			out = append(out, name)
 		}

@@ -158,20 +158,6 @@ func (s *seen) imported(name string) *relayreport.Import {
 	return nil
 }
 
-// refs are the peers that a feed names.
-func refs(f *v1alpha1.SharedFeed) []string {
-	var out []string
-	if f.Spec.Import != nil {
-		out = append(out, f.Spec.Import.PeerRef.Name)
-	}
-	if f.Spec.Export != nil {
-		for _, ref := range f.Spec.Export.PeerRefs {
-			out = append(out, ref.Name)
-		}
-	}
-	return out
-}
-
 func find[T any](list []T, match func(T) bool) (T, bool) {
 	for _, element := range list {
 		if match(element) {

@@ -20,7 +20,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -103,19 +102,13 @@ func (r *Reconciler) offer(ctx context.Context, localCERT string, s *v1alpha1.Sh
 }
 
 func (r *Reconciler) observe(ctx context.Context, service *v1alpha1.SharedService) (*seen, error) {
-	s := &seen{view: r.Hub.View(service.Namespace), peers: map[string]*v1alpha1.PeerCERT{}}
+	s := &seen{view: r.Hub.View(service.Namespace)}
 	var err error
 	if s.local, err = lookup.Local(ctx, r.Client, service.Namespace); err != nil {
 		return nil, err
 	}
-	for _, name := range lookup.ServicePeers(service) {
-		p := &v1alpha1.PeerCERT{}
-		switch err := r.Client.Get(ctx, types.NamespacedName{Namespace: service.Namespace, Name: name}, p); {
-		case err == nil && p.DeletionTimestamp.IsZero():
-			s.peers[name] = p
-		case client.IgnoreNotFound(err) != nil:
-			return nil, fmt.Errorf("reading PeerCERT %q: %w", name, err)
-		}
+	if s.peers, err = lookup.Peers(ctx, r.Client, service.Namespace, lookup.ServicePeers(service)...); err != nil {
+		return nil, err
 	}
 	if service.Spec.Direction == v1alpha1.ServiceExport {
 		targets, err := lookup.Targets(ctx, r.Client, service.Namespace, []v1alpha1.SharedService{*service})

@@ -70,30 +70,6 @@ func bundleName(o client.Object) []string {
 	return nil
 }
 
-func feedPeers(o client.Object) []string {
-	f, ok := o.(*v1alpha1.SharedFeed)
-	if !ok {
-		return nil
-	}
-	var out []string
-	if f.Spec.Import != nil {
-		out = append(out, f.Spec.Import.PeerRef.Name)
-	}
-	if f.Spec.Export != nil {
-		for _, ref := range f.Spec.Export.PeerRefs {
-			out = append(out, ref.Name)
-		}
-	}
-	return out
-}
-
-func hotlinePeer(o client.Object) []string {
-	if h, ok := o.(*v1alpha1.Hotline); ok {
-		return []string{h.Spec.PeerRef.Name}
-	}
-	return nil
-}
-
 // Local returns the LocalCERT that counts in a namespace: the oldest, nil if
 // there is none.
 func Local(ctx context.Context, reader client.Reader, namespace string) (*v1alpha1.LocalCERT, error) {

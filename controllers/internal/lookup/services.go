@@ -15,27 +15,6 @@ import (
 	"github.com/certlink/certlink/api/v1alpha1"
 )
 
-// ServicePeers are the peers that a SharedService names.
-func ServicePeers(s *v1alpha1.SharedService) []string {
-	var out []string
-	if s.Spec.Import != nil {
-		out = append(out, s.Spec.Import.PeerRef.Name)
-	}
-	if s.Spec.Export != nil {
-		for _, ref := range s.Spec.Export.PeerRefs {
-			out = append(out, ref.Name)
-		}
-	}
-	return out
-}
-
-func servicePeers(o client.Object) []string {
-	if s, ok := o.(*v1alpha1.SharedService); ok {
-		return ServicePeers(s)
-	}
-	return nil
-}
-
 // serviceName is the Service that an export leads to, or that an import becomes.
 func serviceName(o client.Object) []string {
 	s, ok := o.(*v1alpha1.SharedService)
