@@ -13,6 +13,7 @@ import (
 
 	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/message"
 )
 
 func peerName(m desk.Message) string {
@@ -97,20 +98,24 @@ func (o *options) printMessage(out io.Writer, m desk.Message) error {
 		fmt.Fprintf(out, "\n%s\n", paragraph(m.Text))
 	}
 	for _, t := range m.Translations {
-		by := oneLine(t.Language)
-		if t.Translator != "" {
-			by += ", by " + oneLine(t.Translator)
-		}
-		if t.Machine {
-			by += ", by a machine"
-		}
-		fmt.Fprintf(out, "\nTranslation (%s), not authoritative:\n", by)
-		if t.Subject != "" {
-			fmt.Fprintf(out, "Subject: %s\n", oneLine(t.Subject))
-		}
-		fmt.Fprintln(out, paragraph(t.Text))
+		printTranslation(out, t)
 	}
 	return nil
+}
+
+func printTranslation(out io.Writer, t message.Translation) {
+	by := oneLine(t.Language)
+	if t.Translator != "" {
+		by += ", by " + oneLine(t.Translator)
+	}
+	if t.Machine {
+		by += ", by a machine"
+	}
+	fmt.Fprintf(out, "\nTranslation (%s), not authoritative:\n", by)
+	if t.Subject != "" {
+		fmt.Fprintf(out, "Subject: %s\n", oneLine(t.Subject))
+	}
+	fmt.Fprintln(out, paragraph(t.Text))
 }
 
 // timeRows are the times of a message and how its deadlines stand.

@@ -70,6 +70,12 @@ acknowledgement until a duty officer there has signed that it was read.`,
 			return o.send(ctx, f)
 		},
 	}
+	f.addTo(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("reply-to", o.completeReceived)
+	return cmd
+}
+
+func (f *sendFlags) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.request.Subject, "subject", "", "what it is about, one line")
 	flags.StringVar(&f.request.Text, "text", "", "the text")
@@ -91,8 +97,6 @@ acknowledgement until a duty officer there has signed that it was read.`,
 	words(cmd, "kind", messageKinds...)
 	words(cmd, "tlp", tlpLevels...)
 	words(cmd, "wait", waitReceipt, waitAcknowledgement)
-	_ = cmd.RegisterFlagCompletionFunc("reply-to", o.completeReceived)
-	return cmd
 }
 
 // check looks at what needs no relay, so that mistakes are told at once.

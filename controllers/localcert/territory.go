@@ -5,6 +5,7 @@ package localcert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,7 @@ import (
 	"github.com/certlink/certlink/controllers/internal/relayconfig"
 	"github.com/certlink/certlink/controllers/internal/reports"
 	"github.com/certlink/certlink/controllers/internal/status"
+	"github.com/certlink/certlink/relay/config"
 	relayreport "github.com/certlink/certlink/relay/report"
 )
 
@@ -45,8 +47,14 @@ func territoryCurrent(l *v1alpha1.LocalCERT, s *seen) status.Fact {
 		return status.Fact{Reason: v1alpha1.ReasonPending, Message: "waiting for the first report of our relay"}
 	case reports.Reached:
 	}
+	return datasetsCurrent(declared, s.view.Report.Territory)
+}
+
+// datasetsCurrent judges by what the relay says of what is declared: the first fault gives the
+// reason, and the message names three at most.
+func datasetsCurrent(declared config.Territory, reported []relayreport.Dataset) status.Fact {
 	known := map[string]relayreport.Dataset{}
-	for _, d := range s.view.Report.Territory {
+	for _, d := range reported {
 		known[d.Name] = d
 	}
 	worst := status.Fact{
@@ -54,7 +62,7 @@ func territoryCurrent(l *v1alpha1.LocalCERT, s *seen) status.Fact {
 		Message: fmt.Sprintf("%d data sets and %d warning lists are in use", len(declared.Datasets), len(declared.WarningLists)),
 	}
 	var faults []string
-	for _, d := range append(declared.Datasets, declared.WarningLists...) {
+	for _, d := range slices.Concat(declared.Datasets, declared.WarningLists) {
 		reason, message := datasetFault(d.Name, known)
 		if reason == "" {
 			continue

@@ -95,34 +95,50 @@ type Parts struct {
 func NewHandler(p Parts) http.Handler {
 	h := &handler{hotline: p.Hotline, checker: p.Checker, explainer: p.Explainer, puller: p.Puller, quarantiner: p.Quarantiner, deliverer: p.Deliverer, trust: p.Trust, guide: p.Guide, log: p.Log}
 	mux := http.NewServeMux()
-	desk := []access.Role{access.RoleDesk}
-	all := []access.Role{access.RoleOperator, access.RoleDesk}
+	desk, all, tools := []access.Role{access.RoleDesk}, []access.Role{access.RoleOperator, access.RoleDesk}, []access.Role{access.RoleDesk, access.RoleTool}
 	mux.Handle("GET "+report.Path, only(all, p.Report))
 	mux.Handle("POST "+PathMessages, only(desk, h.reply(h.send)))
 	mux.Handle("GET "+PathMessages, only(desk, h.reply(h.list)))
 	mux.Handle("GET "+PathMessage, only(desk, h.reply(h.get)))
 	mux.Handle("POST "+PathAcknowledge, only(desk, h.reply(h.acknowledge)))
 	mux.Handle("POST "+PathCheck, only(all, h.reply(h.check)))
-	mux.Handle("GET "+PathWhy, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.why)))
+	if p.Trust != nil {
+		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))
+	}
+	mux.Handle("GET "+PathProfile, only(all, new(profiler).serve(h)))
+	mux.Handle("/taxii2/", only(tools, p.TAXII))
+	mux.Handle("/", only(nil, nil))
+	h.serveFeeds(mux, p)
+	h.serveHotlines(mux, p)
+	return mux
+}
+
+// serveFeeds: what officers and tools ask about objects and where these went.
+func (h *handler) serveFeeds(mux *http.ServeMux, p Parts) {
+	desk, tools := []access.Role{access.RoleDesk}, []access.Role{access.RoleDesk, access.RoleTool}
+	mux.Handle("GET "+PathWhy, only(tools, h.reply(h.why)))
 	if p.Puller != nil {
-		mux.Handle("GET "+PathPulls, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.pulls)))
+		mux.Handle("GET "+PathPulls, only(tools, h.reply(h.pulls)))
 	}
 	if p.Quarantiner != nil {
-		mux.Handle("GET "+PathQuarantine, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.quarantined)))
+		mux.Handle("GET "+PathQuarantine, only(tools, h.reply(h.quarantined)))
 		mux.Handle("POST "+PathQuarantine, only(desk, h.reply(h.settle)))
 	}
 	if p.Deliverer != nil {
-		mux.Handle("GET "+PathDead, only([]access.Role{access.RoleDesk, access.RoleTool}, h.reply(h.deadLetters)))
+		mux.Handle("GET "+PathDead, only(tools, h.reply(h.deadLetters)))
 		mux.Handle("POST "+PathDead, only(desk, h.reply(h.redeliver)))
 	}
 	if p.MISP != nil {
-		mux.Handle("GET "+misp.Path, only([]access.Role{access.RoleDesk, access.RoleTool}, p.MISP))
+		mux.Handle("GET "+misp.Path, only(tools, p.MISP))
 	}
 	if p.Guide != nil {
-		askers := []access.Role{access.RoleDesk, access.RoleTool}
-		mux.Handle("GET "+PathTerritory, only(askers, h.reply(h.territoryOfValue)))
-		mux.Handle("POST "+PathTerritory, only(askers, h.reply(h.territoryOfObject)))
+		mux.Handle("GET "+PathTerritory, only(tools, h.reply(h.territoryOfValue)))
+		mux.Handle("POST "+PathTerritory, only(tools, h.reply(h.territoryOfObject)))
 	}
+}
+
+// serveHotlines: what hotlines have besides messages.
+func (h *handler) serveHotlines(mux *http.ServeMux, p Parts) {
 	if p.Escalations != nil {
 		h.serveEscalations(mux, p.Escalations)
 	}
@@ -150,13 +166,6 @@ func NewHandler(p Parts) http.Handler {
 	if p.Couriers != nil {
 		h.serveCouriers(mux, p.Couriers)
 	}
-	if p.Trust != nil {
-		mux.Handle("GET "+PathTrust, only(all, h.reply(h.trustLog)))
-	}
-	mux.Handle("GET "+PathProfile, only(all, new(profiler).serve(h)))
-	mux.Handle("/taxii2/", only([]access.Role{access.RoleDesk, access.RoleTool}, p.TAXII))
-	mux.Handle("/", only(nil, nil))
-	return mux
 }
 
 // only lets the roles through, and tells a known client what is missing.

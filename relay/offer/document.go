@@ -159,6 +159,16 @@ func (d *Document) check() error {
 	if len(d.SealKey) > maxSealKey {
 		return fmt.Errorf("sealKey: %d bytes are more than %d", len(d.SealKey), maxSealKey)
 	}
+	if err := d.checkTexts(); err != nil {
+		return err
+	}
+	d.Outbound, d.Inbound = known(d.Outbound), known(d.Inbound)
+	d.Release, d.PathsUp = printable(d.Release, maxRelease), min(max(d.PathsUp, 0), maxPaths)
+	return nil
+}
+
+// checkTexts bounds each text and each list.
+func (d *Document) checkTexts() error {
 	for _, w := range []struct {
 		field, text string
 		most        int
@@ -188,8 +198,6 @@ func (d *Document) check() error {
 			}
 		}
 	}
-	d.Outbound, d.Inbound = known(d.Outbound), known(d.Inbound)
-	d.Release, d.PathsUp = printable(d.Release, maxRelease), min(max(d.PathsUp, 0), maxPaths)
 	return nil
 }
 
