@@ -11,8 +11,8 @@ import (
 
 // binAfter is how long connections wait in a Bin at most, and binFull how many.
 const (
-	binAfter = 10 * time.Millisecond
-	binFull  = 64
+	binAfter = 50 * time.Millisecond
+	binFull  = 256
 )
 
 // Bin closes connections that are over, some at a time. close(2) goes through package

@@ -63,12 +63,29 @@ func Dial(ctx context.Context, address string, within time.Duration) (net.Conn, 
 // isItself tells whether both ends are this socket: the kernel has picked the port that is
 // dialled, on the same machine, for us (RFC 9293 section 3.5). It does so only where nobody listens.
 func (c *Conn) isItself(port uint16) bool {
+	if c.localPort() != port {
+		return false
+	}
 	local, ok := c.LocalAddr().(*net.TCPAddr)
-	if !ok || local.Port != int(port) {
+	if !ok {
 		return false
 	}
 	remote, ok := c.RemoteAddr().(*net.TCPAddr)
 	return ok && local.Port == remote.Port && local.IP.Equal(remote.IP)
+}
+
+// localPort is the port at our end, zero if there is none. LocalAddr says it too, but through package syscall, which
+// would wake a thread of the runtime for each connection.
+func (c *Conn) localPort() uint16 {
+	var name sockaddr
+	size := uint32(len(name.b))
+	_ = c.raw.Control(func(fd uintptr) { // one that is closed has no port
+		_, _, errno := syscall.RawSyscall(syscall.SYS_GETSOCKNAME, fd, uintptr(unsafe.Pointer(&name)), uintptr(unsafe.Pointer(&size))) //nolint:gosec // as package unsafe allows it for system calls
+		if errno != 0 {
+			name = sockaddr{}
+		}
+	})
+	return binary.BigEndian.Uint16(name.b[2:])
 }
 
 // sockaddr is a sockaddr_in or sockaddr_in6 (ip(7), ipv6(7)).
