@@ -26,7 +26,7 @@ func report(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, now ti
 	edit.Put(v1alpha1.ConditionCertificatesIssued, certificates)
 	standing, again := reports.Standing(s.view, p.config, whole, edit.Holds(v1alpha1.ConditionReady, metav1.ConditionTrue), now)
 	standing = withDatabase(l, s, mounted(s, p, standing))
-	edit.Put(v1alpha1.ConditionRelayAvailable, relayAvailable(s, p, standing))
+	edit.Put(v1alpha1.ConditionRelayAvailable, relayAvailable(l, s, p, standing))
 	edit.Put(v1alpha1.ConditionTrustInSync, trustInSync(s, p, now))
 	edit.Put(v1alpha1.ConditionTerritoryCurrent, territoryCurrent(l, s))
 	describe(l, p)
@@ -38,7 +38,7 @@ func report(l *v1alpha1.LocalCERT, s *seen, p *plan, edit *status.Editor, now ti
 		return *p.leftOut, again
 	}
 	if standing.Fate == status.Done {
-		standing.Message = "certificates are issued and our relay runs the newest configuration"
+		standing.Message = "certificates are issued and our relay runs the newest configuration" + missing(l, s)
 	}
 	return standing, again
 }
@@ -89,7 +89,7 @@ func mounted(s *seen, p *plan, standing status.Verdict) status.Verdict {
 	}
 }
 
-func relayAvailable(s *seen, p *plan, standing status.Verdict) status.Fact {
+func relayAvailable(l *v1alpha1.LocalCERT, s *seen, p *plan, standing status.Verdict) status.Fact {
 	if p.target == nil && s.view.Contact != reports.Reached {
 		return status.Fact{
 			Status:  metav1.ConditionFalse,
@@ -103,7 +103,7 @@ func relayAvailable(s *seen, p *plan, standing status.Verdict) status.Fact {
 		fact = status.Fact{
 			Status:  metav1.ConditionTrue,
 			Reason:  v1alpha1.ReasonRelayReporting,
-			Message: "the relay answers and runs the newest configuration",
+			Message: "the relay answers and runs the newest configuration" + missing(l, s),
 		}
 	case status.Working, status.Stalled:
 		fact.Status = metav1.ConditionFalse
@@ -113,6 +113,23 @@ func relayAvailable(s *seen, p *plan, standing status.Verdict) status.Fact {
 	case status.Same:
 	}
 	return fact
+}
+
+// missing says how many of several replicas are ready, if not all of them: the others do
+// the work meanwhile, and nothing else would tell.
+func missing(l *v1alpha1.LocalCERT, s *seen) string {
+	if l.Spec.Relay.Replicas == nil || *l.Spec.Relay.Replicas < 2 || s.statefulSet == nil {
+		return ""
+	}
+	ready, wanted := s.statefulSet.Status.ReadyReplicas, *l.Spec.Relay.Replicas
+	if ready >= wanted {
+		return ""
+	}
+	verb := "are"
+	if ready == 1 {
+		verb = "is"
+	}
+	return fmt.Sprintf("; %d of %d replicas %s ready: see kubectl describe pods -l %s=%s", ready, wanted, verb, manifest.LabelInstance, l.Name)
 }
 
 // podHint says where to look when the relay does not answer.
