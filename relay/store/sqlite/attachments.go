@@ -19,7 +19,7 @@ type storedAttachment struct {
 	row int64
 }
 
-func getAttachment(ctx context.Context, tx *sql.Tx, k store.AttachmentKey) (a storedAttachment, err error) {
+func getAttachment(ctx context.Context, tx querier, k store.AttachmentKey) (a storedAttachment, err error) {
 	var changed int64
 	a.AttachmentKey = k
 	err = tx.QueryRowContext(ctx, `SELECT id, size, stored, complete > 0, held > 0, changed_at FROM attachments

@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -14,7 +13,7 @@ import (
 
 // findAttachments returns the rows of what a message names, all of them complete. It
 // changes nothing.
-func findAttachments(ctx context.Context, tx *sql.Tx, d store.Direction, peer string, uses []store.AttachmentUse) ([]int64, error) {
+func findAttachments(ctx context.Context, tx querier, d store.Direction, peer string, uses []store.AttachmentUse) ([]int64, error) {
 	var rows []int64
 	for _, u := range uses {
 		k := store.AttachmentKey{Direction: d, Peer: peer, SHA256: u.SHA256}
@@ -31,7 +30,7 @@ func findAttachments(ctx context.Context, tx *sql.Tx, d store.Direction, peer st
 }
 
 // holdAttachments keeps the rows that findAttachments found.
-func (s *Store) holdAttachments(ctx context.Context, tx *sql.Tx, d store.Direction, peer, holder string, rows []int64) error {
+func (s *Store) holdAttachments(ctx context.Context, tx querier, d store.Direction, peer, holder string, rows []int64) error {
 	for _, row := range rows {
 		done, err := tx.ExecContext(ctx, `INSERT INTO attachment_holders (direction, peer, holder, attachment) VALUES (?, ?, ?, ?)
 			ON CONFLICT DO NOTHING`, d, peer, holder, row)

@@ -15,7 +15,7 @@ import (
 
 // awaitAnswer notes that a message of ours asks for an answer, and that a message answers or
 // cancels others.
-func awaitAnswer(ctx context.Context, tx *sql.Tx, m *store.Message) error {
+func awaitAnswer(ctx context.Context, tx querier, m *store.Message) error {
 	for _, id := range store.Answers(m) {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM unanswered WHERE peer = ? AND id = ?", m.Peer, id); err != nil {
 			return err

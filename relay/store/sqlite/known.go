@@ -18,7 +18,7 @@ const (
 	keysAtOnce = 1000
 )
 
-// known is a Bloom filter over the keys of all stored objects. It never says of a stored one
+// known is a Bloom filter over the keys of all stored objects, or messages. It never says of a stored one
 // that it is new; of one in a few thousand that is new it cannot say so. To ask the index
 // instead costs a tenth of an import.
 //
@@ -59,9 +59,7 @@ func (s *Store) beginKnown(ctx context.Context, tx *sql.Tx) error {
 	k := s.known
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.bits != nil && k.version != version {
-		k.bits, k.full, k.keys, k.put = nil, false, 0, 0
-	}
+	k.checkVersion(version)
 	if k.bits != nil || k.put < 0 {
 		return nil
 	}
@@ -72,25 +70,45 @@ func (s *Store) beginKnown(ctx context.Context, tx *sql.Tx) error {
 	if stored > mostKnown || k.put < stored-k.put {
 		return nil
 	}
-	k.version, k.bits = version, make([]uint64, blocks*8)
-	k.epoch++
-	epoch := k.epoch
-	// What this transaction and later ones put is added by themselves.
-	k.reading.Go(func() { s.readKnown(k.ctx, epoch) })
+	k.begin(version, s.readKnown)
 	return nil
 }
 
-// readKnown adds the keys that are stored. A failure leaves the filter unused.
+// checkVersion lets the filter begin anew when the file was changed besides this store; k.mu is held.
+func (k *known) checkVersion(version int64) {
+	if k.bits != nil && k.version != version {
+		k.bits, k.full, k.keys, k.put = nil, false, 0, 0
+	}
+}
+
+// begin begins it within a write transaction; k.mu is held. What this transaction and later ones
+// put is added by themselves, and read adds what is stored.
+func (k *known) begin(version int64, read func(ctx context.Context, epoch int)) {
+	k.version, k.bits = version, make([]uint64, blocks*8)
+	k.epoch++
+	epoch := k.epoch
+	k.reading.Go(func() { read(k.ctx, epoch) })
+}
+
+// readKnown adds the keys that are stored.
 func (s *Store) readKnown(ctx context.Context, epoch int) {
-	rows, err := s.read.QueryContext(ctx, "SELECT key FROM objects INDEXED BY objects_by_key")
+	s.known.readAll(ctx, epoch, s.read, "SELECT key FROM objects INDEXED BY objects_by_key", func(rows *sql.Rows) (key int64, err error) {
+		err = rows.Scan(&key)
+		return key, err
+	})
+}
+
+// readAll adds the keys of the rows of a query. A failure leaves the filter unused.
+func (k *known) readAll(ctx context.Context, epoch int, db *sql.DB, query string, scan func(*sql.Rows) (key int64, err error)) {
+	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return
 	}
 	defer rows.Close()
-	k, keys := s.known, make([]int64, 0, keysAtOnce)
+	keys := make([]int64, 0, keysAtOnce)
 	for rows.Next() {
-		var key int64
-		if rows.Scan(&key) != nil {
+		key, err := scan(rows)
+		if err != nil {
 			return
 		}
 		if keys = append(keys, key); len(keys) == keysAtOnce {
@@ -107,7 +125,7 @@ func (s *Store) readKnown(ctx context.Context, epoch int) {
 	}
 }
 
-// read is add for keys that were stored before; false if the filter has begun anew.
+// read is add for keys that were stored before; false if the filter has begun anew, or is full to the brim.
 func (k *known) read(epoch int, keys []int64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -115,7 +133,7 @@ func (k *known) read(epoch int, keys []int64) bool {
 		return false
 	}
 	k.set(keys)
-	return true
+	return k.keys <= mostKnown
 }
 
 // add notes keys before they are put. One whose transaction fails stays in it, which

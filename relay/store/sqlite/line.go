@@ -19,13 +19,14 @@ import (
 func (s *Store) ChangeLine(ctx context.Context, peer string, change func(store.LineTx) error) error {
 	// The driver starts a goroutine for each statement that can be cancelled. What is begun is
 	// done soon: nothing in it waits but for the disk.
-	l := &lineTx{lineReader: lineReader{ctx: context.WithoutCancel(ctx), peer: peer}, s: s}
+	l := s.newLineTx(context.WithoutCancel(ctx), peer)
 	return s.changeThen(ctx, hotline, "changing line", func(tx *sql.Tx) error {
-		l.tx = tx
 		var err error
 		if l.state, l.shared, err = s.lines.recall(l.ctx, tx, peer); err != nil {
 			return err
 		}
+		l.raw, l.together = tx, true
+		s.beginIDs(s.lines.version)
 		if err := change(l); err != nil {
 			return err
 		}
@@ -55,7 +56,7 @@ func onLine(ctx context.Context, peer string, read func(store.LineReader) error)
 
 type lineReader struct {
 	ctx  context.Context
-	tx   *sql.Tx
+	tx   querier
 	peer string
 }
 
@@ -192,8 +193,20 @@ type lineTx struct {
 	// spacious: there is room for messages of the peer, as far as was looked.
 	spacious bool
 	evidence evidence
-	queue    queue
-	args     []any // of insertRows
+	// queueRead: it was read how urgent the least urgent in the queue is.
+	queueRead bool
+	// raw is the transaction, for statements that neither see nor change messages and the queue: all
+	// others run on tx, which writes what was collected before. together: messages may be collected.
+	raw       *sql.Tx
+	together  bool
+	collected collected
+	args      []any // of insertRows
+}
+
+func (s *Store) newLineTx(ctx context.Context, peer string) *lineTx {
+	l := &lineTx{lineReader: lineReader{ctx: ctx, peer: peer}, s: s}
+	l.tx = ordered{l}
+	return l
 }
 
 // Written implements store.LineTx.

@@ -19,22 +19,22 @@ type counts struct {
 	in, inSerial int64
 }
 
-// outSerial is the last serial given out.
-func (l *lineTx) outSerial() (int64, error) {
-	if l.state.outRead {
-		return l.state.out, nil
+// readSerials reads the last serial given out and the largest received, once.
+func (l *lineTx) readSerials() error {
+	if l.state.serialsRead {
+		return nil
 	}
-	err := l.tx.QueryRowContext(l.ctx, "SELECT out_serial FROM lines WHERE peer = ?", l.peer).Scan(&l.state.out)
+	err := l.raw.QueryRowContext(l.ctx, "SELECT out_serial, in_serial FROM lines WHERE peer = ?", l.peer).Scan(&l.state.out, &l.state.in)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, err
+		return err
 	}
-	l.state.outRead = true
-	return l.state.out, nil
+	l.state.serialsRead = true
+	return nil
 }
 
 // count writes what was counted and collected; the transaction may go on after it.
 func (l *lineTx) count() error {
-	if err := l.enqueueRows(); err != nil {
+	if err := l.write(); err != nil {
 		return err
 	}
 	c := l.counts
@@ -46,7 +46,7 @@ func (l *lineTx) count() error {
 	if c.moved {
 		out = l.state.out
 	}
-	_, err := l.tx.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial, in_messages, in_serial) VALUES (?1, ?2, ?3, ?4)
+	_, err := l.raw.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial, in_messages, in_serial) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (peer) DO UPDATE SET out_serial = max(out_serial, ?2), in_messages = in_messages + ?3, in_serial = max(in_serial, ?4)`,
 		l.peer, out, c.in, c.inSerial)
 	return err
@@ -67,7 +67,7 @@ func (l *lineTx) chain(der []byte) (int64, error) {
 	if id, known := l.shared.chains[string(der)]; known {
 		return id, nil
 	}
-	id, err := signerChain(l.ctx, l.tx, der)
+	id, err := signerChain(l.ctx, l.raw, der)
 	if err == nil && len(l.shared.chains) < mostChains {
 		l.shared.chains[string(der)] = id
 	}

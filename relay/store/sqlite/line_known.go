@@ -44,9 +44,9 @@ type lineState struct {
 	peer   *store.Checkpoint
 	// newestOfPeer are the newest checkpoints of the peer that are kept, nil until read.
 	newestOfPeer *kepts
-	// out is the last serial given out, once read.
-	out     int64
-	outRead bool
+	// out is the last serial given out, in the largest received, once read.
+	out, in     int64
+	serialsRead bool
 	// least is at least the urgency of the least urgent message in the queue, once read.
 	least     int
 	leastRead bool
@@ -58,8 +58,8 @@ type lineState struct {
 type sharedState struct {
 	// chains has numbers of signers' chains, which never change.
 	chains map[string]int64
-	// evidence is the largest number of any, 0 until it was read.
-	evidence int64
+	// evidence is the largest number of any, pos the largest position of a message, 0 until read.
+	evidence, pos int64
 }
 
 // forget is for when what is stored may be another than was remembered.
@@ -110,7 +110,7 @@ func (l *lineTx) rare() error {
 	if err := l.count(); err != nil {
 		return err
 	}
-	l.state, l.unfollowed, l.queue.read = &lineState{}, true, false
+	l.state, l.unfollowed, l.queueRead = &lineState{}, true, false
 	return nil
 }
 

@@ -272,7 +272,7 @@ func (l *lineTx) Place(d store.Direction, id string, entry int64) error {
 }
 
 // signerChain stores a certificate chain once and returns its number, 0 for none.
-func signerChain(ctx context.Context, tx *sql.Tx, der []byte) (id int64, err error) {
+func signerChain(ctx context.Context, tx querier, der []byte) (id int64, err error) {
 	if len(der) == 0 {
 		return 0, nil
 	}

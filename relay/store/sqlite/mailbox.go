@@ -37,7 +37,7 @@ func scanMessage(row interface{ Scan(dest ...any) error }) (pos int64, m store.M
 	return pos, m, err
 }
 
-func getMessage(ctx context.Context, tx *sql.Tx, d store.Direction, peer, id string) (store.Message, error) {
+func getMessage(ctx context.Context, tx querier, d store.Direction, peer, id string) (store.Message, error) {
 	_, m, err := scanMessage(tx.QueryRowContext(ctx, fullMessage+" WHERE direction = ? AND peer = ? AND id = ?", d, peer, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Message{}, fmt.Errorf("message %q: %w", id, store.ErrNotFound)
@@ -46,7 +46,7 @@ func getMessage(ctx context.Context, tx *sql.Tx, d store.Direction, peer, id str
 }
 
 // queryMessages reads messages until limit, or until they fill a page.
-func queryMessages(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store.MessagePage, err error) {
+func queryMessages(ctx context.Context, tx querier, c *clause, limit int) (page store.MessagePage, err error) {
 	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
 	if err != nil {
 		return store.MessagePage{}, err

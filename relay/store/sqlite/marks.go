@@ -64,11 +64,10 @@ func (c *clause) addThose(d store.Direction, q store.MessageQuery) {
 	}
 }
 
-// mark stores what a message says about others of its sender.
-func mark(ctx context.Context, tx *sql.Tx, m *store.Message) error {
+// mark stores what a message, which has a position, says about others of its sender.
+func mark(ctx context.Context, tx querier, pos int64, m *store.Message) error {
 	for _, target := range store.Marked(m) {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO message_marks (direction, peer, target, pos)
-			SELECT direction, peer, ?, pos FROM messages WHERE direction = ? AND peer = ? AND id = ?`, target, m.Direction, m.Peer, m.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO message_marks (direction, peer, target, pos) VALUES (?, ?, ?, ?)", m.Direction, m.Peer, target, pos); err != nil {
 			return err
 		}
 	}

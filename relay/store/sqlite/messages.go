@@ -53,17 +53,18 @@ func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial in
 
 // plainTx is a lineTx that knows nothing and of which nothing is remembered.
 func (s *Store) plainTx(ctx context.Context, tx *sql.Tx, peer string) *lineTx {
-	return &lineTx{lineReader: lineReader{ctx: ctx, tx: tx, peer: peer}, s: s, state: &lineState{}, shared: &sharedState{chains: map[string]int64{}}}
+	l := s.newLineTx(ctx, peer)
+	l.raw, l.state, l.shared = tx, &lineState{}, &sharedState{chains: map[string]int64{}}
+	return l
 }
 
 // enqueue looks at everything before it writes: after a conflict nothing is done.
 func (l *lineTx) enqueue(compose func(serial int64) (store.Message, error)) (store.Message, error) {
 	ctx, tx, peer := l.ctx, l.tx, l.peer
-	last, err := l.outSerial()
-	if err != nil {
+	if err := l.readSerials(); err != nil {
 		return store.Message{}, err
 	}
-	serial := last + 1
+	serial := l.state.out + 1
 	m, err := compose(serial)
 	if err != nil {
 		return store.Message{}, err
@@ -153,6 +154,9 @@ func (l *lineTx) accept(m store.Message) (stored store.Message, duplicate bool, 
 	if err == nil {
 		err = l.keepReserve()
 	}
+	if err == nil {
+		err = l.readSerials()
+	}
 	if err != nil {
 		return l.acceptedElse(&m, err)
 	}
@@ -165,7 +169,8 @@ func (l *lineTx) accept(m store.Message) (stored store.Message, duplicate bool, 
 	if err := l.s.holdAttachments(ctx, tx, store.In, m.Peer, m.ID, files); err != nil {
 		return store.Message{}, false, err
 	}
-	l.counts.in, l.counts.inSerial = l.counts.in+1, max(l.counts.inSerial, m.Serial)
+	l.state.in = max(l.state.in, m.Serial)
+	l.counts.in, l.counts.inSerial = l.counts.in+1, l.state.in
 	if m.Kind != kindACK {
 		return m, false, nil
 	}
@@ -196,7 +201,7 @@ func (l *lineTx) acceptedElse(m *store.Message, err error) (stored store.Message
 
 // acknowledge marks the message that an ACK names, if there is one and it is not
 // marked yet.
-func acknowledge(ctx context.Context, tx *sql.Tx, of store.Direction, ack *store.Message) error {
+func acknowledge(ctx context.Context, tx querier, of store.Direction, ack *store.Message) error {
 	_, err := tx.ExecContext(ctx, `UPDATE messages SET acknowledged_by = ?, acknowledged_at = ?
 		WHERE direction = ? AND peer = ? AND id = ? AND acknowledged_by = '' AND kind <> ?`,
 		ack.ID, micros(ack.CreatedAt), of, ack.Peer, ack.InReplyTo, kindACK)
@@ -217,14 +222,10 @@ func (l *lineTx) received(m *store.Message) (r received, err error) {
 	return r, err
 }
 
-// inserted stores what does not stand in the row of a message.
-func (l *lineTx) inserted(done sql.Result, m *store.Message) error {
+// inserted stores what does not stand in the row of a message, which has a position.
+func (l *lineTx) inserted(pos int64, m *store.Message) error {
 	if m.Direction == store.In {
 		return l.storeEvidence(m.Proof.Of)
-	}
-	pos, err := done.LastInsertId()
-	if err != nil {
-		return err
 	}
 	return l.settle(pos, m)
 }
@@ -240,29 +241,82 @@ func (l *lineTx) insertMessage(m *store.Message, unique string) (added bool, err
 	if err != nil {
 		return false, err
 	}
+	pos, err := l.insertRow(m, row, unique)
+	if err != nil || pos == 0 {
+		return false, err
+	}
+	l.s.exchange(messageWrite + int64(len(m.Payload)))
+	if err := l.inserted(pos, m); err != nil {
+		return false, err
+	}
+	m.Proof = store.Proof{}
+	if err := mark(l.ctx, l.raw, pos, m); err != nil {
+		return false, err
+	}
+	return true, awaitAnswer(l.ctx, l.raw, m)
+}
+
+const (
+	messageRow = `messages (pos, direction, peer, id, serial, conversation, kind, precedence, urgency,
+		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at, entry, proof, evidence)`
+	messageColumns = 19
+	insertOneRow   = "INSERT INTO " + messageRow + " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+)
+
+// insertMessages are statements for 1, 2, 4 … messages.
+var insertMessages = insertsOf(messageRow, messageColumns)
+
+// insertRow returns the position of the row, 0 if none was added. That of a message that must be new
+// is written later, together with others.
+func (l *lineTx) insertRow(m *store.Message, row received, unique string) (pos int64, err error) {
 	payload := m.Payload
 	if payload == nil {
 		payload = []byte{}
 	}
-	done, err := l.tx.ExecContext(l.ctx, `INSERT INTO messages (direction, peer, id, serial, conversation, kind, precedence, urgency,
-		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at, entry, proof, evidence)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT `+unique+" DO NOTHING",
-		string(m.Direction), m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, m.Urgency,
-		m.InReplyTo, payload, m.Signed, micros(m.CreatedAt), micros(m.StoredAt), row.receipt, row.receiptAt,
-		m.Entry, row.proof, row.evidence)
+	values := func(pos any) []any {
+		return []any{
+			pos, string(m.Direction), m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, m.Urgency,
+			m.InReplyTo, payload, m.Signed, micros(m.CreatedAt), micros(m.StoredAt), row.receipt, row.receiptAt,
+			m.Entry, row.proof, row.evidence,
+		}
+	}
+	if l.isNew(m) {
+		if len(l.collected.messages) >= mostRows*messageColumns {
+			if err := l.write(); err != nil {
+				return 0, err
+			}
+		}
+		if pos, err = l.nextPosition(); err == nil {
+			l.collected.messages = append(l.collected.messages, values(pos)...)
+		}
+		return pos, err
+	}
+	done, err := l.tx.ExecContext(l.ctx, insertOneRow+unique+" DO NOTHING", values(nil)...)
 	if err != nil {
-		return false, err
+		l.collected.failed = err
+		return 0, err
 	}
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return false, err
+		return 0, err
 	}
-	l.s.exchange(messageWrite + int64(len(m.Payload)))
-	if err := l.inserted(done, m); err != nil {
-		return false, err
+	pos, err = done.LastInsertId()
+	l.shared.pos = pos
+	return pos, err
+}
+
+// isNew notes the id of a message, and tells whether neither it nor the serial can be stored yet.
+func (l *lineTx) isNew(m *store.Message) bool {
+	news := l.s.ids.news(messageID{m.Direction, m.Peer, m.ID})
+	return news && l.together && (m.Direction == store.Out || m.Serial > l.state.in)
+}
+
+// nextPosition follows all that is stored and collected.
+func (l *lineTx) nextPosition() (int64, error) {
+	if l.shared.pos == 0 {
+		if err := l.tx.QueryRowContext(l.ctx, "SELECT coalesce(max(pos), 0) FROM messages").Scan(&l.shared.pos); err != nil {
+			return 0, err
+		}
 	}
-	m.Proof = store.Proof{}
-	if err := mark(l.ctx, l.tx, m); err != nil {
-		return false, err
-	}
-	return true, awaitAnswer(l.ctx, l.tx, m)
+	l.shared.pos++
+	return l.shared.pos, nil
 }

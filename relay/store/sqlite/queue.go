@@ -27,7 +27,7 @@ func (l *lineTx) settle(pos int64, m *store.Message) error {
 		row.talk = &m.Conversation
 	}
 	l.state.least = max(l.state.least, m.Urgency)
-	l.queue.rows = append(l.queue.rows, row)
+	l.collected.queue = append(l.collected.queue, row)
 	return nil
 }
 
@@ -47,46 +47,9 @@ type queueRow struct {
 // insertQueued are statements for 1, 2, 4 … messages.
 var insertQueued = insertsOf("queued (peer, urgency, serial, pos, talk)", 5)
 
-// enqueueRows writes what settle has collected. Whatever looks at the queue comes after it.
-func (l *lineTx) enqueueRows() error {
-	rows := l.queue.rows
-	l.queue.rows = nil
-	for _, r := range rows {
-		l.state.place(r.id, r.place)
-	}
-	return l.insertRows(insertQueued, len(rows), func(args []any, i int) []any {
-		r := &rows[i]
-		return append(args, l.peer, r.place.urgency, r.place.serial, r.place.pos, r.talk)
-	})
-}
-
-// Whole implements store.LineReader.
-func (l *lineTx) Whole(d store.Direction) (int64, error) {
-	if err := l.enqueueRows(); err != nil {
-		return 0, err
-	}
-	return l.lineReader.Whole(d)
-}
-
-// PlacedAfter implements store.RecoveryReader.
-func (l *lineTx) PlacedAfter(serial int64, limit int) ([]store.Placed, error) {
-	if err := l.enqueueRows(); err != nil {
-		return nil, err
-	}
-	return l.lineReader.PlacedAfter(serial, limit)
-}
-
-// PlacedBefore implements store.RecoveryReader.
-func (l *lineTx) PlacedBefore(serial int64, limit int) ([]store.Placed, error) {
-	if err := l.enqueueRows(); err != nil {
-		return nil, err
-	}
-	return l.lineReader.PlacedBefore(serial, limit)
-}
-
 // unqueue takes messages of ours out of the queue, and returns the positions of those that were in it.
 func (l *lineTx) unqueue(ids []string) (waiting map[string]int64, err error) {
-	if err := l.enqueueRows(); err != nil {
+	if err := l.write(); err != nil {
 		return nil, err
 	}
 	if waiting, err = l.unqueueKnown(ids); waiting != nil || err != nil {
@@ -181,13 +144,6 @@ func (l *lineTx) positions(query string, args ...any) (found map[string]int64, e
 	return found, rows.Err()
 }
 
-// queue is what a transaction does to the queue: read tells whether it has read how urgent the
-// least urgent in it is, and rows are yet to be written.
-type queue struct {
-	read bool
-	rows []queueRow
-}
-
 // renumber gives a queued message another serial.
 func (l *lineTx) renumber(id string, serial int64) error {
 	var pos int64
@@ -205,16 +161,13 @@ func (l *lineTx) lessUrgent(urgency int) (bool, error) {
 	if l.state.leastRead && l.state.least <= urgency {
 		return false, nil
 	}
-	if !l.queue.read {
-		if err := l.enqueueRows(); err != nil {
-			return false, err
-		}
+	if !l.queueRead {
 		l.state.least = 0
 		err := l.tx.QueryRowContext(l.ctx, "SELECT urgency FROM queued WHERE peer = ? ORDER BY urgency DESC LIMIT 1", l.peer).Scan(&l.state.least)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return false, err
 		}
-		l.queue.read, l.state.leastRead = true, true
+		l.queueRead, l.state.leastRead = true, true
 	}
 	return l.state.least > urgency, nil
 }
@@ -223,9 +176,6 @@ func (l *lineTx) lessUrgent(urgency int) (bool, error) {
 // conversations is found by its id.
 func (l *lineTx) hurry(conversation string, urgency int) error {
 	if less, err := l.lessUrgent(urgency); !less || err != nil {
-		return err
-	}
-	if err := l.enqueueRows(); err != nil {
 		return err
 	}
 	for _, statement := range []string{

@@ -48,7 +48,7 @@ func (l *lineTx) evidenceID(of *store.Evidence) (int64, error) {
 	}
 	last := &l.shared.evidence
 	if *last == 0 {
-		if err := l.tx.QueryRowContext(l.ctx, "SELECT coalesce(max(id), 0) FROM evidence").Scan(last); err != nil {
+		if err := l.raw.QueryRowContext(l.ctx, "SELECT coalesce(max(id), 0) FROM evidence").Scan(last); err != nil {
 			return 0, err
 		}
 	}
@@ -65,7 +65,7 @@ func (l *lineTx) storeEvidence(of *store.Evidence) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.tx.ExecContext(l.ctx, "INSERT INTO evidence (id, checkpoint, hashes, chain) VALUES (?, ?, ?, ?)",
+	_, err = l.raw.ExecContext(l.ctx, "INSERT INTO evidence (id, checkpoint, hashes, chain) VALUES (?, ?, ?, ?)",
 		l.evidence.id, append([]byte{}, of.Checkpoint...), append([]byte{}, of.Hashes...), chain)
 	if err == nil {
 		l.evidence.stored, l.shared.evidence = true, l.evidence.id

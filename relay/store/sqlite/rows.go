@@ -33,7 +33,7 @@ func (l *lineTx) insertRows(texts []string, n int, row func(args []any, i int) [
 			for at := first; at < first+1<<i; at++ {
 				l.args = row(l.args, at)
 			}
-			if _, err := l.tx.ExecContext(l.ctx, text, l.args...); err != nil {
+			if _, err := l.raw.ExecContext(l.ctx, text, l.args...); err != nil {
 				return err
 			}
 		}

@@ -57,6 +57,8 @@ type Store struct {
 	exchanged atomic.Pointer[time.Time]
 	// known tells quickly that objects are new.
 	known *known
+	// ids does so of messages.
+	ids ids
 	// read has connections that cannot change anything.
 	read *sql.DB
 }
@@ -72,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database %q: %w", cfg.Path, err)
 	}
-	s := &Store{path: path, now: cfg.Now, turns: newTurns(), checkpoints: newCheckpoints(path), known: newKnown()}
+	s := &Store{path: path, now: cfg.Now, turns: newTurns(), checkpoints: newCheckpoints(path), known: newKnown(), ids: newIDs()}
 	if err := s.openPatiently(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening database %q: %w", path, s.classify(err)), s.Close())
 	}
@@ -176,6 +178,7 @@ func (s *Store) Close() error {
 	}
 	s.checkpoints.running.Wait()
 	s.known.close()
+	s.ids.close()
 	var errs []error
 	for _, db := range []*sql.DB{s.read, s.carry, s.write} {
 		if db != nil {
