@@ -163,6 +163,10 @@ func serviceLine(service v1alpha1.SharedService) line {
 
 func hotlineLine(hotline v1alpha1.Hotline) line {
 	l := line{Kind: "Hotline", Name: hotline.Name, What: "to " + hotline.Spec.PeerRef.Name + ", " + count(hotline.Status.Unacknowledged, "to read")}
+	// It is told for as long as people should compare what each side holds, also when the line works again.
+	if c := meta.FindStatusCondition(hotline.Status.Conditions, v1alpha1.ConditionJournalDoubtful); c != nil && c.Status == metav1.ConditionTrue {
+		l.What += ", journal in doubt: " + c.Reason
+	}
 	l.Well, l.Since, l.Why = judge(hotline.Generation, hotline.Status.Conditions,
 		v1alpha1.ConditionReady, v1alpha1.ConditionReachable, v1alpha1.ConditionAnswered)
 	return l

@@ -137,6 +137,22 @@ func TestAPeerIsNotWellWhenItSaysNo(t *testing.T) {
 	}
 }
 
+func TestAHotlineWhoseJournalIsInDoubtSaysSo(t *testing.T) {
+	var h v1alpha1.Hotline
+	h.Spec.PeerRef.Name = "bravo"
+	for _, name := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReachable, v1alpha1.ConditionAnswered} {
+		h.Status.Conditions = append(h.Status.Conditions, condition(name, metav1.ConditionTrue, time.Hour, "Well", ""))
+	}
+	if l := hotlineLine(h); strings.Contains(l.What, "journal") {
+		t.Errorf("without doubt: %+v", l)
+	}
+	h.Status.Conditions = append(h.Status.Conditions,
+		condition(v1alpha1.ConditionJournalDoubtful, metav1.ConditionTrue, time.Minute, v1alpha1.ReasonPeerJournalRolledBack, "words"))
+	if l := hotlineLine(h); l.Well != wellYes || !strings.Contains(l.What, "journal in doubt: PeerJournalRolledBack") {
+		t.Errorf("in doubt: %+v", l)
+	}
+}
+
 func TestStatusOutput(t *testing.T) {
 	lines := summarize(sampleState())
 	for name, output := range map[string]format{"status.txt": asTable, "status.json": asJSON, "status.yaml": asYAML} {
