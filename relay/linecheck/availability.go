@@ -27,8 +27,11 @@ const (
 	// keepDays is how long the sums are.
 	detail   = 6 * time.Hour
 	keepDays = 1100
-	// settle is how long after its slot a check may be under way.
+	// settle is how long a check may be under way: twice, as it is repeated once.
 	settle = 2 * checkTimeout
+	// finalAfter is how long after the last time at which a check of a month may begin its
+	// record is made, and then for good: settle, and as much as two clocks may be apart.
+	finalAfter = settle + checkTimeout
 	// retryRecord is the pause after an exchange that failed, keepEvery that between two
 	// looks at what is to be kept.
 	retryRecord = 5 * time.Minute
@@ -141,6 +144,9 @@ func (l *line) countersign(ctx context.Context, theirs statement, record, our Re
 	if stored.payload != nil && json.Unmarshal(stored.payload, &said) == nil && said.RecordSHA256 == digest(theirs.payload) {
 		return stored, nil
 	}
+	if our.Messages, err = l.withLate(ctx, our); err != nil {
+		return statement{}, err
+	}
 	differences := compare(record, our)
 	s, err := l.sign(TypeCountersignature, Countersignature{
 		Version: Version, Month: record.Month, RecordSHA256: digest(theirs.payload), By: our.By, Of: record.By,
@@ -155,6 +161,16 @@ func (l *line) countersign(ctx context.Context, theirs statement, record, our Re
 		return statement{}, err
 	}
 	return s, l.put(ctx, record.Month, partTheirsCounter, s)
+}
+
+// withLate counts, for a comparison, also the messages of ours whose receipts came after our record
+// was made: the line was cut, and the peer has counted them.
+func (l *line) withLate(ctx context.Context, our Record) (Messages, error) {
+	now, err := l.engine.cfg.Store.CountTraffic(ctx, l.trustDomain, our.From, our.Until)
+	m := our.Messages
+	// What is deleted since by its retention was counted then.
+	m.Sent, m.ExerciseSent = max(m.Sent, now.Sent), max(m.ExerciseSent, now.ExerciseSent)
+	return m, err
 }
 
 // keep sums up old days, and makes the records of months that are over. It runs under the
@@ -184,8 +200,10 @@ func (l *line) makeRecords(ctx context.Context, now time.Time) {
 	this := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	for back := lookBack; back >= 1; back-- {
 		from := this.AddDate(0, -back, 0)
-		if now.Sub(from.AddDate(0, 1, 0)) < settle {
-			next = now.Add(settle)
+		if final := finalAt(from.AddDate(0, 1, 0)); now.Before(final) {
+			if final.Before(next) {
+				next = final
+			}
 			continue
 		}
 		month := from.Format("2006-01")

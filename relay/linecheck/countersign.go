@@ -78,21 +78,26 @@ func (l *line) exchangeRecords(ctx context.Context, month string, now time.Time)
 	return l.put(ctx, month, partOursCounter, counter)
 }
 
+// finalAt is when the record of a month that is over is made. A slot that was running then may
+// be checked until slotTolerance after it: later it counts when it was sent. So the deadline of
+// the last check that may count for the month has passed on both sides.
+func finalAt(over time.Time) time.Time { return over.Add(slotTolerance + finalAfter) }
+
 // end says until when a record of a month goes now, and whether it is the last word.
 func end(month string, now time.Time) (until time.Time, final bool, err error) {
 	from, over, err := monthOf(month)
 	if err != nil {
 		return time.Time{}, false, refuse(http.StatusUnprocessableEntity, "%v", err)
 	}
-	if now.Sub(over) >= settle {
+	if !now.Before(finalAt(over)) {
 		return over, true, nil
 	}
 	until = now.Add(-settle).UTC().Truncate(time.Second)
-	if !until.After(from) {
+	switch {
+	case !until.After(from):
 		return time.Time{}, false, refuse(http.StatusUnprocessableEntity, "the month %s has only begun: ask again in a minute", month)
-	}
-	if until.After(over) {
-		until = over
+	case !until.Before(over):
+		return time.Time{}, false, refuse(http.StatusUnprocessableEntity, "checks of %s may still come; its record is made at %s", month, finalAt(over).Format(time.RFC3339))
 	}
 	return until, false, nil
 }
@@ -169,8 +174,13 @@ func (e *Engine) takeRecord(l *line, r *http.Request, signed []byte) ([]byte, er
 		return nil, err
 	}
 	now := e.cfg.Now().UTC()
-	if record.Until.After(now) { // who asks leaves time enough for clocks that differ by settle
-		return nil, refuse(http.StatusConflict, "that time is not over here; it is %s", now.Format(time.RFC3339))
+	earliest := record.Until // who asks leaves time enough for clocks that differ by settle
+	if theirs.final {
+		earliest = finalAt(record.Until).Add(settle - finalAfter)
+	}
+	if now.Before(earliest) {
+		return nil, refuse(http.StatusConflict, "that time is not over here, with the checks that may still come of it; it is %s, ask again at %s",
+			now.Format(time.RFC3339), earliest.Format(time.RFC3339))
 	}
 	// Both sides may ask at once, each holding its own; the one that asks tries again.
 	if !l.recording.TryLock() {

@@ -95,6 +95,8 @@ func TestWhatTwoRecordsMustAgreeOn(t *testing.T) {
 		"a_path_that_only_we_know":                  {Record{By: "alfa.example", With: "bravo.example"}, view("bravo.example", "alfa.example", 9, 9), 1},
 		"a_path_that_only_they_know":                {view("alfa.example", "bravo.example", 9, 0), Record{By: "bravo.example", With: "alfa.example"}, 0},
 		"a_message_that_did_not_arrive_here":        {Record{By: "a", With: "b", Messages: Messages{Sent: 3}}, Record{By: "b", With: "a", Messages: Messages{Received: 2}}, 1},
+		"a_message_whose_receipt_reached_them_late": {Record{By: "a", With: "b", Messages: Messages{Sent: 2}}, Record{By: "b", With: "a", Messages: Messages{Received: 3}}, 0},
+		"a_message_that_we_never_sent":              {Record{By: "a", With: "b", Messages: Messages{Received: 3}}, Record{By: "b", With: "a", Messages: Messages{Sent: 2}}, 1},
 		"an_exercise_that_only_one_counts":          {Record{By: "a", With: "b", Messages: Messages{ExerciseReceived: 3}}, Record{By: "b", With: "a"}, 1},
 	} {
 		if got := compare(tc.theirs, tc.ours); len(got) != tc.want {
