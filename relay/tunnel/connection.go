@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/certlink/certlink/relay/socket"
 	"github.com/certlink/certlink/relay/stream"
 )
@@ -33,8 +31,7 @@ type connection struct {
 	local   net.Conn
 	stream  *stream.Stream
 
-	gauge   prometheus.Gauge
-	in, out prometheus.Counter
+	counts *counts
 
 	moved atomic.Int64 // bytes, both directions
 	once  sync.Once    // of the cut
@@ -52,14 +49,11 @@ type connection struct {
 
 // connect makes ready to pass bytes between a socket and a stream.
 func (e *Engine) connect(s *service, peer *account, local net.Conn, over *stream.Stream, idleSeconds int32) *connection {
-	kind := serviceKey{s.name, s.imported}.kind()
 	c := &connection{
 		engine: e, service: s, peer: peer, local: local, stream: over, idle: time.Duration(idleSeconds) * time.Second,
-		gauge: e.metrics.open.WithLabelValues(kind, s.name, peer.name),
-		in:    e.metrics.bytes.WithLabelValues(kind, s.name, peer.name, "in"),
-		out:   e.metrics.bytes.WithLabelValues(kind, s.name, peer.name, "out"),
+		counts: e.metrics.of(s, peer),
 	}
-	e.metrics.opened.WithLabelValues(kind, s.name, peer.name).Inc()
+	c.counts.opened.Inc()
 	return c
 }
 
@@ -67,7 +61,7 @@ func (e *Engine) connect(s *service, peer *account, local net.Conn, over *stream
 // then gives back what the connection occupies. It returns before that: when the connection
 // rests, or its first direction ends. first is what of the stream was read already.
 func (e *Engine) run(c *connection, first []byte) {
-	c.gauge.Inc()
+	c.counts.open.Inc()
 	allowed, crowd := e.track(c)
 	if !allowed {
 		c.cut()
@@ -91,7 +85,7 @@ func (c *connection) close() {
 	}
 	_ = c.stream.Close()
 	c.engine.over.Put(c.local)
-	c.gauge.Dec()
+	c.counts.open.Dec()
 	c.release()
 }
 
@@ -163,13 +157,13 @@ func (c *connection) deliverFirst(first []byte) error {
 // meterIn and meterOut count a burst and hold it back as long as the limit asks.
 func (c *connection) meterIn(n int) error {
 	c.moved.Add(int64(n))
-	c.in.Add(float64(n))
+	c.counts.in.Add(float64(n))
 	return take(&c.limits, &c.peer.in, n)
 }
 
 func (c *connection) meterOut(n int) error {
 	c.moved.Add(int64(n))
-	c.out.Add(float64(n))
+	c.counts.out.Add(float64(n))
 	return take(&c.limits, &c.peer.out, n)
 }
 

@@ -118,9 +118,12 @@ func (e *Engine) cut(reason string, condition func(*connection) bool) {
 
 // forget drops what is counted of peers and services that are gone.
 func (e *Engine) forget(t *table) {
-	for name := range e.accounts {
+	for name, a := range e.accounts {
 		if _, known := t.peers[name]; !known {
 			delete(e.accounts, name)
+			for _, s := range e.services {
+				s.counts.Delete(a)
+			}
 		}
 	}
 	for k := range e.services {

@@ -19,14 +19,13 @@ import (
 )
 
 // awake counts the directions that a goroutine looks after.
-func awake() int {
+func awake() int { return running("send") + running("deliver") }
+
+// running counts the goroutines that are inside of a method of an engine.
+func running(method string) int {
 	stacks := make([]byte, 8<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	n := 0
-	for _, name := range []string{"(*Engine).send(", "(*Engine).deliver("} {
-		n += bytes.Count(stacks, []byte("\ngithub.com/certlink/certlink/relay/tunnel."+name))
-	}
-	return n
+	return bytes.Count(stacks, []byte("\ngithub.com/certlink/certlink/relay/tunnel.(*Engine)."+method+"("))
 }
 
 // answer is what a target does with a ping.
@@ -182,23 +181,10 @@ func TestAConnectionThatRestsOutlivesTheRenewalOfALeaf(t *testing.T) {
 
 // All at once rest, wake, are spoken on, fall silent, and end in different ways.
 func TestAThousandConnectionsRestAndWakeAtOnce(t *testing.T) {
-	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
-		t.Fatal(err)
-	}
-	many := int32(min(1000, files.Cur/8)) // each takes six here
+	many := min(1000, affordable(t))
 	usual := gogc()
 	w := newWorld(t, serveTCP(t, echo))
-	for _, n := range []*nation{w.alfa, w.bravo} {
-		n.cfg.Peers[0].Limits.TunnelConnections = many
-		for i := range n.cfg.ServiceExports {
-			n.cfg.ServiceExports[i].MaxConnections, n.cfg.ServiceExports[i].IdleSeconds = many, 3600
-		}
-		for i := range n.cfg.ServiceImports {
-			n.cfg.ServiceImports[i].MaxConnections, n.cfg.ServiceImports[i].IdleSeconds = many, 3600
-		}
-		n.engine.Apply(n.cfg)
-	}
+	w.allow(many)
 	all := make([]*net.TCPConn, many)
 	for i := range all {
 		all[i] = w.dial(t)
@@ -232,6 +218,95 @@ func TestAThousandConnectionsRestAndWakeAtOnce(t *testing.T) {
 	ending.Wait()
 	w.gone(t)
 	eventually(t, "the heap may grow again", func() bool { return gogc() == usual })
+}
+
+// affordable is how many connections can be open here: each takes six files.
+func affordable(t testing.TB) int32 {
+	t.Helper()
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		t.Fatal(err)
+	}
+	return int32(min(100_000, files.Cur/8)) //nolint:gosec // not so many
+}
+
+// allow lets so many connections be open, for an hour without a byte.
+func (w *world) allow(many int32) {
+	for _, n := range []*nation{w.alfa, w.bravo} {
+		n.cfg.Peers[0].Limits.TunnelConnections = many
+		for i := range n.cfg.ServiceExports {
+			n.cfg.ServiceExports[i].MaxConnections, n.cfg.ServiceExports[i].IdleSeconds = many, 3600
+		}
+		for i := range n.cfg.ServiceImports {
+			n.cfg.ServiceImports[i].MaxConnections, n.cfg.ServiceImports[i].IdleSeconds = many, 3600
+		}
+		n.engine.Apply(n.cfg)
+	}
+}
+
+// crowd is how many connections are open when those that come rest from their beginning.
+const crowd = 250
+
+// greeted opens a connection to a target that says hello. The importer's side is complete when it returns.
+func (w *world) greeted(t testing.TB) *net.TCPConn {
+	t.Helper()
+	c := w.dial(t)
+	_ = c.SetDeadline(time.Now().Add(4 * patience))
+	b := make([]byte, 5)
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != "hello" {
+		t.Fatalf("%q, %v", b, err)
+	}
+	return c
+}
+
+// Where many are open, a connection takes no goroutine for a client that says nothing.
+func TestAConnectionInACrowdRestsFromItsBeginning(t *testing.T) {
+	if affordable(t) < crowd+10 {
+		t.Skip("this process may not open enough files")
+	}
+	ended := make(chan error, crowd+10)
+	w := newWorld(t, serveTCP(t, func(c *net.TCPConn) {
+		_, _ = c.Write([]byte("hello"))
+		_, err := io.Copy(c, c)
+		_ = c.CloseWrite()
+		ended <- err
+	}))
+	w.allow(crowd + 10)
+	for range crowd {
+		ping(t, w.greeted(t))
+	}
+	w.rests(t)
+
+	quiet := w.greeted(t)
+	if n := running("send"); n > 1 { // that of the exporter, which has brought the greeting
+		t.Errorf("%d goroutines wait for the local sides", n)
+	}
+	w.rests(t)
+	ping(t, quiet)
+	w.rests(t)
+	exchange(t, quiet, random(300_000))
+	if err := <-ended; err != nil {
+		t.Errorf("the target saw %v, not an end", err)
+	}
+
+	atOnce := w.greeted(t)
+	exchange(t, atOnce, random(300_000))
+	if err := <-ended; err != nil {
+		t.Errorf("the target saw %v, not an end", err)
+	}
+
+	reset := w.greeted(t)
+	_ = reset.SetLinger(0)
+	_ = reset.Close()
+	if err := <-ended; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the target saw %v, not a reset", err)
+	}
+
+	cut := w.greeted(t)
+	w.alfa.cfg.Peers[0].State = config.Suspended
+	w.alfa.engine.Apply(w.alfa.cfg)
+	mustReset(t, cut)
+	w.gone(t)
 }
 
 // gogc is by how much the heap may grow before it is collected.
