@@ -61,19 +61,22 @@ func (l *line) read(ctx context.Context, identity Identity, o *wire.Opened) (*ba
 		default:
 			return nil, refuse(http.StatusBadRequest, "entry %d is neither a message nor a note", e.Index)
 		}
-		got := incoming{m: store.Message{Direction: store.In, Peer: l.trustDomain, ID: "#" + strconv.Itoa(i)}}
+		got := incoming{}
 		p, err := l.decode(ctx, identity, e.Body)
-		if p.ID != "" {
-			got.m.ID, got.m.Conversation = p.ID, p.Conversation
-		}
-		if got.refused = err; err == nil {
+		if got.refused = err; err != nil {
+			got.m = store.Message{Direction: store.In, Peer: l.trustDomain, ID: p.ID, Conversation: p.Conversation}
+			if p.ID == "" {
+				got.m.ID = "#" + strconv.Itoa(i)
+			}
+		} else {
 			got.m = store.Message{
 				Direction: store.In, Peer: l.trustDomain, ID: p.ID, Serial: p.Serial,
 				Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
 				Payload: e.Body, CreatedAt: p.CreatedAt, StoredAt: now, ReceiptAt: now, Attachments: uses(p.Attachments),
 				Proof: store.Proof{Of: of, Index: e.Index, Path: e.Path},
 			}
-			got.m.Receipt = encodeReceipt(receiptFor(&p, e.Body, now))
+			r := receiptFor(&p, e.Body, now)
+			got.m.Receipt = encodeReceipt(&r)
 		}
 		in.messages = append(in.messages, got)
 	}
@@ -127,6 +130,7 @@ func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn) (*respon
 	}
 	l.peerLog.accepted(o)
 	l.judge(wire.Continues)
+	r.receipts = make([]store.Message, 0, len(in.messages))
 	for i := range in.messages {
 		m := &in.messages[i]
 		switch {
@@ -157,7 +161,7 @@ func (l *line) enter(tx store.LineTx, o *wire.Opened, in *batchIn) ([]store.Jour
 	if err != nil || state != wire.Continues {
 		return acts, state, err
 	}
-	var entries []store.JournalEntry
+	entries := make([]store.JournalEntry, 0, len(in.messages)+len(acts))
 	held := map[string]bool{} // conversations in which a message was refused
 	for i := range in.messages {
 		m := &in.messages[i]

@@ -69,7 +69,8 @@ func (l *line) takeOffOf(pending []store.Message, n lane, now time.Time) ([]stor
 // the most urgent first. A message waits for what waits before it in its conversation, and for
 // what flies there, which need not be among pending. An express lane takes what goes as FLASH, also if it is under way in the usual lane: it
 // must not wait for that. The usual lane takes the rest. While the line is crowded with
-// refused messages, none of these is tried. next is when one that waits may be sent.
+// refused messages, none of these is tried. next is when one that waits may be sent; nobody needs
+// it while there is something to send, of which no more are chosen than fit into a batch.
 func choose(pending []store.Message, held map[string]failure, flying map[string]flight, n lane, now time.Time, crowded bool) (list []store.Message, next time.Time) {
 	waits := flyingTalks(flying, n)
 	for i := range pending {
@@ -94,7 +95,12 @@ func choose(pending []store.Message, held map[string]failure, flying map[string]
 		}
 		// What was refused is tried alone: what follows it would be refused with it.
 		waits[m.Conversation] = isHeld
-		list = append(list, *m)
+		if list == nil {
+			list = make([]store.Message, 0, min(len(pending)-i, wire.MaxEntries))
+		}
+		if list = append(list, *m); len(list) == wire.MaxEntries {
+			break // no more fit into a batch
+		}
 	}
 	return list, next
 }

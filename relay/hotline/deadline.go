@@ -197,8 +197,7 @@ func earlier(a, b time.Time) time.Time {
 
 // firstDue is when the first deadline of a message passes, whatever may still settle it.
 func (l *line) firstDue(m *store.Message) time.Time {
-	hotline, _ := l.settings()
-	p := periodsOf(hotline.Deadlines, m.Precedence)
+	p := periodsOf(l.deadlines(), m.Precedence)
 	first := m.StoredAt.Add(min(p.receipt, p.acknowledgement, p.answer))
 	if by, asks := store.Asks(m); asks && !by.IsZero() && by.Before(first) {
 		return by

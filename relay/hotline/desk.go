@@ -4,9 +4,11 @@
 package hotline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,36 +37,36 @@ func (e *Engine) Send(ctx context.Context, r desk.SendRequest) (m desk.Message, 
 }
 
 // submit stores a composed message, or draft, for its request.
-func (e *Engine) submit(ctx context.Context, l *line, p Payload, r desk.SendRequest) (m desk.Message, created bool, err error) {
+func (e *Engine) submit(ctx context.Context, l *line, p *Payload, r desk.SendRequest) (m desk.Message, created bool, err error) {
 	a, err := e.actor(ctx)
 	if err != nil {
 		return desk.Message{}, false, err
 	}
-	drafted := l.quorum(a, &p) > 0
+	drafted := l.quorum(a, p) > 0
 	if r.ID != "" && drafted { // else storing it finds out
 		stored, err := e.cfg.Store.GetMessage(ctx, store.Out, l.trustDomain, r.ID)
 		if err == nil {
-			return e.repeated(ctx, stored, p, r)
+			return e.repeated(ctx, stored, *p, r)
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return desk.Message{}, false, err
 		}
 	}
-	warnings := e.lint(ctx, l, &p)
+	warnings := e.lint(ctx, l, p)
 	if drafted {
-		return e.toDraft(ctx, l, p, warnings)
+		return e.toDraft(ctx, l, *p, warnings)
 	}
 	stored, err := e.enqueue(ctx, l, p)
 	if errors.Is(err, store.ErrConflict) {
 		// The same request a moment ago.
 		if stored, getErr := e.cfg.Store.GetMessage(ctx, store.Out, l.trustDomain, p.ID); getErr == nil {
-			return e.repeated(ctx, stored, p, r)
+			return e.repeated(ctx, stored, *p, r)
 		}
 	}
 	if err != nil {
 		return desk.Message{}, false, err
 	}
-	m, err = e.showPayload(ctx, stored, &p, listed) // it has no evidence yet
+	m, err = e.showPayload(ctx, stored, p, listed) // it has no evidence yet
 	m.Warnings = warnings
 	return m, true, err
 }
@@ -79,7 +81,7 @@ func (e *Engine) lint(ctx context.Context, l *line, p *Payload) []string {
 }
 
 // compose checks a request and completes it, except for what storing gives.
-func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, Payload, error) {
+func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, *Payload, error) {
 	p := e.payloadOf(r)
 	var f faults
 	a, err := e.actor(ctx)
@@ -87,39 +89,43 @@ func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, Payloa
 		err = a.must(config.Draft, "sending a message")
 	}
 	if err != nil {
-		return nil, Payload{}, err
+		return nil, nil, err
 	}
 	a.name(&p.Officer, &f)
 	l := e.lineNamed(r.Hotline)
-	f.require(l != nil, "hotline", "there is no hotline %q, or its peer is revoked", oneLine(r.Hotline))
-	f.require(slices.Contains(deskKinds, p.Kind), "kind", "must be one of %v", deskKinds)
+	if l == nil {
+		f.require(false, "hotline", "there is no hotline %q, or its peer is revoked", oneLine(r.Hotline))
+	}
+	if !slices.Contains(deskKinds, p.Kind) {
+		f.require(false, "kind", "must be one of %v", deskKinds)
+	}
 	f.require(strings.TrimSpace(r.Subject) != "", "subject", "is required")
 	f.require(strings.TrimSpace(r.Text) != "", "text", "is required")
 	f.require(strings.TrimSpace(p.Officer) != "", "officer", "is required")
 	if l != nil {
 		p.To = l.trustDomain
-		if err := errors.Join(e.joinConversation(ctx, &p, &f), e.checkReferences(ctx, &p, &f), e.checkTerm(ctx, &p, &f), e.markExercise(ctx, &p, &f)); err != nil {
-			return nil, Payload{}, err
+		if err := errors.Join(e.joinConversation(ctx, p, &f), e.checkReferences(ctx, p, &f), e.checkTerm(ctx, p, &f), e.markExercise(ctx, p, &f)); err != nil {
+			return nil, nil, err
 		}
 	}
 	if p.Conversation == "" {
 		p.Conversation = p.ID
 	}
 	checkFiles(p.Attachments, &f)
-	for _, fault := range check(&p) {
+	for _, fault := range check(p) {
 		if !slices.ContainsFunc(f, func(known desk.Fault) bool { return known.Field == fault.Field }) {
 			f = append(f, fault)
 		}
 	}
 	if len(f) > 0 {
-		return nil, Payload{}, &desk.InvalidError{Faults: f}
+		return nil, nil, &desk.InvalidError{Faults: f}
 	}
 	return l, p, nil
 }
 
 // payloadOf is what a request says, with the defaults of what it leaves out.
-func (e *Engine) payloadOf(r desk.SendRequest) Payload {
-	p := Payload{
+func (e *Engine) payloadOf(r desk.SendRequest) *Payload {
+	p := &Payload{
 		Version: Version, ID: r.ID, Serial: 1, From: e.cfg.Identity().TrustDomain(),
 		Conversation: r.Conversation, InReplyTo: r.InReplyTo, Kind: message.Kind(r.Kind), Precedence: r.Precedence, TLP: r.TLP, RSIT: r.RSIT,
 		CreatedAt: e.cfg.Now().UTC().Truncate(time.Microsecond),
@@ -130,14 +136,10 @@ func (e *Engine) payloadOf(r desk.SendRequest) Payload {
 	if p.Kind == "" {
 		p.Kind = message.Notification
 	}
-	for _, d := range []struct {
-		field *string
-		value string
-	}{{&p.Precedence, "ROUTINE"}, {&p.TLP, "AMBER+STRICT"}, {&p.Language, "en"}, {&p.ID, ulid.Make().String()}} {
-		if *d.field == "" {
-			*d.field = d.value
-		}
+	if p.ID == "" {
+		p.ID = ulid.Make().String()
 	}
+	p.Precedence, p.TLP, p.Language = cmp.Or(p.Precedence, "ROUTINE"), cmp.Or(p.TLP, "AMBER+STRICT"), cmp.Or(p.Language, "en")
 	return p
 }
 
@@ -199,9 +201,9 @@ func deskField(member string) string {
 }
 
 // enqueue does step 1, see the package comment. What must be released is refused.
-func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message, error) {
+func (e *Engine) enqueue(ctx context.Context, l *line, p *Payload) (store.Message, error) {
 	var stored store.Message
-	compose, err := prepared(&p)
+	compose, err := prepared(p)
 	if err != nil {
 		return store.Message{}, err
 	}
@@ -209,7 +211,7 @@ func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message
 		// Inside the transaction: rules and officers of this moment count.
 		a, err := e.actor(ctx)
 		if err == nil {
-			err = l.unreleased(a, &p)
+			err = l.unreleased(a, p)
 		}
 		if err == nil {
 			err = l.noDraft(tx, p.ID)
@@ -217,12 +219,15 @@ func (e *Engine) enqueue(ctx context.Context, l *line, p Payload) (store.Message
 		if err != nil {
 			return nil, ofOne(err, true)
 		}
-		entry, err := enqueued(compose, &stored)(tx)
+		entry, err := enqueued(tx, compose, &stored)
 		if err != nil {
 			return nil, err
 		}
 		act, err := direct(a, &stored)
-		return append([]store.JournalEntry{*entry}, act...), err
+		if act == nil || err != nil {
+			return entry, err
+		}
+		return append(entry, act...), nil
 	}})
 	if err != nil {
 		return store.Message{}, err
@@ -250,7 +255,9 @@ func beside(p *Payload, raw []byte) store.Message {
 
 // wasQueued tells everybody about a message that is stored.
 func (e *Engine) wasQueued(ctx context.Context, l *line, m *store.Message) {
-	e.cfg.Log.InfoContext(ctx, "message queued", "peer", l.trustDomain, "message_id", m.ID, "serial", m.Serial)
+	if e.cfg.Log.Enabled(ctx, slog.LevelInfo) {
+		e.cfg.Log.InfoContext(ctx, "message queued", "peer", l.trustDomain, "message_id", m.ID, "serial", m.Serial)
+	}
 	e.moved(l.firstDue(m))
 }
 
@@ -310,7 +317,7 @@ func (e *Engine) Acknowledge(ctx context.Context, peer, id string, r desk.AckReq
 	if len(f) > 0 {
 		return desk.Message{}, &desk.InvalidError{Faults: f}
 	}
-	ack, err := e.enqueue(ctx, l, p)
+	ack, err := e.enqueue(ctx, l, &p)
 	if errors.Is(err, store.ErrConflict) {
 		return e.acknowledged(ctx, l, id, &p)
 	}

@@ -246,14 +246,14 @@ func (e *Engine) EditDraft(ctx context.Context, peer, id string, req desk.SendRe
 	if err != nil {
 		return desk.Message{}, err
 	}
-	raw, err := content(p)
+	raw, err := content(*p)
 	if err == nil {
-		err = fitsReleased(p)
+		err = fitsReleased(*p)
 	}
 	if err != nil {
 		return desk.Message{}, err
 	}
-	warnings := e.lint(ctx, l, &p)
+	warnings := e.lint(ctx, l, p)
 	return e.onDraft(ctx, peer, id, never, func(t *draftTx, a actor) ([]store.JournalEntry, error) {
 		if err := t.ownDraft(a, "editing"); err != nil {
 			return nil, ofOne(err, true)
@@ -262,8 +262,8 @@ func (e *Engine) EditDraft(ctx context.Context, peer, id string, req desk.SendRe
 			return nil, nil
 		}
 		t.r.Content, t.r.Warnings, t.r.Releases, t.r.Drafter = raw, warnings, nil, a.by(t.now)
-		t.d.Precedence, t.d.ExpiresAt = p.Precedence, t.expiry(&p)
-		return t.written(actEdited, a, &p)
+		t.d.Precedence, t.d.ExpiresAt = p.Precedence, t.expiry(p)
+		return t.written(actEdited, a, p)
 	})
 }
 

@@ -74,7 +74,7 @@ func (t *draftTx) release(a actor, hash string) ([]store.JournalEntry, *store.Me
 // send makes the draft a message. Enqueue comes first: when it refuses, nothing is done.
 func (t *draftTx) send(entries []store.JournalEntry, p Payload) ([]store.JournalEntry, *store.Message, error) {
 	var m store.Message
-	entry, err := enqueued(composed(&p), &m)(t)
+	entry, err := enqueued(t, composed(&p), &m)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,5 +83,5 @@ func (t *draftTx) send(entries []store.JournalEntry, p Payload) ([]store.Journal
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(entries, *entry, sent), &m, t.put()
+	return append(entries, entry[0], sent), &m, t.put()
 }

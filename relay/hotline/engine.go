@@ -207,8 +207,15 @@ func (e *Engine) all() []*line {
 
 // lineTo finds a hotline by the peer's trust domain.
 func (e *Engine) lineTo(trustDomain string) *line {
-	for _, l := range e.all() {
-		if l.trustDomain == trustDomain {
+	return e.lineOf(func(l *line) bool { return l.trustDomain == trustDomain })
+}
+
+// lineOf finds the first line that is the one looked for.
+func (e *Engine) lineOf(is func(*line) bool) *line {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.lines {
+		if is(l) {
 			return l
 		}
 	}

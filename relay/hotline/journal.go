@@ -58,10 +58,11 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 		if err := l.compareOwn(tx, newest, l.knownOwn()); err != nil {
 			return err
 		}
-		var entries []store.JournalEntry
-		done = written{from: newest.Size}
+		entries := make([]store.JournalEntry, 0, len(batch))
+		done = written{from: newest.Size, queued: make([]store.Message, 0, len(batch))}
+		p := &placing{LineTx: tx}
 		for _, w := range batch {
-			p := &placing{LineTx: tx, next: newest.Size + int64(len(entries)) + 1}
+			p.begin(newest.Size + int64(len(entries)) + 1)
 			more, err := w.do(p)
 			if _, own := errors.AsType[*ownError](err); err != nil && !own {
 				return err
@@ -139,6 +140,12 @@ type placing struct {
 	placed []store.Message
 	// moved: one of them was queued before.
 	moved bool
+}
+
+// begin is called before each change, with the place of its first entry.
+func (p *placing) begin(next int64) {
+	clear(p.placed)
+	p.placed, p.next, p.moved = p.placed[:0], next, false
 }
 
 // queued adds the messages of ours that were stored.
@@ -300,24 +307,22 @@ func (l *line) own(ctx context.Context, covers int64) (store.Checkpoint, error) 
 
 func treeOf(c store.Checkpoint) tlog.Tree { return tlog.Tree{N: c.Size, Hash: tlog.Hash(c.Root)} }
 
-// enqueued is the change that stores a message of ours and enters its payload. What
-// compose refuses, or what conflicts with what is stored, leaves other changes alone.
-func enqueued(compose func(serial int64) (store.Message, error), into *store.Message) change {
-	return func(tx store.LineTx) (*store.JournalEntry, error) {
-		var refused error
-		m, err := tx.Enqueue(func(serial int64) (m store.Message, err error) {
-			m, refused = compose(serial)
-			return m, refused
-		})
-		if err != nil {
-			return nil, ofOne(err, refused != nil)
-		}
-		if err := noteExercise(tx, &m); err != nil {
-			return nil, err
-		}
-		*into = m
-		return &store.JournalEntry{Kind: string(journal.Message), Message: m.ID, Body: m.Payload}, nil
+// enqueued stores a message of ours and enters its payload. What compose refuses, or what
+// conflicts with what is stored, leaves other changes alone.
+func enqueued(tx store.LineTx, compose func(serial int64) (store.Message, error), into *store.Message) ([]store.JournalEntry, error) {
+	var refused error
+	m, err := tx.Enqueue(func(serial int64) (m store.Message, err error) {
+		m, refused = compose(serial)
+		return m, refused
+	})
+	if err != nil {
+		return nil, ofOne(err, refused != nil)
 	}
+	if err := noteExercise(tx, &m); err != nil {
+		return nil, err
+	}
+	*into = m
+	return []store.JournalEntry{{Kind: string(journal.Message), Message: m.ID, Body: m.Payload}}, nil
 }
 
 // ofOne marks an error after which a transaction can go on, as store.LineTx says.

@@ -106,8 +106,23 @@ func (l *line) settings() (config.Hotline, config.Peer) {
 }
 
 func (l *line) name() string {
-	h, _ := l.settings()
-	return h.Name
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hotline.Name
+}
+
+// deadlines are those of the settings, for each message without copying all of these.
+func (l *line) deadlines() []config.Deadline {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hotline.Deadlines
+}
+
+// released tells whether the hotline has rules of release.
+func (l *line) released() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hotline.Release != nil
 }
 
 func (l *line) setStop(cancel context.CancelFunc) {

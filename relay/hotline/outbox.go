@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -63,10 +64,16 @@ func (l *line) readied(ctx context.Context, list []store.Message, failed map[str
 			continue
 		}
 		if err := l.ready(ctx, m); err != nil {
+			if len(waits) == 0 {
+				out = slices.Clone(list[:i])
+			}
 			failed[m.ID], waits[m.Conversation] = err, true
-			continue
+		} else if len(waits) > 0 {
+			out = append(out, *m)
 		}
-		out = append(out, *m)
+	}
+	if len(waits) == 0 {
+		return list // as nearly always
 	}
 	return out
 }

@@ -274,7 +274,7 @@ func TestCompareReceipt(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := receiptFor(&message, raw, time.Unix(1, 0).UTC())
-	if written := encodeReceipt(good); !bytes.Equal(written, mustJSON(t, good)) {
+	if written := encodeReceipt(&good); !bytes.Equal(written, mustJSON(t, good)) {
 		t.Errorf("the receipt is written as %s, want %s", written, mustJSON(t, good))
 	}
 	for name, change := range map[string]func(*ReceiptPayload){

@@ -81,12 +81,14 @@ func prepared(p *Payload) (compose func(serial int64) (store.Message, error), er
 // numbered gives a payload with the serial 1 another one; false if it is not written as encode does, or
 // may become too long.
 func numbered(raw []byte, id string, serial int64) ([]byte, bool) {
-	before := `{"version":` + strconv.Itoa(Version) + `,"id":"` + id + `","serial":`
-	rest, ok := bytes.CutPrefix(raw, []byte(before+`1,`))
+	var room [128]byte
+	before := append(strconv.AppendInt(append(room[:0], `{"version":`...), Version, 10), `,"id":"`...)
+	before = append(append(before, id...), `","serial":1,`...)
+	rest, ok := bytes.CutPrefix(raw, before)
 	if !ok || len(raw)+20 > receipt.MaxPayloadBytes {
 		return nil, false
 	}
-	out := append(make([]byte, 0, len(raw)+20), before...)
+	out := append(make([]byte, 0, len(raw)+20), before[:len(before)-len("1,")]...)
 	return append(append(strconv.AppendInt(out, serial, 10), ','), rest...), true
 }
 
@@ -117,8 +119,9 @@ func receiptFor(p *Payload, raw []byte, storedAt time.Time) ReceiptPayload {
 
 // encodeReceipt writes a receipt for a message that was checked: none of its members needs
 // escaping.
-func encodeReceipt(r ReceiptPayload) []byte {
-	out := make([]byte, 0, 384)
+func encodeReceipt(r *ReceiptPayload) []byte { return appendReceipt(make([]byte, 0, 384), r) }
+
+func appendReceipt(out []byte, r *ReceiptPayload) []byte {
 	out = append(strconv.AppendInt(append(out, `{"version":`...), int64(r.Version), 10), `,"message_id":"`...)
 	out = append(append(out, r.MessageID...), `","serial":`...)
 	out = append(strconv.AppendInt(out, r.Serial, 10), `,"from":"`...)
@@ -134,6 +137,7 @@ func notPlain(r rune) bool { return r < ' ' || r > '~' || r == '\\' }
 // scanReceipt reads a receipt that is written as encodeReceipt does, letter by letter; false says
 // nothing.
 func scanReceipt(raw []byte) (r ReceiptPayload, ok bool) {
+	var room [384]byte
 	rest := string(raw)
 	next := func(before, after string) (value string) {
 		tail, found := strings.CutPrefix(rest, before)
@@ -150,7 +154,7 @@ func scanReceipt(raw []byte) (r ReceiptPayload, ok bool) {
 	r.Serial, r.From, r.To, r.PayloadSHA256 = serial, next(`,"from":"`, `"`), next(`","to":"`, `"`), next(`","payload_sha256":"`, `"`)
 	at, errTime := time.Parse(time.RFC3339Nano, next(`","stored_at":"`, `"`))
 	r.StoredAt = at
-	if errVersion != nil || errSerial != nil || errTime != nil || bytes.ContainsFunc(raw, notPlain) || !bytes.Equal(encodeReceipt(r), raw) {
+	if errVersion != nil || errSerial != nil || errTime != nil || bytes.ContainsFunc(raw, notPlain) || !bytes.Equal(appendReceipt(room[:0], &r), raw) {
 		return ReceiptPayload{}, false
 	}
 	return r, true
@@ -161,10 +165,11 @@ func readReceipt(raw []byte) (r ReceiptPayload, err error) {
 	if r, ok := scanReceipt(raw); ok {
 		return r, nil
 	}
-	if err := json.Unmarshal(raw, &r); err != nil {
+	var other ReceiptPayload
+	if err := json.Unmarshal(raw, &other); err != nil {
 		return ReceiptPayload{}, fmt.Errorf("reading receipt: %w", err)
 	}
-	return r, nil
+	return other, nil
 }
 
 // compareReceipt compares a receipt with the message that it is for; from is who sent that.
@@ -189,5 +194,7 @@ func compareReceipt(r ReceiptPayload, m *store.Message, from string) error {
 
 func digest(raw []byte) string {
 	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:])
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }

@@ -19,7 +19,7 @@ func FuzzAReceiptIsReadAsJSONSays(f *testing.F) {
 		Version: 1, MessageID: "01KAN8QW0G5V3Z1M4T7R9XCDEF", Serial: 7, From: "alfa.example", To: "bravo.example",
 		PayloadSHA256: digest(nil), StoredAt: time.Unix(1, 2000).UTC(),
 	}
-	raw := encodeReceipt(good)
+	raw := encodeReceipt(&good)
 	if got, ok := scanReceipt(raw); !ok || got != good {
 		f.Errorf("the receipt is read as %+v, %t", got, ok)
 	}

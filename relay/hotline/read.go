@@ -166,10 +166,5 @@ func state(s store.Message) string {
 
 // lineNamed finds a hotline by its own name.
 func (e *Engine) lineNamed(name string) *line {
-	for _, l := range e.all() {
-		if l.name() == name {
-			return l
-		}
-	}
-	return nil
+	return e.lineOf(func(l *line) bool { return l.name() == name })
 }

@@ -248,7 +248,7 @@ func acted(name string, a actor, at time.Time, id string, r *record, details ...
 // noDraft refuses a message under the id of a draft, so that one id is either: also when the
 // rules that made it a draft are gone, and the client repeats what was rejected meanwhile.
 func (l *line) noDraft(tx store.LineTx, id string) error {
-	if h, _ := l.settings(); h.Release == nil && l.undrafted.Load() {
+	if !l.released() && l.undrafted.Load() {
 		return nil // the message path of hotlines without drafts is not slowed down
 	}
 	switch _, err := tx.Draft(id); {

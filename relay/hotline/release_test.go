@@ -330,10 +330,10 @@ func TestReleaseIsRefused(t *testing.T) {
 			},
 			func(p *Payload) { p.Exercise, p.RSIT = "drill", message.TestCode },
 		} {
-			q := p
+			q := *p
 			q.ID = firstID[:25] + string("BC"[len(w.alfa.list(store.Out))])
 			mod(&q)
-			if _, err := w.alfa.engine().enqueue(t.Context(), l, q); err != nil {
+			if _, err := w.alfa.engine().enqueue(t.Context(), l, &q); err != nil {
 				t.Errorf("%s %q: %v", q.Kind, q.Exercise, err)
 			}
 		}
