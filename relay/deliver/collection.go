@@ -29,6 +29,8 @@ var (
 	errServer = errors.New("the server does not take objects")
 	// errTooMuch: more than the server takes at once.
 	errTooMuch = errors.New("more than the server takes at once")
+	// errSums: the server's answer does not say what became of all of the objects.
+	errSums = errors.New("the server's status does not add up")
 	// errUnnamed: some were refused, and the server does not say which.
 	errUnnamed = errors.New("the server refuses objects and does not say which")
 )
@@ -132,8 +134,31 @@ func (c *collection) wait(ctx context.Context, s taxii.Status) (taxii.Status, er
 	return s, nil
 }
 
+// addsUp tells whether the status of a POST that is done accounts for all of its objects
+// (TAXII 2.1 section 4.3.1). A server may count versions of one object as one.
+func addsUp(b batch, s taxii.Status) error {
+	ids := map[string]bool{}
+	for _, r := range b {
+		ids[r.ID] = true
+	}
+	// Each is bounded before they are added.
+	for _, n := range []int{s.SuccessCount, s.FailureCount, s.TotalCount} {
+		if n < 0 || n > len(b) {
+			return fmt.Errorf("%w: it counts %d of %d objects", errSums, n, len(b))
+		}
+	}
+	if s.PendingCount != 0 || s.SuccessCount+s.FailureCount != s.TotalCount || s.TotalCount < len(ids) {
+		return fmt.Errorf("%w: of %d objects it counts %d, of these %d stored, %d refused and %d pending when all is done",
+			errSums, len(b), s.TotalCount, s.SuccessCount, s.FailureCount, s.PendingCount)
+	}
+	return nil
+}
+
 // refusals finds the objects that a status says have failed.
 func refusals(b batch, s taxii.Status) (map[int]string, error) {
+	if err := addsUp(b, s); err != nil {
+		return nil, err
+	}
 	if s.FailureCount == 0 && len(s.Failures) == 0 {
 		return nil, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -233,6 +234,44 @@ func TestAPendingStatusIsFollowedAndAForgottenOneSentAgain(t *testing.T) {
 	}
 	if diff := cmp.Diff(idRange(0, 3), idsOf(t, p.body)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAStatusThatDoesNotAddUpIsNoSuccess(t *testing.T) {
+	for name, tc := range map[string]struct{ total, success, failure, pending int }{
+		"one_is_missing":           {3, 2, 0, 0},
+		"one_is_still_pending":     {3, 2, 0, 1},
+		"it_counts_nothing":        {0, 0, 0, 0},
+		"it_counts_less":           {2, 2, 0, 0},
+		"it_counts_more":           {3, 4, -1, 0},
+		"the_total_is_out_of_this": {1 << 62, 1 << 62, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var wrong atomic.Bool
+			wrong.Store(true)
+			url := serveTAXII(t, w.store, func(rw http.ResponseWriter, r *http.Request, inner http.Handler) {
+				if r.Method != http.MethodPost {
+					inner.ServeHTTP(rw, r)
+					return
+				}
+				s := taxii.Status{ID: collectionID, Status: taxii.Complete, TotalCount: 3, SuccessCount: 3}
+				if wrong.Load() {
+					s.TotalCount, s.SuccessCount, s.FailureCount, s.PendingCount = tc.total, tc.success, tc.failure, tc.pending
+				}
+				rw.Header().Set("Content-Type", taxii.MediaType)
+				rw.WriteHeader(http.StatusAccepted)
+				_ = json.NewEncoder(rw).Encode(s)
+			})
+			w.put(0, 3)
+			w.start(toTAXII(url))
+			eventually(t, "the report says it", func() bool {
+				list, err := w.ReportDeliveries(t.Context())
+				return err == nil && len(list) == 1 && strings.Contains(list[0].Error, "does not add up") && list[0].Delivered == 0
+			})
+			wrong.Store(false) // it is sent again
+			w.untilDelivered("opencti", 3)
+		})
 	}
 }
 
