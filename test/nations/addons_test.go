@@ -52,6 +52,7 @@ func TestRenderAddons(t *testing.T) {
 	for _, want := range []string{
 		`answer "{{ .Name }} 5 IN A 198.18.0.101"`, `answer "{{ .Name }} 5 IN A 198.18.0.201"`,
 		"198.18.0.102 lb2.alfa.test", "198.18.0.3 node.charlie.test",
+		"\nnode.alfa.test:53 lb2.alfa.test:53 ", // a zone of their own, before the template of alfa.test
 	} {
 		if !strings.Contains(corefile, want) {
 			t.Errorf("the name server does not know %q", want)
