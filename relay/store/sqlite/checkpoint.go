@@ -7,6 +7,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -116,6 +118,35 @@ func (s *Store) makeRoom(ctx context.Context, doing string, f func(tx *sql.Tx) e
 	s.carryLog("RESTART")
 	s.checkpoints.one.Unlock()
 	return s.change(ctx, feed, doing, f)
+}
+
+// relieve carries the log into the database where the disk has no room for a longer one, so that it begins
+// anew in the room that it has: whoever else has taken the last bytes, messages and receipts go on as long
+// as the database has pages for them. Where it has none, carrying would itself take the last bytes, and stop
+// half-way. The disk is looked at each time that about roomForLog was written, and at once after a
+// change that found it full.
+func (s *Store) relieve(full bool) {
+	if !full && s.checkpoints.written.Load() < roomForLog {
+		return
+	}
+	free, _, err := room(filepath.Dir(s.path))
+	if err != nil || free >= roomForLog || s.growth() > int64(free) { //nolint:gosec // it is less than roomForLog
+		return
+	}
+	if s.checkpoints.one.TryLock() {
+		defer s.checkpoints.one.Unlock()
+		s.carryLog("PASSIVE")
+	}
+}
+
+// growth is by how much the file of the database gets longer when the log is carried into it, in bytes.
+func (s *Store) growth() (bytes int64) {
+	row := s.read.QueryRowContext(context.Background(), "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+	info, err := os.Stat(s.path)
+	if err != nil || row.Scan(&bytes) != nil {
+		return math.MaxInt64
+	}
+	return max(0, bytes-info.Size())
 }
 
 // paced is the number of objects at once while messages are exchanged, and

@@ -20,6 +20,13 @@
 //     when there is room again, without a restart. The last 64 MiB of a disk, or
 //     the last sixteenth of a small one, are for our own messages and receipts,
 //     and for changes of trust: objects leave all of it free, messages of peers half.
+//     Where others have taken the last bytes, the log begins anew as long as the file has
+//     free pages; when neither has room, what is to be stored is refused.
+//   - The file never shrinks by itself. What retention lets go of leaves free pages, which are
+//     written again first and count as room. auto_vacuum is not set: an existing file would have to be
+//     copied whole to begin it, each page would be noted in one more place, and the pages that it
+//     moves would go through the log, to give back room that feeds fill again within days.
+//     To shrink it for good, stop the relay and run VACUUM, which needs as much room as is stored.
 //   - The schema is migrated forward when it is opened, in one transaction for
 //     each step. A database of a newer release is refused and left untouched.
 //   - A page costs what it returns, at any size of the store: every list is read

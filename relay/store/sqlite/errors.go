@@ -4,6 +4,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -31,15 +32,29 @@ const largestReserve = 64 << 20
 // which leave the whole reserve, and 2 for messages of peers, and for what must be noted
 // of objects before they are deleted, which leave half;
 // bytes are about what the write adds to the log.
+//
+// The file never shrinks: what retention lets go of stays in it as free pages. Where they hold a whole
+// reserve, half as much of the disk is enough: what is stored finds its place in the file, and the
+// disk has room for the log, which alone grows.
 func (s *Store) keepReserve(part uint64, bytes int64) error {
 	free, size, err := room(filepath.Dir(s.path))
 	if err != nil {
 		return nil //nolint:nilerr // the write itself finds out
 	}
-	if kept := min(largestReserve, size/16) / part; free < kept+uint64(bytes) { //nolint:gosec // it is not negative
-		return fmt.Errorf("%w: the last %d bytes are kept for messages", store.ErrFull, kept)
+	kept, needed := min(largestReserve, size/16)/part, uint64(bytes) //nolint:gosec // it is not negative
+	if free >= kept+needed || free >= kept/2+needed && s.vacant() >= kept+needed {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: the last %d bytes are kept for messages", store.ErrFull, kept)
+}
+
+// vacant is how many bytes the free pages of the file hold; 0 when that cannot be read.
+func (s *Store) vacant() (bytes uint64) {
+	row := s.read.QueryRowContext(context.Background(), "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size")
+	if row.Scan(&bytes) != nil {
+		return 0
+	}
+	return bytes
 }
 
 // classify turns the errors of the driver that callers act on into those of

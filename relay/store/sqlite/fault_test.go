@@ -43,6 +43,10 @@ func runChild(what string) int {
 		err = useReserve(arg)
 	case "delete":
 		err = deleteOnFullDisk(arg)
+	case "vacant":
+		err = useVacantPages(arg)
+	case "foreign":
+		err = exchangeOnFullDisk(arg)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

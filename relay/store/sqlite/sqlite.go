@@ -219,8 +219,12 @@ func (s *Store) change(ctx context.Context, l lane, doing string, f func(tx *sql
 // changeThen is change that calls written as soon as others can see what f did, while it is
 // on its way to stable storage.
 func (s *Store) changeThen(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error, written func()) error {
+	s.relieve(false)
 	commit, err := s.transact(ctx, l, doing, f)
 	if err != nil {
+		if errors.Is(err, store.ErrFull) {
+			s.relieve(true) // f may not be repeatable: the next change has room
+		}
 		return err
 	}
 	written()
