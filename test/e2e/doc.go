@@ -12,5 +12,7 @@
 //
 // Both CERTs live in namespaces of their own (e2e-alfa, e2e-bravo), so the demo
 // can go on beside them. The tests share them, run one after the other, and each
-// leaves the link as it was found: up, with nothing queued.
+// leaves the link as it was found: up, with nothing queued. The CERTs of two sectors,
+// delta and golf, are there for what cannot be undone: replicas on a PostgreSQL server
+// that is a process of alfa's node, and a database that is set back to a backup.
 package e2e

@@ -133,6 +133,7 @@ func TestSilenceIsEscalated(t *testing.T) {
 	if !needsHarness(t, "running receivers") {
 		return
 	}
+	t.Parallel() // beside TestTheCERTsOfTwoSectors
 	connected(t)
 	ctx := within(t, 3*time.Minute)
 	must(t, alfa.RunReceiver(ctx))

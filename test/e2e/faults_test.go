@@ -165,12 +165,12 @@ func delivered(t *testing.T, at *relayclient.Client, taken, refused []string) {
 			return err
 		}
 		for _, id := range taken {
-			if seen[id] != 1 {
-				return fmt.Errorf("message %s is there %d times", id, seen[id])
+			if len(seen[id]) != 1 {
+				return fmt.Errorf("message %s is there %d times", id, len(seen[id]))
 			}
 		}
 		for _, id := range refused {
-			if seen[id] != 0 {
+			if len(seen[id]) != 0 {
 				t.Fatalf("message %s was refused and has arrived", id)
 			}
 		}

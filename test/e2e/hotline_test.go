@@ -139,9 +139,9 @@ func sendAll(ctx context.Context, c *relayclient.Client, hotline string, ids []s
 	return nil
 }
 
-// received counts how often each message is in an inbox.
-func received(ctx context.Context, c *relayclient.Client) (map[string]int, []int64, error) {
-	seen, serials := map[string]int{}, []int64(nil)
+// received reads an inbox: the serials under which each message is in it, and all serials.
+func received(ctx context.Context, c *relayclient.Client) (map[string][]int64, []int64, error) {
+	seen, serials := map[string][]int64{}, []int64(nil)
 	selection := relayclient.Selection{Direction: relayclient.In, Limit: 200}
 	for {
 		page, err := c.List(ctx, selection)
@@ -149,7 +149,7 @@ func received(ctx context.Context, c *relayclient.Client) (map[string]int, []int
 			return nil, nil, err
 		}
 		for _, m := range page.Messages {
-			seen[m.ID]++
+			seen[m.ID] = append(seen[m.ID], m.Serial)
 			serials = append(serials, m.Serial)
 		}
 		if page.Next == 0 {
@@ -224,16 +224,21 @@ func TestKilledRelaysLoseNothing(t *testing.T) {
 	settled(t)
 }
 
-// receivedOnce checks that an inbox has each message once, and no gap.
+// receivedOnce checks that an inbox has each message once, in the order of ids, and no gap.
 func receivedOnce(ctx context.Context, c *relayclient.Client, ids []string) error {
 	seen, serials, err := received(ctx, c)
 	if err != nil {
 		return err
 	}
+	before := int64(0)
 	for _, id := range ids {
-		if seen[id] != 1 {
-			return fmt.Errorf("message %s is there %d times", id, seen[id])
+		if len(seen[id]) != 1 {
+			return fmt.Errorf("message %s is there %d times", id, len(seen[id]))
 		}
+		if seen[id][0] <= before {
+			return fmt.Errorf("message %s is out of order: its serial is %d, that of the one before %d", id, seen[id][0], before)
+		}
+		before = seen[id][0]
 	}
 	slices.Sort(serials)
 	for i, serial := range serials {

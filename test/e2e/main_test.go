@@ -19,8 +19,11 @@ import (
 	"github.com/certlink/certlink/test/scenario"
 )
 
-// The two CERTs, linked before the first test.
-var alfa, bravo *scenario.Party
+// The two CERTs, linked before the first test, and what runs in them.
+var (
+	alfa, bravo *scenario.Party
+	programs    scenario.Programs
+)
 
 // volume is small and really bounded on nations, so that it can be filled.
 var volume = scenario.Volume{Class: "bounded", Size: "192Mi"}
@@ -54,8 +57,8 @@ func TestMain(m *testing.M) {
 }
 
 func setUp(ctx context.Context) error {
-	programs, err := scenario.Build(ctx)
-	if err != nil {
+	var err error
+	if programs, err = scenario.Build(ctx); err != nil {
 		return err
 	}
 	clusters, err := clusters(ctx, programs)
@@ -130,9 +133,14 @@ func clusters(ctx context.Context, programs scenario.Programs) ([]*scenario.Clus
 
 // both runs a step for each CERT at the same time.
 func both(ctx context.Context, step func(ctx context.Context, p, other *scenario.Party) error) error {
+	return each(ctx, alfa, bravo, step)
+}
+
+// each runs a step for each of two CERTs at the same time.
+func each(ctx context.Context, a, b *scenario.Party, step func(ctx context.Context, p, other *scenario.Party) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return step(ctx, alfa, bravo) })
-	group.Go(func() error { return step(ctx, bravo, alfa) })
+	group.Go(func() error { return step(ctx, a, b) })
+	group.Go(func() error { return step(ctx, b, a) })
 	return group.Wait()
 }
 
@@ -147,7 +155,7 @@ func tearDown() {
 			fmt.Println("healing:", err)
 		}
 	}
-	err := both(ctx, func(ctx context.Context, p, _ *scenario.Party) error { return p.Remove(ctx) })
+	err := errors.Join(dissolve(ctx), both(ctx, func(ctx context.Context, p, _ *scenario.Party) error { return p.Remove(ctx) }))
 	if err != nil {
 		fmt.Println("tearing down:", err)
 	}
@@ -157,7 +165,7 @@ func tearDown() {
 func diagnose() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for _, p := range []*scenario.Party{alfa, bravo} {
+	for _, p := range []*scenario.Party{alfa, bravo, sectors.delta, sectors.golf} {
 		if p == nil {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,49 +25,74 @@ import (
 	"github.com/certlink/certlink/test/scenario"
 )
 
-// traffic is what goes on between the two CERTs while something else happens:
-// hotline messages in both directions, and a byte stream through a service of
-// each. What was sent is looked at when it ends.
+// traffic is what goes on between two CERTs while something else happens: hotline
+// messages in both directions, and a byte stream through a service of each. What was
+// sent is looked at when it ends.
 type traffic struct {
 	t       *testing.T
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
+	senders []*sender
 	streams []*stream
-
-	mu    sync.Mutex // guards the rest
-	desks map[*scenario.Party]*relayclient.Client
-	sent  map[*scenario.Party][]string
 }
 
-// pace of the messages of each side.
-const pace = 300 * time.Millisecond
+// sender sends messages from one side to the other through a door of its own.
+type sender struct {
+	from, to *scenario.Party
+	door     door
+	name     string // of the door, for people
 
-// goOn starts traffic. It ends with the test, or with end.
+	mu     sync.Mutex // guards the rest
+	client *relayclient.Client
+	sent   []string
+}
+
+// door is a way to a relay's local port; it is opened anew when it fails.
+type door func(ctx context.Context) (relayclient.DialFunc, error)
+
+const (
+	// pace of the messages of each sender.
+	pace = 300 * time.Millisecond
+	// attempt bounds one try to have a message stored.
+	attempt = 5 * time.Second
+)
+
+// goOn starts traffic between alfa and bravo. It ends with the test, or with end.
 func goOn(t *testing.T) *traffic {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	tr := &traffic{t: t, cancel: cancel, desks: map[*scenario.Party]*relayclient.Client{}, sent: map[*scenario.Party][]string{}}
-	t.Cleanup(func() {
-		cancel()
-		tr.tasks.Wait()
-		for _, client := range tr.desks {
-			if client != nil {
-				client.Close()
-			}
-		}
-	})
-	for _, pair := range [][2]*scenario.Party{{alfa, bravo}, {bravo, alfa}} {
-		p, other := pair[0], pair[1]
-		tr.tasks.Go(func() { tr.messages(ctx, p, other) })
-		if p.Harness == nil {
+	tr, ctx := send(t,
+		&sender{from: alfa, to: bravo, door: func(ctx context.Context) (relayclient.DialFunc, error) { return dial(ctx, alfa) }},
+		&sender{from: bravo, to: alfa, door: func(ctx context.Context) (relayclient.DialFunc, error) { return dial(ctx, bravo) }})
+	for _, sender := range tr.senders {
+		if sender.from.Harness == nil {
 			continue
 		}
-		s := &stream{at: p, of: other}
+		s := &stream{at: sender.from, of: sender.to}
 		must(t, s.open(within(t, patience)))
 		tr.streams = append(tr.streams, s)
 		tr.tasks.Go(func() { s.run(ctx) })
 	}
 	return tr
+}
+
+// send starts messages alone.
+func send(t *testing.T, senders ...*sender) (*traffic, context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	tr := &traffic{t: t, cancel: cancel, senders: senders}
+	t.Cleanup(func() {
+		cancel()
+		tr.tasks.Wait()
+		for _, s := range tr.senders {
+			if s.client != nil {
+				s.client.Close()
+			}
+		}
+	})
+	for _, s := range senders {
+		tr.tasks.Go(func() { s.messages(ctx) })
+	}
+	return tr, ctx
 }
 
 // dial is a way to a relay's local port, past the API server if there is one.
@@ -78,18 +104,18 @@ func dial(ctx context.Context, p *scenario.Party) (relayclient.DialFunc, error) 
 	return way, err
 }
 
-// ask asks the relay of p. The client is kept until it fails: the relay may have
-// been restarted, or our root replaced.
-func (tr *traffic) ask(ctx context.Context, p *scenario.Party, question func(*relayclient.Client) error) error {
-	tr.mu.Lock()
-	client := tr.desks[p]
-	tr.mu.Unlock()
+// ask asks the relay of the sender. The client is kept until it fails: the relay may
+// have been restarted, or our root replaced.
+func (s *sender) ask(ctx context.Context, question func(*relayclient.Client) error) error {
+	s.mu.Lock()
+	client := s.client
+	s.mu.Unlock()
 	if client == nil {
-		way, err := dial(ctx, p)
+		way, err := s.door(ctx)
 		if err != nil {
 			return err
 		}
-		if client, err = p.Desk(ctx, way); err != nil {
+		if client, err = s.from.Desk(ctx, way); err != nil {
 			return err
 		}
 	}
@@ -98,28 +124,31 @@ func (tr *traffic) ask(ctx context.Context, p *scenario.Party, question func(*re
 		client.Close()
 		client = nil
 	}
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	tr.desks[p] = client
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client = client
 	return err
 }
 
-func (tr *traffic) messages(ctx context.Context, p, other *scenario.Party) {
+func (s *sender) messages(ctx context.Context) {
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
 	for {
 		id := ulid.Make().String()
 		// A relay that is away does not take it: the same message is given to it again.
 		err := scenario.Poll(ctx, "message "+id+" is stored", func(ctx context.Context) error {
-			return tr.ask(ctx, p, func(c *relayclient.Client) error {
-				_, err := c.Send(ctx, wire.SendRequest{Hotline: other.Name, ID: id, Subject: "traffic", Text: "t", Officer: "e2e", Precedence: "IMMEDIATE"})
+			// A pod that is gone answers nothing at all: its successor is asked soon.
+			ctx, cancel := context.WithTimeout(ctx, attempt)
+			defer cancel()
+			return s.ask(ctx, func(c *relayclient.Client) error {
+				_, err := c.Send(ctx, wire.SendRequest{Hotline: s.to.Name, ID: id, Subject: "traffic", Text: "t", Officer: "e2e", Precedence: "IMMEDIATE"})
 				return err
 			})
 		})
 		if err == nil {
-			tr.mu.Lock()
-			tr.sent[p] = append(tr.sent[p], id)
-			tr.mu.Unlock()
+			s.mu.Lock()
+			s.sent = append(s.sent, id)
+			s.mu.Unlock()
 		}
 		select {
 		case <-ticker.C:
@@ -127,6 +156,31 @@ func (tr *traffic) messages(ctx context.Context, p, other *scenario.Party) {
 			return
 		}
 	}
+}
+
+// taken is how many messages each sender has had stored up to now, the fewest.
+func (tr *traffic) taken() int {
+	fewest := -1
+	for _, s := range tr.senders {
+		s.mu.Lock()
+		if fewest < 0 || len(s.sent) < fewest {
+			fewest = len(s.sent)
+		}
+		s.mu.Unlock()
+	}
+	return fewest
+}
+
+// goesOn waits until each sender has had so many more messages stored.
+func (tr *traffic) goesOn(more int) {
+	tr.t.Helper()
+	want := tr.taken() + more
+	must(tr.t, scenario.Poll(within(tr.t, patience), "every sender goes on", func(context.Context) error {
+		if n := tr.taken(); n < want {
+			return fmt.Errorf("one has sent %d of %d messages", n, want)
+		}
+		return nil
+	}))
 }
 
 // outcome is what became of the traffic.
@@ -137,32 +191,28 @@ type outcome struct {
 	pause time.Duration
 }
 
-// end stops sending, and checks that every message has its receipt, was received
-// once and in a row without gaps.
+// end stops sending, and checks that every message was received once, in the order
+// in which it was sent, and in a row without gaps.
 func (tr *traffic) end() (o outcome) {
 	tr.t.Helper()
 	tr.cancel()
 	tr.tasks.Wait()
 	ctx := within(tr.t, time.Minute)
-	err := both(ctx, func(ctx context.Context, p, other *scenario.Party) error {
-		return scenario.Poll(ctx, "every message of "+p.Name+" is received once", func(ctx context.Context) error {
-			return tr.ask(ctx, other, func(c *relayclient.Client) error { return receivedOnce(ctx, c, tr.sent[p]) })
+	for _, s := range tr.senders {
+		reader := tr.senders[slices.IndexFunc(tr.senders, func(r *sender) bool { return r.from == s.to })]
+		err := scenario.Poll(ctx, "every message of "+s.from.Name+" is received once", func(ctx context.Context) error {
+			return reader.ask(ctx, func(c *relayclient.Client) error { return receivedOnce(ctx, c, s.sent) })
 		})
-	})
-	must(tr.t, err)
-	err = both(ctx, func(ctx context.Context, p, other *scenario.Party) error {
-		for _, id := range tr.sent[p] {
-			err := tr.ask(ctx, other, func(c *relayclient.Client) error {
-				_, err := c.Acknowledge(ctx, p.TrustDomain, id, wire.AckRequest{Officer: "e2e"})
+		must(tr.t, err)
+		for _, id := range s.sent {
+			err := reader.ask(ctx, func(c *relayclient.Client) error {
+				_, err := c.Acknowledge(ctx, s.from.TrustDomain, id, wire.AckRequest{Officer: "e2e"})
 				return err
 			})
-			if err != nil {
-				return err
-			}
+			must(tr.t, err)
 		}
-		return nil
-	})
-	must(tr.t, err)
+		tr.t.Logf("%d messages of %s received once and in order", len(s.sent), strings.TrimSpace(s.from.Name+" "+s.name))
+	}
 	for _, s := range tr.streams {
 		if s.wrong != "" {
 			tr.t.Errorf("the byte stream of %s: %s", s.at.Name, s.wrong)
@@ -170,8 +220,9 @@ func (tr *traffic) end() (o outcome) {
 		o.broken += s.broken
 		o.pause = max(o.pause, s.pause)
 	}
-	tr.t.Logf("%d messages of alfa and %d of bravo received once; byte streams broken %d times, longest pause %s",
-		len(tr.sent[alfa]), len(tr.sent[bravo]), o.broken, o.pause.Round(time.Millisecond))
+	if len(tr.streams) > 0 {
+		tr.t.Logf("byte streams broken %d times, longest pause %s", o.broken, o.pause.Round(time.Millisecond))
+	}
 	return o
 }
 

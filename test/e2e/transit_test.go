@@ -26,7 +26,7 @@ import (
 	"github.com/certlink/certlink/test/scenario"
 )
 
-// raiseTime bounds a third cluster, whose programs are built.
+// raiseTime bounds a third cluster.
 const raiseTime = 10 * time.Minute
 
 // raiseCharlie raises a third nation for one test, linked with both others.
@@ -34,8 +34,6 @@ func raiseCharlie(t *testing.T) *scenario.Party {
 	t.Helper()
 	ctx := within(t, raiseTime)
 	begun := time.Now()
-	programs, err := scenario.Build(ctx)
-	must(t, err)
 	all, err := scenario.Nations(ctx, 3, programs, os.Stdout)
 	must(t, err)
 	charlie := scenario.NewParty(all[2], "e2e-"+all[2].Name, programs)

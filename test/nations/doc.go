@@ -17,7 +17,8 @@
 //     as their annotation nations.test/addresses says;
 //   - every nation resolves NAME.test, and anything below it, to NAME's first LoadBalancer address;
 //     lb2.NAME.test to its second, and so on up to lb9; node.NAME.test to its node;
-//   - an audit log of the API server.
+//   - an audit log of the API server;
+//   - on demand a PostgreSQL server on the node (StartPostgres), as a database host beside the cluster.
 //
 // The nations reach each other only: there is no way out to the machine's own network or the Internet. The one door is
 // a port on the machine's loopback to each API server, which .nations/NAME.kubeconfig names.

@@ -23,6 +23,10 @@ import (
 // default.
 type Volume struct {
 	Class, Size string
+	// Database is the Secret of a PostgreSQL database that takes the place of a volume,
+	// and Replicas the number of relays that share it.
+	Database string
+	Replicas int32
 }
 
 // Found declares the CERT: namespace and LocalCERT. It does not wait.
@@ -36,6 +40,22 @@ func (p *Party) Found(ctx context.Context, volume Volume) error {
 	return p.Apply(ctx, p.localCERT(volume, nil))
 }
 
+func (v Volume) storage() (s v1alpha1.RelayStorage) {
+	if v.Database != "" {
+		s.Postgres = &v1alpha1.PostgresStorage{SecretRef: v1alpha1.SecretReference{Name: v.Database}}
+		return s
+	}
+	if v.Class != "" {
+		s.StorageClassName = &v.Class
+	}
+	size := resource.MustParse("1Gi")
+	if v.Size != "" {
+		size = resource.MustParse(v.Size)
+	}
+	s.Size = &size
+	return s
+}
+
 func (p *Party) localCERT(volume Volume, addresses []v1alpha1.Endpoint) *v1alpha1.LocalCERT {
 	cert := &v1alpha1.LocalCERT{ObjectMeta: p.Meta(p.Name)}
 	cert.Spec.Identity = v1alpha1.Identity{
@@ -46,14 +66,10 @@ func (p *Party) localCERT(volume Volume, addresses []v1alpha1.Endpoint) *v1alpha
 	}
 	cert.Spec.Addresses = addresses
 	cert.Spec.Territory = territory()
-	if volume.Class != "" {
-		cert.Spec.Relay.Storage.StorageClassName = &volume.Class
+	cert.Spec.Relay.Storage = volume.storage()
+	if volume.Replicas > 0 {
+		cert.Spec.Relay.Replicas = &volume.Replicas
 	}
-	size := resource.MustParse("1Gi")
-	if volume.Size != "" {
-		size = resource.MustParse(volume.Size)
-	}
-	cert.Spec.Relay.Storage.Size = &size
 	if p.Harness != nil {
 		cert.Spec.Relay.Service.Annotations = map[string]string{addressesAnnotation: strconv.Itoa(relayAddresses)}
 	}

@@ -53,6 +53,21 @@ func (p *Party) Direct(ctx context.Context) (relayclient.DialFunc, error) {
 	return func(ctx context.Context) (net.Conn, error) { return p.Harness.DialContext(ctx, "tcp", address) }, nil
 }
 
+// Replica returns a function that connects to the local port of one of the relay's
+// pods, wherever it is by then, from the node.
+func (p *Party) Replica(pod string) relayclient.DialFunc {
+	return func(ctx context.Context) (net.Conn, error) {
+		var now corev1.Pod
+		if err := p.Client.Get(ctx, p.Key(pod), &now); err != nil {
+			return nil, fmt.Errorf("looking for pod %q in %s: %w", pod, p.Name, err)
+		}
+		if now.Status.PodIP == "" {
+			return nil, fmt.Errorf("pod %q in %s has no address", pod, p.Name)
+		}
+		return p.Harness.DialContext(ctx, "tcp", net.JoinHostPort(now.Status.PodIP, fmt.Sprint(LocalPort)))
+	}
+}
+
 // Desk returns a client of the relay's local port as the desk.
 func (p *Party) Desk(ctx context.Context, dial relayclient.DialFunc) (*relayclient.Client, error) {
 	data, err := p.secret(ctx, p.Name+"-desk")
