@@ -48,7 +48,7 @@ func LayerOf(err error) Layer {
 	switch {
 	case errors.Is(err, remote.ErrCredentials):
 		return LayerSecret
-	case errors.Is(err, remote.ErrRedirect), errors.Is(err, remote.ErrTooLong), errors.Is(err, remote.ErrBomb):
+	case errors.Is(err, remote.ErrRedirect), errors.Is(err, remote.ErrTooLong), errors.Is(err, remote.ErrBomb), errors.Is(err, errTalks):
 		return LayerServer
 	case isTLS(err):
 		return LayerTLS
@@ -120,6 +120,9 @@ func Explain(err error) string {
 	case LayerLogin:
 		return fmt.Sprintf("the mail server refuses to log us in%s: mend username and password in the Secret", code(err))
 	case LayerServer:
+		if errors.Is(err, errTalks) {
+			return errTalks.Error() + ": see whether smtp.server is right, and is a mail server"
+		}
 		return fmt.Sprintf("the mail server does not take the mail%s: see whether it relays from this sender to these receivers", code(err))
 	default:
 		what := "no connection to the mail server"

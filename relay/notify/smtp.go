@@ -19,8 +19,16 @@ import (
 	"github.com/certlink/certlink/relay/remote"
 )
 
-// mailTimeout bounds one command and its answer.
-const mailTimeout = 15 * time.Second
+const (
+	// mailTimeout bounds one command and its answer.
+	mailTimeout = 15 * time.Second
+	// maxMailAnswers is how much a mail server may say on one connection, in bytes, with what TLS adds: its
+	// lines have no end of their own, and before TLS anybody on the way may write them.
+	maxMailAnswers = 1 << 20
+)
+
+// errTalks: the server, or whoever stands in its place, says more than any mail takes.
+var errTalks = errors.New("the mail server says too much")
 
 // errTLS: the configuration asks for what is never done.
 var errTLS = errors.New("mail without TLS goes to this very host only, and without credentials")
@@ -85,7 +93,7 @@ func (m *mailer) client(ctx context.Context) (*mail.Client, error) {
 		}
 	}
 	opts := []mail.Option{mail.WithPort(int(number)), mail.WithTimeout(mailTimeout)}
-	dial := (&net.Dialer{}).DialContext
+	dial := dialTerse
 	switch m.conf.TLS {
 	case config.MailPlainLoopback:
 		if !config.IsLoopback(m.conf.Server) || secrets.Username != "" {
@@ -96,7 +104,7 @@ func (m *mailer) client(ctx context.Context) (*mail.Client, error) {
 		opts = append(opts, mail.WithTLSPolicy(mail.TLSMandatory))
 	default:
 		opts = append(opts, mail.WithSSL())
-		dial = (&tls.Dialer{Config: secrets.TLS}).DialContext
+		dial = dialTLS(host, &secrets)
 	}
 	if secrets.TLS != nil {
 		secrets.TLS.ServerName = host
@@ -106,6 +114,51 @@ func (m *mailer) client(ctx context.Context) (*mail.Client, error) {
 		opts = append(opts, mail.WithOpportunisticSMTPAuth(logins...), mail.WithUsername(secrets.Username), mail.WithPassword(secrets.Password))
 	}
 	return mail.NewClient(host, append(opts, mail.WithDialContextFunc(untilDone(ctx, dial)))...)
+}
+
+// dialTerse opens a connection on which the other side may say maxMailAnswers.
+func dialTerse(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &terse{Conn: conn, left: maxMailAnswers}, nil
+}
+
+// dialTLS is dialTerse with TLS from the first byte.
+func dialTLS(host string, secrets *remote.Credentials) mail.DialContextFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialTerse(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		conf := secrets.TLS
+		if conf == nil {
+			conf = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+		}
+		secure := tls.Client(conn, conf)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return secure, nil
+	}
+}
+
+// terse is a connection on which so many bytes may still come. It is read by one at a time.
+type terse struct {
+	net.Conn
+	left int
+}
+
+// Read implements net.Conn.
+func (t *terse) Read(p []byte) (int, error) {
+	if t.left == 0 {
+		return 0, errTalks
+	}
+	n, err := t.Conn.Read(p[:min(len(p), t.left)])
+	t.left -= n
+	return n, err
 }
 
 // logins are the ways to log in that we use, the best first. Each connection with credentials
