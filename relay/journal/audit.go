@@ -5,7 +5,6 @@ package journal
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -15,42 +14,6 @@ import (
 type Entry struct {
 	Kind Kind
 	Body []byte
-}
-
-// Audit reads a log from its first entry and compares it with what was signed: for each
-// checkpoint that was kept, by us or by the peer, ascending by size, the root over the
-// entries before it; and for each entry, the hashes that are stored of it. It names the
-// first entry or checkpoint that does not agree. Memory does not grow with the log.
-// Errors wrap ErrDamaged, or are those of reading.
-func Audit(entries iter.Seq2[Entry, error], stored HashReader, kept []Checkpoint) (int64, error) {
-	var a Auditor
-	next := 0
-	compare := func() error {
-		for ; next < len(kept) && kept[next].Tree.N == a.Size(); next++ {
-			if err := a.Compare(kept[next]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	for entry, err := range entries {
-		if err := compare(); err != nil {
-			return a.Size(), err
-		}
-		if err != nil {
-			return a.Size(), fmt.Errorf("auditing entry %d: %w", a.Size(), err)
-		}
-		if err := a.Add(entry, stored); err != nil {
-			return a.Size(), err
-		}
-	}
-	if err := compare(); err != nil {
-		return a.Size(), err
-	}
-	if next < len(kept) {
-		return a.Size(), fmt.Errorf("auditing %q: %d entries were signed, %d are there: %w", kept[next].Origin, kept[next].Tree.N, a.Size(), ErrDamaged)
-	}
-	return a.Size(), nil
 }
 
 // Auditor is an audit under way, for a log that is read in parts. The zero value is at

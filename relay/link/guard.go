@@ -16,7 +16,6 @@ import (
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/gate"
 	"github.com/certlink/certlink/relay/problem"
-	"github.com/certlink/certlink/relay/report"
 )
 
 // inbound is a plain connection that a client of a peer opened.
@@ -125,16 +124,6 @@ func isRelay(chain []*x509.Certificate) bool {
 	}
 	id, err := spiffeid.FromURI(chain[0].URIs[0])
 	return err == nil && id.Path() == "/relay"
-}
-
-// Session returns the TLS session of a request on the link port, as TLS facts for
-// the report; false for a request that is not from there.
-func Session(ctx context.Context) (report.TLS, bool) {
-	c, ok := ctx.Value(carrierKey{}).(carrier)
-	if !ok {
-		return report.TLS{}, false
-	}
-	return facts(c.session().state), true
 }
 
 // PathOf returns the path over which a request of a peer came; false for a request

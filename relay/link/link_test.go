@@ -48,7 +48,7 @@ func TestARequestArrivesWithItsSender(t *testing.T) {
 		if diff := cmp.Diff(want, bravo.last.Load()); diff != "" {
 			t.Errorf("%s: %s", class, diff)
 		}
-		facts := link.TLSFacts(resp)
+		facts := link.Facts(resp.TLS)
 		if facts.Version != "TLS 1.3" || facts.Group != "X25519MLKEM768" || facts.PeerNotAfter.IsZero() {
 			t.Errorf("%s: %+v", class, facts)
 		}
@@ -302,7 +302,7 @@ func TestARenewedCertificateIsUsedForTheNextRequest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return link.TLSFacts(resp).PeerNotAfter
+		return link.Facts(resp.TLS).PeerNotAfter
 	}
 	before := seen()
 	renewed := bravo.ca.Leaf(t, testca.Leaf{Path: "/relay", NotAfter: before.Add(time.Hour)})

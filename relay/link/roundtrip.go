@@ -223,10 +223,6 @@ func (p *Pool) OpenParked(trustDomain string) *stream.Stream {
 	return s
 }
 
-// Again tells whether an error of a stream means that nothing of it was delivered,
-// so that it may be tried on another connection whatever it carries.
-func Again(err error) bool { return unaccepted(err) }
-
 // Explain turns an error of a stream into an *Error.
 func (p *Pool) Explain(s *stream.Stream, err error) error {
 	address := s.Conn().Hello().Address
@@ -236,12 +232,4 @@ func (p *Pool) Explain(s *stream.Stream, err error) error {
 		}
 	}
 	return classify(address, err)
-}
-
-// TLSFacts describes the TLS session of a response for the report.
-func TLSFacts(resp *http.Response) report.TLS {
-	if resp.TLS == nil {
-		return report.TLS{}
-	}
-	return facts(resp.TLS)
 }

@@ -86,7 +86,6 @@ type Changes struct {
 	seen  marks
 	now   *entry
 	event *Event
-	tally Tally
 	// owed is how many bytes of objects were given since the last cursor.
 	owed int64
 	// unsettled counts events that are not what the manifest says, as yet.
@@ -135,13 +134,10 @@ func (c *Changes) Total() int { return c.total }
 // Left see Total.
 func (c *Changes) Left() int { return len(c.todo) }
 
-// Tally sums up the events that were converted.
-func (c *Changes) Tally() Tally { return c.tally }
-
 // Next opens the next event. io.EOF is the good end; an *EventError refuses one event,
 // and Next can be called again; any other error is final, and another time may go better.
 func (c *Changes) Next(ctx context.Context) (*Event, error) {
-	c.settle()
+	c.event = nil
 	if len(c.todo) > 0 && c.again >= maxAgain && c.last(c.todo[0]) {
 		c.todo = nil // they stand last, and stay unread
 	}
@@ -255,16 +251,6 @@ func (c *Changes) inherit(event *Event, e entry) {
 }
 
 func (c *Changes) mark(e entry, m mark) { c.seen[keyOf(e.uuid)] = m }
-
-// settle adds up the event that was read last.
-func (c *Changes) settle() {
-	if c.event == nil {
-		return
-	}
-	t := c.event.Tally()
-	c.tally.Add(t)
-	c.event = nil
-}
 
 // averageObject is what an object has in bytes, more or less.
 const averageObject = 500

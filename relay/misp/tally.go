@@ -49,19 +49,6 @@ func (t *Tally) lose(why Lost) {
 	t.Lost[why]++
 }
 
-// Add adds another tally.
-func (t *Tally) Add(o Tally) {
-	t.Attributes += o.Attributes
-	t.Notes += o.Notes
-	t.Objects += o.Objects
-	for why, n := range o.Lost {
-		if t.Lost == nil {
-			t.Lost = map[Lost]int64{}
-		}
-		t.Lost[why] += n
-	}
-}
-
 // LostTotal is the number of parts that could not be converted.
 func (t Tally) LostTotal() int64 {
 	var sum int64

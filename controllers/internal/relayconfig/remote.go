@@ -39,11 +39,6 @@ func TAXII(c v1alpha1.TAXIICollection) config.TAXIISource {
 	return config.TAXIISource{Remote: Remote(c.Server), Collection: c.Collection}
 }
 
-// SecretFile is where a key of a Secret is mounted.
-func SecretFile(ref v1alpha1.SecretReference, key string) string {
-	return SecretsPath + ref.Name + "/" + key
-}
-
 // ConfigMapFile is where a key of a ConfigMap is mounted; the directory of all keys,
 // with a slash at the end, for a reference without a key.
 func ConfigMapFile(ref v1alpha1.ConfigMapReference) string {
