@@ -38,8 +38,9 @@ type batchIn struct {
 type response struct {
 	state string
 	// base is the size of our journal that the peer says it holds.
-	base     int64
-	receipts []store.Message
+	base int64
+	// receipts are of messages of the batch; their entries are known.
+	receipts []*store.Message
 	refusals []wire.Refusal
 }
 
@@ -130,7 +131,7 @@ func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn) (*respon
 	}
 	l.peerLog.accepted(o)
 	l.judge(wire.Continues)
-	r.receipts = make([]store.Message, 0, len(in.messages))
+	r.receipts = make([]*store.Message, 0, len(in.messages))
 	for i := range in.messages {
 		m := &in.messages[i]
 		switch {
@@ -138,7 +139,7 @@ func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn) (*respon
 			a := asAnswer(m.refused)
 			r.refusals = append(r.refusals, wire.Refusal{ID: m.m.ID, Status: a.status, Detail: a.detail})
 		default:
-			r.receipts = append(r.receipts, m.m)
+			r.receipts = append(r.receipts, &m.m)
 		}
 	}
 	l.received(ctx, in)
@@ -223,8 +224,8 @@ func (l *line) received(ctx context.Context, in *batchIn) {
 // respond makes the answer, under the newest checkpoint of our journal.
 func (l *line) respond(ctx context.Context, r *response) ([]byte, error) {
 	var covers int64
-	for i := range r.receipts {
-		covers = max(covers, r.receipts[i].Entry)
+	for _, m := range r.receipts {
+		covers = max(covers, m.Entry)
 	}
 	b, prover, err := l.begin(ctx, covers, r.base)
 	if err != nil {
@@ -235,8 +236,7 @@ func (l *line) respond(ctx context.Context, r *response) ([]byte, error) {
 		return nil, err
 	}
 	entries := make([]wire.Entry, len(r.receipts))
-	for i := range r.receipts {
-		m := &r.receipts[i]
+	for i, m := range r.receipts {
 		entries[i] = wire.Entry{Index: m.Entry - 1, Kind: string(journal.Receipt), Body: m.Receipt}
 	}
 	if err := prover.Add(entries...); err != nil {

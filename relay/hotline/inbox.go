@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/hotline/wire"
@@ -45,7 +46,8 @@ func (e *Engine) receive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", ContentType)
-	_, _ = w.Write(body) // when the peer is gone it sends again and gets the same receipts
+	w.Header().Set("Content-Length", strconv.Itoa(len(body))) // the peer reads it into memory of its size
+	_, _ = w.Write(body)                                      // when the peer is gone it sends again and gets the same receipts
 }
 
 func (e *Engine) take(w http.ResponseWriter, r *http.Request) ([]byte, error) {

@@ -137,26 +137,29 @@ func (l *line) append(tx store.LineTx, newest store.Checkpoint, hashes int64, en
 type placing struct {
 	store.LineTx
 	next   int64
-	placed []store.Message
+	placed []placed
+	// own are the messages of ours among them that wait for a receipt.
+	own []store.Message
 	// moved: one of them was queued before.
 	moved bool
 }
 
+// placed is a message that was told its place; own is where it is in own, from 1.
+type placed struct {
+	direction store.Direction
+	id        string
+	entry     int64
+	own       int
+}
+
 // begin is called before each change, with the place of its first entry.
 func (p *placing) begin(next int64) {
-	clear(p.placed)
-	p.placed, p.next, p.moved = p.placed[:0], next, false
+	clear(p.own)
+	p.placed, p.own, p.next, p.moved = p.placed[:0], p.own[:0], next, false
 }
 
 // queued adds the messages of ours that were stored.
-func (p *placing) queued(list []store.Message) []store.Message {
-	for i := range p.placed {
-		if m := &p.placed[i]; m.Direction == store.Out && m.Receipt == nil {
-			list = append(list, *m)
-		}
-	}
-	return list
-}
+func (p *placing) queued(list []store.Message) []store.Message { return append(list, p.own...) }
 
 // Enqueue implements store.LineTx.
 func (p *placing) Enqueue(compose func(serial int64) (store.Message, error)) (store.Message, error) {
@@ -217,7 +220,12 @@ func (p *placing) first(compose func(serial int64) (store.Message, error)) func(
 }
 
 func (p *placing) note(m store.Message) store.Message {
-	p.placed = append(p.placed, m)
+	at := placed{direction: m.Direction, id: m.ID, entry: m.Entry}
+	if m.Direction == store.Out && m.Receipt == nil {
+		p.own = append(p.own, m)
+		at.own = len(p.own)
+	}
+	p.placed = append(p.placed, at)
 	p.next++
 	return m
 }
@@ -227,24 +235,26 @@ func (p *placing) place(entries []store.JournalEntry) error {
 	first := p.next - int64(len(p.placed))
 	for k := range p.placed {
 		m := &p.placed[k]
-		if k < len(entries) && entryOf(&entries[k], m) && m.Entry == first+int64(k) {
+		if k < len(entries) && m.of(&entries[k]) && m.entry == first+int64(k) {
 			continue // as nearly always
 		}
 		for i := range entries {
-			if !entryOf(&entries[i], m) || m.Entry == first+int64(i) {
+			if !m.of(&entries[i]) || m.entry == first+int64(i) {
 				continue
 			}
-			if err := p.Place(m.Direction, m.ID, first+int64(i)); err != nil {
+			if err := p.Place(m.direction, m.id, first+int64(i)); err != nil {
 				return err
 			}
-			m.Entry = first + int64(i)
+			if m.entry = first + int64(i); m.own > 0 {
+				p.own[m.own-1].Entry = m.entry
+			}
 		}
 	}
 	return nil
 }
 
-func entryOf(e *store.JournalEntry, m *store.Message) bool {
-	return e.Message == m.ID && e.Receipt() == (m.Direction == store.In)
+func (m *placed) of(e *store.JournalEntry) bool {
+	return e.Message == m.id && e.Receipt() == (m.direction == store.In)
 }
 
 // seal makes the batch that continues our journal with entries: their hashes, and the

@@ -37,36 +37,29 @@ func (p *Prover) Add(entries ...Entry) error {
 	if p.at == nil {
 		p.at = make(map[span]uint16, 2*len(entries)+usualPath)
 	}
-	spans := make([]span, 0, (len(entries)+1)*usualPath)
+	paths := make([]uint16, 0, (len(entries)+1)*usualPath)
 	news := make([]span, 0, 2*len(entries)+usualPath)
-	ends := make([]int, len(entries))
 	before := len(p.batch.Hashes) / hashBytes
-	for i := range entries {
-		index, from := entries[i].Index, len(spans)
-		if index < 0 || index >= p.tree.N {
-			return fmt.Errorf("proving entry %d: the log has %d", index, p.tree.N)
+	p.batch.Entries = slices.Grow(p.batch.Entries, len(entries))
+	for _, e := range entries {
+		if e.Index < 0 || e.Index >= p.tree.N {
+			return fmt.Errorf("proving entry %d: the log has %d", e.Index, p.tree.N)
 		}
-		spans = siblings(spans, span{0, p.tree.N}, index)
-		for _, s := range spans[from:] {
-			if _, ok := p.at[s]; !ok {
-				p.at[s] = uint16(before + len(news)) //nolint:gosec // at most maxHashes
-				news = append(news, s)
+		var room [maxPath]span
+		from := len(paths)
+		for _, s := range siblings(room[:0], span{0, p.tree.N}, e.Index) {
+			at, ok := p.at[s]
+			if !ok {
+				at = uint16(before + len(news)) //nolint:gosec // at most maxHashes
+				p.at[s], news = at, append(news, s)
 			}
+			paths = append(paths, at)
 		}
-		ends[i] = len(spans)
+		e.Path = paths[from:len(paths):len(paths)]
+		p.batch.Entries = append(p.batch.Entries, e)
 	}
 	if err := p.read(news); err != nil {
 		return fmt.Errorf("proving %d entries of %d: %w", len(entries), p.tree.N, err)
-	}
-	paths := make([]uint16, len(spans))
-	for i, s := range spans {
-		paths[i] = p.at[s]
-	}
-	p.batch.Entries = slices.Grow(p.batch.Entries, len(entries))
-	from := 0
-	for i, e := range entries {
-		e.Path = paths[from:ends[i]:ends[i]]
-		p.batch.Entries, from = append(p.batch.Entries, e), ends[i]
 	}
 	return nil
 }
