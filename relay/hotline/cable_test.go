@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
@@ -43,6 +44,9 @@ func (w *cable) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	}
 	if err := do(w.from, w.life, "response", func() error { return nil }); err != nil {
 		return nil, err
+	}
+	if d := w.from.late.Load(); d > 0 {
+		<-time.After(time.Duration(d))
 	}
 	return recorder.Result(), nil
 }

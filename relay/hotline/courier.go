@@ -42,8 +42,10 @@ func (e *Engine) Settle(ctx context.Context, trustDomain string, answer []byte) 
 		list = append(list, m)
 	}
 	failed := map[string]error{}
-	again, err := l.settleAnswer(ctx, answer, list, failed)
-	if err == nil && again {
+	asked := l.asking()
+	asked.byHand = true
+	outcome, err := l.settleAnswer(ctx, asked, answer, list, failed)
+	if err == nil && outcome != settled {
 		err = errors.New("the peer needs another batch: compose it again")
 	}
 	for _, of := range failed {

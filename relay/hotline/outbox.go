@@ -20,7 +20,8 @@ const (
 	// attemptTimeout bounds one attempt to deliver a batch.
 	attemptTimeout = 20 * time.Second
 	// maxTries of one attempt, where the peer answered that it needs another proof, or its
-	// answer was overtaken by a later one.
+	// answer shows an older state of its journal. One that was overtaken on the way does not
+	// count: only the time of the attempt bounds these.
 	maxTries = 4
 )
 
@@ -36,7 +37,8 @@ func (l *line) deliver(ctx context.Context, list []store.Message, precedence str
 		return failed, nil
 	}
 	l.triedBefore(list)
-	for range maxTries {
+	for tries := 0; tries < maxTries; {
+		asked := l.asking()
 		request, err := l.compose(ctx, list)
 		if err != nil {
 			return failed, &localError{doing: "signing messages", err: err}
@@ -45,9 +47,12 @@ func (l *line) deliver(ctx context.Context, list []store.Message, precedence str
 		if err != nil {
 			return failed, err
 		}
-		again, err := l.settleAnswer(ctx, body, list, failed)
-		if err != nil || !again {
+		outcome, err := l.settleAnswer(ctx, asked, body, list, failed)
+		if err != nil || outcome == settled {
 			return failed, err
+		}
+		if outcome == retry {
+			tries++
 		}
 	}
 	return failed, &receiptError{err: errors.New("our checkpoints and the peer's did not meet; its journal may have been set back")}
@@ -135,69 +140,75 @@ func (l *line) findEntry(ctx context.Context, m *store.Message) error {
 }
 
 // settleAnswer verifies an answer and stores the receipts in it, in one transaction with the
-// peer's checkpoint. again means that nothing was stored at the peer, or that its answer was
-// overtaken, and that another batch may succeed at once.
-func (l *line) settleAnswer(ctx context.Context, body []byte, list []store.Message, failed map[string]error) (again bool, err error) {
+// peer's checkpoint; asked is what was so when the batch was composed. Unless it is settled, another
+// batch may succeed at once.
+func (l *line) settleAnswer(ctx context.Context, asked asked, body []byte, list []store.Message, failed map[string]error) (settlement, error) {
 	identity := l.engine.cfg.Identity()
 	o, err := l.openAnswer(identity, body)
 	if err != nil {
 		l.engine.metrics.receiptRefused(l.name())
-		return false, &receiptError{err: err}
+		return retry, &receiptError{err: err}
 	}
-	if again, err := l.heed(ctx, o); again || err != nil {
-		return again, err
+	if outcome, err := l.heed(ctx, asked, o); outcome != settled || err != nil {
+		return outcome, err
 	}
 	receipts := l.verifyReceipts(identity, o, list, failed)
-	state, err := l.keep(ctx, o, receipts, len(list) > 0 && list[0].Urgency == 0)
+	state, err := l.keep(ctx, asked, o, receipts, len(list) > 0 && list[0].Urgency == 0)
 	if err != nil {
-		return false, &localError{doing: "storing receipts", err: err}
+		return retry, &localError{doing: "storing receipts", err: err}
+	}
+	if state != wire.Continues && state != wire.Forked && l.peerLog.overtook(asked, o) {
+		return overtaken, nil
 	}
 	l.judge(state)
 	switch state {
 	case wire.Continues:
 	case wire.Forked:
-		return false, &receiptError{err: fmt.Errorf("the peer's journal has two histories: %w", journal.ErrForked)}
+		return retry, &receiptError{err: fmt.Errorf("the peer's journal has two histories: %w", journal.ErrForked)}
 	default:
-		return true, nil
+		return retry, nil
 	}
 	l.peerLog.accepted(o)
 	l.leaving.confirm(o.Held.Tree())
 	l.delivered(ctx, list, failed)
-	return false, nil
+	return settled, nil
 }
 
 // heed does what the peer says of our journal in place of receipts, and tells whether the
 // batch is to be sent again. Neither that nor an error: the answer has receipts.
-func (l *line) heed(ctx context.Context, o *wire.Opened) (again bool, err error) {
+func (l *line) heed(ctx context.Context, asked asked, o *wire.Opened) (settlement, error) {
 	lost, err := l.behind(ctx, o.Held)
 	if err != nil {
-		return false, &localError{doing: "comparing our journal with what the peer holds", err: err}
+		return retry, &localError{doing: "comparing our journal with what the peer holds", err: err}
 	}
 	if lost {
 		l.suspect()
-		return false, errRolledBack
+		return retry, errRolledBack
 	}
 	switch o.State {
 	case wire.Continues:
-		return false, nil
+		return settled, nil
 	case wire.Recovering:
 		l.awaitPeer()
-		return false, errPeerRecovers
+		return retry, errPeerRecovers
 	}
 	told := o.State == wire.Behind || o.State == wire.Unlinked
 	left, err := l.isLeft(ctx, o.Held.Tree())
-	if told || left || err != nil {
+	if left || err != nil || !l.leaving.within(o.Held.Tree()) {
 		l.leaving.forget()
 	}
 	switch {
 	case err != nil:
-		return false, &localError{doing: "reading the journal", err: err}
+		return retry, &localError{doing: "reading the journal", err: err}
 	case told && !left:
 		l.leaving.confirm(o.Held.Tree())
+		if o.Held.Tree().N > asked.own {
+			return overtaken, nil // by another batch of ours
+		}
 	case !told && !left:
-		return false, &receiptError{err: fmt.Errorf("the peer says that our journal has two histories (%q)", oneLine(o.State))}
+		return retry, &receiptError{err: fmt.Errorf("the peer says that our journal has two histories (%q)", oneLine(o.State))}
 	}
-	return true, nil
+	return retry, nil
 }
 
 // openAnswer reads an answer and verifies who signed it.
@@ -268,9 +279,13 @@ func position(id string) (int, bool) {
 }
 
 // keep does step 4; what was sent as FLASH is urgent.
-func (l *line) keep(ctx context.Context, o *wire.Opened, receipts []store.Receipt, urgent bool) (state string, err error) {
+func (l *line) keep(ctx context.Context, asked asked, o *wire.Opened, receipts []store.Receipt, urgent bool) (state string, err error) {
 	note := noteIn(o)
 	w := &waiting{cost: -1, urgent: urgent, do: func(tx store.LineTx) (acts []store.JournalEntry, err error) {
+		if l.peerLog.left(asked) {
+			state = wire.Behind
+			return nil, nil
+		}
 		if acts, state, err = l.followed(tx, o, note); err != nil || state != wire.Continues {
 			return acts, err
 		}

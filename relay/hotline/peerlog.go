@@ -6,6 +6,7 @@ package hotline
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -15,15 +16,21 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// remembered is how many batches and answers of the peer are remembered, to compare what
-// was overtaken on the way with what is held by now.
-const remembered = 16
+// remembered is how many sizes of the peer's journal are remembered, with what proves that a
+// newer state of it continues that size, to compare what was overtaken on the way with what is
+// held by now. A batch brings two or three, so that over a path which takes seconds an answer can be
+// overtaken by some hundred batches of a busy peer. Each takes less than 4 KiB.
+const remembered = 512
 
 // peerLog is what we know in memory of the peer's journal; the store keeps its checkpoints.
 type peerLog struct {
-	mu     sync.Mutex
-	held   tlog.Tree
-	recent []*wire.Opened
+	mu   sync.Mutex
+	held tlog.Tree
+	// era counts how often the peer's journal went on in another history.
+	era int
+	// links by the size from which they lead, and these in the order in which they came.
+	links map[int64]*wire.Opened
+	order []int64
 }
 
 // accepted notes a batch whose checkpoint was found to be of the history that we hold.
@@ -33,32 +40,42 @@ func (p *peerLog) accepted(o *wire.Opened) {
 	if o.Log.Tree.N > p.held.N {
 		p.held = o.Log.Tree
 	}
-	if len(o.Steps) == 0 {
+	for _, s := range o.Steps {
+		p.link(s.From, o.Link(s))
+	}
+	p.link(o.Log.Tree.N, &wire.Opened{Batch: &wire.Batch{}, Log: o.Log})
+}
+
+// link remembers what leads from a size, in the place of the oldest. The caller holds p.mu.
+func (p *peerLog) link(from int64, o *wire.Opened) {
+	if p.links[from] != nil {
 		return
 	}
-	if len(p.recent) == remembered {
-		p.recent = p.recent[1:]
+	if p.links == nil {
+		p.links = map[int64]*wire.Opened{}
 	}
-	p.recent = append(p.recent, o.Links())
+	if len(p.order) == remembered {
+		delete(p.links, p.order[0])
+		p.order = p.order[1:]
+	}
+	p.links[from] = o
+	p.order = append(p.order, from)
 }
 
 // continues tells whether a newer checkpoint that was accepted is known to continue this one.
 func (p *peerLog) continues(c journal.Checkpoint) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, o := range p.recent {
-		if o.Log.Origin == c.Origin && o.Log.Tree.N >= c.Tree.N && holds(o.Continues(c.Tree)) {
-			return true
-		}
-	}
-	return false
+	o := p.links[c.Tree.N]
+	return o != nil && o.Log.Origin == c.Origin && holds(o.Continues(c.Tree))
 }
 
 // broken forgets all: the peer's journal goes on in another history.
 func (p *peerLog) broken(now tlog.Tree) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held, p.recent = now, nil
+	p.held, p.links, p.order = now, nil, nil
+	p.era++
 }
 
 // largest is what was held last; zero before anything was read.
@@ -66,6 +83,56 @@ func (p *peerLog) largest() tlog.Tree {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.held
+}
+
+// asked is what was known of the two journals when an answer was asked for: what the peer was seen to
+// hold of its own, in which of its histories, and the size of ours. The answer may be overtaken on its way.
+type asked struct {
+	held tlog.Tree
+	era  int
+	own  int64
+	// byHand: nobody knows when, as somebody carries the answer.
+	byHand bool
+}
+
+// settlement is what became of an answer.
+type settlement int
+
+const (
+	// settled: the answer has receipts, refusals, or why each is missing.
+	settled settlement = iota
+	// retry: nothing was stored at the peer, or its answer shows an older state than we hold.
+	retry
+	// overtaken: another exchange was faster, at either end, which says nothing of the peer.
+	overtaken
+)
+
+// asking is what is known now.
+func (l *line) asking() asked {
+	own := l.knownOwn().Size
+	l.peerLog.mu.Lock()
+	defer l.peerLog.mu.Unlock()
+	return asked{held: l.peerLog.held, era: l.peerLog.era, own: own}
+}
+
+// left tells whether the peer's journal went on in another history since that was asked: an answer of
+// the one before neither continues it nor speaks against it.
+func (p *peerLog) left(a asked) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.era != a.era
+}
+
+// overtook tells whether an answer that cannot be compared with what is held by now is no reason to doubt
+// the peer: it continues what was held when it was asked for, and the peer has shown more since. What speaks
+// against the peer, that two states of one history exclude each other, is not excused by it.
+func (p *peerLog) overtook(a asked, o *wire.Opened) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.era != a.era || a.byHand {
+		return true
+	}
+	return p.held.N > a.held.N && o.Log.Tree.N >= a.held.N && holds(o.Continues(a.held))
 }
 
 // follow compares the checkpoint of a batch with what we hold of the peer's journal, and
@@ -154,6 +221,14 @@ func (v *leaving) is(t tlog.Tree) bool {
 	return v.confirmed == t
 }
 
+// within tells whether the peer holds at least what was confirmed. Else it has lost something, or tells of
+// what it held before.
+func (v *leaving) within(t tlog.Tree) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return t.N >= v.confirmed.N
+}
+
 // forget is for when the peer holds less than we thought.
 func (v *leaving) forget() {
 	v.mu.Lock()
@@ -203,8 +278,9 @@ func (v *leaving) next(size int64, asked ...int64) []int64 {
 			add(n)
 		}
 	}
-	if len(v.sizes) == 0 || v.sizes[len(v.sizes)-1] < size {
-		v.sizes = append(v.sizes, size)
+	// Another lane may have been faster with a newer one.
+	if at, known := slices.BinarySearch(v.sizes, size); !known {
+		v.sizes = slices.Insert(v.sizes, at, size)
 		if len(v.sizes) > wire.MaxSteps/2 {
 			v.sizes = v.sizes[1:]
 		}

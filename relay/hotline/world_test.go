@@ -92,6 +92,8 @@ type nation struct {
 	changes     atomic.Int64
 	// ahead is how far its clock is ahead of the bubble's, in nanoseconds.
 	ahead atomic.Int64
+	// late is how long what it asked for is on its way back, in nanoseconds.
+	late atomic.Int64
 
 	// moves is how many transactions gave messages other serials, mostMoved and mostBytes the most of one.
 	moves, mostMoved, mostBytes atomic.Int64

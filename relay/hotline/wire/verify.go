@@ -73,9 +73,10 @@ func (o *Opened) Continues(held tlog.Tree) error {
 	return fmt.Errorf("comparing checkpoints of %q at %d and %d: %w", o.Log.Origin, held.N, o.Log.Tree.N, ErrUnlinked)
 }
 
-// Links is what is to be remembered of a batch, to compare older checkpoints of the log with it.
-func (o *Opened) Links() *Opened {
-	return &Opened{Batch: &Batch{Steps: o.Steps}, Log: o.Log}
+// Link is what is to be remembered of one consistency proof, to compare a checkpoint of its size with
+// this one later.
+func (o *Opened) Link(s Step) *Opened {
+	return &Opened{Batch: &Batch{Steps: []Step{s}}, Log: o.Log}
 }
 
 // Check verifies that an entry is in the log (RFC 9162, section 2.1.3.2). Errors wrap
