@@ -16,7 +16,7 @@ type metrics struct {
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "certlink", Subsystem: "transit", Name: name, Help: help}, labels)
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "certlink_relay", Subsystem: "transit", Name: name, Help: help}, labels)
 	}
 	m := &metrics{
 		sent:    counter("requests_total", "Requests of ours that went through another peer, by the peer they were for, the one in the middle, and their result.", "peer", "via", "result"),
