@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,6 +162,8 @@ func (x *exporter) learn(ctx context.Context, e *export) (changed bool, err erro
 	if err != nil {
 		return false, err
 	}
+	slices.Sort(plain)
+	e.statements.Store(&plain)
 	old := e.policy.Swap(policy)
 	e.learned.Store(forgotten)
 	return old == nil || old.Hash() != policy.Hash(), nil

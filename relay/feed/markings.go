@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/certlink/certlink/relay/rule"
-	"github.com/certlink/certlink/relay/stix"
 	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/taxii"
 )
@@ -16,8 +15,8 @@ import (
 const (
 	// maxStatements is the number of statement markings that are told.
 	maxStatements = 1000
-	// maxLooks is how many pages are looked through for them.
-	maxLooks = 1000
+	// maxLooks is how many pages are read for them: one for each hundred that an export may have, and some.
+	maxLooks = 2 * maxDefinitions / store.MaxSelectors
 )
 
 // Markings implements taxii.Marked: what the export's rule lets the caller see. Of the
@@ -45,7 +44,7 @@ func (b linkBackend) Markings(ctx context.Context, id string) (taxii.Markings, e
 		slices.Sort(m.Types)
 	}
 	// A definition that is neither TLP nor a plain statement is never shared.
-	err = b.statements(ctx, id, func(id string) {
+	err = b.statements(ctx, e, func(id string) {
 		if _, ok := rule.LevelOf(id); !ok && !slices.Contains(m.MarkingRefs, id) {
 			m.MarkingRefs = append(m.MarkingRefs, id)
 		}
@@ -56,22 +55,33 @@ func (b linkBackend) Markings(ctx context.Context, id string) (taxii.Markings, e
 	return m, nil
 }
 
-// statements gives the ids of the first marking definitions that the caller may see. A page of few
-// among very many objects may hold none though more follow.
-func (b linkBackend) statements(ctx context.Context, id string, give func(id string)) error {
-	q := store.Query{Types: []string{stix.TypeMarkingDefinition}, NoContent: true, Limit: maxStatements}
-	for range maxLooks {
-		page, err := b.Objects(ctx, id, q)
-		if err != nil {
-			return err
+// statements gives the ids of the first marking definitions that the caller may see. It asks for those that
+// the rule has learnt of, by their ids: what it costs does not grow with what the collection holds.
+func (b linkBackend) statements(ctx context.Context, e *export, give func(id string)) error {
+	known := e.statements.Load()
+	if known == nil {
+		return nil // Objects says that the rule is being read
+	}
+	looks, left, told := maxLooks, maxStatements, map[string]bool{}
+	for part := range slices.Chunk(*known, store.MaxSelectors) {
+		q := store.Query{IDs: part, NoContent: true, Limit: store.MaxSelectors}
+		for ; looks > 0 && left > 0; looks-- {
+			page, err := b.Objects(ctx, e.collection.ID, q)
+			if err != nil {
+				return err
+			}
+			for _, r := range page.Records { // of one there may be several versions
+				if !told[r.ID] && left > 0 {
+					told[r.ID] = true
+					left--
+					give(r.ID)
+				}
+			}
+			if page.Next == 0 {
+				break
+			}
+			q.After = page.Next
 		}
-		for _, r := range page.Records {
-			give(r.ID)
-		}
-		if q.Limit -= len(page.Records); page.Next == 0 || q.Limit <= 0 {
-			return nil
-		}
-		q.After = page.Next
 	}
 	return nil
 }

@@ -45,6 +45,8 @@ type export struct {
 	// policy is nil until the statements of the sources are known; until then
 	// nothing is decided and nothing is shown.
 	policy atomic.Pointer[rule.Policy]
+	// statements are the ids of the plain statement markings that the policy knows, in order.
+	statements atomic.Pointer[[]string]
 	// forgotten counts the times that marking definitions were deleted from the
 	// sources, learned how many of these the policy knows of.
 	forgotten, learned atomic.Int64
