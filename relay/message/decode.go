@@ -52,9 +52,12 @@ func Encode(m *Message) ([]byte, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
-	raw, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("encoding message: %w", err)
+	raw, ok := quickEncode(m)
+	if !ok {
+		var err error
+		if raw, err = json.Marshal(m); err != nil {
+			return nil, fmt.Errorf("encoding message: %w", err)
+		}
 	}
 	if len(raw) > MaxBytes {
 		return nil, fmt.Errorf("encoding message: %d bytes are more than %d: leave out or attach what is long", len(raw), MaxBytes)

@@ -206,7 +206,7 @@ var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n
 
 // unescaped is how many bytes raw begins with that are in ASCII and stand for themselves in the
 // text of JSON. As printed does, it looks at eight at once for one of which that may not be true.
-func unescaped(raw []byte) int {
+func unescaped[T string | []byte](raw T) int {
 	n := 0
 	for ; len(raw)-n >= 8; n += 8 {
 		v := word(raw[n : n+8])

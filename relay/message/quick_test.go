@@ -4,10 +4,13 @@
 package message
 
 import (
+	"bytes"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 func FuzzAMessageIsReadQuicklyAsItIsOtherwise(f *testing.F) {
@@ -36,6 +39,30 @@ func FuzzAMessageIsReadQuicklyAsItIsOtherwise(f *testing.F) {
 	})
 }
 
+func FuzzAMessageIsWrittenQuicklyAsItIsOtherwise(f *testing.F) {
+	for _, s := range []string{"", "a", "0123456789abcde\n0123456789abcdef", "\"\\/\b\f\n\r\t\x00\x1f\x7f<>&'", "é ü \u2028 😀", "12345678\xff", "\xed\xa0\x80"} {
+		f.Add(s, "x", s, int64(7), int64(1_700_000_000_123_456_789))
+		f.Add("x", s, "", int64(-1), int64(0))
+	}
+	f.Fuzz(func(t *testing.T, text, subject, word string, serial, at int64) {
+		m := Message{
+			Version: int(int32(serial)), ID: word, Serial: serial, From: word, To: subject, Conversation: text, InReplyTo: word, Kind: Kind(subject), Precedence: word,
+			TLP: subject, RSIT: word, CreatedAt: time.Unix(0, at).UTC(), Officer: subject, Subject: subject, Text: text, Language: word, Exercise: word,
+		}
+		if at%2 == 0 {
+			m.AnswerBy = time.Unix(at, 0).UTC()
+		}
+		got, ok := quickEncode(&m)
+		if !ok {
+			return
+		}
+		want, err := json.Marshal(&m)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("written as %q, not %q, %v", got, want, err)
+		}
+	})
+}
+
 func TestAMessageOfThisReleaseIsReadQuickly(t *testing.T) {
 	m := Message{
 		Version: Version, ID: "01KAN8QW0G5V3Z1M4T7R9XCDEF", Serial: 7, From: "alfa.example", To: "bravo.example", Conversation: "c", Kind: Notification,
@@ -50,6 +77,9 @@ func TestAMessageOfThisReleaseIsReadQuickly(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { quick(raw) }); n > 1 {
 		t.Errorf("it takes %v allocations", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = quickEncode(&m) }); n > 1 {
+		t.Errorf("writing it takes %v allocations", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { _ = m.Check() }); n > 0 {
 		t.Errorf("checking it takes %v allocations", n)
