@@ -34,13 +34,21 @@ func Asks(m *Message) (by time.Time, asks bool) {
 	if slices.Contains(neverAskingKinds, m.Kind) {
 		return time.Time{}, false
 	}
+	if bytes.Contains(m.Payload, []byte(`"answer_by"`)) {
+		by = answerBy(m.Payload)
+	}
+	return by, !by.IsZero() || slices.Contains(askingKinds, m.Kind)
+}
+
+// answerBy is zero where the content does not say it, which was checked before it came here.
+func answerBy(payload []byte) time.Time {
 	var content struct {
 		AnswerBy time.Time `json:"answer_by"`
 	}
-	if bytes.Contains(m.Payload, []byte(`"answer_by"`)) && json.Unmarshal(m.Payload, &content) != nil {
-		content.AnswerBy = time.Time{} // its content was checked before it came here
+	if json.Unmarshal(payload, &content) != nil {
+		return time.Time{}
 	}
-	return content.AnswerBy, !content.AnswerBy.IsZero() || slices.Contains(askingKinds, m.Kind)
+	return content.AnswerBy
 }
 
 // Answers returns the ids of our messages that need no answer any more once m is
