@@ -4,7 +4,6 @@
 package misp
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -45,7 +44,7 @@ type Catalogue struct {
 	days       map[int64]uint32 // the day's number to the event's timestamp
 	reports    []reportEvent
 	byReport   map[string]int
-	references []heldBy // sorted
+	references holdings
 	statements statements
 	// fresh are those of the statements that came since marks were last looked at, freshTo is the
 	// position of the last of them, and remarked how far marks were looked at for all of them.
@@ -61,16 +60,6 @@ type reportEvent struct {
 	name      string
 	day       time.Time
 	tags      []NamedTag
-}
-
-// heldBy says that a report refers to an object.
-type heldBy struct {
-	object uint64
-	report int32
-}
-
-func (a heldBy) compare(b heldBy) int {
-	return cmp.Or(cmp.Compare(a.object, b.object), cmp.Compare(a.report, b.report))
 }
 
 // NewCatalogue makes the catalogue of a collection of the store. The name is part of the
@@ -92,7 +81,7 @@ func (c *Catalogue) begin(ctx context.Context) error {
 		return err
 	}
 	c.deletions, c.position = deletions, 0
-	c.days, c.reports, c.byReport, c.references = map[int64]uint32{}, nil, map[string]int{}, nil
+	c.days, c.reports, c.byReport, c.references = map[int64]uint32{}, nil, map[string]int{}, holdings{}
 	c.statements, c.fresh, c.freshTo, c.remarked = statements{}, statements{}, 0, 0
 	return nil
 }
@@ -158,7 +147,7 @@ func (c *Catalogue) take(ctx context.Context, records []store.Record) error {
 // changed moves the events in which an object is: those of the reports that name it, or that of its day.
 func (c *Catalogue) changed(id string, first time.Time, at uint32) {
 	held := false
-	for _, report := range c.holders(id) {
+	for _, report := range c.references.holders(id) {
 		held = true
 		c.reports[report].timestamp = max(c.reports[report].timestamp, at)
 	}

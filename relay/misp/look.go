@@ -45,11 +45,11 @@ func (c *Catalogue) look(ctx context.Context) (state, error) {
 	}
 	s := state{position: c.position, deletions: c.deletions, statements: maps.Clone(c.statements)}
 	s.defined = s.statements.newest()
-	references := c.references
+	held := c.references.settle()
 	s.loose = func(id string) bool {
 		h := hashOf(id)
-		i, _ := slices.BinarySearchFunc(references, heldBy{object: h}, heldBy.compare)
-		return i == len(references) || references[i].object != h
+		i, _ := slices.BinarySearchFunc(held, heldBy{object: h}, heldBy.compare)
+		return i == len(held) || held[i].object != h
 	}
 	for day, timestamp := range c.days {
 		date := time.Unix(day*daySeconds, 0).UTC()

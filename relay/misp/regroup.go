@@ -41,7 +41,7 @@ func (c *Catalogue) regroup(ctx context.Context, report int32, version time.Time
 func (c *Catalogue) letGo(ctx context.Context, ids []string, at uint32) error {
 	free := slices.DeleteFunc(ids, func(id string) bool {
 		_, isReport := c.byReport[id]
-		return isReport || len(c.holders(id)) > 0
+		return isReport || len(c.references.holders(id)) > 0
 	})
 	for part := range slices.Chunk(free, store.MaxSelectors) {
 		page, err := c.store.ListObjects(ctx, c.collection, store.Query{
@@ -76,38 +76,6 @@ func (c *Catalogue) hold(ctx context.Context, report int32, ids []string, at uin
 			}
 		}
 	}
-	others, own := c.references, func(h heldBy) bool { return h.report == report }
-	if slices.ContainsFunc(others, own) {
-		others = slices.DeleteFunc(slices.Clone(others), own)
-	}
-	fresh := make([]heldBy, 0, len(ids))
-	for _, id := range ids[:min(len(ids), maxReferences-len(others))] {
-		fresh = append(fresh, heldBy{hashOf(id), report})
-	}
-	c.references = merged(others, fresh)
+	c.references.replace(report, ids)
 	return nil
-}
-
-// merged adds references to sorted ones. The sum is another slice: those who write events read the one before.
-// It copies in long parts, as there may be millions, and one more for each of very many reports.
-func merged(sorted, fresh []heldBy) []heldBy {
-	slices.SortFunc(fresh, heldBy.compare)
-	all := make([]heldBy, 0, len(sorted)+len(fresh))
-	for _, h := range fresh {
-		i, _ := slices.BinarySearchFunc(sorted, h, heldBy.compare)
-		all = append(append(all, sorted[:i]...), h)
-		sorted = sorted[i:]
-	}
-	return append(all, sorted...)
-}
-
-// holders are the reports that refer to an object.
-func (c *Catalogue) holders(id string) []int32 {
-	h := hashOf(id)
-	i, _ := slices.BinarySearchFunc(c.references, heldBy{object: h}, heldBy.compare)
-	var list []int32
-	for ; i < len(c.references) && c.references[i].object == h; i++ {
-		list = append(list, c.references[i].report)
-	}
-	return list
 }
