@@ -62,7 +62,7 @@ func after(from, to time.Time) string {
 	return " (after " + duration.HumanDuration(to.Sub(from)) + ")"
 }
 
-// exerciseRows say first of all whether a message is a drill, and when that is not sure.
+// exerciseRows say first of all whether a message is a drill, when that is not sure, and where words may look like others.
 func exerciseRows(m desk.Message, margin string) (rows [][]string) {
 	switch {
 	case m.Exercise != "" && m.Suspicious == "":
@@ -72,6 +72,9 @@ func exerciseRows(m desk.Message, margin string) (rows [][]string) {
 	}
 	if m.Suspicious != "" {
 		rows = append(rows, []string{margin + "SUSPICIOUS:", "this message " + m.Suspicious})
+	}
+	if len(m.MixedScripts) > 0 {
+		rows = append(rows, []string{margin + "MIXED SCRIPTS:", "a word mixes letters of several scripts, which may look like another word: " + strings.Join(m.MixedScripts, ", ")})
 	}
 	return rows
 }
@@ -108,6 +111,9 @@ func notes(m desk.Message) string {
 	}
 	if m.Suspicious != "" {
 		found = append(found, "SUSPICIOUS, may be real")
+	}
+	if len(m.MixedScripts) > 0 {
+		found = append(found, "MIXED SCRIPTS")
 	}
 	switch {
 	case m.Exercise != "" && m.Suspicious == "":

@@ -146,6 +146,10 @@ type Message struct {
 	// not fit together in a received message about that.
 	Exercise   string `json:"exercise,omitempty"`
 	Suspicious string `json:"suspicious,omitempty"`
+	// MixedScripts names the fields in which a word mixes letters of several scripts, as one does that is
+	// made to look like another: peerName, subject, officer, acknowledgedBy, attachments and, of a message that is
+	// asked for alone, text. Decided as Unicode Technical Standard 39 has it (Highly Restrictive).
+	MixedScripts []string `json:"mixedScripts,omitempty"`
 	// State is Queued, Stored (the receipt is verified) or Acknowledged for
 	// messages of ours; Received or Acknowledged for those of the peer; Draft for what
 	// was not sent.

@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/certlink/certlink/internal/mixedscript"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/message"
@@ -114,10 +116,32 @@ func (e *Engine) showPayload(ctx context.Context, s store.Message, p *Payload, d
 	if err := e.showExercise(ctx, &s, p, &m); err != nil {
 		return desk.Message{}, err
 	}
+	m.MixedScripts = mixedIn(&m, d)
 	if d == whole {
 		err = e.evidence(ctx, &s, &m)
 	}
 	return m, err
+}
+
+// mixedIn are the fields of a message in which a word mixes scripts. A list does not look into texts, which
+// would take longer than all the rest of it.
+func mixedIn(m *desk.Message, d detail) (fields []string) {
+	look := func(field, text string) {
+		if mixedscript.In(text) && !slices.Contains(fields, field) {
+			fields = append(fields, field)
+		}
+	}
+	look("peerName", m.PeerName)
+	look("subject", m.Subject)
+	look("officer", m.Officer)
+	look("acknowledgedBy", m.AcknowledgedBy)
+	for i := range m.Attachments {
+		look("attachments", m.Attachments[i].Name)
+	}
+	if d == whole {
+		look("text", m.Text)
+	}
+	return fields
 }
 
 // due is when a message should have its receipt, if it is ours, and its acknowledgement.
