@@ -10,23 +10,18 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
-	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/report"
 )
 
@@ -290,120 +285,6 @@ func TestAnAPIRootWillDoInPlaceOfDiscovery(t *testing.T) {
 	fetched(t, alfa, 1)
 }
 
-func TestFilesAreDeclaredState(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "bundles")
-	statement := `{"type":"marking-definition","spec_version":"2.1","id":"marking-definition--11111111-1111-4111-8111-111111111111","created":"2026-01-01T00:00:00.000Z","definition_type":"statement","definition":{"statement":"own"}}`
-	observable := `{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--11111111-1111-4111-8111-111111111111","value":"192.0.2.1"}`
-	newer := strings.Replace(indicator(1, clearID), `"modified":"2026-01-01`, `"modified":"2026-02-01`, 1)
-	alfa := side(t, filepath.Join(t.TempDir(), "alfa.db"), http.DefaultTransport)
-	for _, tt := range []struct {
-		name  string
-		files map[string]string
-		want  []string
-		fault string
-	}{
-		{"at_first", map[string]string{"a.json": string(envelope(indicator(1, clearID), indicator(2))), "b.json": string(envelope(statement, observable))}, []string{indicator(1, clearID), indicator(2), statement, observable}, ""},
-		{"an_object_vanishes", map[string]string{"a.json": string(envelope(indicator(1, clearID))), "b.json": string(envelope(statement, observable))}, []string{indicator(1, clearID), statement, observable}, ""},
-		{"a_newer_version", map[string]string{"a.json": string(envelope(newer)), "b.json": string(envelope(statement, observable))}, []string{statement, observable, newer}, ""},
-		{"and_back", map[string]string{"a.json": string(envelope(indicator(1, clearID))), "b.json": string(envelope(statement, observable))}, []string{statement, observable, indicator(1, clearID)}, ""},
-		{"half_a_file_deletes_nothing", map[string]string{"a.json": `{"objects":[`, "b.json": string(envelope(observable))}, []string{statement, observable, indicator(1, clearID)}, "cut"},
-		{"a_bad_object_deletes_nothing", map[string]string{"a.json": string(envelope(`{"id":"bad"}`)), "b.json": string(envelope(observable))}, []string{statement, observable, indicator(1, clearID)}, "not valid"},
-		{"a_file_vanishes", map[string]string{"a.json": "", "b.json": string(envelope(observable))}, []string{statement, observable, indicator(1, clearID)}, "cut"},
-		{"definition_and_observable_vanish", map[string]string{"a.json": string(envelope(indicator(1, clearID))), "b.json": `{"type":"bundle","objects":[]}`}, []string{indicator(1, clearID)}, ""},
-		{"an_empty_bundle_takes_all_back", map[string]string{"a.json": "{}", "b.json": "{}"}, nil, ""},
-	} {
-		files := map[string][]byte{}
-		for name, text := range tt.files {
-			files[name] = []byte(text)
-		}
-		if err := testca.WriteVolume(dir, files); err != nil {
-			t.Fatal(err)
-		}
-		alfa.Apply(fetching(config.PulledSource{Files: []string{dir + "/"}}))
-		eventually(t, tt.name, func() bool {
-			s := sourceOf(t, alfa)
-			return cmp.Equal(tt.want, collected(t, alfa, "threats.attack")) && int(s.Stored) == len(tt.want) &&
-				(tt.fault == "" && s.Error == "" || tt.fault != "" && strings.Contains(s.Error, tt.fault))
-		})
-	}
-}
-
-func TestAConfigMapThatIsGoneTakesNothingBack(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "bundles")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "a.json")
-	write := func() {
-		if err := os.WriteFile(file, envelope(indicator(1, clearID)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, tt := range map[string]struct {
-		path string
-		gone func() error
-	}{
-		"a_directory_without_files": {dir + "/", func() error { return os.Remove(file) }},
-		"a_file":                    {file, func() error { return os.Remove(file) }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			write()
-			alfa := side(t, filepath.Join(t.TempDir(), "alfa.db"), http.DefaultTransport)
-			alfa.Apply(fetching(config.PulledSource{Files: []string{tt.path}}))
-			fetched(t, alfa, 1)
-			if err := tt.gone(); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "it is told", func() bool { return sourceOf(t, alfa).Error != "" })
-			if got := collected(t, alfa, "threats.attack"); len(got) != 1 {
-				t.Errorf("%d objects are left: %s", len(got), sourceOf(t, alfa).Error)
-			}
-		})
-	}
-}
-
-func TestFilesMakeRoomForFiles(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a.json")
-	alfa := side(t, filepath.Join(t.TempDir(), "alfa.db"), http.DefaultTransport)
-	for _, tt := range []struct {
-		first, last int
-		full        bool
-	}{{0, 3, false}, {2, 5, false}, {2, 6, true}, {3, 6, false}} {
-		var objects []string
-		for i := tt.first; i < tt.last; i++ {
-			objects = append(objects, indicator(i, clearID))
-		}
-		if err := os.WriteFile(file, envelope(objects...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		alfa.Apply(fetching(config.PulledSource{Files: []string{file}, MaxObjects: 3}))
-		eventually(t, fmt.Sprintf("%d to %d are there", tt.first, tt.last), func() bool {
-			s, got := sourceOf(t, alfa), collected(t, alfa, "threats.attack")
-			slices.Sort(got)
-			return s.QuotaReached == tt.full && s.Stored == 3 && s.Error == "" && cmp.Equal(objects[:3], got)
-		})
-	}
-}
-
-// TestFilesThatJustFitStayWithinTheQuota: read again, nothing of them needs room.
-func TestFilesThatJustFitStayWithinTheQuota(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "a.json")
-	if err := os.WriteFile(file, envelope(indicator(1, clearID), indicator(2, clearID)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	alfa := side(t, filepath.Join(t.TempDir(), "alfa.db"), http.DefaultTransport)
-	alfa.Apply(fetching(config.PulledSource{Files: []string{file}, MaxObjects: 2}))
-	fetched(t, alfa, 2)
-	pulls := alfa.fetchers[0].counts.pulls.WithLabelValues("success")
-	eventually(t, "the files were read three times", func() bool {
-		alfa.fetchers[0].wake()
-		return testutil.ToFloat64(pulls) >= 3
-	})
-	if sourceOf(t, alfa).QuotaReached {
-		t.Error("what is stored already is said to reach the quota")
-	}
-}
-
 func TestAMISPFeedBecomesObjects(t *testing.T) {
 	const id = "5f1c2d3e-0000-4000-8000-000000000001"
 	event := `{"Event":{"uuid":"` + id + `","info":"x","date":"2026-01-01","timestamp":"1767225600","published":true,"distribution":"3","Tag":[{"name":"tlp:clear"}],` +
@@ -436,63 +317,6 @@ func TestAMISPFeedBecomesObjects(t *testing.T) {
 	}
 	alfa.Apply(fetching(config.PulledSource{MISP: &config.Remote{URL: server.URL + "/elsewhere/"}}))
 	eventually(t, "a wrong place is told", func() bool { return strings.Contains(sourceOf(t, alfa).Error, "404") })
-}
-
-func TestALongPullTellsHowFarItIs(t *testing.T) {
-	var objects []string
-	for n := range 8000 {
-		objects = append(objects, indicator(n, clearID))
-	}
-	all := envelope(objects...)
-	more := make(chan struct{})
-	server := serving(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(len(all)))
-		_, _ = w.Write(all[:len(all)*3/4])
-		_ = http.NewResponseController(w).Flush()
-		<-more
-		_, _ = w.Write(all[len(all)*3/4:])
-	})
-	goOn := sync.OnceFunc(func() { close(more) })
-	t.Cleanup(goOn) // before the server is closed
-	alfa := side(t, filepath.Join(t.TempDir(), "alfa.db"), http.DefaultTransport)
-	alfa.Apply(fetching(bundleAt(server.URL)))
-	state := func() desk.Pull {
-		list, err := alfa.Pulls(t.Context(), "threats")
-		if err != nil || len(list) != 1 {
-			t.Fatalf("%v, %v", list, err)
-		}
-		return list[0]
-	}
-	eventually(t, "it is on its way", func() bool { p := state(); return p.Objects >= 1000 && p.Done > p.Total/2 })
-	p := state()
-	if p.Feed != "threats" || p.Source != "attack" || p.Total != int64(len(all)) || p.Started.IsZero() || p.Stored < 1000 || !strings.Contains(server.URL, p.From) {
-		t.Errorf("state = %+v", p)
-	}
-	goOn()
-	eventually(t, "it has come to its end", func() bool { p := state(); return p.Started.IsZero() && p.Stored == int64(len(objects)) })
-	if list, err := alfa.Pulls(t.Context(), "other"); err != nil || len(list) > 0 {
-		t.Errorf("another feed has %v, %v", list, err)
-	}
-}
-
-func TestProgressMovesInSteps(t *testing.T) {
-	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, tt := range []struct {
-		now  time.Duration
-		p    progress
-		want report.Progress
-	}{
-		{time.Minute, progress{}, report.Progress{}},
-		{time.Second, progress{started: begin, objects: 5000}, report.Progress{}},
-		{time.Minute, progress{started: begin, objects: 4999, done: 49, total: 100}, report.Progress{Started: begin, Objects: 2000, Percent: 40}},
-		{time.Minute, progress{started: begin, objects: 1_234_567}, report.Progress{Started: begin, Objects: 1_000_000}},
-		{time.Minute, progress{started: begin, objects: 9, done: 1 << 62, total: 1 << 60}, report.Progress{Started: begin, Objects: 5, Percent: 100}},
-		{time.Minute, progress{started: begin}, report.Progress{Started: begin}},
-	} {
-		if diff := cmp.Diff(tt.want, tt.p.forReport(begin.Add(tt.now))); diff != "" {
-			t.Errorf("%+v:\n%s", tt.p, diff)
-		}
-	}
 }
 
 func TestAnotherConfigurationLeavesSourcesAlone(t *testing.T) {
