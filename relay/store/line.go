@@ -60,7 +60,8 @@ type JournalBatch struct {
 	// First is the index of the first entry: the size before.
 	First   int64
 	Entries []JournalEntry
-	// FirstHash is the index of the first of Hashes, as package tlog numbers them.
+	// FirstHash is the index of the first of Hashes, as package tlog numbers them: so many entries
+	// have less than twice as many hashes.
 	FirstHash int64
 	Hashes    []Hash
 	// Checkpoint over First + len(Entries) entries.
@@ -72,7 +73,8 @@ func (b *JournalBatch) Check(size, hashes int64) error {
 	switch {
 	case b.First != size || b.FirstHash != hashes:
 		return fmt.Errorf("the journal has %d entries and %d hashes, the batch begins at %d and %d: %w", size, hashes, b.First, b.FirstHash, ErrConflict)
-	case len(b.Entries) == 0 || len(b.Entries) > MaxJournalEntries || len(b.Hashes) < len(b.Entries):
+	case len(b.Entries) == 0 || len(b.Entries) > MaxJournalEntries || len(b.Hashes) < len(b.Entries) ||
+		b.FirstHash+int64(len(b.Hashes)) > 2*(b.First+int64(len(b.Entries))):
 		return fmt.Errorf("a batch of %d entries and %d hashes is out of bounds", len(b.Entries), len(b.Hashes))
 	case b.Checkpoint.Size != size+int64(len(b.Entries)) || len(b.Checkpoint.Signed) == 0:
 		return fmt.Errorf("the checkpoint is of %d entries, the batch ends at %d", b.Checkpoint.Size, size+int64(len(b.Entries)))

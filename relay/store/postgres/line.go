@@ -86,7 +86,7 @@ func (r *lineReader) JournalHashes(indexes []int64) ([]store.Hash, error) {
 	for i, index := range indexes {
 		var hash []byte
 		err := r.tx.QueryRow(r.ctx, `SELECT substring(hashes FROM (1 + 32 * ($1 - first_hash))::int FOR 32) FROM journals
-			WHERE peer = $2 AND first_hash <= $1 AND next_hash > $1 ORDER BY first_hash DESC LIMIT 1`, index, r.peer).Scan(&hash)
+			WHERE peer = $2 AND size > $1 / 2 AND first_hash <= $1 AND next_hash > $1 ORDER BY size LIMIT 1`, index, r.peer).Scan(&hash)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows), err == nil && len(hash) != len(out[i]):
 			return nil, fmt.Errorf("hash %d of the journal: %w", index, store.ErrNotFound)

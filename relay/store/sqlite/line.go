@@ -65,11 +65,20 @@ type newest struct {
 	hashes     int64
 }
 
-const ownCheckpoint = `SELECT j.size, j.root, j.signed, c.chain, j.stored_at, j.next_hash FROM journals AS j JOIN signer_chains AS c ON c.id = j.chain`
+// journalStart is the key before that of the first batch of our journal of the line ?1: keys are the number of the line, and
+// below that the size of the log, so that one write appends to all. sizeOf is that size, and journalEnd the last key.
+const (
+	journalStart = `(SELECT id << 40 FROM journal_lines WHERE peer = ?1)`
+	journalEnd   = journalStart + ` + 1099511627775`
+	sizeOf       = `j.key & 1099511627775`
+)
+
+const newestBatch = `SELECT ` + sizeOf + `, j.root, j.signed, c.chain, j.stored_at, j.next_hash FROM journals AS j CROSS JOIN signer_chains AS c ON c.id = j.chain
+	WHERE j.key > ` + journalStart + ` AND j.key <= ` + journalEnd + ` ORDER BY j.key DESC LIMIT 1`
 
 // Journal implements store.LineReader.
 func (r *lineReader) Journal() (store.Checkpoint, int64, error) {
-	c, hashes, err := scanCheckpoint(r.tx.QueryRowContext(r.ctx, ownCheckpoint+" WHERE j.peer = ? ORDER BY j.size DESC LIMIT 1", r.peer))
+	c, hashes, err := scanCheckpoint(r.tx.QueryRowContext(r.ctx, newestBatch, r.peer))
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Checkpoint{}, 0, nil
 	}
@@ -89,13 +98,18 @@ func scanCheckpoint(row interface{ Scan(dest ...any) error }) (c store.Checkpoin
 	return c, hashes, nil
 }
 
+// journalHash selects a hash by its index. A log has at most two hashes for each entry, so the row is not before that
+// of half the index; and with real logs, which have two less one for each bit of their size, it is that row or one of
+// the next few.
+const journalHash = `SELECT substr(hashes, 1 + 32 * (?2 - first_hash), 32) FROM journals
+	WHERE key > ` + journalStart + ` + ?2 / 2 AND key <= ` + journalEnd + ` AND first_hash <= ?2 AND next_hash > ?2 ORDER BY key LIMIT 1`
+
 // JournalHashes implements store.LineReader.
 func (r *lineReader) JournalHashes(indexes []int64) ([]store.Hash, error) {
 	out := make([]store.Hash, len(indexes))
 	for i, index := range indexes {
 		var hash []byte
-		err := r.tx.QueryRowContext(r.ctx, `SELECT substr(hashes, 1 + 32 * (?1 - first_hash), 32) FROM journals
-			WHERE peer = ?2 AND first_hash <= ?1 AND next_hash > ?1 ORDER BY first_hash DESC LIMIT 1`, index, r.peer).Scan(&hash)
+		err := r.tx.QueryRowContext(r.ctx, journalHash, r.peer, index).Scan(&hash)
 		switch {
 		case errors.Is(err, sql.ErrNoRows), err == nil && len(hash) != len(out[i]):
 			return nil, fmt.Errorf("hash %d of the journal: %w", index, store.ErrNotFound)
@@ -107,13 +121,15 @@ func (r *lineReader) JournalHashes(indexes []int64) ([]store.Hash, error) {
 	return out, nil
 }
 
+const journalBatches = `SELECT ` + sizeOf + `, j.root, j.signed, c.chain, j.stored_at, j.next_hash, j.first, j.first_hash, j.entries, j.hashes
+	FROM journals AS j CROSS JOIN signer_chains AS c ON c.id = j.chain WHERE j.key > ` + journalStart + ` + ?2 AND j.key <= ` + journalEnd + ` ORDER BY j.key LIMIT ?3`
+
 // JournalBatches implements store.LineReader.
 func (r *lineReader) JournalBatches(from int64, limit int) (batches []store.JournalBatch, err error) {
 	if err := checkLimit(limit, store.MaxMessages); err != nil {
 		return nil, fmt.Errorf("reading journal: %w", err)
 	}
-	rows, err := r.tx.QueryContext(r.ctx, `SELECT j.size, j.root, j.signed, c.chain, j.stored_at, j.next_hash, j.first, j.first_hash, j.entries, j.hashes
-		FROM journals AS j JOIN signer_chains AS c ON c.id = j.chain WHERE j.peer = ? AND j.size > ? ORDER BY j.size LIMIT ?`, r.peer, from, limit)
+	rows, err := r.tx.QueryContext(r.ctx, journalBatches, r.peer, max(from, 0), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +200,8 @@ type lineTx struct {
 	lineReader
 	written written
 	s       *Store
-	counts  counts
+	// moved: messages were stored, so that the serials of the line are others.
+	moved bool
 	// state and shared are what is known of the line and of all; see lines. unfollowed: something
 	// was done that the state does not follow.
 	state      *lineState
@@ -257,8 +274,13 @@ func (l *lineTx) Append(b store.JournalBatch) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.tx.ExecContext(l.ctx, `INSERT INTO journals (peer, size, first, first_hash, next_hash, entries, hashes, root, signed, chain, stored_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	if before.Size == 0 {
+		if _, err := l.raw.ExecContext(l.ctx, "INSERT INTO journal_lines (peer) VALUES (?)", l.peer); err != nil {
+			return err
+		}
+	}
+	_, err = l.raw.ExecContext(l.ctx, "INSERT INTO journals (key, first, first_hash, next_hash, entries, hashes, root, signed, chain, stored_at) VALUES ("+
+		journalStart+" + ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 		l.peer, c.Size, b.First, b.FirstHash, end, entries, hashes, c.Root[:], c.Signed, chain, now)
 	if c.At = instant(now); err == nil && chain != 0 {
 		l.state.newest = &newest{*detached(c), end}

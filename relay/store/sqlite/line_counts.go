@@ -10,25 +10,42 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// counts are the serials and sums of a line as a transaction has left them so far: they are
-// written once for all of its messages.
-type counts struct {
-	// moved: the last serial given out is to be written.
-	moved bool
-	// in messages were received, the last serial of them.
-	in, inSerial int64
+// serials are those of a line: the last given out, the largest received, and how many below that are missing.
+//
+// The row of a line is written when one is missing that was not, or the other way round, and before messages
+// of ours get other serials; the rest follows from the messages.
+type serials struct {
+	read          bool
+	out, in       int64
+	missing       int64
+	stored        bool  // the line has a row,
+	storedMissing int64 // which says that so many are missing
+}
+
+// received counts a message.
+func (n *serials) received(serial int64) {
+	if serial <= n.in {
+		n.missing--
+		return
+	}
+	n.missing += serial - n.in - 1
+	n.in = serial
 }
 
 // readSerials reads the last serial given out and the largest received, once.
 func (l *lineTx) readSerials() error {
-	if l.state.serialsRead {
+	if l.state.serials.read {
 		return nil
 	}
-	err := l.raw.QueryRowContext(l.ctx, "SELECT out_serial, in_serial FROM lines WHERE peer = ?", l.peer).Scan(&l.state.out, &l.state.in)
+	var n serials
+	err := l.tx.QueryRowContext(l.ctx, `SELECT max(out_serial, coalesce((SELECT max(serial) FROM messages WHERE direction = 'out' AND peer = ?1), 0)),
+		max(in_serial, coalesce((SELECT max(serial) FROM messages WHERE direction = 'in' AND peer = ?1), 0)), in_serial - in_messages
+		FROM lines WHERE peer = ?1`, l.peer).Scan(&n.out, &n.in, &n.missing)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	l.state.serialsRead = true
+	n.read, n.stored, n.storedMissing = true, err == nil, n.missing
+	l.state.serials = n
 	return nil
 }
 
@@ -37,18 +54,18 @@ func (l *lineTx) count() error {
 	if err := l.write(); err != nil {
 		return err
 	}
-	c := l.counts
-	l.counts = counts{}
-	if !c.moved && c.in == 0 {
+	if n := &l.state.serials; !l.moved || n.stored && n.storedMissing == n.missing {
 		return nil
 	}
-	var out int64
-	if c.moved {
-		out = l.state.out
-	}
+	return l.writeSerials()
+}
+
+func (l *lineTx) writeSerials() error {
+	n := &l.state.serials
 	_, err := l.raw.ExecContext(l.ctx, `INSERT INTO lines (peer, out_serial, in_messages, in_serial) VALUES (?1, ?2, ?3, ?4)
-		ON CONFLICT (peer) DO UPDATE SET out_serial = max(out_serial, ?2), in_messages = in_messages + ?3, in_serial = max(in_serial, ?4)`,
-		l.peer, out, c.in, c.inSerial)
+		ON CONFLICT (peer) DO UPDATE SET out_serial = max(out_serial, ?2), in_messages = ?3, in_serial = ?4`,
+		l.peer, n.out, n.in-n.missing, n.in)
+	n.stored, n.storedMissing, l.moved = true, n.missing, false
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -44,9 +45,7 @@ type lineState struct {
 	peer   *store.Checkpoint
 	// newestOfPeer are the newest checkpoints of the peer that are kept, nil until read.
 	newestOfPeer *kepts
-	// out is the last serial given out, in the largest received, once read.
-	out, in     int64
-	serialsRead bool
+	serials      serials
 	// least is at least the urgency of the least urgent message in the queue, once read.
 	least     int
 	leastRead bool
@@ -105,10 +104,16 @@ func (k *lines) ended(l lane, err error) {
 }
 
 // rare is called before what is done to a line that the state does not follow: from then on
-// the transaction reads again, and nothing of the line is remembered.
+// the transaction reads again, and nothing of the line is remembered. A serial that was given out is not
+// given out again when its message gets another, so the last one is written before.
 func (l *lineTx) rare() error {
-	if err := l.count(); err != nil {
+	if err := errors.Join(l.write(), l.readSerials()); err != nil {
 		return err
+	}
+	if n := l.state.serials; n.out > 0 || l.moved {
+		if err := l.writeSerials(); err != nil {
+			return err
+		}
 	}
 	l.state, l.unfollowed, l.queueRead = &lineState{}, true, false
 	return nil

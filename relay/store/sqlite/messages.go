@@ -64,7 +64,7 @@ func (l *lineTx) enqueue(compose func(serial int64) (store.Message, error)) (sto
 	if err := l.readSerials(); err != nil {
 		return store.Message{}, err
 	}
-	serial := l.state.out + 1
+	serial := l.state.serials.out + 1
 	m, err := compose(serial)
 	if err != nil {
 		return store.Message{}, err
@@ -86,7 +86,7 @@ func (l *lineTx) enqueue(compose func(serial int64) (store.Message, error)) (sto
 	case !added:
 		return store.Message{}, fmt.Errorf("message %s: %w", m.ID, store.ErrConflict)
 	}
-	l.state.out, l.counts.moved = serial, true
+	l.state.serials.out, l.moved = serial, true
 	if err := l.s.holdAttachments(ctx, tx, store.Out, peer, m.ID, files); err != nil {
 		return store.Message{}, err
 	}
@@ -169,8 +169,8 @@ func (l *lineTx) accept(m store.Message) (stored store.Message, duplicate bool, 
 	if err := l.s.holdAttachments(ctx, tx, store.In, m.Peer, m.ID, files); err != nil {
 		return store.Message{}, false, err
 	}
-	l.state.in = max(l.state.in, m.Serial)
-	l.counts.in, l.counts.inSerial = l.counts.in+1, l.state.in
+	l.state.serials.received(m.Serial)
+	l.moved = true
 	if m.Kind != kindACK {
 		return m, false, nil
 	}
@@ -307,7 +307,7 @@ func (l *lineTx) insertRow(m *store.Message, row received, unique string) (pos i
 // isNew notes the id of a message, and tells whether neither it nor the serial can be stored yet.
 func (l *lineTx) isNew(m *store.Message) bool {
 	news := l.s.ids.news(messageID{m.Direction, m.Peer, m.ID})
-	return news && l.together && (m.Direction == store.Out || m.Serial > l.state.in)
+	return news && l.together && (m.Direction == store.Out || m.Serial > l.state.serials.in)
 }
 
 // nextPosition follows all that is stored and collected.

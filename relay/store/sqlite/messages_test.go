@@ -6,6 +6,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,60 @@ func before0020(t *testing.T, path string, statements ...string) {
 	for _, statement := range statements {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestJournalsOfAnEarlierReleaseStay: each has its own, and goes on.
+func TestJournalsOfAnEarlierReleaseStay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	const batch = `INSERT INTO journals (peer, size, first, first_hash, next_hash, entries, hashes, root, signed, chain, stored_at) VALUES `
+	statements := []string{"INSERT INTO signer_chains (id, chain) VALUES (7, CAST('chain' AS BLOB))"}
+	for _, peer := range []string{"bravo", "alfa"} {
+		for size := range 3 {
+			statements = append(statements, fmt.Sprintf(batch+`('%s', %d, %d, %d, %d, CAST('[{"kind":"act/1"}]' AS BLOB), CAST('%032d' AS BLOB), zeroblob(32), CAST('%s %d' AS BLOB), 7, 1)`,
+				peer, size+1, size, size, size+1, size, peer, size+1))
+		}
+	}
+	before0020(t, path, statements...)
+	s := open(t, path)
+	for _, peer := range []string{"alfa", "bravo", "charlie"} {
+		for size := range int64(4) {
+			if peer != "charlie" && size < 3 {
+				continue
+			}
+			if err := s.ChangeLine(t.Context(), peer, func(tx store.LineTx) error {
+				return tx.Append(store.JournalBatch{
+					First: size, FirstHash: size, Entries: []store.JournalEntry{{Kind: "act/1"}}, Hashes: []store.Hash{store.Hash(fmt.Appendf(nil, "%032d", size))},
+					Checkpoint: store.Checkpoint{Size: size + 1, Signed: fmt.Appendf(nil, "%s %d", peer, size+1), Chain: []byte("chain")},
+				})
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.ReadLine(t.Context(), peer, func(l store.LineReader) error {
+			newest, hashes, err := l.Journal()
+			if string(newest.Signed) != peer+" 4" || newest.Size != 4 || hashes != 4 {
+				t.Errorf("%s: the newest checkpoint is %q of %d entries and %d hashes", peer, newest.Signed, newest.Size, hashes)
+			}
+			batches, more := l.JournalBatches(1, 9)
+			for i, b := range batches {
+				if want := fmt.Sprintf("%s %d", peer, i+2); string(b.Checkpoint.Signed) != want || string(b.Checkpoint.Chain) != "chain" || b.First != int64(i)+1 {
+					t.Errorf("%s: batch %d is %q, want %q", peer, i, b.Checkpoint.Signed, want)
+				}
+			}
+			found, none := l.JournalHashes([]int64{0, 3, 2})
+			for i, want := range []int{0, 3, 2} {
+				if len(batches) != 3 || string(found[i][:]) != fmt.Sprintf("%032d", want) {
+					t.Errorf("%s: %d batches, hash %d is %q", peer, len(batches), want, found[i])
+				}
+			}
+			if _, err := l.JournalHashes([]int64{4}); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s: a hash too far: %v", peer, err)
+			}
+			return errors.Join(err, more, none)
+		}); err != nil {
+			t.Error(err)
 		}
 	}
 }

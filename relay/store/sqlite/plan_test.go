@@ -18,6 +18,11 @@ func filled(c *clause) string {
 	return text
 }
 
+// arguments is a statement with arguments of few kinds in it.
+func arguments(query string) string {
+	return strings.NewReplacer("?1", "'b'", "?2", "7", "?3", "9").Replace(query)
+}
+
 func explain(t *testing.T, s *Store, query string, args ...any) string {
 	t.Helper()
 	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)

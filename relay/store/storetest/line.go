@@ -140,6 +140,7 @@ func continuesJournal(t *testing.T, e env) {
 		"no checkpoint":              func(b *store.JournalBatch) { b.Checkpoint.Signed = nil },
 		"a checkpoint of other size": func(b *store.JournalBatch) { b.Checkpoint.Size++ },
 		"fewer hashes than entries":  func(b *store.JournalBatch) { b.Hashes = b.Hashes[:1] },
+		"more than two for each":     func(b *store.JournalBatch) { b.Hashes = make([]store.Hash, 8) },
 		"an entry that is too large": func(b *store.JournalBatch) { b.Entries[0].Body = make([]byte, store.MaxJournalBody+1) },
 	} {
 		b := batch(3, 2)
