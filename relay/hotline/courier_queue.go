@@ -38,6 +38,10 @@ func (e *Engine) ComposeQueued(ctx context.Context, trustDomain string, batch fu
 		if err != nil {
 			return more, fmt.Errorf("composing for a courier: %w", err)
 		}
+		// A recovery that began meanwhile may have moved what was composed, or entered what came back.
+		if _, err := l.mayHold(ctx); err != nil {
+			return more, fmt.Errorf("composing for a courier: %w", err)
+		}
 		if err := batch(request, list); err != nil {
 			return more, err
 		}

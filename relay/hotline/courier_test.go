@@ -124,3 +124,30 @@ func TestNothingLeavesByHandWhileARecoveryIsOpen(t *testing.T) {
 		byHand(t, w.alfa, w.bravo)
 	})
 }
+
+func TestARecoveryThatBeginsWhileABatchIsComposedForACourier(t *testing.T) {
+	bubble(t, "keeps_it_from_leaving", func(t *testing.T, w *world) {
+		w.faults(cut)
+		w.alfa.send(request(ulidFor(0, 0), "s0"))
+		begun := false
+		w.faults(func(s step) outcome {
+			if s == (step{"alfa", "sign"}) && !begun { // it is being composed
+				begun = true
+				err := w.alfa.life().store.ChangeLine(t.Context(), "bravo.example", func(tx store.LineTx) error {
+					return tx.KeepRecovery(store.Recovery{Since: time.Now()})
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			return cut(s)
+		})
+		_, err := w.alfa.engine().ComposeQueued(t.Context(), "bravo.example", func([]byte, []store.Message) error {
+			t.Error("a batch leaves")
+			return nil
+		})
+		if !errors.Is(err, errRolledBack) || !begun {
+			t.Errorf("composing for a courier: %v, begun %v", err, begun)
+		}
+	})
+}
