@@ -12,32 +12,51 @@ import (
 	"github.com/certlink/certlink/relay/store"
 )
 
-// maxHashes are kept in memory for each line, of two generations: about 2 MiB.
-const maxHashes = 1 << 14
+// Bounds of how many hashes are kept in memory for each line; the most take 640 KiB.
+const (
+	leastHashes = 1 << 6
+	maxHashes   = 1 << 14
+)
 
 // hashes of our journal that were read or written lately. A hash that was committed never
-// changes, so nothing has to be looked at again.
+// changes, so nothing has to be looked at again. Hashes are numbered in the order in which they
+// are written: the place of each is its number modulo the number of places, so those that were
+// written last have places of their own, and an older one that is read again takes one from them.
 type hashes struct {
-	mu         sync.Mutex
-	young, old map[int64]tlog.Hash
+	mu     sync.Mutex
+	places []place
 }
 
+// place is where a hash is kept; after is its index and one more, zero for none.
+type place struct {
+	after int64
+	hash  tlog.Hash
+}
+
+func (h *hashes) at(index int64) *place { return &h.places[index&int64(len(h.places)-1)] }
+
 func (h *hashes) get(index int64) (tlog.Hash, bool) {
-	if v, ok := h.young[index]; ok {
-		return v, true
+	if len(h.places) == 0 {
+		return tlog.Hash{}, false
 	}
-	v, ok := h.old[index]
-	if ok {
-		h.put(index, v)
-	}
-	return v, ok
+	p := h.at(index)
+	return p.hash, p.after == index+1
 }
 
 func (h *hashes) put(index int64, v tlog.Hash) {
-	if h.young == nil || len(h.young) >= maxHashes {
-		h.young, h.old = make(map[int64]tlog.Hash, 64), h.young
+	if len(h.places) == 0 {
+		h.places = make([]place, leastHashes)
 	}
-	h.young[index] = v
+	for p := h.at(index); p.after != 0 && p.after != index+1 && len(h.places) < maxHashes; p = h.at(index) {
+		few := h.places
+		h.places = make([]place, 2*len(few))
+		for _, kept := range few {
+			if kept.after != 0 {
+				*h.at(kept.after - 1) = kept
+			}
+		}
+	}
+	*h.at(index) = place{index + 1, v}
 }
 
 // committed takes the hashes of a batch that is stored.
@@ -53,7 +72,7 @@ func (h *hashes) committed(b *store.JournalBatch) {
 func (h *hashes) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.young, h.old = nil, nil
+	h.places = nil
 }
 
 // through reads hashes from memory, else as read does.
