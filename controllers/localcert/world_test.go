@@ -5,15 +5,12 @@ package localcert
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +25,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,7 +34,6 @@ import (
 	"github.com/certlink/certlink/controllers/internal/loop"
 	"github.com/certlink/certlink/controllers/internal/manifest"
 	"github.com/certlink/certlink/controllers/internal/reports"
-	"github.com/certlink/certlink/internal/cabundle"
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/config"
 	relayreport "github.com/certlink/certlink/relay/report"
@@ -335,15 +330,6 @@ func (w *world) remake(l *v1alpha1.LocalCERT) {
 	w.restart()
 }
 
-// renewAll has cert-manager issue every leaf anew, as it does in time.
-func (w *world) renewAll() {
-	for name := range w.certificates() {
-		if manifest.CAGeneration("alfa", v1alpha1.IssuerInUse{Kind: "Issuer", Name: name}) == 0 {
-			w.renew(name)
-		}
-	}
-}
-
 // visit is one look of the operator. When it is killed, another one starts.
 func (w *world) visit() {
 	w.t.Helper()
@@ -364,289 +350,3 @@ func (w *world) visit() {
 		w.t.Fatalf("CertificatesIssued became %s: %s", got, describeStatus(w.local()))
 	}
 }
-
-// sign is one step of cert-manager: what it does about one Certificate.
-func (w *world) sign(name string) {
-	w.t.Helper()
-	w.clock = w.clock.Add(time.Second)
-	c := &unstructured.Unstructured{}
-	c.SetGroupVersionKind(manifest.CertificateKind)
-	if err := w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: name}, c); err != nil {
-		return
-	}
-	issuer, _, _ := unstructured.NestedString(c.Object, "spec", "issuerRef", "name")
-	duration, _, _ := unstructured.NestedString(c.Object, "spec", "duration")
-	secret := &corev1.Secret{}
-	err := w.raw.Get(w.t.Context(), client.ObjectKey{Namespace: "cert", Name: name}, secret)
-	want := issuer + " " + duration
-	if err == nil && w.issuedAs[name] == want {
-		w.mark(c, "True", "up to date")
-		return
-	}
-	if !w.marked(c, "False") { // it says so before it issues
-		w.mark(c, "False", "Issuing certificate as Secret was previously issued by another issuer")
-		return
-	}
-	if why := w.refuses[issuer]; why != "" {
-		w.mark(c, "False", why)
-		return
-	}
-	secret.ObjectMeta = metav1.ObjectMeta{Namespace: "cert", Name: name, ResourceVersion: secret.ResourceVersion, Annotations: map[string]string{
-		annotationIssuerName: issuer, annotationIssuerKind: "Issuer", annotationCertificate: name,
-	}}
-	if secret.Data = w.content(c, name, issuer); secret.Data == nil {
-		return
-	}
-	if apierrors.IsNotFound(err) {
-		err = w.raw.Create(w.t.Context(), secret)
-	} else {
-		err = w.raw.Update(w.t.Context(), secret)
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.issuedAs[name] = want
-}
-
-// content of a Secret as cert-manager writes it; nil when the issuer is not there.
-func (w *world) content(c *unstructured.Unstructured, name, issuer string) map[string][]byte {
-	w.t.Helper()
-	if isCA, _, _ := unstructured.NestedBool(c.Object, "spec", "isCA"); isCA {
-		w.own[name] = testca.New(w.t, "alfa.example", testca.Options{NotBefore: w.clock.Add(-time.Hour), NotAfter: w.clock.AddDate(10, 0, 0)})
-		pem := testca.EncodeCertificates(w.own[name].Root)
-		return map[string][]byte{"tls.crt": pem, "tls.key": []byte("the CA keeps it"), "ca.crt": pem}
-	}
-	ca := w.external[issuer]
-	if own := w.own[issuer]; own != nil && w.there("Secret", issuer) {
-		ca = own
-	}
-	if ca == nil {
-		return nil
-	}
-	path := map[string]string{"alfa-link": "/relay", "alfa-local": "/local", "alfa-signing": "/signing", "alfa-operator": "/operator", "alfa-desk": "/desk", "alfa-canary": "/canary"}[name]
-	if officer, ok := strings.CutPrefix(name, "alfa-desk-"); ok {
-		path = "/desk/" + officer
-	}
-	p := ca.Leaf(w.t, testca.Leaf{Path: path, NotBefore: w.clock.Add(-time.Second), NotAfter: w.clock.AddDate(0, 3, 0)})
-	return map[string][]byte{"tls.crt": p.CertPEM, "tls.key": p.KeyPEM, "ca.crt": p.CAPEM}
-}
-
-func (w *world) there(kind, name string) bool {
-	group := ""
-	if kind == "Issuer" || kind == "Certificate" {
-		group = manifest.CertificateKind.Group
-	}
-	return w.raw.objects[item{schema.GroupKind{Group: group, Kind: kind}, client.ObjectKey{Namespace: "cert", Name: name}}] != nil
-}
-
-func (w *world) marked(c *unstructured.Unstructured, state string) bool {
-	got, _ := condition(c, "Ready")
-	return got == state && observed(c, "Ready") == c.GetGeneration()
-}
-
-func (w *world) mark(c *unstructured.Unstructured, state, message string) {
-	w.t.Helper()
-	if got, said := condition(c, "Ready"); got == state && said == message && observed(c, "Ready") == c.GetGeneration() {
-		return
-	}
-	c.Object["status"] = map[string]any{"conditions": []any{map[string]any{
-		"type": "Ready", "status": state, "message": message, "observedGeneration": c.GetGeneration(),
-	}}}
-	if err := w.raw.Update(w.t.Context(), c); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// renew has cert-manager issue a certificate anew.
-func (w *world) renew(name string) { delete(w.issuedAs, name) }
-
-// mount is one step of the kubelet: one volume of the relay shows what is newest.
-func (w *world) mount(volume string) {
-	w.t.Helper()
-	w.clock = w.clock.Add(time.Second)
-	var from client.Object = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "alfa-" + volume}}
-	if volume == "config" {
-		from = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "cert", Name: "alfa-relay"}}
-	}
-	err := w.raw.Get(w.t.Context(), client.ObjectKeyFromObject(from), from)
-	if err != nil || w.relay.mounted[volume] == from.GetResourceVersion() {
-		return
-	}
-	w.relay.mounted = maps.Clone(w.relay.mounted) // a copy of the world may have this one
-	if w.relay.mounted == nil {
-		w.relay.mounted = map[string]string{}
-	}
-	w.relay.mounted[volume] = from.GetResourceVersion()
-	switch from := from.(type) {
-	case *corev1.ConfigMap:
-		w.load([]byte(from.Data["relay.yaml"]))
-	case *corev1.Secret:
-		chain, ca := parse(from.Data["tls.crt"]), parse(from.Data["ca.crt"])
-		state := issuedAs{root: cabundle.Hash(rootOf(chain, ca, chain[0].NotBefore)), serial: chain[0].SerialNumber.Text(16)}
-		*map[string]*issuedAs{"link": &w.relay.link, "local": &w.relay.local, "signing": &w.relay.signing}[volume] = state
-		w.relay.up = w.relay.link.root != "" && w.relay.local.root != "" && w.relay.signing.root != ""
-	}
-}
-
-// load is what the relay does about a new configuration file.
-func (w *world) load(file []byte) {
-	w.t.Helper()
-	c, err := config.Decode(file)
-	if err != nil {
-		w.t.Fatalf("the relay refuses its configuration: %v", err)
-	}
-	w.relay.config, w.relay.sum, w.relay.roots = c, config.Checksum(file), nil
-	if c.Identity.Bundle == "" {
-		return
-	}
-	bundle, err := cabundle.Parse(c.Identity.Bundle)
-	if err != nil {
-		w.t.Fatalf("the relay refuses its own bundle: %v", err)
-	}
-	w.relay.roots = cabundle.Hashes(bundle)
-}
-
-// meet is one exchange of offers with a peer, or the connection that is refused.
-func (w *world) meet(name string) {
-	w.t.Helper()
-	w.clock = w.clock.Add(time.Second)
-	p := w.peers[name]
-	if !p.online || !w.relay.up || w.relay.roots == nil {
-		return
-	}
-	if p.accepted == nil {
-		p.accepted = slices.Clone(w.relay.roots) // the card, by hand
-	}
-	for what, root := range map[string]string{"link": w.relay.link.root, "signing": w.relay.signing.root} {
-		if !slices.Contains(p.accepted, root) {
-			w.t.Fatalf("outage: %s does not accept root %s of our %s certificate, only %v; status: %+v", name, short(root), what, p.accepted, w.local().Status.Rotation)
-		}
-	}
-	if !p.manual {
-		p.accepted = slices.Clone(w.relay.roots)
-	}
-	p.offer = &relayreport.Offer{ReceivedAt: w.clock.Truncate(time.Minute), AcceptedRoots: slices.Clone(p.accepted), SeenRoot: w.relay.link.root}
-}
-
-// View implements relays: what the operator sees.
-func (w *world) View(string) reports.View {
-	if w.relay.fresh || w.relay.silent {
-		return reports.View{Contact: reports.Calling}
-	}
-	if !w.relay.up || w.relay.config == nil {
-		return reports.View{Contact: reports.Undeployed}
-	}
-	r := &relayreport.Report{
-		Config:   relayreport.ConfigState{Checksum: w.relay.sum},
-		Identity: relayreport.IdentityState{Serial: w.relay.link.serial, LocalSerial: w.relay.local.serial, SigningSerial: w.relay.signing.serial, Root: w.relay.link.root},
-	}
-	for name, p := range w.peers {
-		r.Peers = append(r.Peers, relayreport.Peer{Name: name, Offer: p.offer})
-	}
-	return reports.View{
-		Contact: reports.Reached, Report: r, Checksum: w.relay.wanted, WrittenAt: w.relay.at,
-		Wanted: w.relay.written[w.relay.wanted], Live: w.relay.written[w.relay.sum],
-	}
-}
-
-// Written implements relays.
-func (w *world) Written(_, checksum string, c *config.Config) {
-	if w.relay.wanted != checksum {
-		w.relay.at = w.clock
-	}
-	w.relay.written[checksum], w.relay.wanted = c, checksum
-}
-
-// Follow implements relays.
-func (w *world) Follow(_ string, target reports.Target) { w.target = target }
-
-// Undeployed implements relays.
-func (w *world) Undeployed(string) {}
-
-// Drop implements relays.
-func (w *world) Drop(string, string) {}
-
-// round lets everybody take one step, in an order.
-func (w *world) round(order func([]func())) {
-	w.t.Helper()
-	steps := []func(){w.visit}
-	for name := range w.certificates() {
-		steps = append(steps, func() { w.sign(name) })
-	}
-	for _, volume := range []string{"config", "link", "local", "signing"} {
-		steps = append(steps, func() { w.mount(volume) })
-	}
-	for name := range w.peers {
-		steps = append(steps, func() { w.meet(name) })
-	}
-	order(steps)
-	for _, step := range steps {
-		step()
-	}
-}
-
-// until lets rounds pass until something holds.
-func (w *world) until(what string, order func([]func()), holds func() bool) {
-	w.t.Helper()
-	for range 60 {
-		if holds() {
-			return
-		}
-		w.round(order)
-	}
-	w.t.Fatalf("not within 60 rounds: %s; status %s", what, describeStatus(w.local()))
-}
-
-func describeStatus(l *v1alpha1.LocalCERT) string {
-	out := fmt.Sprintf("authority %+v rotation %+v", l.Status.Authority.IssuerRef, l.Status.Rotation)
-	for _, c := range l.Status.Conditions {
-		out += fmt.Sprintf("\n  %s=%s/%s: %s", c.Type, c.Status, c.Reason, c.Message)
-	}
-	return out
-}
-
-// done tells that no rotation is under way, everything is from an issuer and peers know it.
-func (w *world) done(issuer string) func() bool {
-	return func() bool {
-		l := w.local()
-		return l.Status.Rotation == nil && l.Status.Authority.IssuerRef != nil && l.Status.Authority.IssuerRef.Name == issuer &&
-			l.Status.Authority.Root != "" && w.relay.up && w.reason("TrustInSync") == "True/InSync" && len(parseBundle(w.t, l)) == 1
-	}
-}
-
-func parseBundle(t *testing.T, l *v1alpha1.LocalCERT) []*x509.Certificate {
-	t.Helper()
-	bundle, err := cabundle.Parse(l.Status.Authority.Bundle)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bundle
-}
-
-func (w *world) reason(name string) string {
-	for _, c := range w.local().Status.Conditions {
-		if c.Type == name {
-			return string(c.Status) + "/" + c.Reason
-		}
-	}
-	return ""
-}
-
-// quiet fails when something is written though nothing changes.
-func (w *world) quiet() {
-	w.t.Helper()
-	calm := 0
-	for range 40 {
-		before := len(w.writes)
-		w.round(inOrder)
-		if calm++; len(w.writes) != before {
-			calm = 0
-		}
-		if calm == 5 {
-			return
-		}
-	}
-	w.t.Fatalf("the operator never stops writing: %v", w.writes[max(0, len(w.writes)-12):])
-}
-
-func inOrder([]func()) {}
