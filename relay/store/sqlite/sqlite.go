@@ -134,9 +134,12 @@ func (s *Store) open(ctx context.Context) error {
 	if err := checkVersion(ctx, s.path); err != nil {
 		return err
 	}
+	if err := registerLog(); err != nil {
+		return err
+	}
 	if s.write, err = openDB(dsn(s.path, "immediate",
 		"journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-65536)", "wal_autocheckpoint(32768)",
-		"journal_size_limit(67108864)", "temp_store(MEMORY)")); err != nil {
+		"journal_size_limit(67108864)", "temp_store(MEMORY)")+"&vfs="+logVFS); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
