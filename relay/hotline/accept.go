@@ -110,7 +110,7 @@ func named(raw []byte) (p Payload) {
 
 // accept stores what is new of a batch: messages, their proofs, the peer's checkpoint, our
 // receipts and our checkpoint over these, in one transaction.
-func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn) (*response, error) {
+func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn, judge func(state string)) (*response, error) {
 	r := &response{}
 	cost := len(in.messages)
 	if cost == 0 {
@@ -126,11 +126,11 @@ func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn) (*respon
 		return nil, fmt.Errorf("storing messages of %s: %w", l.trustDomain, err)
 	}
 	if r.state != wire.Continues {
-		l.judge(r.state)
+		judge(r.state)
 		return r, nil
 	}
 	l.peerLog.accepted(o)
-	l.judge(wire.Continues)
+	judge(wire.Continues)
 	r.receipts = make([]*store.Message, 0, len(in.messages))
 	for i := range in.messages {
 		m := &in.messages[i]

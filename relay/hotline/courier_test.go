@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/certlink/certlink/internal/testbubble"
+	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -148,6 +149,33 @@ func TestARecoveryThatBeginsWhileABatchIsComposedForACourier(t *testing.T) {
 		})
 		if !errors.Is(err, errRolledBack) || !begun {
 			t.Errorf("composing for a courier: %v, begun %v", err, begun)
+		}
+	})
+}
+
+func TestASetThatNewerOnesHaveOvertaken(t *testing.T) {
+	bubble(t, "is_no_reason_to_doubt_the_peer_while_all_paths_are_down", func(t *testing.T, w *world) {
+		w.faults(cut)
+		f := w.forges()
+		say := func(n int) int64 {
+			p := payload("alfa.example", "bravo.example")
+			p.ID, p.Serial = ulidFor(n/30, n%30), int64(n+1)
+			return f.sayAfter(t, mustJSON(t, p))
+		}
+		older := f.batch(t, 0, say(0))
+		newer := f.batch(t, 0, 0, say(1))
+		for _, batch := range [][]byte{newer, older} {
+			answer, err := w.bravo.engine().Receive(t.Context(), "alfa.example", batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.bravo.engine().NotStored(t.Context(), "alfa.example", batch, answer); err != nil {
+				t.Error(err)
+			}
+		}
+		<-time.After(2 * patience)
+		if s := w.bravo.report().Journal; s.State != report.JournalIntact {
+			t.Errorf("the journal is %+v", s)
 		}
 	})
 }

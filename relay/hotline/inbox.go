@@ -63,7 +63,7 @@ func (e *Engine) take(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.underway.once(r.Context(), request, func() ([]byte, error) { return l.receive(r.Context(), request) })
+	return l.underway.once(r.Context(), request, func() ([]byte, error) { return l.receive(r.Context(), request, l.judge) })
 }
 
 // readBody bounds a request before anything of it is looked at.
@@ -120,11 +120,12 @@ func (e *Engine) Receive(ctx context.Context, trustDomain string, request []byte
 	if len(request) > wire.MaxBytes {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "a batch has at most %d bytes", wire.MaxBytes)
 	}
-	return l.receive(ctx, request)
+	return l.receive(ctx, request, l.judgeCarried)
 }
 
-// receive does steps a to c of the package comment.
-func (l *line) receive(ctx context.Context, request []byte) ([]byte, error) {
+// receive does steps a to c of the package comment; judge gets how the batch stands to what we hold of the
+// peer's journal.
+func (l *line) receive(ctx context.Context, request []byte, judge func(state string)) ([]byte, error) {
 	identity := l.engine.cfg.Identity()
 	b, err := wire.Decode(request)
 	if err != nil {
@@ -152,7 +153,7 @@ func (l *line) receive(ctx context.Context, request []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := l.accept(ctx, o, in)
+	r, err := l.accept(ctx, o, in, judge)
 	if err != nil {
 		return nil, err
 	}

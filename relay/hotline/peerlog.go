@@ -115,6 +115,14 @@ func (l *line) asking() asked {
 	return asked{held: l.peerLog.held, era: l.peerLog.era, own: own}
 }
 
+// judgeCarried is judge for a batch that somebody carried: that newer ones came meanwhile by another way, or
+// that it does not lead there from what we hold, says nothing of the peer, and no other may come for days.
+func (l *line) judgeCarried(state string) {
+	if state == wire.Continues || state == wire.Forked {
+		l.judge(state)
+	}
+}
+
 // left tells whether the peer's journal went on in another history since that was asked: an answer of
 // the one before neither continues it nor speaks against it.
 func (p *peerLog) left(a asked) bool {
