@@ -139,7 +139,7 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	if s.write, err = openDB(dsn(s.path, "immediate",
 		"journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-65536)", "wal_autocheckpoint(32768)",
-		"journal_size_limit(67108864)", "temp_store(MEMORY)")+"&vfs="+logVFS); err != nil {
+		"journal_size_limit(67108864)", "temp_store(MEMORY)") + "&vfs=" + logVFS); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
