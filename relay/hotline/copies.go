@@ -42,6 +42,8 @@ func (l *line) giveBack(ctx context.Context, asked *wire.Opened) ([]byte, error)
 			return err
 		}
 		b.Shown, b.ShownChain = c.Signed, split(c.Chain)
+		// What this replica saw last itself may be older: another may have taken what came since.
+		b.Held = wire.TreeOf(treeOf(c))
 		if after < 0 {
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/certlink/certlink/relay/report"
@@ -124,6 +125,26 @@ func TestADatabaseThatIsSetBackUnderARunningRelay(t *testing.T) {
 				t.Errorf("damage at %s: %v", n.name, c.Damage)
 			}
 		}
+	})
+	bubble(t, "is_given_back_by_a_replica_that_did_not_take_the_last_messages_itself", func(t *testing.T, w *world) {
+		w.alfa.send(request(ulidFor(0, 0), "s0"))
+		w.quiet()
+		restore := w.alfa.copied()
+		taken := &w.bravo.engine().lineNamed("to-alfa").peerLog
+		before := taken.largest()
+		w.alfa.send(request(ulidFor(0, 1), "s1"))
+		w.quiet()
+		restore()
+		// Another replica of bravo stored what came last: this one knows an older state.
+		taken.mu.Lock()
+		taken.held = before
+		taken.mu.Unlock()
+		w.alfa.send(request(ulidFor(0, 2), "s2"))
+		w.quiet()
+		if a, b := w.alfa.report().Journal, w.bravo.state(); a.State != report.JournalRolledBack || b != report.PeerJournalRolledBack || !strings.Contains(a.Message, "gave back") {
+			t.Errorf("the journals are %+v and %s", a, b)
+		}
+		w.alfa.proven(w.bravo, 3)
 	})
 	bubble(t, "is_named_when_it_is_the_next_message_that_finds_it", func(t *testing.T, w *world) {
 		w.faults(cut)
