@@ -133,80 +133,98 @@ func replicasShareADatabase(t *testing.T, delta, golf *scenario.Party) {
 	}
 	goes, _ := send(t, through(delta, golf, "delta-relay-0"), through(delta, golf, "delta-relay-1"), through(golf, delta, golf.Relay()))
 	goes.goesOn(3)
-
 	t.Run("the_one_that_delivers_is_killed", func(t *testing.T) {
-		var before lease
-		var pod string
-		must(t, scenario.Poll(within(t, patience), "one replica has the lease", func(ctx context.Context) (err error) {
-			if before, err = leaseOf(ctx, golf); err != nil {
-				return err
-			}
-			pod, err = working(ctx, delta, golf)
-			return err
-		}))
-		must(t, delta.Harness.KillPod(t.Context(), delta.Namespace, pod, "relay"))
-		start := time.Now()
-		must(t, scenario.Poll(within(t, patience), "another has the lease", func(ctx context.Context) error {
-			now, err := leaseOf(ctx, golf)
-			if err == nil && (now.holder == before.holder || now.token == before.token) {
-				err = fmt.Errorf("it is with %+v as before", now)
-			}
-			return err
-		}))
-		moved := time.Since(start)
-		must(t, scenario.Poll(within(t, patience), "a log tells of it", func(ctx context.Context) error {
-			_, err := working(ctx, delta, golf)
-			return err
-		}))
-		to, err := working(t.Context(), delta, golf)
-		must(t, err)
-		t.Logf("the lease went from %s to %s %.1fs after the kill", pod, to, moved.Seconds())
+		theWorkerIsKilled(t, delta, golf)
 		goes.goesOn(3)
 	})
 	allReady(t, delta)
-
 	t.Run("the_databases_connections_are_cut", func(t *testing.T) {
 		cut, err := sectors.database.Query(t.Context(), "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'relay'")
 		must(t, err)
 		t.Logf("%s connections are cut", cut)
 		goes.goesOn(3)
 	})
-
 	t.Run("both_are_replaced_one_after_the_other", func(t *testing.T) {
-		said := relaySayings(t, delta)
-		start := time.Now()
-		must(t, scenario.Change(t.Context(), delta, delta.Name, &v1alpha1.LocalCERT{}, func(l *v1alpha1.LocalCERT) {
-			l.Spec.Relay.Resources = &corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("60m")}}
-		}))
-		must(t, scenario.Poll(within(t, patience), "the replacement begins", func(ctx context.Context) error {
-			var set appsv1.StatefulSet
-			if err := delta.Client.Get(ctx, delta.Key("delta-relay"), &set); err != nil {
-				return err
-			}
-			if cpu := set.Spec.Template.Spec.Containers[0].Resources.Requests.Cpu(); cpu.MilliValue() != 60 {
-				return fmt.Errorf("the pods ask for %s", cpu)
-			}
-			return nil
-		}))
-		allReady(t, delta)
-		t.Logf("both replicas are new after %.1fs", time.Since(start).Seconds())
+		bothAreReplaced(t, delta)
 		goes.goesOn(3)
-		all := said()
-		t.Logf("kubectl has said:\n%s", strings.Join(all, "\n"))
-		if !slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, "1 of 2 replicas") }) {
-			t.Errorf("nothing has told that a replica is missing")
-		}
-		if slices.ContainsFunc(all, func(s string) bool { return strings.HasPrefix(s, "False") }) {
-			t.Errorf("the relay was said to be down, and one replica was up all the time")
-		}
 	})
 	goes.end()
 	columns, err := delta.Kubectl(t.Context(), "get", "lcert,pcert,hl")
 	must(t, err)
 	t.Logf("kubectl get:\n%s", columns)
 	hotlinesWell(t, delta, golf)
-	for _, pair := range [][2]*scenario.Party{{delta, golf}, {golf, delta}} {
-		_, err := pair[0].CLI(within(t, patience), nil, "journal", "verify", pair[1].Name)
-		must(t, err)
+	journalsWhole(t, delta, golf)
+}
+
+// theWorkerIsKilled kills the replica that has the lease of a hotline, and waits until the
+// other has it.
+func theWorkerIsKilled(t *testing.T, p, peer *scenario.Party) {
+	t.Helper()
+	var before lease
+	var pod, to string
+	must(t, scenario.Poll(within(t, patience), "one replica has the lease", func(ctx context.Context) (err error) {
+		if before, err = leaseOf(ctx, peer); err != nil {
+			return err
+		}
+		pod, err = working(ctx, p, peer)
+		return err
+	}))
+	must(t, p.Harness.KillPod(t.Context(), p.Namespace, pod, "relay"))
+	start := time.Now()
+	must(t, scenario.Poll(within(t, patience), "another has the lease", func(ctx context.Context) error {
+		now, err := leaseOf(ctx, peer)
+		if err == nil && (now.holder == before.holder || now.token == before.token) {
+			err = fmt.Errorf("it is with %+v as before", now)
+		}
+		return err
+	}))
+	moved := time.Since(start)
+	must(t, scenario.Poll(within(t, patience), "a log tells of it", func(ctx context.Context) (err error) {
+		to, err = working(ctx, p, peer)
+		return err
+	}))
+	t.Logf("the lease went from %s to %s %.1fs after the kill", pod, to, moved.Seconds())
+}
+
+// bothAreReplaced changes what the pods ask for, so that each is replaced, and looks at
+// what kubectl says meanwhile.
+func bothAreReplaced(t *testing.T, p *scenario.Party) {
+	t.Helper()
+	said := relaySayings(t, p)
+	start := time.Now()
+	must(t, scenario.Change(t.Context(), p, p.Name, &v1alpha1.LocalCERT{}, func(l *v1alpha1.LocalCERT) {
+		l.Spec.Relay.Resources = &corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("60m")}}
+	}))
+	must(t, scenario.Poll(within(t, patience), "the replacement begins", func(ctx context.Context) error {
+		var set appsv1.StatefulSet
+		if err := p.Client.Get(ctx, p.Key(p.Name+"-relay"), &set); err != nil {
+			return err
+		}
+		if cpu := set.Spec.Template.Spec.Containers[0].Resources.Requests.Cpu(); cpu.MilliValue() != 60 {
+			return fmt.Errorf("the pods ask for %s", cpu)
+		}
+		return nil
+	}))
+	allReady(t, p)
+	t.Logf("both replicas are new after %.1fs", time.Since(start).Seconds())
+	all := said()
+	t.Logf("kubectl has said:\n%s", strings.Join(all, "\n"))
+	if !slices.ContainsFunc(all, func(s string) bool { return strings.Contains(s, "1 of 2 replicas") }) {
+		t.Errorf("nothing has told that a replica is missing")
 	}
+	if slices.ContainsFunc(all, func(s string) bool { return strings.HasPrefix(s, "False") }) {
+		t.Errorf("the relay was said to be down, and one replica was up all the time")
+	}
+}
+
+// journalsWhole verifies the journals of both sides, as their people do.
+func journalsWhole(t *testing.T, a, b *scenario.Party) {
+	t.Helper()
+	must(t, each(within(t, patience), a, b, func(ctx context.Context, p, other *scenario.Party) error {
+		said, err := p.CLI(ctx, nil, "journal", "verify", other.Name)
+		if err == nil && !strings.Contains(said, "Whole") {
+			err = fmt.Errorf("the journal of %s is not whole:\n%s", p.Name, said)
+		}
+		return err
+	}))
 }

@@ -218,15 +218,9 @@ func aDatabaseThatIsSetBackRecovers(t *testing.T, delta, golf *scenario.Party) {
 	t.Logf("named on both sides, and everything is delivered again %.1fs after the restore", time.Since(start).Seconds())
 	acknowledged(t, golf, delta, ofGolf)
 	acknowledged(t, delta, golf, ofDelta)
-	for _, pair := range [][2]*scenario.Party{{delta, golf}, {golf, delta}} {
-		said, err := pair[0].CLI(within(t, patience), nil, "journal", "verify", pair[1].Name)
-		must(t, err)
-		if !strings.Contains(said, "Whole") {
-			t.Errorf("the journal of %s is not whole:\n%s", pair[0].Name, said)
-		}
-		t.Logf("%s:\n%s", pair[0].Name, said)
-		crosses(t, pair[0], pair[1])
-	}
+	journalsWhole(t, delta, golf)
+	crosses(t, delta, golf)
+	crosses(t, golf, delta)
 	hotlinesWell(t, delta, golf)
 	// Who looks for a week still sees it.
 	doubts(t, golf, delta, v1alpha1.ReasonJournalRolledBack)

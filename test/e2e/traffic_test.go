@@ -42,6 +42,11 @@ type sender struct {
 	door     door
 	name     string // of the door, for people
 
+	// slowest is what the longest attempt that failed said, and took how long it lasted.
+	// Both are read when messages has returned.
+	slowest string
+	took    time.Duration
+
 	mu     sync.Mutex // guards the rest
 	client *relayclient.Client
 	sent   []string
@@ -140,10 +145,15 @@ func (s *sender) messages(ctx context.Context) {
 			// A pod that is gone answers nothing at all: its successor is asked soon.
 			ctx, cancel := context.WithTimeout(ctx, attempt)
 			defer cancel()
-			return s.ask(ctx, func(c *relayclient.Client) error {
+			start := time.Now()
+			err := s.ask(ctx, func(c *relayclient.Client) error {
 				_, err := c.Send(ctx, wire.SendRequest{Hotline: s.to.Name, ID: id, Subject: "traffic", Text: "t", Officer: "e2e", Precedence: "IMMEDIATE"})
 				return err
 			})
+			if took := time.Since(start); err != nil && took > s.took {
+				s.slowest, s.took = err.Error(), took
+			}
+			return err
 		})
 		if err == nil {
 			s.mu.Lock()
@@ -211,7 +221,8 @@ func (tr *traffic) end() (o outcome) {
 			})
 			must(tr.t, err)
 		}
-		tr.t.Logf("%d messages of %s received once and in order", len(s.sent), strings.TrimSpace(s.from.Name+" "+s.name))
+		tr.t.Logf("%d messages of %s received once and in order; the longest attempt that failed took %.1fs: %s",
+			len(s.sent), strings.TrimSpace(s.from.Name+" "+s.name), s.took.Seconds(), s.slowest)
 	}
 	for _, s := range tr.streams {
 		if s.wrong != "" {

@@ -165,7 +165,8 @@ func TestAMessageGoesThroughAThirdNationAndByCourier(t *testing.T) {
 	cleanup(t, scenario.Restore)
 	must(t, scenario.Cut(t.Context(), alfa.Cluster, bravo.Cluster))
 	reachable(t, alfa, bravo, metav1.ConditionTrue, v1alpha1.ReasonByTransit)
-	onceThere(t, sendFlash(t, "through charlie"))
+	first := sendFlash(t, "through charlie")
+	onceThere(t, first)
 	arrived := sendFile(t, "through-charlie.bin", 2<<20)
 	arrived()
 
@@ -201,4 +202,8 @@ func TestAMessageGoesThroughAThirdNationAndByCourier(t *testing.T) {
 	_, err := bravo.CLI(ctx, nil, "courier", "import", there)
 	must(t, err)
 	onceThere(t, id)
+	for _, read := range []string{first, id} { // what nobody reads escalates
+		_, err := bravo.CLI(ctx, nil, "hotline", "ack", read, "--officer", "e2e")
+		must(t, err)
+	}
 }
