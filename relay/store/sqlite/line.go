@@ -275,7 +275,7 @@ func (l *lineTx) Append(b store.JournalBatch) error {
 		return err
 	}
 	if before.Size == 0 {
-		if _, err := l.raw.ExecContext(l.ctx, "INSERT INTO journal_lines (peer) VALUES (?)", l.peer); err != nil {
+		if _, err := l.raw.ExecContext(l.ctx, "INSERT INTO journal_lines (peer) VALUES (?) ON CONFLICT DO NOTHING", l.peer); err != nil {
 			return err
 		}
 	}
