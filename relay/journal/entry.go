@@ -30,7 +30,7 @@ const (
 
 // LeafHash is the hash of an entry: RFC 6962 section 2.1 over KIND, a line feed and the body.
 func LeafHash(kind Kind, body []byte) (leaf tlog.Hash) {
-	h := hashers.Get().(*hasher) //nolint:forcetypeassert // nothing else is put there
+	h := hashers.Get().(*hasher) //nolint:errcheck,forcetypeassert // nothing else is put there
 	defer hashers.Put(h)
 	h.state.Reset()
 	h.room = append(append(append(h.room[:0], leafPrefix), kind...), '\n')
