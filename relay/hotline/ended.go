@@ -5,7 +5,6 @@ package hotline
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/certlink/certlink/relay/store"
@@ -26,19 +25,12 @@ const (
 // forgetDaily lets go of what ended long ago, until ctx ends; only the holder of the line's
 // lease does. Each part is one transaction: a crash leaves the rest for the next day.
 func (l *line) forgetDaily(ctx context.Context) {
-	timer := time.NewTimer(verifyFirst + rand.N(verifyFirst))
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
+	repeatedly(ctx, func() time.Duration {
 		if err := l.forgetEnded(ctx); err != nil && ctx.Err() == nil {
 			l.engine.cfg.Log.ErrorContext(ctx, "what ended long ago could not be let go of; it is tried again tomorrow", "peer", l.trustDomain, "error", oneLine(err.Error()))
 		}
-		timer.Reset(forgetEvery + rand.N(verifyFirst))
-	}
+		return forgetEvery
+	})
 }
 
 func (l *line) forgetEnded(ctx context.Context) error {

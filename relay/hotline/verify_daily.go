@@ -30,6 +30,17 @@ const (
 func (l *line) verifyDaily(ctx context.Context) {
 	l.owe(l.engine.cfg.Now().UTC(), false)
 	defer l.owe(time.Time{}, false)
+	repeatedly(ctx, func() time.Duration {
+		if l.verifyOnce(ctx) {
+			return verifyEvery
+		}
+		return verifyAgain
+	})
+}
+
+// repeatedly calls do until ctx ends: first after verifyFirst, then after the time that do
+// returns. Each time is longer by chance, by verifyFirst at most: lines do not work all at once.
+func repeatedly(ctx context.Context, do func() time.Duration) {
 	timer := time.NewTimer(verifyFirst + rand.N(verifyFirst))
 	defer timer.Stop()
 	for {
@@ -38,11 +49,7 @@ func (l *line) verifyDaily(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		next := verifyAgain
-		if l.verifyOnce(ctx) {
-			next = verifyEvery
-		}
-		timer.Reset(next + rand.N(verifyFirst))
+		timer.Reset(do() + rand.N(verifyFirst))
 	}
 }
 
