@@ -88,7 +88,7 @@ func (o ordered) QueryContext(ctx context.Context, query string, args ...any) (*
 	if err := o.l.write(); err != nil {
 		return nil, err
 	}
-	return o.l.raw.QueryContext(ctx, query, args...) //nolint:sqlclosecheck,rowserrcheck // the caller's
+	return o.l.raw.QueryContext(ctx, query, args...) //nolint:rowserrcheck // the caller looks
 }
 
 // QueryRowContext implements querier. A row can be made of an error only by a statement that does not run.
