@@ -40,27 +40,36 @@ func unmapProgram() error {
 
 // unchanged finds in a text as /proc/PID/smaps has it (proc_pid_smaps(5)) the areas in which a file lies as
 // it is on disk: nothing may write there, and nothing has. What a dynamic linker or a debugger has changed could not
-// be read from the file again.
+// be read from the file again, in memory or swapped out. Of an area of which nothing is in memory nothing is to be
+// had, and an emulator that does not count says that of all.
 func unchanged(smaps []byte, file string) []area {
 	var found []area
 	var at area // whose lines are being read, if it may be one of them
+	var left int
 	for line := range bytes.Lines(smaps) {
 		fields := bytes.Fields(line)
 		switch {
 		case len(fields) >= 5 && bytes.IndexByte(fields[0], '-') > 0:
-			at = area{}
+			at, left = area{}, len(asOnDisk)
 			_, path, named := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte("/"))
 			if named && "/"+string(path) == file && (string(fields[1]) == "r-xp" || string(fields[1]) == "r--p") {
 				at = areaOf(string(fields[0]))
 			}
-		case len(fields) == 3 && string(fields[0]) == "Anonymous:":
-			if string(fields[1]) == "0" && at.from < at.to {
+		case len(fields) == 3:
+			none, asked := asOnDisk[string(fields[0])]
+			if asked && (string(fields[1]) == "0") == none {
+				left--
+			}
+			if asked && left == 0 && at.from < at.to {
 				found = append(found, at)
 			}
 		}
 	}
 	return found
 }
+
+// asOnDisk are the numbers of an area that is as it is on disk; true where there must be none.
+var asOnDisk = map[string]bool{"Rss:": false, "Anonymous:": true, "Swap:": true}
 
 // areaOf reads FROM-TO, two hexadecimal numbers. Anything else is the zero area.
 func areaOf(text string) area {
