@@ -95,17 +95,19 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 	if length <= 0 {
 		return io.ReadAll(r)
 	}
-	body := make([]byte, min(length, firstRoom))
-	for come := 0; ; {
-		n, err := io.ReadFull(r, body[come:])
-		come += n
+	body := make([]byte, 0, min(length, firstRoom))
+	for {
+		n, err := io.ReadFull(r, body[len(body):cap(body)])
+		body = body[:len(body)+n]
 		switch {
-		case err == io.EOF: //nolint:errorlint // ReadFull returns it as it is
-			return body[:come], io.ErrUnexpectedEOF
-		case err != nil || int64(come) == length:
-			return body[:come], err
+		case errors.Is(err, io.EOF):
+			return body, io.ErrUnexpectedEOF
+		case err != nil || int64(len(body)) == length:
+			return body, err
 		}
-		body = append(body, make([]byte, min(int64(come), length-int64(come)))...)
+		larger := make([]byte, len(body), min(length, 2*int64(len(body))))
+		copy(larger, body)
+		body = larger
 	}
 }
 
