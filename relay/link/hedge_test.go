@@ -18,6 +18,10 @@ import (
 	"github.com/certlink/certlink/relay/report"
 )
 
+// deadPath is how long a request of the Hotline waits for an answer over one path, so that one which is
+// answered much sooner, even on a busy machine, has not waited for a path that is dead.
+const deadPath = 30 * time.Second
+
 // hose leads from an address of its own to another one, until it is stopped: then
 // bytes that arrive are lost, as on a cut cable.
 type hose struct {
@@ -134,7 +138,7 @@ func TestAHedgedRequestIsAnsweredOverTheNextPath(t *testing.T) {
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%v, %v", resp, err)
 	}
-	if took := time.Since(begun); took > 2*time.Second {
+	if took := time.Since(begun); took > deadPath/3 {
 		t.Errorf("it took %s", took)
 	}
 	if n := alfa.count(t, "certlink_relay_link_hedges_total", "event=won"); n != 1 {
@@ -227,7 +231,7 @@ func TestAPathThatIsDownIsLeftAndComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if took := time.Since(begun); took > 2*time.Second {
+	if took := time.Since(begun); took > deadPath/3 {
 		t.Errorf("20 requests took %s", took)
 	}
 	if n := alfa.connections(t, "class=tunnel", "state=parked"); n > 4 {

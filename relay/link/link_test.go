@@ -202,7 +202,7 @@ func TestARevocationCutsWhatIsOpen(t *testing.T) {
 		if err == nil {
 			t.Error("the request succeeded")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the connection is still open")
 	}
 	t.Run("and_the_peer_is_told_of_in_the_report", func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestARevocationCutsWhatIsOpen(t *testing.T) {
 			if got != "alfa.example "+string(report.CauseUntrusted) {
 				t.Errorf("refused: %s", got)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Error("the refusal was not told")
 		}
 	})
@@ -270,7 +270,7 @@ func TestARevocationDuringTheHandshakeCutsWhatItOpens(t *testing.T) {
 	close(gate)
 	select {
 	case <-gone:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the connection is still open")
 	}
 	if err := <-failed; err == nil || bravo.asked.Load() != 0 {
@@ -342,7 +342,7 @@ func TestAStrangerDoesNotHideWhyAPeerIsRefused(t *testing.T) {
 		if got != "bravo.example "+string(report.CauseUntrusted) {
 			t.Errorf("told %q", got)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("nobody was told why bravo is refused")
 	}
 }
