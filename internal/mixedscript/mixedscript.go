@@ -7,7 +7,9 @@
 package mixedscript
 
 import (
+	"cmp"
 	"slices"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -56,17 +58,53 @@ func In(text string) bool {
 
 func isLetter(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }
 
-// scriptOf is the script of a letter, nil if it is of several or of none that is known.
-func scriptOf(r rune) *unicode.RangeTable {
-	if unicode.In(r, unicode.Common, unicode.Inherited) {
-		return nil
-	}
-	for _, table := range unicode.Scripts {
-		if unicode.Is(table, r) {
-			return table
+// span are neighbours of one script.
+type span struct {
+	first, last rune
+	script      *unicode.RangeTable
+}
+
+// spans are all characters that have a script, in order. Package unicode has a table for each of more than 160
+// scripts: to ask each took a second for a list of messages whose words change their script with each letter.
+var spans = sync.OnceValue(func() []span {
+	var all []span
+	add := func(first, last, stride rune, script *unicode.RangeTable) {
+		if stride == 1 {
+			all = append(all, span{first, last, script})
+			return
+		}
+		for ; first <= last; first += stride {
+			all = append(all, span{first, first, script})
 		}
 	}
-	return nil
+	for _, script := range unicode.Scripts {
+		for _, r := range script.R16 {
+			add(rune(r.Lo), rune(r.Hi), rune(r.Stride), script)
+		}
+		for _, r := range script.R32 {
+			add(rune(r.Lo), rune(r.Hi), rune(r.Stride), script) //nolint:gosec // at most unicode.MaxRune
+		}
+	}
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.first, b.first) })
+	return all
+})
+
+// scriptOf is the script of a letter, nil if it is of several or of none that is known.
+func scriptOf(r rune) *unicode.RangeTable {
+	all := spans()
+	i, ok := slices.BinarySearchFunc(all, r, func(s span, r rune) int {
+		switch {
+		case s.last < r:
+			return -1
+		case s.first > r:
+			return 1
+		}
+		return 0
+	})
+	if !ok || all[i].script == unicode.Common || all[i].script == unicode.Inherited {
+		return nil
+	}
+	return all[i].script
 }
 
 // fit tells whether scripts may share a word.

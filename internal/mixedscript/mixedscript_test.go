@@ -6,6 +6,7 @@ package mixedscript_test
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/certlink/certlink/internal/mixedscript"
@@ -42,6 +43,28 @@ func TestWordsThatMixScripts(t *testing.T) {
 	} {
 		if got := mixedscript.In(text); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestEachLetterHasTheScriptThatUnicodeSays(t *testing.T) {
+	free := map[string]bool{
+		"Latin": true, "Common": true, "Inherited": true, // what may stand beside a Latin letter
+		"Han": true, "Hiragana": true, "Katakana": true, "Bopomofo": true, "Hangul": true,
+	}
+	for name, table := range unicode.Scripts {
+		letters := 0
+		for r := range unicode.MaxRune + 1 {
+			if !unicode.Is(table, r) || !unicode.IsLetter(r) && !unicode.IsMark(r) {
+				continue
+			}
+			letters++
+			if got := mixedscript.In("a" + string(r)); got == free[name] {
+				t.Fatalf("a Latin letter and %q, which is %s: %v", r, name, got)
+			}
+		}
+		if letters == 0 && name != "Braille" {
+			t.Errorf("%s has no letters", name)
 		}
 	}
 }
