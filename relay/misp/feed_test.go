@@ -40,13 +40,13 @@ func (f files) feed() Feed {
 
 func uuidOf(n int) string { return fmt.Sprintf("5c0d1e2f-0000-4000-8000-1%011d", n) }
 
-// pulled reads what has changed; it returns the objects by event, and the last cursor.
 // reading is what was read of a feed.
 type reading struct {
 	*Changes
 	attributes, lost int64
 }
 
+// pulled reads what has changed; it returns the objects by event, and the last cursor.
 func pulled(t *testing.T, f Feed, cursor string) (map[string][]stix.Object, string, reading) {
 	t.Helper()
 	c, err := f.Changed(t.Context(), cursor)
