@@ -20,6 +20,7 @@ import (
 type slowLine struct {
 	net.Conn
 	delay time.Duration
+	hold  *sync.Mutex // nothing passes while somebody has it
 	queue chan parcel
 	once  sync.Once
 	done  chan struct{}
@@ -31,7 +32,11 @@ type parcel struct {
 }
 
 func newSlowLine(conn net.Conn, delay time.Duration) *slowLine {
-	l := &slowLine{Conn: conn, delay: delay, queue: make(chan parcel, 1000), done: make(chan struct{})}
+	return newLine(conn, delay, new(sync.Mutex))
+}
+
+func newLine(conn net.Conn, delay time.Duration, hold *sync.Mutex) *slowLine {
+	l := &slowLine{Conn: conn, delay: delay, hold: hold, queue: make(chan parcel, 1000), done: make(chan struct{})}
 	go l.run()
 	return l
 }
@@ -41,6 +46,8 @@ func (l *slowLine) run() {
 		select {
 		case p := <-l.queue:
 			<-time.After(time.Until(p.due))
+			l.hold.Lock()
+			l.hold.Unlock() //nolint:staticcheck // only to wait
 			if _, err := l.Conn.Write(p.data); err != nil {
 				return
 			}
@@ -68,18 +75,21 @@ func TestWhenBothOpenAtOnceTheSideThatDialledWins(t *testing.T) {
 	for name, writeFirst := range map[string]int{"dialler writes first": 0, "listener writes first": 1} {
 		t.Run(name, func(t *testing.T) {
 			var delivered atomic.Int32
+			var hold sync.Mutex
 			p := newPair(t, setup{
 				listener: echo,
 				dialer:   func(s *stream.Stream) { delivered.Add(1); s.Close() },
-				between:  func(c net.Conn) net.Conn { return newSlowLine(c, 20*time.Millisecond) },
+				between:  func(c net.Conn) net.Conn { return newLine(c, time.Millisecond, &hold) },
 			})
+			hold.Lock() // until both have sent, however long that takes
 			ours, theirs := p.dialer.open(t), p.listener.open(t)
 			order := []*stream.Stream{ours, theirs}
 			for i := range order {
 				if _, err := order[(i+writeFirst)%2].Write([]byte("to be or")); err != nil {
-					t.Fatal(err)
+					t.Error(err)
 				}
 			}
+			hold.Unlock()
 			_ = theirs.CloseWrite()
 			if _, err := io.ReadAll(theirs); !errors.Is(err, stream.ErrGlare) {
 				t.Fatalf("the loser got %v", err)
