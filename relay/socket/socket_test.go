@@ -11,12 +11,14 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/relay/socket"
 )
 
@@ -171,27 +173,61 @@ func TestADialThatFailsSaysWhy(t *testing.T) {
 func TestTheBinClosesWhatIsPutIntoIt(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
 	var bin socket.Bin
-	for name, many := range map[string]int{"one": 1, "more than it holds": 70} {
-		t.Run(name, func(t *testing.T) {
-			for range many {
-				a, b := pair(t, l, l.Addr().String())
-				if err := a.SetReadDeadline(time.Now().Add(patience)); err != nil {
-					t.Fatal(err)
-				}
-				bin.Put(b)
-				defer func() {
-					if _, err := a.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-						t.Errorf("it was not closed: %v", err)
-					}
-				}()
-			}
-		})
-	}
 	a, b := pair(t, l, l.Addr().String())
+	bin.Put(b)
+	isClosed(t, a)
+	a, b = pair(t, l, l.Addr().String())
 	bin.Put(b)
 	bin.Empty()
 	if _, err := b.Write([]byte{1}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("it is not closed though the bin was emptied: %v", err)
 	}
 	a.Close()
+}
+
+// counted counts how many were closed.
+type counted struct {
+	net.Conn
+	closed *atomic.Int32
+}
+
+// Close is net.Conn.
+func (c counted) Close() error {
+	c.closed.Add(1)
+	return nil
+}
+
+func TestABinThatIsFullClosesAllAtOnce(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		var bin socket.Bin
+		var closed atomic.Int32
+		for _, before := range []int32{0, socket.BinFull} {
+			for range socket.BinFull - 1 {
+				bin.Put(counted{closed: &closed})
+			}
+			if n := closed.Load(); n != before {
+				t.Errorf("%d were closed before it was full, not %d", n, before)
+			}
+			bin.Put(counted{closed: &closed})
+			if n := closed.Load(); n != before+socket.BinFull {
+				t.Errorf("%d were closed when it was full, not %d", n, before+socket.BinFull)
+			}
+		}
+		bin.Put(counted{closed: &closed})
+		<-time.After(time.Second)
+		if n := closed.Load(); n != 2*socket.BinFull+1 {
+			t.Errorf("%d were closed after a second, not all", n)
+		}
+	})
+}
+
+// isClosed waits until the other end has closed a connection.
+func isClosed(t *testing.T, c net.Conn) {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("it was not closed: %v", err)
+	}
 }
