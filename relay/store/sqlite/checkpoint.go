@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -25,6 +26,8 @@ const (
 	smallestLog = 8 << 20
 	// fewWritten is about how much of the log at most is carried while writers wait.
 	fewWritten = 1 << 20
+	// reliefTimeout is how long writers wait for a reader where the disk has no room for a longer log.
+	reliefTimeout = time.Second
 	// usualWrite, messageWrite, receiptWrite, objectWrite and decisionWrite are roughly what a transaction and a
 	// row write besides content: whole pages of the file.
 	usualWrite    = 48 << 10
@@ -98,12 +101,12 @@ func (s *Store) carryAll() {
 
 // carryLog is for who has s.checkpoints.one. PASSIVE carries what no reader is in the way of, and waits for
 // nobody; RESTART waits for readers, for busyTimeout at most, and writers for it. It tells whether all
-// was carried that the log had when it began; an error is told to nobody, as the next one tries again.
+// was carried that the log had when it began, and nobody was in the way; an error is told to nobody, as the next one tries again.
 func (s *Store) carryLog(mode string) bool {
 	s.checkpoints.written.Store(0)
 	var busy, log, carried int64
 	err := s.carry.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &carried)
-	return err == nil && carried == log
+	return err == nil && busy == 0 && carried == log
 }
 
 // makeRoom is change for what lets go of something, or comes before that; f may run twice. Where the disk has no room for a longer
@@ -124,7 +127,8 @@ func (s *Store) makeRoom(ctx context.Context, doing string, f func(tx *sql.Tx) e
 // anew in the room that it has: whoever else has taken the last bytes, messages and receipts go on as long
 // as the database has pages for them. Where it has none, carrying would itself take the last bytes, and stop
 // half-way. The disk is looked at each time that about roomForLog was written, and at once after a
-// change that found it full.
+// change that found it full. A reader that still needs the log keeps it from beginning anew: it is waited
+// for under the turn, for reliefTimeout at most, as what was written behind it would not find room.
 func (s *Store) relieve(full bool) {
 	if !full && s.checkpoints.written.Load() < roomForLog {
 		return
@@ -133,10 +137,31 @@ func (s *Store) relieve(full bool) {
 	if err != nil || free >= roomForLog || s.growth() > int64(free) { //nolint:gosec // it is less than roomForLog
 		return
 	}
-	if s.checkpoints.one.TryLock() {
-		defer s.checkpoints.one.Unlock()
-		s.carryLog("PASSIVE")
+	if !s.checkpoints.one.TryLock() {
+		return
 	}
+	defer s.checkpoints.one.Unlock()
+	leave, err := s.turns.take(context.Background(), hotline)
+	if err != nil {
+		return
+	}
+	defer leave()
+	if !s.carryLogWithin(reliefTimeout) {
+		s.checkpoints.wrote(roomForLog) // the next change tries again
+	}
+}
+
+// carryLogWithin is RESTART that waits so long for readers, for who has s.checkpoints.one.
+func (s *Store) carryLogWithin(most time.Duration) bool {
+	wait := func(d time.Duration) error {
+		_, err := s.carry.ExecContext(context.Background(), fmt.Sprintf("PRAGMA busy_timeout = %d", d.Milliseconds()))
+		return err
+	}
+	if wait(most) != nil {
+		return false
+	}
+	all := s.carryLog("RESTART")
+	return wait(busyTimeout) == nil && all
 }
 
 // growth is by how much the file of the database gets longer when the log is carried into it, in bytes.

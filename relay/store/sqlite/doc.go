@@ -21,7 +21,8 @@
 //     the last sixteenth of a small one, are for our own messages and receipts,
 //     and for changes of trust: objects leave all of it free, messages of peers half.
 //     Where others have taken the last bytes, the log begins anew as long as the file has
-//     free pages; when neither has room, what is to be stored is refused.
+//     free pages, and a change waits up to a second for who still reads it; when neither has room,
+//     what is to be stored is refused.
 //   - The file never shrinks by itself. What retention lets go of leaves free pages, which are
 //     written again first and count as room. auto_vacuum is not set: an existing file would have to be
 //     copied whole to begin it, each page would be noted in one more place, and the pages that it

@@ -46,7 +46,9 @@ func runChild(what string) int {
 	case "vacant":
 		err = useVacantPages(arg)
 	case "foreign":
-		err = exchangeOnFullDisk(arg)
+		err = exchangeOnFullDisk(arg, besideNothing)
+	case "foreignread":
+		err = exchangeOnFullDisk(arg, besideReader)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

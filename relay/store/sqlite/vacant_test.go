@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -70,8 +72,10 @@ func TestMessagesGoOnWhereOthersHaveTakenTheLastBytesOfTheDisk(t *testing.T) {
 	onSmallDisk(t, "foreign")
 }
 
+func TestMessagesGoOnOnAFullDiskWhileOthersRead(t *testing.T) { onSmallDisk(t, "foreignread") }
+
 // exchangeOnFullDisk has somebody else fill the disk while the log is as long as what it holds.
-func exchangeOnFullDisk(dir string) error {
+func exchangeOnFullDisk(dir string, beside func(s *Store, f func() error) error) error {
 	ctx := context.Background()
 	f, err := emptied(ctx, dir)
 	if err != nil {
@@ -87,14 +91,49 @@ func exchangeOnFullDisk(dir string) error {
 	}
 	// More than the log has room for, and less than the free pages of the file.
 	for i := range 150 {
-		if err := f.send(); err != nil {
+		if err := beside(f.s, f.send); err != nil {
 			return fmt.Errorf("message %d on a full disk: %w", i, err)
 		}
-		if err := f.s.ChangeLine(ctx, "bravo", func(tx store.LineTx) error {
-			return tx.PutReceipts(store.Receipt{ID: fmt.Sprint(i + 1), Body: []byte("receipt"), At: f.s.now()})
+		if err := beside(f.s, func() error {
+			return f.s.ChangeLine(ctx, "bravo", func(tx store.LineTx) error {
+				return tx.PutReceipts(store.Receipt{ID: fmt.Sprint(i + 1), Body: []byte("receipt"), At: f.s.now()})
+			})
 		}); err != nil {
 			return fmt.Errorf("receipt %d on a full disk: %w", i, err)
 		}
 	}
 	return f.s.Close()
+}
+
+func besideNothing(_ *Store, f func() error) error { return f() }
+
+// besideReader does what needs the turn while a reader is at what was stored before it, until the turn is taken.
+func besideReader(s *Store, f func() error) error {
+	tx, err := s.read.BeginTx(context.Background(), nil)
+	if err != nil {
+		return err
+	}
+	var messages int
+	if err := tx.QueryRowContext(context.Background(), "SELECT count(*) FROM messages").Scan(&messages); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	done := make(chan struct{})
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for taken := false; !taken; {
+			select {
+			case <-done:
+				taken = true
+			case <-time.After(time.Millisecond):
+				s.turns.mu.Lock()
+				taken = s.turns.taken
+				s.turns.mu.Unlock()
+			}
+		}
+		err = tx.Rollback()
+	})
+	changed := f()
+	close(done)
+	reader.Wait()
+	return errors.Join(changed, err)
 }
