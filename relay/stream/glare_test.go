@@ -47,7 +47,7 @@ func (l *slowLine) run() {
 		case p := <-l.queue:
 			<-time.After(time.Until(p.due))
 			l.hold.Lock()
-			l.hold.Unlock() //nolint:staticcheck // only to wait
+			l.hold.Unlock()
 			if _, err := l.Conn.Write(p.data); err != nil {
 				return
 			}
