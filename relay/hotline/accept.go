@@ -37,6 +37,8 @@ type batchIn struct {
 // response is what is answered.
 type response struct {
 	state string
+	// era of the peer's journal in which its batch was stored.
+	era int
 	// base is the size of our journal that the peer says it holds.
 	base int64
 	// receipts are of messages of the batch; their entries are known.
@@ -119,7 +121,7 @@ func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn, judge fu
 	w := &waiting{cost: cost, urgent: urgent(in), do: func(tx store.LineTx) ([]store.JournalEntry, error) {
 		*r = response{}
 		entries, state, err := l.enter(tx, o, in)
-		r.state = state
+		r.state, r.era = state, l.peerLog.present()
 		return entries, err
 	}}
 	if err := l.commit(ctx, w); err != nil {
@@ -129,7 +131,7 @@ func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn, judge fu
 		judge(r.state)
 		return r, nil
 	}
-	l.peerLog.accepted(o)
+	l.peerLog.accepted(o, r.era)
 	judge(wire.Continues)
 	r.receipts = make([]*store.Message, 0, len(in.messages))
 	for i := range in.messages {

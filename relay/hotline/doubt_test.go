@@ -202,3 +202,28 @@ func (n *nation) doubtsPeer() {
 		n.t.Fatal(err)
 	}
 }
+
+func TestAJournalThatGoesOnWhereTakingThatFails(t *testing.T) {
+	bubble(t, "is_taken_later_and_not_said_to_be_held_before", func(t *testing.T, w *world) {
+		w.alfa.send(request(ulidFor(0, 0), "s0"))
+		w.quiet()
+		restore := w.alfa.backup()
+		w.alfa.send(request(ulidFor(0, 1), "s1"))
+		w.quiet()
+		restore()
+		w.faults(cut)
+		w.alfa.start()
+		w.alfa.send(request(ulidFor(0, 2), "s2"))
+		fillDisk(w, step{"bravo", "Accept"}) // the note comes with s2, for which bravo has no room
+		<-time.After(10 * time.Minute)
+		w.bravo.send(request(ulidFor(1, 0), "back"))
+		<-time.After(10 * time.Minute)
+		w.faults(nil)
+		w.quiet()
+		w.alfa.proven(w.bravo, 3)
+		w.bravo.proven(w.alfa, 1)
+		if s := w.bravo.state(); s != report.PeerJournalRolledBack {
+			t.Errorf("bravo says %s: %+v", s, w.bravo.doubts())
+		}
+	})
+}

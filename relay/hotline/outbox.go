@@ -153,7 +153,7 @@ func (l *line) settleAnswer(ctx context.Context, asked asked, body []byte, list 
 		return outcome, err
 	}
 	receipts := l.verifyReceipts(identity, o, list, failed)
-	state, err := l.keep(ctx, asked, o, receipts, len(list) > 0 && list[0].Urgency == 0)
+	state, era, err := l.keep(ctx, asked, o, receipts, len(list) > 0 && list[0].Urgency == 0)
 	if err != nil {
 		return retry, &localError{doing: "storing receipts", err: err}
 	}
@@ -168,7 +168,7 @@ func (l *line) settleAnswer(ctx context.Context, asked asked, body []byte, list 
 	default:
 		return retry, nil
 	}
-	l.peerLog.accepted(o)
+	l.peerLog.accepted(o, era)
 	l.leaving.confirm(o.Held.Tree())
 	l.delivered(ctx, list, failed)
 	return settled, nil
@@ -278,21 +278,22 @@ func position(id string) (int, bool) {
 	return at, err == nil && at >= 0
 }
 
-// keep does step 4; what was sent as FLASH is urgent.
-func (l *line) keep(ctx context.Context, asked asked, o *wire.Opened, receipts []store.Receipt, urgent bool) (state string, err error) {
+// keep does step 4, and says in which era of the peer's journal; what was sent as FLASH is urgent.
+func (l *line) keep(ctx context.Context, asked asked, o *wire.Opened, receipts []store.Receipt, urgent bool) (state string, era int, err error) {
 	note := noteIn(o)
 	w := &waiting{cost: -1, urgent: urgent, do: func(tx store.LineTx) (acts []store.JournalEntry, err error) {
 		if l.peerLog.left(asked) {
 			state = wire.Behind
 			return nil, nil
 		}
-		if acts, state, err = l.followed(tx, o, note); err != nil || state != wire.Continues {
+		acts, state, err = l.followed(tx, o, note)
+		if era = l.peerLog.present(); err != nil || state != wire.Continues {
 			return acts, err
 		}
 		return acts, tx.PutReceipts(receipts...)
 	}}
 	err = l.commit(ctx, w)
-	return state, err
+	return state, era, err
 }
 
 // noteIn is the note that the peer's journal goes on after its database was set back.

@@ -33,10 +33,14 @@ type peerLog struct {
 	order []int64
 }
 
-// accepted notes a batch whose checkpoint was found to be of the history that we hold.
-func (p *peerLog) accepted(o *wire.Opened) {
+// accepted notes a batch whose checkpoint was stored, and in which history of the peer's journal that was:
+// one that it has left since is not noted.
+func (p *peerLog) accepted(o *wire.Opened, era int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if era != p.era {
+		return
+	}
 	if o.Log.Tree.N > p.held.N {
 		p.held = o.Log.Tree
 	}
@@ -70,15 +74,23 @@ func (p *peerLog) continues(c journal.Checkpoint) bool {
 	return o != nil && o.Log.Origin == c.Origin && holds(o.Continues(c.Tree))
 }
 
-// broken forgets all: the peer's journal goes on in another history.
-func (p *peerLog) broken(now tlog.Tree) {
+// broken forgets all: the peer's journal goes on in another history. The transaction that takes it may still
+// fail, so that only the store knows what is held: the peer must not be told of what it did not keep.
+func (p *peerLog) broken() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held, p.links, p.order = now, nil, nil
+	p.held, p.links, p.order = tlog.Tree{}, nil, nil
 	p.era++
 }
 
-// largest is what was held last; zero before anything was read.
+// present is the era of this moment.
+func (p *peerLog) present() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.era
+}
+
+// largest is what was held last; zero where the store is to be asked.
 func (p *peerLog) largest() tlog.Tree {
 	p.mu.Lock()
 	defer p.mu.Unlock()

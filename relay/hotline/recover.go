@@ -309,7 +309,7 @@ func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]
 	if err := explain(tx, now, held); err != nil {
 		return nil, "", err
 	}
-	l.peerLog.broken(o.Log.Tree)
+	l.peerLog.broken()
 	act := Act{Name: actPeerContinued, At: now, Details: map[string]string{
 		"old_size": fmt.Sprint(held.Size), "old_root": said.OldRoot, "size": fmt.Sprint(o.Log.Tree.N),
 	}}

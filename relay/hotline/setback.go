@@ -37,7 +37,7 @@ func (l *line) compareOwn(r store.LineReader, newest, known store.Checkpoint) er
 	l.mu.Unlock()
 	l.hashes.forget()
 	l.leaving.forget()
-	l.peerLog.broken(tlog.Tree{})
+	l.peerLog.broken()
 	l.wasSetBack(fmt.Sprintf("%d entries of our journal were signed, and %d are stored", known.Size, newest.Size))
 	return nil
 }
