@@ -77,8 +77,8 @@ func (r *holdings) settle() []heldBy {
 	if r.stale {
 		fresh, sorted = slices.DeleteFunc(fresh, gone), slices.DeleteFunc(slices.Clone(sorted), gone)
 	}
-	r.sorted, r.fresh, r.stale = merged(sorted, fresh), 0, false
-	clear(r.recent)
+	// A map that is cleared keeps the room for as many as it ever had.
+	r.sorted, r.recent, r.fresh, r.stale = merged(sorted, fresh), nil, 0, false
 	return r.sorted
 }
 
