@@ -73,8 +73,11 @@ func (s *Store) enqueue(ctx context.Context, tx pgx.Tx, peer string, compose fun
 	}
 	m.Direction, m.Peer, m.Serial, m.StoredAt = store.Out, peer, serial, s.now()
 	m.Receipt, m.ReceiptAt, m.AcknowledgedBy, m.AcknowledgedAt = nil, time.Time{}, "", time.Time{}
-	if _, err := getMessage(ctx, tx, store.Out, peer, m.ID); !errors.Is(err, store.ErrNotFound) {
-		return store.Message{}, errors.Join(store.ErrConflict, err)
+	switch _, err := getMessage(ctx, tx, store.Out, peer, m.ID); {
+	case err == nil:
+		return store.Message{}, store.ErrConflict
+	case !errors.Is(err, store.ErrNotFound):
+		return store.Message{}, err
 	}
 	if m.Kind == kindACK {
 		switch acknowledged, err := getMessage(ctx, tx, store.In, peer, m.InReplyTo); {

@@ -71,8 +71,44 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// ordered runs statements after what the transaction has collected is written, so that they see
-// it. After an error of that nothing runs any more: SQLite has undone the transaction.
+// direct runs statements that neither see nor change what is collected. Once a statement that changes something
+// has failed none runs any more: SQLite may have undone the transaction, and then whatever
+// follows would be a transaction of its own.
+type direct struct {
+	l  *lineTx
+	tx *sql.Tx
+}
+
+// ExecContext implements querier.
+func (d direct) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if d.l.collected.failed != nil {
+		return nil, d.l.collected.failed
+	}
+	done, err := d.tx.ExecContext(ctx, query, args...)
+	d.l.collected.failed = err
+	return done, err
+}
+
+// QueryContext implements querier.
+func (d direct) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if d.l.collected.failed != nil {
+		return nil, d.l.collected.failed
+	}
+	return d.tx.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext implements querier. A row can be made of an error only by a statement that does not run; which
+// error it was, the end of the transaction tells.
+func (d direct) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if d.l.collected.failed != nil {
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		end()
+	}
+	return d.tx.QueryRowContext(ctx, query, args...)
+}
+
+// ordered is direct after what the transaction has collected is written, so that statements see it.
 type ordered struct{ l *lineTx }
 
 // ExecContext implements querier.
@@ -88,16 +124,12 @@ func (o ordered) QueryContext(ctx context.Context, query string, args ...any) (*
 	if err := o.l.write(); err != nil {
 		return nil, err
 	}
-	return o.l.raw.QueryContext(ctx, query, args...) //nolint:rowserrcheck // the caller looks
+	return o.l.raw.QueryContext(ctx, query, args...)
 }
 
-// QueryRowContext implements querier. A row can be made of an error only by a statement that does not run.
+// QueryRowContext implements querier.
 func (o ordered) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if o.l.write() != nil {
-		var end context.CancelFunc
-		ctx, end = context.WithCancel(ctx)
-		end()
-	}
+	_ = o.l.write() // raw looks at it
 	return o.l.raw.QueryRowContext(ctx, query, args...)
 }
 
@@ -131,4 +163,16 @@ func (l *lineTx) write() error {
 		return append(args, l.peer, r.place.urgency, r.place.serial, r.place.pos, r.talk)
 	})
 	return c.failed
+}
+
+// end is for the end of a transaction of which err came: it writes what was collected. Whatever was made of a
+// statement that failed, that is why.
+func (l *lineTx) end(err error) error {
+	if l.collected.failed != nil {
+		return l.collected.failed
+	}
+	if err != nil {
+		return err
+	}
+	return l.count()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/certlink/certlink/relay/store"
@@ -108,22 +109,61 @@ func TestWhatCannotBeWrittenInTheEndUndoesAll(t *testing.T) {
 		"a change":  func(tx store.LineTx) error { return tx.Place(store.In, "in-1", 9) },
 		"no errors": func(tx store.LineTx) error { _ = tx.Place(store.In, "in-1", 9); return nil },
 		"nothing":   func(store.LineTx) error { return nil },
+		"what is neither seen nor sees": func(tx store.LineTx) error {
+			_ = tx.Place(store.In, "in-1", 9)
+			if err := tx.Append(freshBatch()); err == nil {
+				t.Error("the journal grew after its transaction was undone")
+			}
+			return nil
+		},
+		"an acknowledgement": func(tx store.LineTx) error {
+			_, err := tx.Enqueue(func(int64) (store.Message, error) {
+				m := freshMessage("ack")
+				m.Kind, m.InReplyTo = "ACK", "in-1"
+				return m, nil
+			})
+			if errors.Is(err, store.ErrConflict) {
+				t.Error("what cannot be read is said to be a conflict")
+			}
+			return err
+		},
 	} {
 		err := s.ChangeLine(t.Context(), "bravo.example", func(tx store.LineTx) error {
-			if err := errors.Join(acceptFresh(tx, name, 71), acceptFresh(tx, "refused "+name, 72)); err != nil {
+			_, _, journal := tx.Journal() // it is known from here on
+			if err := errors.Join(journal, acceptFresh(tx, name, 71), acceptFresh(tx, "refused "+name, 72)); err != nil {
 				t.Errorf("before %s: %v", name, err)
 			}
 			return after(tx)
 		})
-		if err == nil {
-			t.Errorf("%s: no error", name)
+		if err == nil || !strings.Contains(err.Error(), "on purpose") {
+			t.Errorf("%s: %v, want why it could not be written", name, err)
 		}
 		if _, err := s.GetMessage(t.Context(), store.In, "bravo.example", name); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s: the message before it: %v", name, err)
+		}
+		if batches, err := journalOf(t, s); err != nil || len(batches) != 0 {
+			t.Errorf("%s: the journal has %d batches, %v", name, len(batches), err)
 		}
 		if m, err := s.GetMessage(t.Context(), store.In, "bravo.example", "in-1"); err != nil || m.Entry != 0 {
 			t.Errorf("%s: a message stored before has place %d, %v", name, m.Entry, err)
 		}
 	}
 	changeFresh(t, s, func(tx store.LineTx) error { return acceptFresh(tx, "a", 71) })
+}
+
+// freshBatch is the first of a journal.
+func freshBatch() store.JournalBatch {
+	return store.JournalBatch{
+		Entries: []store.JournalEntry{{Kind: "note", Body: []byte("x")}}, Hashes: make([]store.Hash, 1),
+		Checkpoint: store.Checkpoint{Size: 1, Signed: []byte("s"), Chain: []byte("c")},
+	}
+}
+
+func journalOf(t *testing.T, s *Store) (batches []store.JournalBatch, err error) {
+	t.Helper()
+	err = s.ReadLine(t.Context(), "bravo.example", func(r store.LineReader) error {
+		batches, err = r.JournalBatches(0, 9)
+		return err
+	})
+	return batches, err
 }

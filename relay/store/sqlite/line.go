@@ -25,12 +25,9 @@ func (s *Store) ChangeLine(ctx context.Context, peer string, change func(store.L
 		if l.state, l.shared, err = s.lines.recall(l.ctx, tx, peer); err != nil {
 			return err
 		}
-		l.raw, l.together = tx, true
+		l.raw, l.together = direct{l, tx}, true
 		s.beginIDs(s.lines.version)
-		if err := change(l); err != nil {
-			return err
-		}
-		if err := l.count(); err != nil {
+		if err := l.end(change(l)); err != nil {
 			return err
 		}
 		l.remember()
@@ -214,7 +211,7 @@ type lineTx struct {
 	queueRead bool
 	// raw is the transaction, for statements that neither see nor change messages and the queue: all
 	// others run on tx, which writes what was collected before. together: messages may be collected.
-	raw       *sql.Tx
+	raw       direct
 	together  bool
 	collected collected
 	args      []any // of insertRows

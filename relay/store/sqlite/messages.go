@@ -40,10 +40,8 @@ func urgency(precedence string) int {
 func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial int64) (store.Message, error)) (m store.Message, err error) {
 	err = s.change(ctx, hotline, "storing message", func(tx *sql.Tx) error {
 		l := s.plainTx(ctx, tx, peer)
-		if m, err = l.Enqueue(compose); err != nil {
-			return err
-		}
-		return l.count()
+		m, err = l.Enqueue(compose)
+		return l.end(err)
 	})
 	if err != nil {
 		return store.Message{}, err
@@ -54,7 +52,7 @@ func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial in
 // plainTx is a lineTx that knows nothing and of which nothing is remembered.
 func (s *Store) plainTx(ctx context.Context, tx *sql.Tx, peer string) *lineTx {
 	l := s.newLineTx(ctx, peer)
-	l.raw, l.state, l.shared = tx, &lineState{}, &sharedState{chains: map[string]int64{}}
+	l.raw, l.state, l.shared = direct{l, tx}, &lineState{}, &sharedState{chains: map[string]int64{}}
 	return l
 }
 
@@ -102,8 +100,11 @@ func (l *lineTx) enqueue(compose func(serial int64) (store.Message, error)) (sto
 
 // conflictElse is a conflict if the message is stored, else err.
 func (l *lineTx) conflictElse(m *store.Message, err error) error {
-	if _, known := getMessage(l.ctx, l.tx, m.Direction, l.peer, m.ID); !errors.Is(known, store.ErrNotFound) {
-		return errors.Join(store.ErrConflict, known)
+	switch _, known := getMessage(l.ctx, l.tx, m.Direction, l.peer, m.ID); {
+	case known == nil:
+		return store.ErrConflict
+	case !errors.Is(known, store.ErrNotFound):
+		return known
 	}
 	return err
 }
@@ -128,10 +129,8 @@ func (l *lineTx) mayAcknowledge(ack *store.Message) error {
 func (s *Store) Accept(ctx context.Context, m store.Message) (stored store.Message, duplicate bool, err error) {
 	err = s.change(ctx, hotline, "accepting message", func(tx *sql.Tx) error {
 		l := s.plainTx(ctx, tx, m.Peer)
-		if stored, duplicate, err = l.Accept(m); err != nil {
-			return err
-		}
-		return l.count()
+		stored, duplicate, err = l.Accept(m)
+		return l.end(err)
 	})
 	if err != nil {
 		return store.Message{}, false, err
@@ -293,7 +292,6 @@ func (l *lineTx) insertRow(m *store.Message, row received, unique string) (pos i
 	}
 	done, err := l.tx.ExecContext(l.ctx, insertOneRow+unique+" DO NOTHING", values(nil)...)
 	if err != nil {
-		l.collected.failed = err
 		return 0, err
 	}
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
