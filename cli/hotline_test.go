@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,9 +214,15 @@ func TestAwait(t *testing.T) {
 	})
 	t.Run("says_why_it_cannot_tell", func(t *testing.T) {
 		o, _ := setup(t)
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		gone := relaytest.Desk(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+		var asked atomic.Int32
+		gone := relaytest.Desk(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if asked.Add(1) > 1 { // it knows the answer to the first
+				cancel()
+			}
+			w.WriteHeader(http.StatusForbidden)
+		}))
 		_, err := o.await(ctx, gone, message, &sendFlags{wait: waitReceipt})
 		expect(t, err, "stays on stable storage")
 		expect(t, err, "the relay answered 403")

@@ -47,8 +47,8 @@ func expect(t *testing.T, changed <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-changed:
-	case <-time.After(5 * time.Second):
-		t.Fatal("no change was told within 5 s")
+	case <-time.After(time.Minute):
+		t.Fatal("no change was told within a minute")
 	}
 }
 

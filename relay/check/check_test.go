@@ -184,7 +184,7 @@ func TestAPeerThatDialsUsIsCheckedOverItsConnection(t *testing.T) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	dials := func(at link.Path) bool { return at.Accepted }
-	for deadline := time.Now().Add(10 * time.Second); !slices.ContainsFunc(alfa.pool.Paths("bravo.example"), dials); <-tick.C {
+	for deadline := time.Now().Add(time.Minute); !slices.ContainsFunc(alfa.pool.Paths("bravo.example"), dials); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatal("bravo does not dial")
 		}

@@ -133,7 +133,7 @@ func (w *world) untilDelivered(name string, n int64) {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(2*time.Millisecond)
+	deadline, tick := time.After(time.Minute), time.NewTicker(2*time.Millisecond)
 	defer tick.Stop()
 	for !is() {
 		select {

@@ -204,15 +204,15 @@ func TestRunReloadsARenewedCertificateAndKeepsTheLastGoodOne(t *testing.T) {
 		if now.LinkSerial() != want {
 			t.Fatalf("serial = %s, want %s", now.LinkSerial(), want)
 		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("no new snapshot within 5 s")
+	case <-time.After(time.Minute):
+		t.Fatal("no new snapshot within a minute")
 	}
 
 	ca.Leaf(t, testca.Leaf{Path: "/relay", NotAfter: time.Now().Add(-time.Minute)}).WriteTo(t, dir)
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for s.State().Error == "" {
 		if time.Now().After(deadline) {
-			t.Fatal("the refused files are not reported within 5 s")
+			t.Fatal("the refused files are not reported within a minute")
 		}
 	}
 	if state := s.State(); state.Serial != want || !strings.Contains(state.Error, "expired") {
@@ -236,11 +236,11 @@ func TestRunTakesACertificateFromTheFutureOnceItIsValid(t *testing.T) {
 	})
 	eventually := func(what string, ok func(report.IdentityState) bool) {
 		t.Helper()
-		deadline := time.After(10 * time.Second)
+		deadline := time.After(time.Minute)
 		for !ok(s.State()) {
 			select {
 			case <-deadline:
-				t.Fatalf("not within 10 s: %s: %+v", what, s.State())
+				t.Fatalf("not within a minute: %s: %+v", what, s.State())
 			case <-time.After(10 * time.Millisecond):
 			}
 		}

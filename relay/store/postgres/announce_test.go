@@ -52,7 +52,7 @@ func await(t *testing.T, heard <-chan string, what string) {
 		if topic != store.ObjectsTopic {
 			t.Errorf("the news of %s are %q", what, topic)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("no news of %s", what)
 	}
 }
