@@ -30,8 +30,8 @@ const (
 //     some of them, as ever; if it fails, that fails for which it was done, and nothing is held any more
 //  3. what is held is written before anything is read of it, and before what is written elsewhere
 //
-// So what is held is of a transaction that goes on, or that was undone; then it ends where the next
-// one, or what goes on after a savepoint, adds its first frame. A header is held only where a frame is added: those that SQLite writes
+// What is held of a transaction that is undone is dropped before the next one begins, see forgetUndone: another process may
+// write to its place meanwhile. Of what a savepoint undoes it ends where the next frame is added. A header is held only where a frame is added: those that SQLite writes
 // anew in the end, when it has changed a frame of the same transaction, have no page that follows. It reads them before.
 type frames struct {
 	// start is where the held bytes belong, end where the last added frame ends. As many are held as there is room for.

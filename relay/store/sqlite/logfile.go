@@ -13,6 +13,9 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+// writerKey is the parameter of a file's name that says whose it is.
+const writerKey = "writer"
+
 // logVFS is the name under which SQLite knows the files of the writer: they are its own, but for the log, whose
 // frames are gathered.
 const logVFS = "certlink"
@@ -21,6 +24,8 @@ const logVFS = "certlink"
 type logFile struct {
 	inner  *sqlite3.Tsqlite3_io_methods
 	frames frames
+	// writer is the number of the store whose writer it is, as text.
+	writer string
 	// methods and room are SQLite's memory: its table of what can be done with the file, and what is held.
 	methods, room uintptr
 }
@@ -81,7 +86,7 @@ func openFile(tls *libc.TLS, vfs, name, file uintptr, flags int32, outFlags uint
 		return rc
 	}
 	of := at[sqlite3.Tsqlite3_file](file)
-	l := &logFile{inner: at[sqlite3.Tsqlite3_io_methods](of.FpMethods)}
+	l := &logFile{inner: at[sqlite3.Tsqlite3_io_methods](of.FpMethods), writer: parameter(tls, name, writerKey)}
 	l.methods = libc.Xcalloc(tls, 1, libc.Tsize_t(unsafe.Sizeof(*l.inner)))
 	l.room = libc.Xcalloc(tls, 1, mostHeld)
 	if l.methods == 0 || l.room == 0 {
@@ -99,6 +104,28 @@ func openFile(tls *libc.TLS, vfs, name, file uintptr, flags int32, outFlags uint
 	return rc
 }
 
+// parameter is what the name of a file, as SQLite opens it, says besides.
+func parameter(tls *libc.TLS, name uintptr, key string) string {
+	k, err := libc.CString(key)
+	if err != nil {
+		return ""
+	}
+	defer libc.Xfree(tls, k)
+	return libc.GoString(sqlite3.Xsqlite3_uri_parameter(tls, name, k))
+}
+
+// forgetUndone drops what is held for a writer that has undone its transaction and does nothing else meanwhile. From
+// now on another process may write to the same place of the log.
+func forgetUndone(writer string) {
+	logFiles.RLock()
+	defer logFiles.RUnlock()
+	for _, l := range logFiles.open {
+		if l.writer == writer {
+			l.frames.held = l.frames.held[:0]
+		}
+	}
+}
+
 func (l *logFile) free(tls *libc.TLS) {
 	for _, p := range []uintptr{l.methods, l.room} {
 		if p != 0 {
@@ -114,8 +141,8 @@ func logOf(file uintptr) *logFile {
 	return logFiles.open[at[sqlite3.Tsqlite3_file](file).FpMethods]
 }
 
-// writer writes to the file itself.
-func (l *logFile) writer(tls *libc.TLS, file uintptr) func(data []byte, offset int64) int32 {
+// toFile writes to the file itself.
+func (l *logFile) toFile(tls *libc.TLS, file uintptr) func(data []byte, offset int64) int32 {
 	return func(data []byte, offset int64) int32 {
 		from := unsafe.SliceData(data)
 		return called[moveCall](l.inner.FxWrite)(tls, file, uintptr(unsafe.Pointer(from)), int32(len(data)), offset) //nolint:gosec // the size is SQLite's, or below mostHeld
@@ -124,12 +151,12 @@ func (l *logFile) writer(tls *libc.TLS, file uintptr) func(data []byte, offset i
 
 func writeLog(tls *libc.TLS, file, data uintptr, size int32, offset int64) int32 {
 	l := logOf(file)
-	return l.frames.write(unsafe.Slice(at[byte](data), size), offset, l.writer(tls, file))
+	return l.frames.write(unsafe.Slice(at[byte](data), size), offset, l.toFile(tls, file))
 }
 
 func readLog(tls *libc.TLS, file, data uintptr, size int32, offset int64) int32 {
 	l := logOf(file)
-	if rc := l.frames.read(int(size), offset, l.writer(tls, file)); rc != sqlite3.SQLITE_OK {
+	if rc := l.frames.read(int(size), offset, l.toFile(tls, file)); rc != sqlite3.SQLITE_OK {
 		return rc
 	}
 	return called[moveCall](l.inner.FxRead)(tls, file, data, size, offset)
