@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -45,8 +44,6 @@ type Store struct {
 	leases leases
 	// write has exactly one connection, used by whoever has the turn.
 	write *sql.DB
-	// writer is a number that no other store of this process has, as text.
-	writer string
 	// lines are what whoever has the turn knows of the hotlines without reading.
 	lines lines
 	// log is the write-ahead log, and flush syncs it.
@@ -68,9 +65,6 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// stores counts those that were opened.
-var stores atomic.Int64
-
 // Open opens the database and migrates its schema forward. The caller closes it.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Now == nil {
@@ -81,7 +75,6 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening database %q: %w", cfg.Path, err)
 	}
 	s := &Store{path: path, now: cfg.Now, turns: newTurns(), checkpoints: newCheckpoints(path), known: newKnown(), ids: newIDs()}
-	s.writer = strconv.FormatInt(stores.Add(1), 10)
 	if err := s.openPatiently(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening database %q: %w", path, s.classify(err)), s.Close())
 	}
@@ -146,7 +139,7 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	if s.write, err = openDB(dsn(s.path, "immediate",
 		"journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-65536)", "wal_autocheckpoint(32768)",
-		"journal_size_limit(67108864)", "temp_store(MEMORY)") + "&vfs=" + logVFS + "&" + writerKey + "=" + s.writer); err != nil {
+		"journal_size_limit(67108864)", "temp_store(MEMORY)") + "&vfs=" + logVFS); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
@@ -266,12 +259,7 @@ func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *s
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
-	made := false
-	defer func() { // also when f panics
-		if !made {
-			s.undo(ctx, tx)
-		}
-	}()
+	defer func() { _ = tx.Rollback() }() // also when f panics
 	if err = s.leases.fenced(ctx); err == nil {
 		err = f(tx)
 	}
@@ -281,20 +269,14 @@ func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *s
 		commit = s.flush.end(err == nil)
 	}
 	if err != nil {
+		// Rollback says that SQLite undid the transaction already, when it did so
+		// because the disk is full. The second one is for a commit that failed
+		// half-way; without it the connection could stay inside.
+		_ = tx.Rollback()
+		_, _ = s.write.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		return 0, fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
-	made = true
 	return commit, nil
-}
-
-// undo ends a transaction that failed.
-func (s *Store) undo(ctx context.Context, tx *sql.Tx) {
-	// Rollback says that SQLite undid the transaction already, when it did so
-	// because the disk is full. The second one is for a commit that failed
-	// half-way; without it the connection could stay inside.
-	_ = tx.Rollback()
-	_, _ = s.write.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-	forgetUndone(s.writer)
 }
 
 // look runs f over one unchanging state of the database, all of which is on stable storage
