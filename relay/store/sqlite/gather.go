@@ -29,9 +29,10 @@ const (
 //  2. with the page of the last frame, or when there are many, all are written, in their order: a crash leaves
 //     some of them, as ever; if it fails, that fails for which it was done, and nothing is held any more
 //  3. what is held is written before anything is read of it, and before what is written elsewhere
+//  4. what is still held when the connection lets go of the lock of writers was undone, and is dropped: others may write
+//     there from then on, and it would be written over what they have stored
 //
-// What is held of a transaction that is undone is dropped before the next one begins, see forgetUndone: another process may
-// write to its place meanwhile. Of what a savepoint undoes it ends where the next frame is added. A header is held only where a frame is added: those that SQLite writes
+// So what is held is of a transaction that goes on, and ends where that, back at a savepoint, adds its next frame. A header is held only where a frame is added: those that SQLite writes
 // anew in the end, when it has changed a frame of the same transaction, have no page that follows. It reads them before.
 type frames struct {
 	// start is where the held bytes belong, end where the last added frame ends. As many are held as there is room for.
@@ -100,6 +101,9 @@ func (f *frames) write(data []byte, at int64, to func(data []byte, at int64) int
 	}
 	return rc
 }
+
+// undone is called when others may write to the log.
+func (f *frames) undone() { f.held = f.held[:0] }
 
 // read is called before so many bytes are read at a place.
 func (f *frames) read(size int, at int64, to func(data []byte, at int64) int32) int32 {

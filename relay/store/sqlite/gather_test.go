@@ -5,6 +5,7 @@ package sqlite
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -222,6 +223,51 @@ func TestATransactionLargerThanTheCacheIsWhole(t *testing.T) {
 			FROM large`).Scan(&rows, &longer, &zero)
 		if err != nil || rows != 2000 || longer != 1000 || zero != 0 {
 			t.Errorf("%s has %d rows, %d of them longer, %d of zeros, %v", name, rows, longer, zero, err)
+		}
+	}
+}
+
+func TestWhatWasUndoneIsNotWrittenOverWhatOthersStoredSince(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relay.db")
+	s := open(t, path)
+	others, err := sql.Open("sqlite", dsn(path, "immediate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer others.Close()
+	const add = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < %d) INSERT INTO large (data) SELECT randomblob(1000) FROM n"
+	for _, statement := range []string{"PRAGMA cache_size = 10", "CREATE TABLE large (id INTEGER PRIMARY KEY, data BLOB) STRICT"} {
+		if _, err := s.write.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := 0
+	for n := range 20 {
+		for _, step := range []struct {
+			db        *sql.DB
+			statement string
+		}{
+			{s.write, "BEGIN IMMEDIATE"},
+			{s.write, fmt.Sprintf(add, 200+4*n)},
+			{s.write, "ROLLBACK"},
+			{others, fmt.Sprintf(add, 300)},
+			{s.write, fmt.Sprintf(add, 1)},
+		} {
+			if _, err := step.db.ExecContext(t.Context(), step.statement); err != nil {
+				t.Fatalf("%s: %v", step.statement, err)
+			}
+		}
+		stored += 301
+	}
+	again := open(t, crashCopy(t, s))
+	for name, db := range map[string]*Store{"the store": s, "what a crash left": again} {
+		var integrity string
+		var rows int
+		if err := db.read.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&integrity); err != nil || integrity != "ok" {
+			t.Errorf("%s: %s, %v", name, integrity, err)
+		}
+		if err := db.read.QueryRowContext(t.Context(), "SELECT count(*) FROM large").Scan(&rows); err != nil || rows != stored {
+			t.Errorf("%s has %d rows of %d, %v", name, rows, stored, err)
 		}
 	}
 }
