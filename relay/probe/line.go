@@ -43,6 +43,8 @@ type line struct {
 	stop   chan struct{}   // closed when the line is to end
 
 	instance  string // of the peer's process, as it says
+	seen      uint64 // the largest number of that process's beats that came over it
+	seenAt    time.Time
 	proven    bool   // a beat has arrived
 	delivered uint32 // as the kernel said last
 	allowance allowance
@@ -149,7 +151,7 @@ func (p *Prober) compose(l *line, goodbye bool) (Beat, time.Duration, bool) {
 		}
 	}
 	now := time.Now()
-	b := l.path.beat(now)
+	b := l.path.beatTo(l, now)
 	b.SentAt, b.Instance, b.View, b.Offer, b.End = p.cfg.Clock(), p.instance+l.path.suffix, l.peer.view(), l.peer.offer, end
 	every := l.path.every()
 	phase := now.Sub(l.path.began) - every*time.Duration(l.slot%connections)/connections

@@ -108,6 +108,30 @@ func (p *path) beat(now time.Time) Beat {
 	return b
 }
 
+// beatTo makes the next beat of a connection. Where it leads to another replica of the
+// peer's relay than the one that counts here, it answers that one's own beats: those of
+// another it has never sent, so it would not believe the beat, and not know for ever
+// whether it is heard.
+func (p *path) beatTo(l *line, now time.Time) Beat {
+	b := p.beat(now)
+	if l.instance == "" || l.instance == p.instance {
+		return b
+	}
+	newest := l
+	for other := range p.lines {
+		if other.instance == l.instance && other.seen > newest.seen {
+			newest = other
+		}
+	}
+	held := now.Sub(newest.seenAt)
+	b.Seen, b.HeldMicroseconds = newest.seen, held.Microseconds()
+	if held >= p.every() {
+		held -= p.late.since(newest.seenAt)
+	}
+	b.SilentMicroseconds = held.Microseconds()
+	return b
+}
+
 // heardBeat is what a beat brought.
 type heardBeat struct {
 	sample time.Duration // of the round trip, zero for none
@@ -121,7 +145,9 @@ func (p *path) take(from *line, b Beat, now time.Time) (got heardBeat) {
 		p.ended = "" // what another connection held up does not count
 	}
 	p.theirs = config.Detection{IntervalMilliseconds: b.IntervalMilliseconds, Misses: b.Misses}
-	from.instance = b.Instance
+	if b.Instance != from.instance || b.Seq > from.seen {
+		from.instance, from.seen, from.seenAt = b.Instance, b.Seq, now
+	}
 	if b.Instance != p.instance {
 		if p.carries(p.instance) && now.Sub(p.arrival) < p.limits().down {
 			return got // another replica of the peer's relay: it lives, but counts for itself

@@ -281,6 +281,32 @@ func TestAnotherReplicaOfThePeerIsLifeAndNoMore(t *testing.T) {
 	}
 }
 
+func TestEachReplicaOfThePeerIsToldOfItsOwnBeats(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, &lateness{}, now)
+	one, two, twoAgain := &line{}, &line{}, &line{}
+	p.lines[one], p.lines[two], p.lines[twoAgain] = struct{}{}, struct{}{}, struct{}{}
+	p.take(one, Beat{Seq: 50, Instance: "one"}, now)
+	p.take(two, Beat{Seq: 7, Instance: "two"}, now.Add(10*ms))
+	p.take(twoAgain, Beat{Seq: 8, Instance: "two"}, now.Add(20*ms))
+	p.take(two, Beat{Seq: 6, Instance: "two"}, now.Add(25*ms)) // it was held up
+	now = now.Add(30 * ms)
+	for name, tt := range map[string]struct {
+		to   *line
+		seen uint64
+		held int64
+	}{
+		"the one that counts":             {one, 50, 30_000},
+		"another one":                     {two, 8, 10_000},
+		"its other connection":            {twoAgain, 8, 10_000},
+		"one that has not said who it is": {&line{}, 50, 30_000},
+	} {
+		if b := p.beatTo(tt.to, now); b.Seen != tt.seen || b.HeldMicroseconds != tt.held || b.SilentMicroseconds > tt.held {
+			t.Errorf("%s: %+v", name, b)
+		}
+	}
+}
+
 func TestAnEchoOfWhatWasNeverSentIsNotBelieved(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	p := newPath(pathID, config.Detection{IntervalMilliseconds: 100, Misses: 3}, &lateness{}, now)
