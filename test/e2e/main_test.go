@@ -185,4 +185,8 @@ func diagnose() {
 			}
 		}
 	}
+	if sectors.database != nil {
+		said, err := sectors.database.Log(ctx)
+		fmt.Println("--- PostgreSQL\n"+said, err)
+	}
 }

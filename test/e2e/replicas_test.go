@@ -156,8 +156,9 @@ func replicasShareADatabase(t *testing.T, delta, golf *scenario.Party) {
 	journalsWhole(t, delta, golf)
 }
 
-// theWorkerIsKilled kills the replica that has the lease of a hotline, and waits until the
-// other has it.
+// theWorkerIsKilled kills the replica that has the lease of a hotline, and waits until
+// another process has it: the other replica, or the successor of the one that was killed,
+// which is there before the lease ends. Who it is stands in the log.
 func theWorkerIsKilled(t *testing.T, p, peer *scenario.Party) {
 	t.Helper()
 	var before lease
@@ -171,7 +172,7 @@ func theWorkerIsKilled(t *testing.T, p, peer *scenario.Party) {
 	}))
 	must(t, p.Harness.KillPod(t.Context(), p.Namespace, pod, "relay"))
 	start := time.Now()
-	must(t, scenario.Poll(within(t, patience), "another has the lease", func(ctx context.Context) error {
+	must(t, scenario.Poll(within(t, patience), "another process has the lease", func(ctx context.Context) error {
 		now, err := leaseOf(ctx, peer)
 		if err == nil && (now.holder == before.holder || now.token == before.token) {
 			err = fmt.Errorf("it is with %+v as before", now)

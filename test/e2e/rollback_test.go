@@ -174,6 +174,11 @@ func hasMetric(ctx context.Context, p *scenario.Party, want string) error {
 	return err
 }
 
+func removed(ctx context.Context, p *scenario.Party, dir string) error {
+	_, err := p.Harness.Exec(ctx, "rm", "-rf", dir)
+	return err
+}
+
 // A relay's volume is set back to a backup, with messages of both sides delivered since,
 // and more on their way. Both sides name it; what the other side holds comes back; what
 // waits is delivered, once and in order; and the journals of both are whole.
@@ -192,12 +197,9 @@ func aDatabaseThatIsSetBackRecovers(t *testing.T, delta, golf *scenario.Party) {
 	var backup string
 	stopped(t, golf, func(dir string) {
 		backup = path.Join(path.Dir(dir), "backup-of-golf")
+		cleanup(t, func(ctx context.Context) error { return removed(ctx, golf, backup) })
+		must(t, removed(t.Context(), golf, backup)) // that of a run that was killed
 		copyOf(dir, backup)
-	})
-	t.Cleanup(func() {
-		if _, err := golf.Harness.Exec(context.Background(), "rm", "-rf", backup); err != nil {
-			t.Errorf("removing the backup: %v", err)
-		}
 	})
 	ofGolf, ofDelta = append(ofGolf, sends(t, golf, delta, 4)...), append(ofDelta, sends(t, delta, golf, 5)...)
 	receipted(t, golf, delta, ofGolf)

@@ -60,8 +60,16 @@ func (n *Nation) StartPostgres(ctx context.Context) (*Postgres, error) {
 	if err := p.Stop(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.files(fmt.Sprintf("/proc/%d/root%s", pid, postgresDir)); err != nil {
-		return nil, err
+	if err := p.start(ctx, fmt.Sprintf("/proc/%d/root%s", pid, postgresDir)); err != nil {
+		return nil, errors.Join(err, p.Stop(context.WithoutCancel(ctx))) // nobody else could
+	}
+	return p, nil
+}
+
+// start makes the database in the server's directory, seen from outside, and starts the server.
+func (p *Postgres) start(ctx context.Context, dir string) error {
+	if err := p.files(dir); err != nil {
+		return err
 	}
 	for _, step := range [][]string{
 		{"initdb", "--no-sync", "--encoding=UTF8", "--locale=C", "--username=postgres", "--auth=trust", p.data()},
@@ -69,7 +77,7 @@ func (n *Nation) StartPostgres(ctx context.Context) (*Postgres, error) {
 		p.control("start"),
 	} {
 		if _, err := p.run(ctx, step...); err != nil {
-			return nil, fmt.Errorf("starting PostgreSQL in %s: %w", n.Name, err)
+			return fmt.Errorf("starting PostgreSQL in %s: %w", p.nation.Name, err)
 		}
 	}
 	for _, statement := range []string{
@@ -77,10 +85,10 @@ func (n *Nation) StartPostgres(ctx context.Context) (*Postgres, error) {
 		"CREATE DATABASE " + postgresName + " OWNER " + postgresName,
 	} {
 		if _, err := p.query(ctx, "postgres", statement); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // URI leads a pod of the nation to the database: TLS, the server's name checked against the CA in a file of the pod.
