@@ -246,7 +246,7 @@ func exchange(t *testing.T, atMessage, atAck *crash) {
 		}
 		w.faults(nil)
 	}
-	w.quiet() // the greetings are over: it is a step of the message that strikes
+	w.pass(1) // the greetings are over: it is a step of the message that strikes
 	during(atMessage, func() { w.alfa.send(request(firstID, "s")) })
 	w.alfa.proven(w.bravo, 1)
 	if m := w.alfa.list(store.Out)[0]; m.State != "Stored" {

@@ -75,7 +75,9 @@ func TestAnswersThatArriveInAnotherOrder(t *testing.T) {
 		}
 		l.health.olderSince = time.Time{}
 		l.peerLog.broken() // it goes on in another history
+		l.peerLog.mu.Lock()
 		l.peerLog.held = late.held
+		l.peerLog.mu.Unlock()
 		if got, want := settle(late, excluded), fmt.Sprint(overtaken, " true <nil>"); got != want {
 			t.Errorf("an answer of the history before: %s, want %s", got, want)
 		}

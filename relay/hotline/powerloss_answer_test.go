@@ -19,7 +19,7 @@ import (
 // returns, and reaches nobody.
 func (w *world) lostAnswered(t *testing.T, id string, reached bool) {
 	t.Helper()
-	w.quiet() // else it is the answer to alfa's greeting that strikes, before s1 is written or sent
+	w.pass(1) // else it is the answer to alfa's greeting that strikes, before s1 is written or sent
 	struck := w.arm(crash{step{"alfa", "response"}, "alfa", fails, 0})
 	r := inTalk(ulidFor(0, 1), "talk", "ROUTINE", "s1")
 	r.Hotline = w.alfa.hotline()
