@@ -29,7 +29,9 @@
 //     moves would go through the log, to give back room that feeds fill again within days.
 //     To shrink it for good, stop the relay and run VACUUM, which needs as much room as is stored.
 //   - The schema is migrated forward when it is opened, in one transaction for
-//     each step. A database of a newer release is refused and left untouched.
+//     each step. A step that copies rows needs no more memory for more of them, but room on the disk for
+//     the copy twice, in the file and in the log; without it the step is undone, and
+//     the release before can open the file. A database of a newer release is refused and left untouched.
 //   - A page costs what it returns, at any size of the store: every list is read
 //     by position, never by offset.
 //
