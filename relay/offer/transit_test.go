@@ -45,20 +45,28 @@ func (k *sealKeys) knows(public string) bool {
 	return string(k.learned) == public
 }
 
+// vouched is the statement that came with the key, and when.
+func (k *sealKeys) vouched() (statement []byte, at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.statement, k.at
+}
+
 func TestAnOfferTellsTheKeyForSealingAndVouchesForIt(t *testing.T) {
 	ours, theirs := &sealKeys{public: []byte("alfa's key")}, &sealKeys{}
 	alfa, bravo := newWorld(t, func(alfa, bravo *nation) { alfa.keys, bravo.keys = ours, theirs })
 	bravo.eventually("alfa's key", func(*report.Offer) bool { return theirs.knows("alfa's key") })
-	td, public, err := offer.SealKeyOf(bravo.source().Current(), theirs.statement, theirs.at)
+	statement, at := theirs.vouched()
+	td, public, err := offer.SealKeyOf(bravo.source().Current(), statement, at)
 	if err != nil || td != alfa.td || string(public) != "alfa's key" {
 		t.Errorf("vouched: %q %q, %v", td, public, err)
 	}
-	if _, _, err := offer.SealKeyOf(bravo.source().Current(), theirs.statement, theirs.at.AddDate(20, 0, 0)); err == nil {
+	if _, _, err := offer.SealKeyOf(bravo.source().Current(), statement, at.AddDate(20, 0, 0)); err == nil {
 		t.Error("it vouches for ever, whenever it came")
 	}
-	changed := bytes.Clone(theirs.statement)
+	changed := bytes.Clone(statement)
 	changed[len(changed)/2] ^= 1
-	if _, _, err := offer.SealKeyOf(bravo.source().Current(), changed, theirs.at); err == nil {
+	if _, _, err := offer.SealKeyOf(bravo.source().Current(), changed, at); err == nil {
 		t.Error("a changed offer vouches")
 	}
 	ours.mu.Lock()
@@ -66,7 +74,8 @@ func TestAnOfferTellsTheKeyForSealingAndVouchesForIt(t *testing.T) {
 	ours.mu.Unlock()
 	alfa.engine().KeyChanged()
 	bravo.eventually("the next key", func(*report.Offer) bool { return theirs.knows("the next key") })
-	if _, _, err := offer.SealKeyOf(alfa.source().Current(), theirs.statement, theirs.at); err != nil {
+	statement, at = theirs.vouched()
+	if _, _, err := offer.SealKeyOf(alfa.source().Current(), statement, at); err != nil {
 		t.Errorf("our own offer: %v", err)
 	}
 }
