@@ -217,13 +217,14 @@ func TestAPushIsSharedWithinASecond(t *testing.T) {
 	c := client(t, alfa, &access.Peer{Name: "bravo", TrustDomain: bravoTD, State: config.Active})
 	eventually(t, "the export is ready", func() bool { _, err := visible(t, c); return err == nil })
 	var took []time.Duration
-	for n := 1; n <= 5; n++ { // a machine that is busy for a moment is not always busy
+	for n := 1; n <= 5; n++ {
 		push(t, alfa, "own", envelope(indicator(n, clearID)))
 		began := time.Now()
 		eventually(t, "bravo sees the object", func() bool { seen, err := visible(t, c); return err == nil && seen == n })
-		if took = append(took, time.Since(began)); took[n-1] <= time.Second {
-			return
-		}
+		took = append(took, time.Since(began))
+	}
+	if slices.Sort(took); took[2] <= time.Second { // a machine that is busy for a moment is not always busy
+		return
 	}
 	t.Errorf("they took %v", took)
 }
