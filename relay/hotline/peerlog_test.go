@@ -19,7 +19,7 @@ func TestAnAnswerThatWasOvertakenByManyBatchesOfTheSender(t *testing.T) {
 		w.alfa.late.Store(int64(2 * time.Second))
 		w.alfa.send(request(ulidFor(0, 0), "over a slow path"))
 		<-time.After(100 * time.Millisecond) // it is there before what is sent along with it could overtake it
-		for range 150 { // three seconds of a busy peer with a fast path
+		for range 150 {                      // three seconds of a busy peer with a fast path
 			w.bravo.send(request("", "busy"))
 			<-time.After(20 * time.Millisecond)
 		}
