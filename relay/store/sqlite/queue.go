@@ -172,16 +172,20 @@ func (l *lineTx) lessUrgent(urgency int) (bool, error) {
 	return l.state.least > urgency, nil
 }
 
+// hurryTalk find the messages of a conversation, and not all that are less urgent: without being told which
+// index, SQLite looks through the whole queue.
+var hurryTalk = []string{
+	"UPDATE messages SET urgency = ?1 WHERE pos IN (SELECT pos FROM queued INDEXED BY queued_talk WHERE peer = ?2 AND talk = ?3 AND urgency > ?1)",
+	"UPDATE queued INDEXED BY queued_talk SET urgency = ?1 WHERE peer = ?2 AND talk = ?3 AND urgency > ?1",
+}
+
 // hurry makes earlier messages of a conversation as urgent as a new one. The first of most
 // conversations is found by its id.
 func (l *lineTx) hurry(conversation string, urgency int) error {
 	if less, err := l.lessUrgent(urgency); !less || err != nil {
 		return err
 	}
-	for _, statement := range []string{
-		"UPDATE messages SET urgency = ?1 WHERE pos IN (SELECT pos FROM queued WHERE peer = ?2 AND talk = ?3 AND urgency > ?1)",
-		"UPDATE queued SET urgency = ?1 WHERE peer = ?2 AND talk = ?3 AND urgency > ?1",
-	} {
+	for _, statement := range hurryTalk {
 		done, err := l.tx.ExecContext(l.ctx, statement, urgency, l.peer, conversation)
 		if err != nil {
 			return err
