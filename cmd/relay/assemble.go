@@ -25,6 +25,7 @@ import (
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/misp"
 	"github.com/certlink/certlink/relay/offer"
+	"github.com/certlink/certlink/relay/preempt"
 	"github.com/certlink/certlink/relay/probe"
 	"github.com/certlink/certlink/relay/reporter"
 	"github.com/certlink/certlink/relay/store"
@@ -61,7 +62,9 @@ type relay struct {
 	// attachments moves the files of its messages.
 	attachments *attachment.Engine
 	feeds       *feed.Engine
-	tunnels     *tunnel.Engine
+	// preempt lets FLASH go before feeds and before what is not FLASH.
+	preempt *preempt.Gate
+	tunnels *tunnel.Engine
 	// keys are those to which relays seal; transit takes the hotline's requests through
 	// other peers, and serves those that come so by hotlinePaths.
 	keys         *keyring.Ring

@@ -34,6 +34,7 @@ func (r *relay) buildHotline(shared *lease.Sharer) (err error) {
 		},
 		Log:      r.log,
 		Changed:  r.hotlineChanged,
+		Preempt:  r.preempt,
 		Registry: r.metrics,
 	})
 	if err != nil {

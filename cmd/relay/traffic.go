@@ -13,6 +13,7 @@ import (
 	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/misp"
+	"github.com/certlink/certlink/relay/preempt"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/stream"
 	"github.com/certlink/certlink/relay/territory"
@@ -21,6 +22,7 @@ import (
 
 // buildTraffic builds what the link is for.
 func (r *relay) buildTraffic() (err error) {
+	r.preempt = preempt.New()
 	shared, err := lease.New(lease.Config{Store: r.store, Log: r.log})
 	if err != nil {
 		return err
@@ -42,6 +44,7 @@ func (r *relay) buildTraffic() (err error) {
 		Version:  release(),
 		Log:      r.log,
 		Changed:  r.changed,
+		Preempt:  r.preempt,
 		Registry: r.metrics,
 	})
 	if err != nil {

@@ -96,6 +96,7 @@ func (b linkBackend) Objects(ctx context.Context, id string, q store.Query) (sto
 	if err != nil {
 		return store.Page{}, err
 	}
+	b.cfg.Preempt.GiveWay(ctx)
 	reader, ok := b.live.Load().reader(e, caller)
 	if !ok {
 		return store.Page{}, taxii.NotFound() // the configuration has changed just now

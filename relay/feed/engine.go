@@ -18,6 +18,7 @@ import (
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/receipt"
+	"github.com/certlink/certlink/relay/preempt"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/taxii"
@@ -67,6 +68,8 @@ type Config struct {
 	// Changed is called when something changed on which a person would act. It
 	// must not block. Nil means nobody.
 	Changed func()
+	// Preempt is asked between pieces of work, as FLASH messages go before feeds. Nil means never.
+	Preempt *preempt.Gate
 	// Registry takes the metrics. Nil means none.
 	Registry prometheus.Registerer
 }

@@ -120,6 +120,7 @@ func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string)
 		if len(part) == 0 && len(objects) > 0 {
 			return errQuota
 		}
+		in.cfg.Preempt.GiveWay(ctx)
 		outcomes, err := in.keep(ctx, part, text)
 		if err != nil {
 			return fmt.Errorf("storing objects: %w", err)
@@ -134,9 +135,10 @@ func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string)
 
 // The rest of an intake while messages are exchanged: restFor times as long as it has
 // worked since the last one, so that two thirds of its processor are free, and at most
-// longestRest.
+// longestRest. It is three times as long while there was FLASH a moment ago.
 const (
 	restFor     = 2
+	flashFor    = 6
 	longestRest = 250 * time.Millisecond
 )
 
@@ -146,7 +148,11 @@ func (in *intake) giveWay(ctx context.Context) {
 	now := time.Now()
 	worked := now.Sub(in.rested)
 	if in.pace() < store.MaxRecords && !in.rested.IsZero() {
-		timer := time.NewTimer(min(longestRest, restFor*worked))
+		times := time.Duration(restFor)
+		if in.cfg.Preempt.Lately() {
+			times = flashFor
+		}
+		timer := time.NewTimer(min(longestRest, times*worked))
 		defer timer.Stop()
 		select {
 		case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/internal/testbubble"
+	"github.com/certlink/certlink/relay/preempt"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -18,6 +19,20 @@ type pacedStore struct {
 }
 
 func (s *pacedStore) Pace() int { return s.at }
+
+func TestAnIntakeRestsLongerWhileFLASHWasThereAMomentAgo(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		gate := preempt.New()
+		in := &intake{puller: &puller{Engine: &Engine{cfg: Config{Store: &pacedStore{at: 50}, Preempt: gate}}}}
+		in.giveWay(t.Context())
+		gate.Begin()()
+		<-time.After(3 * time.Millisecond) // it works
+		begin := time.Now()
+		if in.giveWay(t.Context()); time.Since(begin) != 18*time.Millisecond {
+			t.Errorf("after 3 ms of work it rests for %v", time.Since(begin))
+		}
+	})
+}
 
 func TestAnIntakeRestsWhileMessagesAreExchangedAndOnlyThen(t *testing.T) {
 	testbubble.Run(t, func(t *testing.T) {

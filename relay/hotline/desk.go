@@ -29,6 +29,9 @@ import (
 // or *desk.ForbiddenError, or wrap store.ErrConflict (the id is that of another message)
 // or store.ErrFull.
 func (e *Engine) Send(ctx context.Context, r desk.SendRequest) (m desk.Message, created bool, err error) {
+	if r.Precedence == "FLASH" {
+		defer e.cfg.Preempt.Begin()()
+	}
 	l, p, err := e.compose(ctx, r)
 	if err != nil {
 		return desk.Message{}, false, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/message"
+	"github.com/certlink/certlink/relay/preempt"
 	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -53,6 +54,9 @@ type Config struct {
 	// Lint says what the glossary has against the words of a message to a peer, a line for
 	// each. It must not block. Nil means nothing.
 	Lint func(ctx context.Context, trustDomain string, m *message.Message) []string
+	// Preempt is told of FLASH, and asked before anything else leaves. Nil means that FLASH has
+	// only its lanes.
+	Preempt *preempt.Gate
 	// Registry takes the metrics. Nil means none.
 	Registry prometheus.Registerer
 }

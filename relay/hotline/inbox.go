@@ -155,6 +155,9 @@ func (l *line) receive(ctx context.Context, request []byte, judge func(state str
 	if err != nil {
 		return nil, err
 	}
+	if urgent(in) {
+		defer l.engine.cfg.Preempt.Begin()()
+	}
 	r, err := l.accept(ctx, o, in, judge)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ import (
 
 	"github.com/certlink/certlink/internal/testca"
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/preempt"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/store/sqlite"
@@ -118,6 +119,7 @@ type life struct {
 	unreadable atomic.Bool
 	store      *sqlite.Store
 	engine     *Engine
+	gate       *preempt.Gate
 	stop       context.CancelFunc
 	done       chan error
 }
@@ -213,13 +215,14 @@ func (n *nation) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	l := &life{store: s, done: make(chan error, 1)}
+	l := &life{store: s, done: make(chan error, 1), gate: preempt.New()}
 	l.engine, err = New(Config{
 		Store:    &faultyStore{Store: s, nation: n, life: l},
 		Identity: func() Identity { return &faultyIdentity{Identity: n.who(), nation: n, life: l} },
 		Client:   func(string) *http.Client { return &http.Client{Transport: &cable{from: n, life: l}} },
 		Now:      func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) },
 		Changed:  func() { n.changes.Add(1) },
+		Preempt:  l.gate,
 		Registry: prometheus.NewRegistry(),
 	})
 	if err != nil {

@@ -177,7 +177,7 @@ func (s *Store) growth() (bytes int64) {
 // paced is the number of objects at once while messages are exchanged, and
 // pacedFor how long after the last of them.
 const (
-	paced    = 250
+	paced    = 50
 	pacedFor = 10 * time.Second
 )
 

@@ -25,6 +25,9 @@ const (
 	openPause = 20 * time.Millisecond
 	// readers is the number of concurrent reads.
 	readers = 8
+	// readersCache is what each of them keeps, in KiB. All of it goes with the next commit, and what goes beyond
+	// 4 MiB in all is given back to the system under the lock of SQLite's memory, which the writer waits for.
+	readersCache = "cache_size(-256)"
 )
 
 // Config of a store.
@@ -156,7 +159,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.carry.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	if s.read, err = openDB(dsn(s.path, "deferred", "query_only(1)", "cache_size(-1024)", "temp_store(MEMORY)")); err != nil {
+	if s.read, err = openDB(dsn(s.path, "deferred", "query_only(1)", readersCache, "temp_store(MEMORY)")); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(readers)
