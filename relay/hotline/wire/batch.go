@@ -182,14 +182,18 @@ func must[T any](v T, err error) T {
 // Encode writes a batch.
 func (b *Batch) Encode() ([]byte, error) {
 	b.Version = Version
-	raw := bytes.NewBuffer(make([]byte, 0, b.roughly()))
-	if err := encoder.MarshalToBuffer(b, raw); err != nil {
-		return nil, fmt.Errorf("encoding batch: %w", err)
+	raw, ok := quickEncode(make([]byte, 0, b.roughly()), b)
+	if !ok {
+		buf := bytes.NewBuffer(raw[:0])
+		if err := encoder.MarshalToBuffer(b, buf); err != nil {
+			return nil, fmt.Errorf("encoding batch: %w", err)
+		}
+		raw = buf.Bytes()
 	}
-	if raw.Len() > MaxBytes {
-		return nil, fmt.Errorf("encoding batch: %d bytes are more than %d", raw.Len(), MaxBytes)
+	if len(raw) > MaxBytes {
+		return nil, fmt.Errorf("encoding batch: %d bytes are more than %d", len(raw), MaxBytes)
 	}
-	return raw.Bytes(), nil
+	return raw, nil
 }
 
 // roughly is about how many bytes a batch takes, rather more, so that it is written into memory
@@ -219,14 +223,17 @@ func Decode(raw []byte) (*Batch, error) {
 	if len(raw) > MaxBytes {
 		return nil, fmt.Errorf("reading batch: %d bytes are more than %d: %w", len(raw), MaxBytes, ErrMalformed)
 	}
-	var b Batch
-	if err := decoder.Unmarshal(raw, &b); err != nil {
-		return nil, fmt.Errorf("reading batch: %w: %w", ErrMalformed, err)
+	b, ok := quickDecode(raw)
+	if !ok {
+		b = &Batch{}
+		if err := decoder.Unmarshal(raw, b); err != nil {
+			return nil, fmt.Errorf("reading batch: %w: %w", ErrMalformed, err)
+		}
 	}
 	if fault := b.fault(); fault != "" {
 		return nil, fmt.Errorf("reading batch: %s: %w", fault, ErrMalformed)
 	}
-	return &b, nil
+	return b, nil
 }
 
 // fault names the first bound that a batch breaks.
