@@ -22,6 +22,9 @@ const (
 	pendingPatience = 10 * time.Minute
 	firstLook       = 500 * time.Millisecond
 	longestLook     = 15 * time.Second
+	// maxUnsound is how many answers in a row whose counts do not account for what was sent a server may give
+	// before what was sent is halved, to find the objects for which it happens.
+	maxUnsound = 3
 )
 
 var (
@@ -44,6 +47,8 @@ type collection struct {
 	location *taxii.Location
 	// most is the server's max_content_length.
 	most int64
+	// unsound counts the answers in a row whose counts do not account for what was sent.
+	unsound int
 }
 
 func newCollection(w *worker) (target, error) {
@@ -109,7 +114,13 @@ func (c *collection) send(ctx context.Context, b batch, _ time.Time) (map[int]st
 		}
 		return nil, fmt.Errorf("posting objects: %w", err)
 	}
-	return refusals(b, s)
+	refused, err := refusals(b, s)
+	if errors.Is(err, errSums) {
+		c.unsound++
+	} else {
+		c.unsound = 0
+	}
+	return refused, err
 }
 
 // wait asks for the end of what is pending. A server that has forgotten it gets the
@@ -190,10 +201,21 @@ func repeated(b batch, id string) bool {
 	return n > 1
 }
 
-// verdict implements target: a server that is away is waited for, whatever it takes.
+// verdict implements target: a server that is away is waited for, whatever it takes. One that is
+// there, and whose counts do not add up, gets each part maxUnsound times: what it may have
+// stored or not is a dead letter in the end, and does not hold up what follows.
 func (c *collection) verdict(err error, _ int) verdict {
-	if errors.Is(err, errTooMuch) || errors.Is(err, errUnnamed) {
+	switch {
+	case errors.Is(err, errTooMuch):
 		return smaller
+	case errors.Is(err, errUnnamed):
+		return apart
+	case errors.Is(err, errSums):
+		if c.unsound < maxUnsound {
+			return again
+		}
+		c.unsound = 0 // each part has as many
+		return apart
 	}
 	told, ok := errors.AsType[*taxii.ProtocolError](err)
 	if !ok {

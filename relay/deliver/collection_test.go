@@ -248,29 +248,34 @@ func TestAStatusThatDoesNotAddUpIsNoSuccess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			var wrong atomic.Bool
-			wrong.Store(true)
+			var posts atomic.Int64
+			mended := make(chan struct{})
+			mend := sync.OnceFunc(func() { close(mended) })
 			url := serveTAXII(t, w.store, func(rw http.ResponseWriter, r *http.Request, inner http.Handler) {
 				if r.Method != http.MethodPost {
 					inner.ServeHTTP(rw, r)
 					return
 				}
 				s := taxii.Status{ID: collectionID, Status: taxii.Complete, TotalCount: 3, SuccessCount: 3}
-				if wrong.Load() {
+				if posts.Add(1) == 1 {
 					s.TotalCount, s.SuccessCount, s.FailureCount, s.PendingCount = tc.total, tc.success, tc.failure, tc.pending
+				} else {
+					<-mended
 				}
-				rw.Header().Set("Content-Type", taxii.MediaType)
-				rw.WriteHeader(http.StatusAccepted)
-				_ = json.NewEncoder(rw).Encode(s)
+				answerStatus(rw, s)
 			})
+			t.Cleanup(mend)
 			w.put(0, 3)
 			w.start(toTAXII(url))
 			eventually(t, "the report says it", func() bool {
 				list, err := w.ReportDeliveries(t.Context())
 				return err == nil && len(list) == 1 && strings.Contains(list[0].Error, "does not add up") && list[0].Delivered == 0
 			})
-			wrong.Store(false) // it is sent again
+			mend() // it is sent again
 			w.untilDelivered("opencti", 3)
+			if d := w.state("opencti"); d.Dead != 0 {
+				t.Errorf("state %+v", d)
+			}
 		})
 	}
 }
@@ -294,9 +299,7 @@ func TestRefusalsWithoutNamesAreFoundByHalving(t *testing.T) {
 			taken = append(taken, ids...)
 			mu.Unlock()
 		}
-		rw.Header().Set("Content-Type", taxii.MediaType)
-		rw.WriteHeader(http.StatusAccepted)
-		_ = json.NewEncoder(rw).Encode(s)
+		answerStatus(rw, s)
 	})
 	w.put(0, 16)
 	w.start(toTAXII(url))

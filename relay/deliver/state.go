@@ -115,6 +115,9 @@ func explain(err error) string {
 	if told, ok := errors.AsType[*taxii.ProtocolError](err); ok {
 		return "the server answers " + told.Error()
 	}
+	if errors.Is(err, errSums) {
+		return remote.Clean(err).Error() + "; what was sent may be stored there all the same: see what the server has, and mend it"
+	}
 	if errors.Is(err, errServer) || errors.Is(err, taxii.ErrNoCollection) || errors.Is(err, taxii.ErrNotTAXII) || isStoreError(err) {
 		return remote.Clean(err).Error()
 	}

@@ -35,8 +35,10 @@ type verdict int
 const (
 	// again: the same batch once more, after a pause.
 	again verdict = iota
-	// smaller: in two halves; one object alone that is too much is a dead letter.
+	// smaller: in two halves, and from then on no more at once; one object alone that is too much is a dead letter.
 	smaller
+	// apart: in two halves, to find the objects at fault; one object alone is a dead letter.
+	apart
 	// hopeless: the batch is dead.
 	hopeless
 )
@@ -262,9 +264,12 @@ func (w *worker) hand(ctx context.Context, b batch) (dead []store.DeadLetter, ok
 			w.note(ctx, err)
 		}
 		switch {
-		case what == smaller && len(b) > 1:
+		case (what == smaller || what == apart) && len(b) > 1:
+			if what == smaller {
+				w.most = max(1, min(w.most, len(b)/2))
+			}
 			return w.halves(ctx, b)
-		case what == smaller || what == hopeless:
+		case what != again:
 			return b.dead(explain(err), w.cfg.Now()), true
 		}
 		if w.rest(ctx, max(w.cfg.Pause(max(failures, refusals)), askedFor(err))) {
@@ -290,10 +295,9 @@ func (b batch) of(refused map[int]string) batch {
 	return list
 }
 
-// halves hands over a batch that is too much at once, and remembers what is not.
+// halves hands over the two halves of a batch.
 func (w *worker) halves(ctx context.Context, b batch) (dead []store.DeadLetter, ok bool) {
 	half := len(b) / 2
-	w.most = max(1, min(w.most, half))
 	first, ok := w.hand(ctx, b[:half])
 	if !ok {
 		return nil, false
