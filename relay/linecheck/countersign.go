@@ -83,6 +83,10 @@ func (l *line) exchangeRecords(ctx context.Context, month string, now time.Time)
 // the last check that may count for the month has passed on both sides.
 func finalAt(over time.Time) time.Time { return over.Add(slotTolerance + finalAfter) }
 
+// lastTakenAt is until when checks of a month that is over are taken, before its record is made here or, at the
+// earliest, asked for by a peer whose clock is ahead.
+func lastTakenAt(over time.Time) time.Time { return over.Add(slotTolerance + settle) }
+
 // end says until when a record of a month goes now, and whether it is the last word.
 func end(month string, now time.Time) (until time.Time, final bool, err error) {
 	from, over, err := monthOf(month)
@@ -176,7 +180,7 @@ func (e *Engine) takeRecord(l *line, r *http.Request, signed []byte) ([]byte, er
 	now := e.cfg.Now().UTC()
 	earliest := record.Until // who asks leaves time enough for clocks that differ by settle
 	if theirs.final {
-		earliest = finalAt(record.Until).Add(settle - finalAfter)
+		earliest = lastTakenAt(record.Until)
 	}
 	if now.Before(earliest) {
 		return nil, refuse(http.StatusConflict, "that time is not over here, with the checks that may still come of it; it is %s, ask again at %s",

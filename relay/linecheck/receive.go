@@ -28,17 +28,38 @@ const maxBody = 64 << 10
 // those that it may have.
 const pathMemory = 30 * 24 * time.Hour
 
-// slotTolerance is how far the slot that a peer names may lie from our own time and still be
-// taken. Else its check counts when it came: a slot of the year 9999 would never be summed
-// up, and one of each year would be a day of its own.
-const slotTolerance = 3 * time.Hour
+const (
+	// slotTolerance is how late a check may be sent and still count for its slot.
+	slotTolerance = 3 * time.Hour
+	// clockTolerance is how far the time at which a peer says to have sent a check may lie from our own.
+	clockTolerance = 3 * time.Hour
+)
 
-// slotOf is the slot under which a check of the peer is kept.
-func slotOf(claimed, now time.Time) time.Time {
-	if apart := now.Sub(claimed); apart > slotTolerance || apart < -slotTolerance {
-		return now.UTC().Truncate(time.Microsecond)
+// countsAt is the time under which both sides keep a check: its slot, or when it was sent if that
+// was more than slotTolerance away. It is pure, and of nothing but what the sender has signed: how
+// long the check was under way, and what the receiver's clock says, cannot make a month of it in which the
+// other side does not count it.
+func countsAt(slot, sent time.Time) time.Time {
+	if apart := sent.Sub(slot); apart > slotTolerance || apart < -slotTolerance {
+		return sent
 	}
-	return claimed
+	return slot
+}
+
+// keptAt is when a check of the peer counts here. One that was sent more than clockTolerance away from our
+// own time counts when it came: a slot of the year 9999 would never be summed up, and one of
+// each year would be a day of its own. One for a month whose record is made is refused: the peer, which has no
+// receipt then, counts it as missed, as this record does.
+func keptAt(c *Check, now time.Time) (time.Time, error) {
+	if apart := now.Sub(c.SentAt); apart > clockTolerance || apart < -clockTolerance {
+		return now.UTC().Truncate(time.Microsecond), nil
+	}
+	at := countsAt(c.Slot, c.SentAt)
+	if over := monthAfter(at); !now.Before(lastTakenAt(over)) {
+		return time.Time{}, refuse(http.StatusConflict, "sent_at: it is %s here, and checks of %s were taken until %s: compare the clocks of both sides",
+			now.UTC().Format(time.RFC3339), at.Format("2006-01"), lastTakenAt(over).Format(time.RFC3339))
+	}
+	return at, nil
 }
 
 // refusal is what a peer is told instead of a receipt.
@@ -158,9 +179,14 @@ func (e *Engine) takeCheck(l *line, r *http.Request, signed []byte) ([]byte, err
 	case c.To != identity.TrustDomain():
 		return nil, refuse(http.StatusUnprocessableEntity, "to: this is %s", identity.TrustDomain())
 	}
+	now := e.cfg.Now().UTC().Truncate(time.Microsecond)
+	kept, err := keptAt(&c, now)
+	if err != nil {
+		return nil, err
+	}
 	answer := Receipt{
 		Version: Version, From: c.To, To: c.From, CheckSHA256: digest(opened.Payload), Path: c.Path, Number: c.Number,
-		ReceivedAt: e.cfg.Now().UTC().Truncate(time.Microsecond), RSIT: message.TestCode,
+		ReceivedAt: now, RSIT: message.TestCode,
 	}
 	if at, ok := e.cfg.PathOf(r.Context()); ok {
 		answer.ReceivedOver = way(c.To, at)
@@ -169,7 +195,7 @@ func (e *Engine) takeCheck(l *line, r *http.Request, signed []byte) ([]byte, err
 		Digest: answer.CheckSHA256, IntervalSeconds: c.IntervalSeconds, Skipped: c.Skipped, OnDemand: c.OnDemand, Dials: c.Dials,
 		LastSlot: c.Slot, SentAt: c.SentAt, TheirTime: answer.ReceivedAt, SignedBy: opened.Leaf.URIs[0].String(),
 	}
-	if err := l.record(r, &c, f, signed, &answer); err != nil {
+	if err := l.record(r, &c, kept, f, signed, &answer); err != nil {
 		return nil, err
 	}
 	content, err := encode(answer)
@@ -179,8 +205,8 @@ func (e *Engine) takeCheck(l *line, r *http.Request, signed []byte) ([]byte, err
 	return receipt.Sign(identity, TypeReceipt, content)
 }
 
-// record does step 2, and completes the answer.
-func (l *line) record(r *http.Request, c *Check, f facts, signed []byte, answer *Receipt) error {
+// record does step 2, and completes the answer. The check counts at kept.
+func (l *line) record(r *http.Request, c *Check, kept time.Time, f facts, signed []byte, answer *Receipt) error {
 	var told error
 	err := l.engine.cfg.Change(r.Context(), l.trustDomain, func(tx store.LineTx) (*store.JournalEntry, error) {
 		k, first, err := recall(tx, c)
@@ -210,7 +236,7 @@ func (l *line) record(r *http.Request, c *Check, f facts, signed []byte, answer 
 			return nil, err
 		}
 		err = tx.PutLineCheck(store.LineCheck{
-			Direction: store.In, Path: c.Path.key(), Number: c.Number, Slot: slotOf(c.Slot, l.engine.cfg.Now()),
+			Direction: store.In, Path: c.Path.key(), Number: c.Number, Slot: kept,
 			At: answer.ReceivedAt, DoneAt: answer.ReceivedAt, Content: content, Statement: signed,
 		})
 		if err != nil {

@@ -288,5 +288,10 @@ func monthOf(month string) (from, end time.Time, err error) {
 	return from, from.AddDate(0, 1, 0), nil
 }
 
+// monthAfter returns when the month of a time is over.
+func monthAfter(t time.Time) time.Time {
+	return time.Date(t.UTC().Year(), t.UTC().Month()+1, 1, 0, 0, 0, 0, time.UTC)
+}
+
 // day counts days since 1970.
 func day(t time.Time) int64 { return t.Unix() / 86_400 }

@@ -214,7 +214,7 @@ func (l *line) begin(ctx context.Context, s schedule, c *Check, atLeast int64) (
 			return nil, err
 		}
 		f.Digest = digest(payload)
-		row = store.LineCheck{Direction: store.Out, Path: c.Path.key(), Number: c.Number, Slot: slotOf(c.Slot, c.SentAt), At: c.SentAt}
+		row = store.LineCheck{Direction: store.Out, Path: c.Path.key(), Number: c.Number, Slot: countsAt(c.Slot, c.SentAt), At: c.SentAt}
 		if row.Content, err = encode(f); err != nil {
 			return nil, err
 		}

@@ -26,6 +26,7 @@ import (
 
 	"github.com/certlink/certlink/internal/testbubble"
 	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/internal/teststore"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/link"
@@ -90,6 +91,7 @@ func newWorld(t *testing.T, checks config.LineChecks) *world {
 		n.ca = testca.New(t, n.TrustDomain(), testca.Options{NotBefore: time.Now().AddDate(0, 0, -3)})
 		n.pair = n.ca.Leaf(t, testca.Leaf{Path: "/signing", NotBefore: time.Now().AddDate(0, 0, -3), NotAfter: time.Now().AddDate(1, 0, 0)})
 		n.path = filepath.Join(memory(t), "relay.db")
+		teststore.Put(t, n.path)
 		n.config = &config.Config{
 			Peers:    []config.Peer{{Name: n.other.name, TrustDomain: n.other.TrustDomain(), State: config.Active}},
 			Hotlines: []config.Hotline{{Name: "to-" + n.other.name, Peer: n.other.name, LineChecks: checks}},
