@@ -180,6 +180,12 @@ func TestDialConnectsAnewAfterTheConnectionIsLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := io.WriteString(first, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(first, make([]byte, 1)); err != nil { // by now the server has noted the connection
+		t.Fatal(err)
+	}
 	server.mu.Lock()
 	server.conns[0].Close()
 	server.mu.Unlock()

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,18 +103,24 @@ func target(t *testing.T, ca *testca.CA, address string) Target {
 	}
 }
 
+// kinds are those whose objects a follower wakes.
+var kinds = []Kind{LocalCERTs, PeerCERTs, SharedFeeds, Hotlines}
+
 // follower is a hub that follows relays, and what it woke.
 type follower struct {
 	*Hub
+	ahead atomic.Int64 // of its clock, in nanoseconds
 	mu    sync.Mutex
 	woken []string
 }
 
 func follow(t *testing.T, lostAfter time.Duration) *follower {
 	t.Helper()
-	f := &follower{Hub: NewHub(Config{Log: slog.New(slog.DiscardHandler), Now: time.Now, LostAfter: lostAfter})}
+	f := &follower{}
+	now := func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
+	f.Hub = NewHub(Config{Log: slog.New(slog.DiscardHandler), Now: now, LostAfter: lostAfter})
 	f.subscribers = map[Kind][]func(string, string){}
-	for _, kind := range []Kind{LocalCERTs, PeerCERTs, SharedFeeds, Hotlines} {
+	for _, kind := range kinds {
 		f.subscribers[kind] = []func(string, string){func(namespace, name string) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -139,7 +146,7 @@ func (f *follower) take() []string {
 
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); {
+	for end := time.Now().Add(time.Minute); !holds(); {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain until %s", what)
 		}
@@ -159,8 +166,13 @@ func TestHub(t *testing.T) {
 		})
 		f := follow(t, time.Minute)
 		f.Follow("cert", target(t, ca, p.server.Listener.Addr().String()))
-		until(t, "the report is read", func() bool { return f.View("cert").Contact == Reached })
-		f.take()
+		woken := map[string]bool{}
+		until(t, "the report is read and all are woken by it", func() bool {
+			for _, who := range f.take() {
+				woken[who] = true
+			}
+			return len(woken) == len(kinds)
+		})
 		p.set(func(r *report.Report) { r.Exports = []report.Export{{Name: "threats", Stored: 1}} })
 		until(t, "the feed is woken", func() bool {
 			return len(f.View("cert").Report.Exports) == 1 && f.View("cert").Report.Exports[0].Stored == 1
@@ -182,20 +194,25 @@ func TestHub(t *testing.T) {
 		if v := f.View("cert"); v.Contact != Reached {
 			t.Errorf("contact is %v", v.Contact)
 		}
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
+		var l net.Listener
+		until(t, "nobody else uses the port", func() (free bool) {
+			var err error
+			l, err = net.Listen("tcp", address)
+			return err == nil
+		})
 		play(t, ca, local, l)
 		until(t, "the relay is back", func() bool { return f.View("cert").Error == "" })
 	})
 
 	t.Run("a_long_silence_is", func(t *testing.T) {
-		f := follow(t, 50*time.Millisecond)
+		const patience = time.Hour
+		f := follow(t, patience)
 		f.Follow("cert", target(t, ca, "127.0.0.1:1"))
+		until(t, "the silence is noticed", func() bool { return f.View("cert").Error != "" })
 		if c := f.View("cert").Contact; c != Calling {
 			t.Errorf("contact is %v at first", c)
 		}
+		f.ahead.Store(int64(patience))
 		until(t, "the relay is lost", func() bool { return f.View("cert").Contact == Lost })
 		until(t, "everybody is woken", func() bool { return slices.Contains(f.take(), "Hotline cert/*") })
 	})
