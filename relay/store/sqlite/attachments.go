@@ -47,7 +47,7 @@ func (s *Store) AppendAttachment(ctx context.Context, k store.AttachmentKey, siz
 	}
 	s.checkpoints.wrote(int64(len(chunk)))
 	var a storedAttachment
-	err := s.change(ctx, feed, doing, func(tx *sql.Tx) (err error) {
+	err := s.change(ctx, feed, doing, func(tx *transaction) (err error) {
 		a, err = getAttachment(ctx, tx, k)
 		if errors.Is(err, store.ErrNotFound) {
 			a, err = s.beginAttachment(ctx, tx, k, size, offset, limits)
@@ -66,7 +66,7 @@ func (s *Store) AppendAttachment(ctx context.Context, k store.AttachmentKey, siz
 	return a.Attachment, nil
 }
 
-func (s *Store) beginAttachment(ctx context.Context, tx *sql.Tx, k store.AttachmentKey, size, offset int64, limits store.AttachmentLimits) (a storedAttachment, err error) {
+func (s *Store) beginAttachment(ctx context.Context, tx *transaction, k store.AttachmentKey, size, offset int64, limits store.AttachmentLimits) (a storedAttachment, err error) {
 	if offset != 0 {
 		return a, fmt.Errorf("attachment %s has not begun: %w", k.Name(), store.ErrHole)
 	}
@@ -83,7 +83,7 @@ func (s *Store) beginAttachment(ctx context.Context, tx *sql.Tx, k store.Attachm
 	return a, err
 }
 
-func (s *Store) appendChunk(ctx context.Context, tx *sql.Tx, a *storedAttachment, offset int64, chunk []byte) error {
+func (s *Store) appendChunk(ctx context.Context, tx *transaction, a *storedAttachment, offset int64, chunk []byte) error {
 	switch {
 	case a.Complete || offset < a.Stored:
 		return nil
@@ -113,7 +113,7 @@ func (s *Store) CompleteAttachment(ctx context.Context, k store.AttachmentKey) (
 		return store.Attachment{}, fmt.Errorf("completing attachment %s: %w", k.Name(), err)
 	}
 	var now storedAttachment
-	err = s.change(ctx, feed, "completing an attachment", func(tx *sql.Tx) (err error) {
+	err = s.change(ctx, feed, "completing an attachment", func(tx *transaction) (err error) {
 		if now, err = getAttachment(ctx, tx, k); err != nil || now.Complete {
 			return err
 		}
@@ -134,7 +134,7 @@ func (s *Store) CompleteAttachment(ctx context.Context, k store.AttachmentKey) (
 	return now.Attachment, nil
 }
 
-func deleteAttachment(ctx context.Context, tx *sql.Tx, row int64) error {
+func deleteAttachment(ctx context.Context, tx *transaction, row int64) error {
 	_, err := tx.ExecContext(ctx, "DELETE FROM attachment_chunks WHERE attachment = ?", row)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, "DELETE FROM attachments WHERE id = ?", row)
@@ -145,7 +145,7 @@ func deleteAttachment(ctx context.Context, tx *sql.Tx, row int64) error {
 // GetAttachment implements store.Attachments.
 func (s *Store) GetAttachment(ctx context.Context, k store.AttachmentKey) (store.Attachment, error) {
 	var a storedAttachment
-	err := s.look(ctx, "reading the state of an attachment", func(tx *sql.Tx) (err error) {
+	err := s.look(ctx, "reading the state of an attachment", func(tx *transaction) (err error) {
 		a, err = getAttachment(ctx, tx, k)
 		return err
 	})
@@ -157,7 +157,7 @@ func (s *Store) GetAttachment(ctx context.Context, k store.AttachmentKey) (store
 
 // ReadAttachment implements store.Attachments.
 func (s *Store) ReadAttachment(ctx context.Context, k store.AttachmentKey, offset int64) (content []byte, err error) {
-	err = s.look(ctx, "reading an attachment", func(tx *sql.Tx) error {
+	err = s.look(ctx, "reading an attachment", func(tx *transaction) error {
 		a, err := getAttachment(ctx, tx, k)
 		if err != nil || offset < 0 || offset >= a.Stored {
 			return err
@@ -180,7 +180,7 @@ func (s *Store) QueuedAttachments(ctx context.Context, peer string, limit int) (
 	if err := checkLimit(limit, store.MaxMessages); err != nil {
 		return nil, fmt.Errorf("listing queued attachments: %w", err)
 	}
-	err = s.look(ctx, "listing queued attachments", func(tx *sql.Tx) (err error) {
+	err = s.look(ctx, "listing queued attachments", func(tx *transaction) (err error) {
 		rows, err := tx.QueryContext(ctx, queuedAttachments, peer, limit)
 		if err != nil {
 			return err
@@ -208,14 +208,14 @@ const queuedAttachments = `SELECT a.sha256 FROM queued AS q CROSS JOIN messages 
 
 // LooseAttachments implements store.Attachments.
 func (s *Store) LooseAttachments(ctx context.Context, d store.Direction, peer string) (l store.AttachmentLimits, err error) {
-	err = s.look(ctx, "counting attachments", func(tx *sql.Tx) (err error) {
+	err = s.look(ctx, "counting attachments", func(tx *transaction) (err error) {
 		l, err = looseAttachments(ctx, tx, d, peer)
 		return err
 	})
 	return l, err
 }
 
-func looseAttachments(ctx context.Context, tx *sql.Tx, d store.Direction, peer string) (l store.AttachmentLimits, err error) {
+func looseAttachments(ctx context.Context, tx *transaction, d store.Direction, peer string) (l store.AttachmentLimits, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(size), 0) FROM attachments INDEXED BY attachments_loose
 		WHERE direction = ? AND peer = ? AND held = 0`, d, peer).Scan(&l.Count, &l.Bytes)
 	return l, err
@@ -229,7 +229,7 @@ func (s *Store) SweepAttachments(ctx context.Context, before time.Time, limit in
 	}
 	for n := range limit {
 		var found bool
-		err := s.makeRoom(ctx, "deleting an attachment", func(tx *sql.Tx) error {
+		err := s.makeRoom(ctx, "deleting an attachment", func(tx *transaction) error {
 			var row int64
 			err := tx.QueryRowContext(ctx, `SELECT id FROM attachments INDEXED BY attachments_old
 				WHERE held = 0 AND changed_at < ? ORDER BY changed_at LIMIT 1`, micros(before)).Scan(&row)

@@ -33,22 +33,12 @@ type breakingConn struct {
 	fails *bool
 }
 
-func (c *breakingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	tx, err := c.conn.BeginTx(ctx, opts)
-	return &breakingTx{tx, c.fails}, err
-}
-
-type breakingTx struct {
-	driver.Tx
-	fails *bool
-}
-
-func (t *breakingTx) Commit() error {
-	if *t.fails {
-		*t.fails = false
-		return errOnPurpose
+func (c *breakingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if *c.fails && query == sqlCommit {
+		*c.fails = false
+		return nil, errOnPurpose
 	}
-	return t.Tx.Commit()
+	return c.conn.ExecContext(ctx, query, args)
 }
 
 // openBreaking is openAt for a store whose next commit fails when it is told to.

@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -112,7 +111,7 @@ func (s *Store) carryLog(mode string) bool {
 // makeRoom is change for what lets go of something, or comes before that; f may run twice. Where the disk has no room for a longer
 // log, what it holds is carried into the database, and it begins anew in the room that it has: a
 // deletion needs no other, as what it writes has its place in the database.
-func (s *Store) makeRoom(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
+func (s *Store) makeRoom(ctx context.Context, doing string, f func(tx *transaction) error) error {
 	err := s.change(ctx, feed, doing, f)
 	if !errors.Is(err, store.ErrFull) {
 		return err

@@ -30,12 +30,11 @@ func (s *Store) Decide(ctx context.Context, v store.View, decisions []store.Deci
 		return fmt.Errorf("storing decisions: %w", err)
 	}
 	s.checkpoints.wrote(size)
-	return s.change(ctx, feed, "storing decisions", func(tx *sql.Tx) error {
+	return s.change(ctx, feed, "storing decisions", func(tx *transaction) error {
 		d, err := s.newDeciding(ctx, tx, v)
 		if err != nil {
 			return err
 		}
-		defer d.close()
 		for _, decision := range decisions {
 			if err := d.one(ctx, decision); err != nil {
 				return err
@@ -55,16 +54,13 @@ type group struct {
 	reason           int64
 }
 
-// deciding is one Decide: its statements are prepared once, sums are written at the end.
+// deciding is one Decide: sums are written at the end.
 type deciding struct {
 	lens
-	tx     *sql.Tx
+	tx     *transaction
 	words  *vocabulary
 	ticker *ticker
-	before *sql.Stmt
-	// write writes what all decisions have, special also what few have.
-	write, special *sql.Stmt
-	change         map[group]int64
+	change map[group]int64
 	// now is the time of the decisions, handed the position up to which records were handed out.
 	now, handed int64
 	takings     int64
@@ -77,7 +73,7 @@ type earlier struct {
 	evidence         bool
 }
 
-func (s *Store) newDeciding(ctx context.Context, tx *sql.Tx, v store.View) (*deciding, error) {
+func (s *Store) newDeciding(ctx context.Context, tx *transaction, v store.View) (*deciding, error) {
 	d := &deciding{tx: tx, words: newVocabulary(tx), change: map[group]int64{}}
 	var err error
 	if d.ticker, err = s.newTicker(ctx, tx); err != nil {
@@ -93,21 +89,10 @@ func (s *Store) newDeciding(ctx context.Context, tx *sql.Tx, v store.View) (*dec
 		return nil, err
 	}
 	d.now = s.now().UnixMicro()
-	if d.before, err = tx.PrepareContext(ctx, decidedBefore); err != nil {
-		return nil, err
-	}
-	if d.write, err = tx.PrepareContext(ctx, writeDecision); err != nil {
-		d.close()
-		return nil, err
-	}
-	if d.special, err = tx.PrepareContext(ctx, writeSpecial); err != nil {
-		d.close()
-		return nil, err
-	}
 	return d, nil
 }
 
-// The statements of deciding.
+// The statements of deciding: writeDecision writes what all decisions have, writeSpecial also what few have.
 const (
 	decidedBefore = `SELECT o.collection, o.type, coalesce(d.rule, 0), coalesce(d.share, 0), coalesce(d.reason, 0), coalesce(d.added, 0),
 		coalesce(d.form, 0), coalesce(d.evidence, 0) FROM objects o LEFT JOIN decisions d ON d.view = ? AND d.seq = o.seq WHERE o.seq = ?`
@@ -121,7 +106,7 @@ const (
 )
 
 // viewID returns the number of a view, and makes one for a new view.
-func viewID(ctx context.Context, tx *sql.Tx, feed, peer string) (id int64, err error) {
+func viewID(ctx context.Context, tx *transaction, feed, peer string) (id int64, err error) {
 	if _, err = tx.ExecContext(ctx, "INSERT INTO views (feed, peer) VALUES (?, ?) ON CONFLICT DO NOTHING", feed, peer); err != nil {
 		return 0, err
 	}
@@ -129,17 +114,9 @@ func viewID(ctx context.Context, tx *sql.Tx, feed, peer string) (id int64, err e
 	return id, err
 }
 
-func (d *deciding) close() {
-	for _, statement := range []*sql.Stmt{d.before, d.write, d.special} {
-		if statement != nil {
-			_ = statement.Close() // it ends with the transaction in any case
-		}
-	}
-}
-
 func (d *deciding) one(ctx context.Context, decision store.Decision) error {
 	var was earlier
-	err := d.before.QueryRowContext(ctx, d.view, decision.Seq).
+	err := d.tx.QueryRowContext(ctx, decidedBefore, d.view, decision.Seq).
 		Scan(&was.collection, &was.typ, &was.rule, &was.share, &was.reason, &was.added, &was.form, &was.evidence)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("record %d: %w", decision.Seq, store.ErrNotFound)
@@ -191,10 +168,10 @@ func (d *deciding) store(ctx context.Context, decision store.Decision, was earli
 		return err
 	}
 	if form == 0 && decision.Until.IsZero() && decision.Evidence == "" {
-		_, err = d.write.ExecContext(ctx, d.view, decision.Seq, is.rule, is.share, is.reason, added, is.collection, was.typ, d.now)
+		_, err = d.tx.ExecContext(ctx, writeDecision, d.view, decision.Seq, is.rule, is.share, is.reason, added, is.collection, was.typ, d.now)
 		return err
 	}
-	_, err = d.special.ExecContext(ctx, d.view, decision.Seq, is.rule, is.share, is.reason, added, is.collection, was.typ, d.now,
+	_, err = d.tx.ExecContext(ctx, writeSpecial, d.view, decision.Seq, is.rule, is.share, is.reason, added, is.collection, was.typ, d.now,
 		micros(decision.Until), form, decision.Evidence != "")
 	return err
 }

@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -23,7 +22,7 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 	}
 	q.NoContent = true
 	var deleted int
-	err = s.makeRoom(ctx, "deleting objects", func(tx *sql.Tx) error {
+	err = s.makeRoom(ctx, "deleting objects", func(tx *transaction) error {
 		deleted = 0
 		c, err := selectObjects(ctx, tx, collection, q)
 		if err != nil || c == nil {
@@ -47,7 +46,7 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 
 // deleteRecords takes the records out of every sum that they are in, then away.
 // Progress stays true: what was passed is decided, or gone. What was handed out becomes a withdrawal.
-func (s *Store) deleteRecords(ctx context.Context, tx *sql.Tx, collection string, records []store.Record) error {
+func (s *Store) deleteRecords(ctx context.Context, tx *transaction, collection string, records []store.Record) error {
 	ticker, err := s.newTicker(ctx, tx)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 // Delivery implements store.Deliveries.
 func (s *Store) Delivery(ctx context.Context, collection, name string) (store.Delivery, error) {
 	var d store.Delivery
-	err := s.look(ctx, "reading delivery", func(tx *sql.Tx) error {
+	err := s.look(ctx, "reading delivery", func(tx *transaction) error {
 		var err error
 		_, d, err = findDelivery(ctx, tx, collection, name)
 		return err
@@ -25,7 +25,7 @@ func (s *Store) Delivery(ctx context.Context, collection, name string) (store.De
 }
 
 // findDelivery returns the number and the state of a delivery; zeros if there is none.
-func findDelivery(ctx context.Context, tx *sql.Tx, collection, name string) (id int64, d store.Delivery, err error) {
+func findDelivery(ctx context.Context, tx *transaction, collection, name string) (id int64, d store.Delivery, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT d.id, d.position, d.delivered, d.dead, d.queued FROM words w CROSS JOIN deliveries d ON d.collection = w.id
 		WHERE w.word = ? AND d.name = ?`, collection, name).Scan(&id, &d.Position, &d.Delivered, &d.Dead, &d.Queued)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -42,7 +42,7 @@ func (s *Store) AdvanceDelivery(ctx context.Context, collection, name string, st
 	if len(step.Dead) > store.MaxRecords {
 		return fmt.Errorf("advancing delivery: %d dead letters at once are more than %d", len(step.Dead), store.MaxRecords)
 	}
-	return s.change(ctx, feed, "advancing delivery", func(tx *sql.Tx) error {
+	return s.change(ctx, feed, "advancing delivery", func(tx *transaction) error {
 		id, d, err := findDelivery(ctx, tx, collection, name)
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func (s *Store) AdvanceDelivery(ctx context.Context, collection, name string, st
 	})
 }
 
-func beginDelivery(ctx context.Context, tx *sql.Tx, collection, name string) (int64, error) {
+func beginDelivery(ctx context.Context, tx *transaction, collection, name string) (int64, error) {
 	number, err := newVocabulary(tx).id(ctx, collection)
 	if err != nil {
 		return 0, err
@@ -81,7 +81,7 @@ func beginDelivery(ctx context.Context, tx *sql.Tx, collection, name string) (in
 }
 
 // countDead sets the sums after changes of dead letters.
-func countDead(ctx context.Context, tx *sql.Tx, id int64, changes int) error {
+func countDead(ctx context.Context, tx *transaction, id int64, changes int) error {
 	if changes == 0 {
 		return nil
 	}
@@ -100,7 +100,7 @@ func (s *Store) DeadLetters(ctx context.Context, collection, name string, after 
 		return nil, fmt.Errorf("listing dead letters: %w", err)
 	}
 	var list []store.DeadLetter
-	err := s.look(ctx, "listing dead letters", func(tx *sql.Tx) (err error) {
+	err := s.look(ctx, "listing dead letters", func(tx *transaction) (err error) {
 		id, _, err := findDelivery(ctx, tx, collection, name)
 		if err != nil || id == 0 {
 			return err
@@ -133,7 +133,7 @@ func (s *Store) DeadLetters(ctx context.Context, collection, name string, after 
 // QueueDeadLetters implements store.Deliveries.
 func (s *Store) QueueDeadLetters(ctx context.Context, collection, name string) (int64, error) {
 	var n int64
-	err := s.change(ctx, feed, "queueing dead letters", func(tx *sql.Tx) error {
+	err := s.change(ctx, feed, "queueing dead letters", func(tx *transaction) error {
 		id, d, err := findDelivery(ctx, tx, collection, name)
 		if err != nil || id == 0 {
 			return err
@@ -152,7 +152,7 @@ func (s *Store) SettleDeadLetters(ctx context.Context, collection, name string, 
 	if max(len(taken), len(dead)) > store.MaxRecords {
 		return fmt.Errorf("settling dead letters: %d at once are more than %d", max(len(taken), len(dead)), store.MaxRecords)
 	}
-	return s.change(ctx, feed, "settling dead letters", func(tx *sql.Tx) error {
+	return s.change(ctx, feed, "settling dead letters", func(tx *transaction) error {
 		id, _, err := findDelivery(ctx, tx, collection, name)
 		if err != nil || id == 0 {
 			return err
@@ -185,7 +185,7 @@ func (s *Store) SettleDeadLetters(ctx context.Context, collection, name string, 
 // Waiting implements store.Deliveries.
 func (s *Store) Waiting(ctx context.Context, collection string, position, most int64) (int64, error) {
 	var n int64
-	err := s.look(ctx, "counting what waits", func(tx *sql.Tx) error {
+	err := s.look(ctx, "counting what waits", func(tx *transaction) error {
 		number, err := wordID(ctx, tx, collection)
 		if err != nil || number == 0 {
 			return err

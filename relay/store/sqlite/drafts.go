@@ -55,7 +55,7 @@ func (s *Store) ListDrafts(ctx context.Context, q store.DraftQuery) (page store.
 	if err := checkLimit(q.Limit, store.MaxDrafts); err != nil {
 		return store.DraftPage{}, fmt.Errorf("listing drafts: %w", err)
 	}
-	err = s.look(ctx, "listing drafts", func(tx *sql.Tx) error {
+	err = s.look(ctx, "listing drafts", func(tx *transaction) error {
 		var c clause
 		c.add(wholeDraft + " WHERE 1")
 		if q.Peer != "" {
@@ -75,7 +75,7 @@ func (s *Store) ListDrafts(ctx context.Context, q store.DraftQuery) (page store.
 }
 
 // queryDrafts reads drafts until limit, or until they fill a page.
-func queryDrafts(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store.DraftPage, err error) {
+func queryDrafts(ctx context.Context, tx *transaction, c *clause, limit int) (page store.DraftPage, err error) {
 	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
 	if err != nil {
 		return store.DraftPage{}, err

@@ -35,7 +35,7 @@ func awaitAnswer(ctx context.Context, tx querier, m *store.Message) error {
 
 // list reads the rows of a query.
 func list[T any](ctx context.Context, s *Store, doing string, scan func(row interface{ Scan(dest ...any) error }) (T, error), query string, args ...any) (found []T, err error) {
-	err = s.look(ctx, doing, func(tx *sql.Tx) (err error) {
+	err = s.look(ctx, doing, func(tx *transaction) (err error) {
 		rows, err := tx.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func (s *Store) Unanswered(ctx context.Context, peer string, limit int) ([]store
 
 // IsUnanswered implements store.Escalations.
 func (s *Store) IsUnanswered(ctx context.Context, peer, id string) (waits bool, err error) {
-	err = s.look(ctx, "looking for an answer", func(tx *sql.Tx) error {
+	err = s.look(ctx, "looking for an answer", func(tx *transaction) error {
 		return tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM unanswered WHERE peer = ? AND id = ?)", peer, id).Scan(&waits)
 	})
 	return waits, err
@@ -99,7 +99,7 @@ func (s *Store) Arrived(ctx context.Context, peer string, after int64, limit int
 
 // ArrivedBefore implements store.Escalations.
 func (s *Store) ArrivedBefore(ctx context.Context, peer string, t time.Time) (position int64, err error) {
-	err = s.look(ctx, "looking for the last message", func(tx *sql.Tx) error {
+	err = s.look(ctx, "looking for the last message", func(tx *transaction) error {
 		err := tx.QueryRowContext(ctx, `SELECT pos FROM messages INDEXED BY messages_by_both WHERE direction = 'in' AND peer = ? AND stored_at < ?
 			ORDER BY pos DESC LIMIT 1`, peer, micros(t)).Scan(&position)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -112,7 +112,7 @@ func (s *Store) ArrivedBefore(ctx context.Context, peer string, t time.Time) (po
 
 // Announced implements store.Escalations.
 func (s *Store) Announced(ctx context.Context, peer string) (position int64, known bool, err error) {
-	err = s.look(ctx, "reading what was announced", func(tx *sql.Tx) error {
+	err = s.look(ctx, "reading what was announced", func(tx *transaction) error {
 		err := tx.QueryRowContext(ctx, "SELECT pos FROM announced WHERE peer = ?", peer).Scan(&position)
 		if known = err == nil; errors.Is(err, sql.ErrNoRows) {
 			return nil

@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/certlink/certlink/relay/store"
@@ -17,7 +16,7 @@ func (s *Store) Explain(ctx context.Context, v store.View, collections []string,
 		return nil, fmt.Errorf("explaining an object: %w", err)
 	}
 	var found []store.Explained
-	err := s.look(ctx, "explaining an object", func(tx *sql.Tx) error {
+	err := s.look(ctx, "explaining an object", func(tx *transaction) error {
 		l, err := findLens(ctx, tx, v, collections)
 		if err != nil || len(l.collections) == 0 {
 			return err
@@ -28,7 +27,7 @@ func (s *Store) Explain(ctx context.Context, v store.View, collections []string,
 	return found, err
 }
 
-func explained(ctx context.Context, tx *sql.Tx, l lens, id string, limit int) ([]store.Explained, error) {
+func explained(ctx context.Context, tx *transaction, l lens, id string, limit int) ([]store.Explained, error) {
 	var c clause
 	c.add(`SELECT o.seq, o.stix_id, o.version, t.word, o.spec, n.word, coalesce(r.word, ''), coalesce(d.share, 0), coalesce(w.word, ''), coalesce(d.added, 0),
 		coalesce(d.decided, 0), coalesce(d.until, 0), coalesce(f.word, ''), coalesce(v.evidence, '')

@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"testing"
 	"time"
 
@@ -17,11 +16,11 @@ import (
 func BenchmarkFrame(b *testing.B) {
 	for name, once := range map[string]func(*Store) error{
 		"empty": func(s *Store) error {
-			_, err := s.transact(b.Context(), feed, "benchmarking", func(*sql.Tx) error { return nil })
+			_, err := s.transact(b.Context(), feed, "benchmarking", func(*transaction) error { return nil })
 			return err
 		},
 		"row": func(s *Store) error {
-			_, err := s.transact(b.Context(), feed, "benchmarking", func(tx *sql.Tx) error {
+			_, err := s.transact(b.Context(), feed, "benchmarking", func(tx *transaction) error {
 				_, err := tx.ExecContext(context.WithoutCancel(b.Context()), "UPDATE scratch SET n = n + 1")
 				return err
 			})

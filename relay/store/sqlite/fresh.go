@@ -68,7 +68,7 @@ func (s *Store) readIDs(ctx context.Context, epoch int) {
 type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryRowContext(ctx context.Context, query string, args ...any) firstRow
 }
 
 // direct runs statements that neither see nor change what is collected. Once a statement that changes something
@@ -76,7 +76,7 @@ type querier interface {
 // follows would be a transaction of its own.
 type direct struct {
 	l  *lineTx
-	tx *sql.Tx
+	tx *transaction
 }
 
 // ExecContext implements querier.
@@ -97,13 +97,10 @@ func (d direct) QueryContext(ctx context.Context, query string, args ...any) (*s
 	return d.tx.QueryContext(ctx, query, args...)
 }
 
-// QueryRowContext implements querier. A row can be made of an error only by a statement that does not run; which
-// error it was, the end of the transaction tells.
-func (d direct) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+// QueryRowContext implements querier.
+func (d direct) QueryRowContext(ctx context.Context, query string, args ...any) firstRow {
 	if d.l.collected.failed != nil {
-		var end context.CancelFunc
-		ctx, end = context.WithCancel(ctx)
-		end()
+		return firstRow{err: d.l.collected.failed}
 	}
 	return d.tx.QueryRowContext(ctx, query, args...)
 }
@@ -128,8 +125,10 @@ func (o ordered) QueryContext(ctx context.Context, query string, args ...any) (*
 }
 
 // QueryRowContext implements querier.
-func (o ordered) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	_ = o.l.write() // raw looks at it
+func (o ordered) QueryRowContext(ctx context.Context, query string, args ...any) firstRow {
+	if err := o.l.write(); err != nil {
+		return firstRow{err: err}
+	}
 	return o.l.raw.QueryRowContext(ctx, query, args...)
 }
 

@@ -51,7 +51,7 @@ func (k *known) close() {
 }
 
 // beginKnown is called at the beginning of a write transaction that puts objects.
-func (s *Store) beginKnown(ctx context.Context, tx *sql.Tx) error {
+func (s *Store) beginKnown(ctx context.Context, tx *transaction) error {
 	var version int64
 	if err := tx.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
 		return err

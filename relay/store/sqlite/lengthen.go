@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"path/filepath"
 	"sync"
@@ -59,7 +58,7 @@ func (g *lengthener) close() {
 }
 
 // lengthen adds lengthenBy, or errLong. Any error ends it: the log grows then as it is written.
-func (s *Store) lengthen(*sql.Tx) error {
+func (s *Store) lengthen(*transaction) error {
 	info, err := s.log.Stat()
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func (s *Store) ChangeLine(ctx context.Context, peer string, change func(store.L
 	// The driver starts a goroutine for each statement that can be cancelled. What is begun is
 	// done soon: nothing in it waits but for the disk.
 	l := s.newLineTx(context.WithoutCancel(ctx), peer)
-	return s.changeThen(ctx, hotline, "changing line", func(tx *sql.Tx) error {
+	return s.changeThen(ctx, hotline, "changing line", func(tx *transaction) error {
 		var err error
 		if l.state, l.shared, err = s.lines.recall(l.ctx, tx, peer); err != nil {
 			return err
@@ -45,8 +45,8 @@ func (s *Store) GlanceLine(ctx context.Context, peer string, read func(store.Lin
 	return s.glance(ctx, "reading line", onLine(ctx, peer, read))
 }
 
-func onLine(ctx context.Context, peer string, read func(store.LineReader) error) func(*sql.Tx) error {
-	return func(tx *sql.Tx) error {
+func onLine(ctx context.Context, peer string, read func(store.LineReader) error) func(*transaction) error {
+	return func(tx *transaction) error {
 		return read(&lineReader{ctx: context.WithoutCancel(ctx), tx: tx, peer: peer})
 	}
 }

@@ -6,7 +6,6 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 
 	"github.com/certlink/certlink/relay/store"
@@ -65,7 +64,7 @@ type sharedState struct {
 func (k *lines) forget() { k.of, k.shared = nil, nil }
 
 // recall takes what is known of a line out; the caller has the turn, and tx has begun.
-func (k *lines) recall(ctx context.Context, tx *sql.Tx, peer string) (*lineState, *sharedState, error) {
+func (k *lines) recall(ctx context.Context, tx *transaction, peer string) (*lineState, *sharedState, error) {
 	var version int64
 	if err := tx.QueryRowContext(ctx, dataVersion).Scan(&version); err != nil {
 		return nil, nil, err

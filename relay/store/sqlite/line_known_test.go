@@ -41,7 +41,9 @@ type countingConn struct {
 }
 
 func (c *countingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	*c.ran = append(*c.ran, query)
+	if query != sqlBeginWriting && query != sqlCommit {
+		*c.ran = append(*c.ran, query)
+	}
 	return c.conn.ExecContext(ctx, query, args)
 }
 

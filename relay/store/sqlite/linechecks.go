@@ -22,7 +22,7 @@ const (
 
 // LatestLineChecks implements store.LineChecks.
 func (s *Store) LatestLineChecks(ctx context.Context, peer string) (list []store.LineCheck, err error) {
-	err = s.look(ctx, "reading line checks", func(tx *sql.Tx) error {
+	err = s.look(ctx, "reading line checks", func(tx *transaction) error {
 		list, err = queryLineChecks(ctx, tx, "SELECT "+lineCheckKey+" FROM line_checks AS c"+latestOfGroups+" ORDER BY direction, path, number", peer)
 		return err
 	})
@@ -38,7 +38,7 @@ func (s *Store) ListLineChecks(ctx context.Context, peer string, q store.LineChe
 	if q.After != nil {
 		after = *q.After
 	}
-	err = s.look(ctx, "listing line checks", func(tx *sql.Tx) error {
+	err = s.look(ctx, "listing line checks", func(tx *transaction) error {
 		list, err = queryLineChecks(ctx, tx, "SELECT "+lineCheckKey+` FROM line_checks
 			WHERE peer = ? AND slot >= ? AND slot < ? AND (slot, direction, path, number) > (?, ?, ?, ?)
 			ORDER BY slot, direction, path, number LIMIT ?`,
@@ -48,7 +48,7 @@ func (s *Store) ListLineChecks(ctx context.Context, peer string, q store.LineChe
 	return list, err
 }
 
-func queryLineChecks(ctx context.Context, tx *sql.Tx, query string, args ...any) (list []store.LineCheck, err error) {
+func queryLineChecks(ctx context.Context, tx *transaction, query string, args ...any) (list []store.LineCheck, err error) {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func scanLineCheck(row interface{ Scan(dest ...any) error }, more ...any) (c sto
 
 // LineCheckDays implements store.LineChecks.
 func (s *Store) LineCheckDays(ctx context.Context, peer string, first, last int64) (days []store.LineCheckDay, err error) {
-	err = s.look(ctx, "reading sums of line checks", func(tx *sql.Tx) (err error) {
+	err = s.look(ctx, "reading sums of line checks", func(tx *transaction) (err error) {
 		rows, err := tx.QueryContext(ctx, "SELECT day, content FROM line_check_days WHERE peer = ? AND day >= ? AND day < ? ORDER BY day", peer, first, last)
 		if err != nil {
 			return err
@@ -103,7 +103,7 @@ func scanLineRecord(row interface{ Scan(dest ...any) error }) (r store.LineRecor
 
 // GetLineRecord implements store.LineChecks.
 func (s *Store) GetLineRecord(ctx context.Context, peer, kind, name, part string) (r store.LineRecord, err error) {
-	err = s.look(ctx, "reading record of the line", func(tx *sql.Tx) error {
+	err = s.look(ctx, "reading record of the line", func(tx *transaction) error {
 		r, err = scanLineRecord(tx.QueryRowContext(ctx, lineRecord+" AND name = ? AND part = ?", peer, kind, name, part))
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%s %q of %s: %w", kind, name, peer, store.ErrNotFound)
@@ -118,7 +118,7 @@ func (s *Store) ListLineRecords(ctx context.Context, peer, kind string, limit in
 	if err := checkLimit(limit, store.MaxLineChecks); err != nil {
 		return nil, fmt.Errorf("listing records of the line: %w", err)
 	}
-	err = s.look(ctx, "listing records of the line", func(tx *sql.Tx) (err error) {
+	err = s.look(ctx, "listing records of the line", func(tx *transaction) (err error) {
 		rows, err := tx.QueryContext(ctx, lineRecord+" ORDER BY name DESC, part LIMIT ?", peer, kind, limit)
 		if err != nil {
 			return err
@@ -138,7 +138,7 @@ func (s *Store) ListLineRecords(ctx context.Context, peer, kind string, limit in
 
 // ExerciseOf implements store.LineChecks.
 func (s *Store) ExerciseOf(ctx context.Context, peer, conversation string) (name string, err error) {
-	err = s.look(ctx, "reading exercise", func(tx *sql.Tx) error {
+	err = s.look(ctx, "reading exercise", func(tx *transaction) error {
 		err := tx.QueryRowContext(ctx, "SELECT name FROM exercise_conversations WHERE peer = ? AND conversation = ?", peer, conversation).Scan(&name)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
@@ -151,7 +151,7 @@ func (s *Store) ExerciseOf(ctx context.Context, peer, conversation string) (name
 // CountTraffic implements store.LineChecks.
 func (s *Store) CountTraffic(ctx context.Context, peer string, from, to time.Time) (t store.Traffic, err error) {
 	var longest int64
-	err = s.look(ctx, "counting messages", func(tx *sql.Tx) error {
+	err = s.look(ctx, "counting messages", func(tx *transaction) error {
 		return tx.QueryRowContext(ctx, `SELECT
 			coalesce(sum(m.direction = 'out' AND e.name IS NULL), 0), coalesce(sum(m.direction = 'in' AND e.name IS NULL), 0),
 			coalesce(sum(m.direction = 'out' AND e.name IS NOT NULL), 0), coalesce(sum(m.direction = 'in' AND e.name IS NOT NULL), 0),

@@ -73,7 +73,7 @@ func queryMessages(ctx context.Context, tx querier, c *clause, limit int) (page 
 // GetMessage implements store.Messages.
 func (s *Store) GetMessage(ctx context.Context, d store.Direction, peer, id string) (store.Message, error) {
 	var m store.Message
-	err := s.look(ctx, "reading message", func(tx *sql.Tx) error {
+	err := s.look(ctx, "reading message", func(tx *transaction) error {
 		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var err error
 		m, err = getMessage(ctx, tx, d, peer, id)
@@ -91,7 +91,7 @@ func (s *Store) ListMessages(ctx context.Context, q store.MessageQuery) (store.M
 		return store.MessagePage{}, errors.New("listing messages: a conversation needs a peer")
 	}
 	var page store.MessagePage
-	err := s.look(ctx, "listing messages", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing messages", func(tx *transaction) error {
 		c := selectMessages(q)
 		var err error
 		page, err = queryMessages(ctx, tx, c, q.Limit)
@@ -109,7 +109,7 @@ func (s *Store) Pending(ctx context.Context, peer string, limit int, without ...
 		return nil, fmt.Errorf("listing queued messages: %d conversations are more than %d", len(without), store.MaxSelectors)
 	}
 	var page store.MessagePage
-	err := s.glance(ctx, "listing queued messages", func(tx *sql.Tx) error {
+	err := s.glance(ctx, "listing queued messages", func(tx *transaction) error {
 		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var c clause
 		c.add(fullQueued, peer)
@@ -130,7 +130,7 @@ func (s *Store) Outstanding(ctx context.Context, peer string, limit int) (noRece
 	if err := checkLimit(limit, store.MaxMessages); err != nil {
 		return nil, nil, fmt.Errorf("listing outstanding messages: %w", err)
 	}
-	err = s.look(ctx, "listing outstanding messages", func(tx *sql.Tx) error {
+	err = s.look(ctx, "listing outstanding messages", func(tx *transaction) error {
 		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var queued, unanswered clause
 		queued.add(lightQueued+queueOrder, peer, limit)
@@ -151,7 +151,7 @@ func (s *Store) Outstanding(ctx context.Context, peer string, limit int) (noRece
 // CountMessages implements store.Messages.
 func (s *Store) CountMessages(ctx context.Context, peer string) (store.MessageCounts, error) {
 	var counts store.MessageCounts
-	err := s.look(ctx, "counting messages", func(tx *sql.Tx) error {
+	err := s.look(ctx, "counting messages", func(tx *transaction) error {
 		ctx := context.WithoutCancel(ctx) // it is short, see ChangeLine
 		var last int64
 		if err := tx.QueryRowContext(ctx, `SELECT

@@ -6,7 +6,6 @@ package sqlite
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,7 +79,7 @@ func (s *Store) Marks(ctx context.Context, d store.Direction, peer string, ids [
 		return nil, fmt.Errorf("reading marks: %d messages are more than %d", len(ids), store.MaxMarked)
 	}
 	var marks []store.Mark
-	err := s.look(ctx, "reading marks", func(tx *sql.Tx) error {
+	err := s.look(ctx, "reading marks", func(tx *transaction) error {
 		for _, id := range ids {
 			of, err := marksOf(ctx, tx, d, peer, id)
 			if err != nil {
@@ -93,7 +92,7 @@ func (s *Store) Marks(ctx context.Context, d store.Direction, peer string, ids [
 	return marks, err
 }
 
-func marksOf(ctx context.Context, tx *sql.Tx, d store.Direction, peer, id string) (marks []store.Mark, err error) {
+func marksOf(ctx context.Context, tx *transaction, d store.Direction, peer, id string) (marks []store.Mark, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT k.target, m.id, m.serial, m.kind, m.created_at FROM message_marks k CROSS JOIN messages m ON m.pos = k.pos
 		WHERE k.direction = ? AND k.peer = ? AND k.target = ?
 		AND NOT EXISTS (SELECT 1 FROM exercise_conversations x

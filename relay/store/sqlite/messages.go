@@ -6,7 +6,6 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -38,7 +37,7 @@ func urgency(precedence string) int {
 // One transaction: a crash before its commit leaves nothing, not even the
 // serial; after it, everything.
 func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial int64) (store.Message, error)) (m store.Message, err error) {
-	err = s.change(ctx, hotline, "storing message", func(tx *sql.Tx) error {
+	err = s.change(ctx, hotline, "storing message", func(tx *transaction) error {
 		l := s.plainTx(ctx, tx, peer)
 		m, err = l.Enqueue(compose)
 		return l.end(err)
@@ -50,7 +49,7 @@ func (s *Store) Enqueue(ctx context.Context, peer string, compose func(serial in
 }
 
 // plainTx is a lineTx that knows nothing and of which nothing is remembered.
-func (s *Store) plainTx(ctx context.Context, tx *sql.Tx, peer string) *lineTx {
+func (s *Store) plainTx(ctx context.Context, tx *transaction, peer string) *lineTx {
 	l := s.newLineTx(ctx, peer)
 	l.raw, l.state, l.shared = direct{l, tx}, &lineState{}, &sharedState{chains: map[string]int64{}}
 	return l
@@ -127,7 +126,7 @@ func (l *lineTx) mayAcknowledge(ack *store.Message) error {
 // has no receipt, sends again; after it, the message and our receipt are there
 // and what the peer sends again is a duplicate.
 func (s *Store) Accept(ctx context.Context, m store.Message) (stored store.Message, duplicate bool, err error) {
-	err = s.change(ctx, hotline, "accepting message", func(tx *sql.Tx) error {
+	err = s.change(ctx, hotline, "accepting message", func(tx *transaction) error {
 		l := s.plainTx(ctx, tx, m.Peer)
 		stored, duplicate, err = l.Accept(m)
 		return l.end(err)

@@ -15,7 +15,7 @@ import (
 // Cursor implements store.Objects.
 func (s *Store) Cursor(ctx context.Context, collection string) (string, error) {
 	var cursor string
-	err := s.look(ctx, "reading cursor", func(tx *sql.Tx) error {
+	err := s.look(ctx, "reading cursor", func(tx *transaction) error {
 		err := tx.QueryRowContext(ctx, `SELECT c.cursor FROM words w JOIN collections c ON c.collection = w.id
 			WHERE w.word = ?`, collection).Scan(&cursor)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -32,7 +32,7 @@ func (s *Store) ListObjects(ctx context.Context, collection string, q store.Quer
 		return store.Page{}, fmt.Errorf("listing objects: %w", err)
 	}
 	var page store.Page
-	err := s.look(ctx, "listing objects", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing objects", func(tx *transaction) error {
 		c, err := selectObjects(ctx, tx, collection, q)
 		if err != nil || c == nil {
 			return err
@@ -45,7 +45,7 @@ func (s *Store) ListObjects(ctx context.Context, collection string, q store.Quer
 
 // selectObjects makes the statement of a page of a collection. It is nil if
 // nothing can match.
-func selectObjects(ctx context.Context, tx *sql.Tx, collection string, q store.Query) (*selection, error) {
+func selectObjects(ctx context.Context, tx *transaction, collection string, q store.Query) (*selection, error) {
 	id, err := wordID(ctx, tx, collection)
 	if err != nil || id == 0 {
 		return nil, err
@@ -97,7 +97,7 @@ func content(q store.Query) string {
 // CountObjects implements store.Objects.
 func (s *Store) CountObjects(ctx context.Context, collections ...string) (int64, error) {
 	var total int64
-	err := s.look(ctx, "counting objects", func(tx *sql.Tx) error {
+	err := s.look(ctx, "counting objects", func(tx *transaction) error {
 		ids, err := wordIDs(ctx, tx, collections)
 		if err != nil {
 			return err
@@ -109,7 +109,7 @@ func (s *Store) CountObjects(ctx context.Context, collections ...string) (int64,
 }
 
 // countStored sums up collections by their words.
-func countStored(ctx context.Context, tx *sql.Tx, collections []int64) (int64, error) {
+func countStored(ctx context.Context, tx *transaction, collections []int64) (int64, error) {
 	var c clause
 	c.add("SELECT coalesce(sum(objects), 0) FROM collections WHERE 1")
 	in(&c, "collection", collections)

@@ -32,7 +32,7 @@ func (s *Store) HandOut(ctx context.Context, v store.View, collections []string,
 		page            store.Page
 		handed, takings int64
 	)
-	err := s.look(ctx, "handing out", func(tx *sql.Tx) (err error) {
+	err := s.look(ctx, "handing out", func(tx *transaction) (err error) {
 		if page, err = viewPage(ctx, tx, v, collections, q); err == nil {
 			handed, takings, err = marks(ctx, tx, v)
 		}
@@ -41,7 +41,7 @@ func (s *Store) HandOut(ctx context.Context, v store.View, collections []string,
 	if err != nil || len(page.Records) == 0 || lastPosition(page) <= handed {
 		return page, err
 	}
-	err = s.change(ctx, feed, "handing out", func(tx *sql.Tx) error {
+	err = s.change(ctx, feed, "handing out", func(tx *transaction) error {
 		_, now, err := marks(ctx, tx, v)
 		if err == nil && now != takings {
 			page, err = viewPage(ctx, tx, v, collections, q)
@@ -58,7 +58,7 @@ func (s *Store) HandOut(ctx context.Context, v store.View, collections []string,
 	return page, nil
 }
 
-func viewPage(ctx context.Context, tx *sql.Tx, v store.View, collections []string, q store.Query) (store.Page, error) {
+func viewPage(ctx context.Context, tx *transaction, v store.View, collections []string, q store.Query) (store.Page, error) {
 	c, err := selectView(ctx, tx, v, collections, q)
 	if err != nil || c == nil {
 		return store.Page{}, err
@@ -68,7 +68,7 @@ func viewPage(ctx context.Context, tx *sql.Tx, v store.View, collections []strin
 
 func lastPosition(p store.Page) int64 { return p.Records[len(p.Records)-1].DateAdded.UnixMicro() }
 
-func marks(ctx context.Context, tx *sql.Tx, v store.View) (handed, takings int64, err error) {
+func marks(ctx context.Context, tx *transaction, v store.View) (handed, takings int64, err error) {
 	err = tx.QueryRowContext(ctx, "SELECT handed_to, takings FROM views WHERE feed = ? AND peer = ?", v.Feed, v.Peer).Scan(&handed, &takings)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
@@ -82,7 +82,7 @@ func (s *Store) Lapsed(ctx context.Context, v store.View, collections []string, 
 		return nil, fmt.Errorf("listing lapsed decisions: %w", err)
 	}
 	var found []store.Record
-	err := s.look(ctx, "listing lapsed decisions", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing lapsed decisions", func(tx *transaction) error {
 		l, err := findLens(ctx, tx, v, collections)
 		if err != nil || l.view == 0 || len(l.collections) == 0 {
 			return err
@@ -110,7 +110,7 @@ func (s *Store) UndecidedRevoked(ctx context.Context, v store.View, collections 
 		return nil, fmt.Errorf("listing undecided revocations: %w", err)
 	}
 	var found []store.Record
-	err := s.look(ctx, "listing undecided revocations", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing undecided revocations", func(tx *transaction) error {
 		l, err := findLens(ctx, tx, v, collections)
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func (s *Store) UndecidedRevoked(ctx context.Context, v store.View, collections 
 // SharedFrom implements store.Outgoing.
 func (s *Store) SharedFrom(ctx context.Context, feed, peer string) ([]string, error) {
 	var found []string
-	err := s.look(ctx, "listing what is shared", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing what is shared", func(tx *transaction) error {
 		rows, err := tx.QueryContext(ctx, `SELECT DISTINCT w.word FROM views v CROSS JOIN decision_counts c ON c.view = v.id CROSS JOIN words w ON w.id = c.collection
 			WHERE v.feed = ? AND v.peer = ? AND c.share = 1 AND c.records > 0 ORDER BY w.word`, feed, peer)
 		if err != nil {

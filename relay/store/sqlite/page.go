@@ -16,7 +16,7 @@ import (
 // readPage runs a query for one row more than limit, with the columns seq,
 // position, id, version, type, spec, raw, collection, form; type, collection and form are
 // numbers of words, 0 for none.
-func readPage(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store.Page, err error) {
+func readPage(ctx context.Context, tx *transaction, c *clause, limit int) (page store.Page, err error) {
 	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
 	if err != nil {
 		return store.Page{}, err
@@ -85,7 +85,7 @@ func (b *blob) Scan(from any) error {
 // glossary turns the numbers of words back, each looked up once for a page: cheaper
 // than joining them to every row.
 type glossary struct {
-	tx    *sql.Tx
+	tx    *transaction
 	words map[int64]string
 }
 

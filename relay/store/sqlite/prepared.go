@@ -111,10 +111,11 @@ func (p *preparing) statement(ctx context.Context, query string) (*kept, error) 
 	return k, nil
 }
 
-// keeps tells whether a statement reads or writes rows. Others run once, and some of them,
-// like pragmas, do a part of their work when they are prepared.
+// keeps tells whether a statement reads or writes rows, or begins or ends a transaction. Others run once,
+// and some of them, like pragmas, do a part of their work when they are prepared.
 func keeps(query string) bool {
-	if query == dataVersion {
+	switch query {
+	case dataVersion, sqlBeginWriting, sqlBeginReading, sqlCommit, sqlRollback:
 		return true
 	}
 	if len(query) > longestPrepared {

@@ -15,7 +15,7 @@ import (
 // Progress implements store.Outgoing.
 func (s *Store) Progress(ctx context.Context, feedName, peer string) (store.Progress, error) {
 	var p store.Progress
-	err := s.look(ctx, "reading progress", func(tx *sql.Tx) error {
+	err := s.look(ctx, "reading progress", func(tx *transaction) error {
 		var sent, received, signed int64
 		err := tx.QueryRowContext(ctx, "SELECT handed_to, sent_to, sent_at, received_to, received_at, receipt, receipt_at FROM views WHERE feed = ? AND peer = ?",
 			feedName, peer).Scan(&p.HandedTo, &p.SentTo, &sent, &p.ReceivedTo, &received, &p.Receipt, &signed)
@@ -33,7 +33,7 @@ func (s *Store) SetProgress(ctx context.Context, feedName, peer string, p store.
 	if len(refused) > store.MaxRecords || len(p.Receipt) > store.MaxReceipt {
 		return fmt.Errorf("storing progress: %d refusals or a receipt of %d bytes are too much", len(refused), len(p.Receipt))
 	}
-	return s.change(ctx, feed, "storing progress", func(tx *sql.Tx) error {
+	return s.change(ctx, feed, "storing progress", func(tx *transaction) error {
 		view, err := viewID(ctx, tx, feedName, peer)
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ func (s *Store) SetProgress(ctx context.Context, feedName, peer string, p store.
 	})
 }
 
-func putRefusals(ctx context.Context, tx *sql.Tx, view int64, refused []store.Refusal) error {
+func putRefusals(ctx context.Context, tx *transaction, view int64, refused []store.Refusal) error {
 	for _, r := range refused {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO refusals (view, stix_id, version, reason, at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (view, stix_id, version) DO UPDATE SET reason = excluded.reason, at = excluded.at`,
@@ -86,7 +86,7 @@ func (s *Store) Refusals(ctx context.Context, feedName, peer, id string, limit i
 		return nil, fmt.Errorf("listing refusals: %w", err)
 	}
 	var found []store.Refusal
-	err := s.look(ctx, "listing refusals", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing refusals", func(tx *transaction) error {
 		rows, err := tx.QueryContext(ctx, `SELECT r.version, r.reason, r.at FROM views v CROSS JOIN refusals r ON r.view = v.id
 			WHERE v.feed = ? AND v.peer = ? AND r.stix_id = ? ORDER BY r.version LIMIT ?`, feedName, peer, id, limit)
 		if err != nil {
@@ -110,7 +110,7 @@ func (s *Store) Refusals(ctx context.Context, feedName, peer, id string, limit i
 // CountRefusals implements store.Outgoing.
 func (s *Store) CountRefusals(ctx context.Context, feedName, peer string) (int64, error) {
 	var n int64
-	err := s.look(ctx, "counting refusals", func(tx *sql.Tx) error {
+	err := s.look(ctx, "counting refusals", func(tx *transaction) error {
 		return tx.QueryRowContext(ctx, "SELECT count(*) FROM refusals WHERE view = (SELECT id FROM views WHERE feed = ? AND peer = ?)",
 			feedName, peer).Scan(&n)
 	})

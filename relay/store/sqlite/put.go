@@ -29,7 +29,7 @@ func (s *Store) PutObjects(ctx context.Context, collection string, objects []sto
 	}
 	s.checkpoints.wrote(size)
 	var outcomes []store.Outcome
-	err := s.change(ctx, feed, "storing objects", func(tx *sql.Tx) error {
+	err := s.change(ctx, feed, "storing objects", func(tx *transaction) error {
 		p, err := s.newPut(ctx, tx, collection)
 		if err != nil {
 			return err
@@ -49,7 +49,7 @@ const rowsAtOnce = 128
 
 // put is one PutObjects.
 type put struct {
-	tx         *sql.Tx
+	tx         *transaction
 	words      *vocabulary
 	ticker     *ticker
 	collection int64
@@ -60,7 +60,7 @@ type put struct {
 	last int64
 }
 
-func (s *Store) newPut(ctx context.Context, tx *sql.Tx, collection string) (*put, error) {
+func (s *Store) newPut(ctx context.Context, tx *transaction, collection string) (*put, error) {
 	p := &put{tx: tx, words: newVocabulary(tx), known: s.known}
 	err := s.beginKnown(ctx, tx)
 	if err != nil {

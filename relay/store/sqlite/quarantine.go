@@ -26,7 +26,7 @@ func (s *Store) PutQuarantined(ctx context.Context, collection string, items []s
 	if err := s.keepReserve(1, size); err != nil {
 		return fmt.Errorf("storing in quarantine: %w", err)
 	}
-	return s.change(ctx, feed, "storing in quarantine", func(tx *sql.Tx) error {
+	return s.change(ctx, feed, "storing in quarantine", func(tx *transaction) error {
 		id, err := newVocabulary(tx).id(ctx, collection)
 		if err != nil {
 			return err
@@ -45,7 +45,7 @@ func (s *Store) PutQuarantined(ctx context.Context, collection string, items []s
 }
 
 // putQuarantined stores one item, if there is room and it is not there.
-func putQuarantined(ctx context.Context, tx *sql.Tx, collection int64, item store.Quarantined, counts *store.QuarantineCounts) error {
+func putQuarantined(ctx context.Context, tx *transaction, collection int64, item store.Quarantined, counts *store.QuarantineCounts) error {
 	digest := sha256.Sum256(item.Raw)
 	version := versionMicros(item.Version)
 	var known int
@@ -67,7 +67,7 @@ func putQuarantined(ctx context.Context, tx *sql.Tx, collection int64, item stor
 	return err
 }
 
-func quarantineCounts(ctx context.Context, tx *sql.Tx, collection int64) (store.QuarantineCounts, error) {
+func quarantineCounts(ctx context.Context, tx *transaction, collection int64) (store.QuarantineCounts, error) {
 	var c store.QuarantineCounts
 	err := tx.QueryRowContext(ctx, "SELECT held, bytes, overflow FROM quarantine_sums WHERE collection = ?", collection).
 		Scan(&c.Held, &c.Bytes, &c.Overflow)
@@ -77,7 +77,7 @@ func quarantineCounts(ctx context.Context, tx *sql.Tx, collection int64) (store.
 	return c, err
 }
 
-func saveQuarantineCounts(ctx context.Context, tx *sql.Tx, collection int64, c store.QuarantineCounts) error {
+func saveQuarantineCounts(ctx context.Context, tx *transaction, collection int64, c store.QuarantineCounts) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO quarantine_sums (collection, held, bytes, overflow) VALUES (?1, ?2, ?3, ?4)
 		ON CONFLICT (collection) DO UPDATE SET held = ?2, bytes = ?3, overflow = ?4`, collection, c.Held, c.Bytes, c.Overflow)
 	return err
@@ -86,7 +86,7 @@ func saveQuarantineCounts(ctx context.Context, tx *sql.Tx, collection int64, c s
 // CountQuarantined implements store.Quarantine.
 func (s *Store) CountQuarantined(ctx context.Context, collection string) (store.QuarantineCounts, error) {
 	var counts store.QuarantineCounts
-	err := s.look(ctx, "counting the quarantine", func(tx *sql.Tx) error {
+	err := s.look(ctx, "counting the quarantine", func(tx *transaction) error {
 		id, err := wordID(ctx, tx, collection)
 		if err != nil || id == 0 {
 			return err
@@ -105,7 +105,7 @@ func (s *Store) ListQuarantined(ctx context.Context, q store.QuarantineQuery) (s
 		return store.QuarantinePage{}, fmt.Errorf("listing the quarantine: %w", err)
 	}
 	var page store.QuarantinePage
-	err := s.look(ctx, "listing the quarantine", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing the quarantine", func(tx *transaction) error {
 		id, err := wordID(ctx, tx, q.Collection)
 		if err != nil || id == 0 {
 			return err
@@ -130,7 +130,7 @@ func (s *Store) ListQuarantined(ctx context.Context, q store.QuarantineQuery) (s
 }
 
 // readQuarantine reads items until limit, or until they fill a page.
-func readQuarantine(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store.QuarantinePage, err error) {
+func readQuarantine(ctx context.Context, tx *transaction, c *clause, limit int) (page store.QuarantinePage, err error) {
 	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
 	if err != nil {
 		return store.QuarantinePage{}, err

@@ -96,7 +96,7 @@ func after(q store.Query) int64 {
 }
 
 // wordID returns the number of a word, 0 if there is none.
-func wordID(ctx context.Context, tx *sql.Tx, word string) (int64, error) {
+func wordID(ctx context.Context, tx *transaction, word string) (int64, error) {
 	var id int64
 	err := tx.QueryRowContext(ctx, "SELECT id FROM words WHERE word = ?", word).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -106,7 +106,7 @@ func wordID(ctx context.Context, tx *sql.Tx, word string) (int64, error) {
 }
 
 // wordIDs returns the numbers of those words that there are.
-func wordIDs(ctx context.Context, tx *sql.Tx, words []string) ([]int64, error) {
+func wordIDs(ctx context.Context, tx *transaction, words []string) ([]int64, error) {
 	ids := make([]int64, 0, len(words))
 	for _, w := range words {
 		id, err := wordID(ctx, tx, w)
@@ -122,11 +122,11 @@ func wordIDs(ctx context.Context, tx *sql.Tx, words []string) ([]int64, error) {
 
 // vocabulary numbers words within one write transaction.
 type vocabulary struct {
-	tx    *sql.Tx
+	tx    *transaction
 	known map[string]int64
 }
 
-func newVocabulary(tx *sql.Tx) *vocabulary {
+func newVocabulary(tx *transaction) *vocabulary {
 	return &vocabulary{tx: tx, known: map[string]int64{}}
 }
 
@@ -151,12 +151,12 @@ func (v *vocabulary) id(ctx context.Context, word string) (int64, error) {
 // ticker gives out positions within one write transaction: unique, growing, and
 // never before the clock's time.
 type ticker struct {
-	tx    *sql.Tx
+	tx    *transaction
 	last  int64
 	moved bool
 }
 
-func (s *Store) newTicker(ctx context.Context, tx *sql.Tx) (*ticker, error) {
+func (s *Store) newTicker(ctx context.Context, tx *transaction) (*ticker, error) {
 	t := &ticker{tx: tx}
 	if err := tx.QueryRowContext(ctx, "SELECT last FROM clock").Scan(&t.last); err != nil {
 		return nil, err

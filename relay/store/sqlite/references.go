@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/certlink/certlink/relay/store"
@@ -22,7 +21,7 @@ func (s *Store) PutReferences(ctx context.Context, collection string, references
 	if err := s.keepReserve(2, int64(len(references))*decisionWrite); err != nil {
 		return fmt.Errorf("storing references: %w", err)
 	}
-	return s.change(ctx, feed, "storing references", func(tx *sql.Tx) error {
+	return s.change(ctx, feed, "storing references", func(tx *transaction) error {
 		number, err := newVocabulary(tx).id(ctx, collection)
 		if err != nil {
 			return err
@@ -51,7 +50,7 @@ func (s *Store) ReferencesTo(ctx context.Context, collection string, to []string
 		return nil, fmt.Errorf("listing references: %w", err)
 	}
 	var found []store.Reference
-	err := s.look(ctx, "listing references", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing references", func(tx *transaction) error {
 		number, err := wordID(ctx, tx, collection)
 		if err != nil || number == 0 || len(to) == 0 {
 			return err

@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -13,14 +12,14 @@ import (
 // Deletions implements store.Objects.
 func (s *Store) Deletions(ctx context.Context, collections ...string) (int64, error) {
 	var total int64
-	err := s.look(ctx, "counting deletions", func(tx *sql.Tx) (err error) {
+	err := s.look(ctx, "counting deletions", func(tx *transaction) (err error) {
 		total, err = deletionsOf(ctx, tx, collections)
 		return err
 	})
 	return total, err
 }
 
-func deletionsOf(ctx context.Context, tx *sql.Tx, collections []string) (total int64, err error) {
+func deletionsOf(ctx context.Context, tx *transaction, collections []string) (total int64, err error) {
 	ids, err := wordIDs(ctx, tx, collections)
 	if err != nil {
 		return 0, err
@@ -33,7 +32,7 @@ func deletionsOf(ctx context.Context, tx *sql.Tx, collections []string) (total i
 }
 
 // lapseBaseless takes back those of the decisions whose basis does not hold any more.
-func lapseBaseless(ctx context.Context, tx *sql.Tx, decisions []store.Decision) error {
+func lapseBaseless(ctx context.Context, tx *transaction, decisions []store.Decision) error {
 	holds := map[*store.Basis]bool{nil: true}
 	for _, d := range decisions {
 		if _, known := holds[d.Rests]; !known {
@@ -60,7 +59,7 @@ func lapseBaseless(ctx context.Context, tx *sql.Tx, decisions []store.Decision) 
 
 // forgetGone lets go of what was kept because of objects of which no version is left: what
 // they refer to, and that they are revoked once very many others went later.
-func forgetGone(ctx context.Context, tx *sql.Tx, collection string, records []store.Record, now int64) error {
+func forgetGone(ctx context.Context, tx *transaction, collection string, records []store.Record, now int64) error {
 	id, err := wordID(ctx, tx, collection)
 	if err != nil || id == 0 {
 		return err
@@ -99,7 +98,7 @@ func forgetGone(ctx context.Context, tx *sql.Tx, collection string, records []st
 }
 
 // pruneRevocations keeps, of the objects that are gone, the newest revocations.
-func pruneRevocations(ctx context.Context, tx *sql.Tx, collection int64) error {
+func pruneRevocations(ctx context.Context, tx *transaction, collection int64) error {
 	const old = `SELECT stix_id FROM revocations INDEXED BY revocations_gone WHERE collection = ?1 AND gone > 0
 		ORDER BY gone DESC, stix_id DESC LIMIT -1 OFFSET ?2`
 	for _, statement := range []string{

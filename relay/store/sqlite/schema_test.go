@@ -201,7 +201,7 @@ func TestPlansOfPages(t *testing.T) {
 		"by id, last of newest": {Limit: 9, IDs: []string{"x--1"}, Versions: store.Versions{Last: true}, NewestSpec: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := s.look(t.Context(), "explaining", func(tx *sql.Tx) error {
+			err := s.look(t.Context(), "explaining", func(tx *transaction) error {
 				list, err := selectObjects(t.Context(), tx, "c", q)
 				if err != nil {
 					return err

@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -19,7 +18,7 @@ func (s *Store) AddSealKey(ctx context.Context, k store.SealKey, since time.Time
 	if err := k.Check(); err != nil {
 		return false, fmt.Errorf("%s: %w", doing, err)
 	}
-	err = s.change(ctx, hotline, doing, func(tx *sql.Tx) error {
+	err = s.change(ctx, hotline, doing, func(tx *transaction) error {
 		var n, newer int
 		if err := tx.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(created_at >= ?), 0) FROM seal_keys", micros(since)).Scan(&n, &newer); err != nil {
 			return err
@@ -40,7 +39,7 @@ func (s *Store) AddSealKey(ctx context.Context, k store.SealKey, since time.Time
 // SealKeys implements store.Sealing.
 func (s *Store) SealKeys(ctx context.Context) ([]store.SealKey, error) {
 	var all []store.SealKey
-	err := s.look(ctx, "reading keys of ours", func(tx *sql.Tx) (err error) {
+	err := s.look(ctx, "reading keys of ours", func(tx *transaction) (err error) {
 		rows, err := tx.QueryContext(ctx, "SELECT id, private, created_at FROM seal_keys ORDER BY created_at DESC, id")
 		if err != nil {
 			return err
@@ -62,7 +61,7 @@ func (s *Store) SealKeys(ctx context.Context) ([]store.SealKey, error) {
 
 // DropSealKeys implements store.Sealing.
 func (s *Store) DropSealKeys(ctx context.Context, before time.Time) (dropped int64, err error) {
-	err = s.change(ctx, hotline, "deleting old keys of ours", func(tx *sql.Tx) error {
+	err = s.change(ctx, hotline, "deleting old keys of ours", func(tx *transaction) error {
 		result, err := tx.ExecContext(ctx, `DELETE FROM seal_keys WHERE created_at < ?
 			AND id <> (SELECT id FROM seal_keys ORDER BY created_at DESC, id LIMIT 1)`, micros(before))
 		if err != nil {
@@ -80,7 +79,7 @@ func (s *Store) PutPeerSealKey(ctx context.Context, k store.PeerSealKey) error {
 	if err := k.Check(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	return s.change(ctx, hotline, doing, func(tx *sql.Tx) error {
+	return s.change(ctx, hotline, doing, func(tx *transaction) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO peer_seal_keys (peer, public, statement, learned_at) VALUES (?, ?, ?, ?)
 			ON CONFLICT (peer) DO UPDATE SET public = excluded.public, statement = excluded.statement, learned_at = excluded.learned_at`,
 			k.Peer, k.Public, k.Statement, micros(k.LearnedAt))
@@ -91,7 +90,7 @@ func (s *Store) PutPeerSealKey(ctx context.Context, k store.PeerSealKey) error {
 // PeerSealKeys implements store.Sealing.
 func (s *Store) PeerSealKeys(ctx context.Context) ([]store.PeerSealKey, error) {
 	var all []store.PeerSealKey
-	err := s.look(ctx, "reading the keys of peers", func(tx *sql.Tx) (err error) {
+	err := s.look(ctx, "reading the keys of peers", func(tx *transaction) (err error) {
 		rows, err := tx.QueryContext(ctx, "SELECT peer, public, statement, learned_at FROM peer_seal_keys ORDER BY peer")
 		if err != nil {
 			return err
@@ -117,7 +116,7 @@ func (s *Store) NoteTransit(ctx context.Context, peer, id string, now, until tim
 	if err := store.CheckTransitID(peer, id); err != nil {
 		return false, fmt.Errorf("%s: %w", doing, err)
 	}
-	err = s.change(ctx, hotline, doing, func(tx *sql.Tx) error {
+	err = s.change(ctx, hotline, doing, func(tx *transaction) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM transit_seen WHERE expires < ?", micros(now.Add(-store.TransitKept))); err != nil {
 			return err
 		}
@@ -138,7 +137,7 @@ func (s *Store) PutCourierAnswer(ctx context.Context, a store.CourierAnswer) err
 	if err := a.Check(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	return s.change(ctx, hotline, doing, func(tx *sql.Tx) error {
+	return s.change(ctx, hotline, doing, func(tx *transaction) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM courier_answers WHERE peer = ? AND batch = ?", a.Peer, a.Batch); err != nil {
 			return err
 		}
@@ -154,7 +153,7 @@ func (s *Store) PutCourierAnswer(ctx context.Context, a store.CourierAnswer) err
 // CourierAnswers implements store.Sealing.
 func (s *Store) CourierAnswers(ctx context.Context, peer string) ([]store.CourierAnswer, error) {
 	var all []store.CourierAnswer
-	err := s.look(ctx, "reading answers for a courier", func(tx *sql.Tx) (err error) {
+	err := s.look(ctx, "reading answers for a courier", func(tx *transaction) (err error) {
 		rows, err := tx.QueryContext(ctx, "SELECT peer, batch, answer, at FROM courier_answers WHERE peer = ? ORDER BY seq", peer)
 		if err != nil {
 			return err
@@ -176,7 +175,7 @@ func (s *Store) CourierAnswers(ctx context.Context, peer string) ([]store.Courie
 
 // DropCourierAnswers implements store.Sealing.
 func (s *Store) DropCourierAnswers(ctx context.Context, peer string, batches []string) error {
-	return s.change(ctx, hotline, "deleting answers that a peer has", func(tx *sql.Tx) error {
+	return s.change(ctx, hotline, "deleting answers that a peer has", func(tx *transaction) error {
 		for _, batch := range batches {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM courier_answers WHERE peer = ? AND batch = ?", peer, batch); err != nil {
 				return err

@@ -21,7 +21,7 @@ func (s *Store) SettleQuarantined(ctx context.Context, collection string, seq in
 		return store.Quarantined{}, fmt.Errorf("settling a quarantined object: it takes accepted or dropped, and a name of 1 to %d bytes", store.MaxSettledBy)
 	}
 	var item store.Quarantined
-	err := s.change(ctx, feed, "settling a quarantined object", func(tx *sql.Tx) error {
+	err := s.change(ctx, feed, "settling a quarantined object", func(tx *transaction) error {
 		id, err := wordID(ctx, tx, collection)
 		if err != nil {
 			return err
@@ -53,7 +53,7 @@ func (s *Store) SettleQuarantined(ctx context.Context, collection string, seq in
 }
 
 // heldItem reads an item that is held, with its content.
-func heldItem(ctx context.Context, tx *sql.Tx, collection, seq int64) (store.Quarantined, error) {
+func heldItem(ctx context.Context, tx *transaction, collection, seq int64) (store.Quarantined, error) {
 	var c clause
 	c.add(quarantineColumns+"raw FROM quarantine WHERE collection = ? AND seq = ?", collection, seq)
 	page, err := readQuarantine(ctx, tx, &c, 1)
@@ -70,7 +70,7 @@ func heldItem(ctx context.Context, tx *sql.Tx, collection, seq int64) (store.Qua
 
 // replaceObject makes an object a new record of its collection, and returns the
 // content of the one that it replaced, if there was one.
-func (s *Store) replaceObject(ctx context.Context, tx *sql.Tx, collection string, id int64, o store.Object) ([]byte, error) {
+func (s *Store) replaceObject(ctx context.Context, tx *transaction, collection string, id int64, o store.Object) ([]byte, error) {
 	replaced := []byte{}
 	var old store.Record
 	err := tx.QueryRowContext(ctx, "SELECT seq, raw FROM objects INDEXED BY objects_by_key WHERE key = ? AND collection = ? AND stix_id = ? AND version = ?",
@@ -92,7 +92,7 @@ func (s *Store) replaceObject(ctx context.Context, tx *sql.Tx, collection string
 }
 
 // afterSettling takes an item out of the sums, and forgets the oldest settled ones.
-func afterSettling(ctx context.Context, tx *sql.Tx, collection, size int64) error {
+func afterSettling(ctx context.Context, tx *transaction, collection, size int64) error {
 	if _, err := tx.ExecContext(ctx, "UPDATE quarantine_sums SET held = held - 1, bytes = bytes - ? WHERE collection = ?", size, collection); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *Store) NoteRevocations(ctx context.Context, collection string, since ma
 	if len(since) > store.MaxRecords {
 		return fmt.Errorf("storing revocations: %d at once are more than %d", len(since), store.MaxRecords)
 	}
-	return s.change(ctx, feed, "storing revocations", func(tx *sql.Tx) error {
+	return s.change(ctx, feed, "storing revocations", func(tx *transaction) error {
 		id, err := newVocabulary(tx).id(ctx, collection)
 		if err != nil {
 			return err
@@ -127,7 +127,7 @@ func (s *Store) Revoked(ctx context.Context, collection string, ids []string) (m
 		return nil, fmt.Errorf("reading revocations: %d at once are more than %d", len(ids), store.MaxRecords)
 	}
 	since := map[string]time.Time{}
-	err := s.look(ctx, "reading revocations", func(tx *sql.Tx) error {
+	err := s.look(ctx, "reading revocations", func(tx *transaction) error {
 		id, err := wordID(ctx, tx, collection)
 		if err != nil || id == 0 {
 			return err
@@ -150,7 +150,7 @@ func (s *Store) Revoked(ctx context.Context, collection string, ids []string) (m
 // revokedAtOnce is the number of objects that one statement asks for.
 const revokedAtOnce = 500
 
-func readRevoked(ctx context.Context, tx *sql.Tx, collection int64, ids []string, since map[string]time.Time) (err error) {
+func readRevoked(ctx context.Context, tx *transaction, collection int64, ids []string, since map[string]time.Time) (err error) {
 	var c clause
 	c.add("SELECT stix_id, since FROM revocations WHERE collection = ?", collection)
 	in(&c, "stix_id", ids)

@@ -218,13 +218,13 @@ func syncDir(dir string) error {
 // change runs f in the one write transaction, when it is its turn. What f did is
 // on stable storage when change returns nil, and undone when it does not, unless the error
 // is ErrUnflushed. The turn is over when it is written: see flusher.
-func (s *Store) change(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error) error {
+func (s *Store) change(ctx context.Context, l lane, doing string, f func(tx *transaction) error) error {
 	return s.changeThen(ctx, l, doing, f, func() {})
 }
 
 // changeThen is change that calls written as soon as others can see what f did, while it is
 // on its way to stable storage.
-func (s *Store) changeThen(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error, written func()) error {
+func (s *Store) changeThen(ctx context.Context, l lane, doing string, f func(tx *transaction) error, written func()) error {
 	s.relieve(false)
 	commit, err := s.transact(ctx, l, doing, f)
 	if err != nil {
@@ -246,7 +246,7 @@ func (s *Store) changeThen(ctx context.Context, l lane, doing string, f func(tx 
 }
 
 // transact is change up to the end of the turn; it returns what to wait for.
-func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *sql.Tx) error) (commit uint64, err error) {
+func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *transaction) error) (commit uint64, err error) {
 	leave, err := s.turns.take(ctx, l)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", doing, err)
@@ -256,27 +256,20 @@ func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *s
 	if err := s.flush.state(); err != nil {
 		return 0, fmt.Errorf("%s: %w", doing, err)
 	}
-	// database/sql starts a goroutine for each transaction that can be cancelled; f's statements
-	// end with ctx by themselves.
-	tx, err := s.write.BeginTx(context.WithoutCancel(ctx), nil)
+	tx, err := begin(context.WithoutCancel(ctx), s.write, sqlBeginWriting)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
-	defer func() { _ = tx.Rollback() }() // also when f panics
+	defer tx.end() // also when f panics
 	if err = s.leases.fenced(ctx); err == nil {
 		err = f(tx)
 	}
 	if err == nil {
 		s.flush.begin()
-		err = tx.Commit()
+		err = tx.commit()
 		commit = s.flush.end(err == nil)
 	}
 	if err != nil {
-		// Rollback says that SQLite undid the transaction already, when it did so
-		// because the disk is full. The second one is for a commit that failed
-		// half-way; without it the connection could stay inside.
-		_ = tx.Rollback()
-		_, _ = s.write.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		return 0, fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
 	return commit, nil
@@ -284,7 +277,7 @@ func (s *Store) transact(ctx context.Context, l lane, doing string, f func(tx *s
 
 // look runs f over one unchanging state of the database, all of which is on stable storage
 // when it returns: what a reader learns from it is true after a power loss as well.
-func (s *Store) look(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
+func (s *Store) look(ctx context.Context, doing string, f func(tx *transaction) error) error {
 	if err := s.glance(ctx, doing, f); err != nil {
 		return err
 	}
@@ -296,17 +289,12 @@ func (s *Store) look(ctx context.Context, doing string, f func(tx *sql.Tx) error
 
 // glance is look for Pending and GlanceLine: it shows what is committed, while it may be on
 // its way to stable storage; see store.Lines.
-func (s *Store) glance(ctx context.Context, doing string, f func(tx *sql.Tx) error) error {
-	c, err := s.read.Conn(ctx)
+func (s *Store) glance(ctx context.Context, doing string, f func(tx *transaction) error) error {
+	tx, err := begin(ctx, s.read, sqlBeginReading)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, s.classify(err))
 	}
-	defer func() { _ = c.Close() }()
-	tx, err := c.BeginTx(context.WithoutCancel(ctx), nil)
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, s.classify(err))
-	}
-	defer func() { _ = tx.Rollback() }() // nothing was changed
+	defer tx.end() // nothing was changed
 	if err = f(tx); err != nil {
 		return fmt.Errorf("%s: %w", doing, s.classify(err))
 	}

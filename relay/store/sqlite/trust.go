@@ -17,7 +17,7 @@ import (
 // One transaction: a crash before its commit leaves neither a record nor a bundle;
 // after it, all of both.
 func (s *Store) AppendTrust(ctx context.Context, compose func(last store.TrustRecord) (store.TrustChange, error)) error {
-	return s.change(ctx, hotline, "storing a change of trust", func(tx *sql.Tx) error {
+	return s.change(ctx, hotline, "storing a change of trust", func(tx *transaction) error {
 		var last store.TrustRecord
 		err := tx.QueryRowContext(ctx, "SELECT seq, subject, content FROM trust_records ORDER BY seq DESC LIMIT 1").
 			Scan(&last.Seq, &last.Subject, &last.Content)
@@ -37,7 +37,7 @@ func (s *Store) AppendTrust(ctx context.Context, compose func(last store.TrustRe
 	})
 }
 
-func insertTrust(ctx context.Context, tx *sql.Tx, seq int64, r store.TrustRecord) error {
+func insertTrust(ctx context.Context, tx *transaction, seq int64, r store.TrustRecord) error {
 	if n := len(r.Content); n == 0 || n > store.MaxTrustRecordBytes {
 		return fmt.Errorf("a record of %d bytes is not within 1 to %d", n, store.MaxTrustRecordBytes)
 	}
@@ -45,7 +45,7 @@ func insertTrust(ctx context.Context, tx *sql.Tx, seq int64, r store.TrustRecord
 	return err
 }
 
-func changeLearned(ctx context.Context, tx *sql.Tx, change store.TrustChange) error {
+func changeLearned(ctx context.Context, tx *transaction, change store.TrustChange) error {
 	for _, td := range change.Forget {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM learned_bundles WHERE trust_domain = ?", td); err != nil {
 			return err
@@ -67,7 +67,7 @@ func (s *Store) ListTrust(ctx context.Context, q store.TrustQuery) (store.TrustP
 		return store.TrustPage{}, fmt.Errorf("listing changes of trust: %w", err)
 	}
 	var page store.TrustPage
-	err := s.look(ctx, "listing changes of trust", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing changes of trust", func(tx *transaction) error {
 		var c clause
 		c.add("SELECT seq, subject, content FROM trust_records WHERE seq > ?", q.After)
 		if q.Subject != "" {
@@ -82,7 +82,7 @@ func (s *Store) ListTrust(ctx context.Context, q store.TrustQuery) (store.TrustP
 }
 
 // queryTrust reads records until limit, or until they fill a page.
-func queryTrust(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page store.TrustPage, err error) {
+func queryTrust(ctx context.Context, tx *transaction, c *clause, limit int) (page store.TrustPage, err error) {
 	rows, err := tx.QueryContext(ctx, c.text.String(), c.args...)
 	if err != nil {
 		return store.TrustPage{}, err
@@ -107,7 +107,7 @@ func queryTrust(ctx context.Context, tx *sql.Tx, c *clause, limit int) (page sto
 // LearnedBundles implements store.Trust.
 func (s *Store) LearnedBundles(ctx context.Context) ([]store.LearnedBundle, error) {
 	var all []store.LearnedBundle
-	err := s.look(ctx, "listing learned bundles", func(tx *sql.Tx) (err error) {
+	err := s.look(ctx, "listing learned bundles", func(tx *transaction) (err error) {
 		rows, err := tx.QueryContext(ctx, "SELECT trust_domain, base, bundle, serial, learned_at FROM learned_bundles ORDER BY trust_domain")
 		if err != nil {
 			return err

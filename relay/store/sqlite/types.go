@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 
@@ -21,7 +20,7 @@ func (s *Store) AdmitTypes(ctx context.Context, collection string, types []strin
 	}
 	missing := slices.Compact(slices.Sorted(slices.Values(types)))
 	var room int
-	err = s.look(ctx, doing, func(tx *sql.Tx) (err error) {
+	err = s.look(ctx, doing, func(tx *transaction) (err error) {
 		missing, room, err = missingTypes(ctx, tx, collection, missing)
 		return err
 	})
@@ -34,7 +33,7 @@ func (s *Store) AdmitTypes(ctx context.Context, collection string, types []strin
 	if err := s.keepReserve(1, usualWrite); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	err = s.change(ctx, feed, doing, func(tx *sql.Tx) error {
+	err = s.change(ctx, feed, doing, func(tx *transaction) error {
 		missing, room, err := missingTypes(ctx, tx, collection, missing) // somebody may have been faster
 		if err != nil {
 			return err
@@ -61,7 +60,7 @@ func (s *Store) AdmitTypes(ctx context.Context, collection string, types []strin
 }
 
 // missingTypes are those of the types that the collection does not have; there is room for so many more.
-func missingTypes(ctx context.Context, tx *sql.Tx, collection string, types []string) (missing []string, room int, err error) {
+func missingTypes(ctx context.Context, tx *transaction, collection string, types []string) (missing []string, room int, err error) {
 	id, err := wordID(ctx, tx, collection)
 	if err != nil {
 		return nil, 0, err

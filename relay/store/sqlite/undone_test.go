@@ -4,7 +4,6 @@
 package sqlite
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -26,14 +25,14 @@ func TestWhatWasUndoneIsNotWrittenOverWhatAnotherProcessStored(t *testing.T) {
 	}
 	for _, undone := range []int{95, 100, 105} {
 		no := errors.New("no")
-		if err := s.change(t.Context(), feed, "filling", func(tx *sql.Tx) error {
+		if err := s.change(t.Context(), feed, "filling", func(tx *transaction) error {
 			_, err := tx.ExecContext(t.Context(), fill("a", undone))
 			return errors.Join(err, no)
 		}); !errors.Is(err, no) {
 			t.Fatal(err)
 		}
 		raw(t, path, "DELETE FROM scratch", fill("b", 300))
-		if err := s.change(t.Context(), feed, "adding", func(tx *sql.Tx) error {
+		if err := s.change(t.Context(), feed, "adding", func(tx *transaction) error {
 			_, err := tx.ExecContext(t.Context(), fill("c", 1))
 			return err
 		}); err != nil {

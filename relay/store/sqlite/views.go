@@ -23,7 +23,7 @@ type lens struct {
 	now int64
 }
 
-func findLens(ctx context.Context, tx *sql.Tx, v store.View, collections []string) (lens, error) {
+func findLens(ctx context.Context, tx *transaction, v store.View, collections []string) (lens, error) {
 	var l lens
 	err := tx.QueryRowContext(ctx, "SELECT id FROM views WHERE feed = ? AND peer = ?", v.Feed, v.Peer).Scan(&l.view)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -42,7 +42,7 @@ func (s *Store) Undecided(ctx context.Context, v store.View, collections []strin
 		return nil, fmt.Errorf("listing undecided objects: %w", err)
 	}
 	var found []store.Record
-	err := s.look(ctx, "listing undecided objects", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing undecided objects", func(tx *transaction) error {
 		l, err := findLens(ctx, tx, v, collections)
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ func (s *Store) Undecided(ctx context.Context, v store.View, collections []strin
 	return found[:min(limit, len(found))], nil
 }
 
-func undecidedIn(ctx context.Context, tx *sql.Tx, l lens, collection int64, limit int) ([]store.Record, error) {
+func undecidedIn(ctx context.Context, tx *transaction, l lens, collection int64, limit int) ([]store.Record, error) {
 	from, err := decidedTo(ctx, tx, l, collection)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func undecidedIn(ctx context.Context, tx *sql.Tx, l lens, collection int64, limi
 	return page.Records, err
 }
 
-func decidedTo(ctx context.Context, tx *sql.Tx, l lens, collection int64) (int64, error) {
+func decidedTo(ctx context.Context, tx *transaction, l lens, collection int64) (int64, error) {
 	var to int64
 	err := tx.QueryRowContext(ctx, "SELECT decided_to FROM decision_progress WHERE view = ? AND collection = ? AND rule = ?",
 		l.view, collection, l.rule).Scan(&to)
@@ -93,7 +93,7 @@ func (s *Store) ListView(ctx context.Context, v store.View, collections []string
 		return store.Page{}, fmt.Errorf("listing view: %w", err)
 	}
 	var page store.Page
-	err := s.look(ctx, "listing view", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing view", func(tx *transaction) error {
 		c, err := selectView(ctx, tx, v, collections, q)
 		if err != nil || c == nil {
 			return err
@@ -106,7 +106,7 @@ func (s *Store) ListView(ctx context.Context, v store.View, collections []string
 
 // selectView makes the statement of a page of a view. It is nil if nothing can
 // match.
-func selectView(ctx context.Context, tx *sql.Tx, v store.View, collections []string, q store.Query) (*selection, error) {
+func selectView(ctx context.Context, tx *transaction, v store.View, collections []string, q store.Query) (*selection, error) {
 	l, err := findLens(ctx, tx, v, collections)
 	if err != nil || l.view == 0 || l.rule == 0 || len(l.collections) == 0 {
 		return nil, err
@@ -181,7 +181,7 @@ func (l lens) siblings(end int64) siblings {
 // firstStale returns the position of the first record that is shared under
 // another rule, 0 if there is none. The sums tell cheaply that there is none,
 // which is so except while a changed rule is being applied.
-func firstStale(ctx context.Context, tx *sql.Tx, l lens) (int64, error) {
+func firstStale(ctx context.Context, tx *transaction, l lens) (int64, error) {
 	var sums, first clause
 	sums.add("SELECT EXISTS (SELECT 1 FROM decision_counts WHERE view = ? AND share = 1 AND rule <> ?", l.view, l.rule)
 	in(&sums, "collection", l.collections)
@@ -201,7 +201,7 @@ func firstStale(ctx context.Context, tx *sql.Tx, l lens) (int64, error) {
 // CountView implements store.Views.
 func (s *Store) CountView(ctx context.Context, v store.View, collections []string) (store.Counts, error) {
 	counts := store.Counts{Held: map[string]int64{}}
-	err := s.look(ctx, "counting view", func(tx *sql.Tx) error {
+	err := s.look(ctx, "counting view", func(tx *transaction) error {
 		l, err := findLens(ctx, tx, v, collections)
 		if err != nil {
 			return err
@@ -220,7 +220,7 @@ func (s *Store) CountView(ctx context.Context, v store.View, collections []strin
 	return counts, nil
 }
 
-func countDecided(ctx context.Context, tx *sql.Tx, l lens, counts *store.Counts) (decided int64, err error) {
+func countDecided(ctx context.Context, tx *transaction, l lens, counts *store.Counts) (decided int64, err error) {
 	var c clause
 	c.add(`SELECT d.share, w.word, sum(d.records) FROM decision_counts d JOIN words w ON w.id = d.reason
 		WHERE d.view = ? AND d.rule = ?`, l.view, l.rule)

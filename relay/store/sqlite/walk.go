@@ -25,7 +25,7 @@ type selection struct {
 
 // walkEnd finds where a page that selects must end: positions is a statement that
 // lists the positions that it would go along.
-func walkEnd(ctx context.Context, tx *sql.Tx, q store.Query, positions string, args ...any) (int64, error) {
+func walkEnd(ctx context.Context, tx *transaction, q store.Query, positions string, args ...any) (int64, error) {
 	selects := len(q.Types) > 0 || len(q.Specs) > 0 || q.NewestSpec || !q.Versions.All()
 	if !selects || len(q.IDs) > 0 {
 		return 0, nil
@@ -39,7 +39,7 @@ func walkEnd(ctx context.Context, tx *sql.Tx, q store.Query, positions string, a
 }
 
 // page reads the page. If it is not full it goes on where the walk has ended.
-func (s *selection) page(ctx context.Context, tx *sql.Tx, limit int) (store.Page, error) {
+func (s *selection) page(ctx context.Context, tx *transaction, limit int) (store.Page, error) {
 	page, err := readPage(ctx, tx, &s.clause, limit)
 	if page.Next == 0 && err == nil {
 		page.Next = s.end

@@ -5,7 +5,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -19,14 +18,14 @@ const lapsed = -1
 var lapsedAtOnce = time.UnixMicro(1).UTC()
 
 // withdraw notes that a peer must drop a record that it was handed.
-func withdraw(ctx context.Context, tx *sql.Tx, t *ticker, view, seq int64) error {
+func withdraw(ctx context.Context, tx *transaction, t *ticker, view, seq int64) error {
 	_, err := tx.ExecContext(ctx, "INSERT INTO withdrawals (view, pos, stix_id, version) SELECT ?, ?, stix_id, version FROM objects WHERE seq = ?",
 		view, t.next(), seq)
 	return err
 }
 
 // sharedIn returns the views that share a record, and whether it was handed out there.
-func sharedIn(ctx context.Context, tx *sql.Tx, seq int64) (map[int64]bool, error) {
+func sharedIn(ctx context.Context, tx *transaction, seq int64) (map[int64]bool, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT v.id, d.added <= v.handed_to FROM views v CROSS JOIN decisions d ON d.view = v.id
 		WHERE d.seq = ? AND d.share = 1`, seq)
 	if err != nil {
@@ -46,7 +45,7 @@ func sharedIn(ctx context.Context, tx *sql.Tx, seq int64) (map[int64]bool, error
 }
 
 // takeBack notes for all views that a record goes away.
-func takeBack(ctx context.Context, tx *sql.Tx, t *ticker, seq int64) error {
+func takeBack(ctx context.Context, tx *transaction, t *ticker, seq int64) error {
 	handed, err := sharedIn(ctx, tx, seq)
 	if err != nil {
 		return err
@@ -71,7 +70,7 @@ func (s *Store) Withdrawals(ctx context.Context, feed, peer string, limit int) (
 		return nil, fmt.Errorf("listing withdrawals: %w", err)
 	}
 	var found []store.Withdrawal
-	err := s.look(ctx, "listing withdrawals", func(tx *sql.Tx) error {
+	err := s.look(ctx, "listing withdrawals", func(tx *transaction) error {
 		rows, err := tx.QueryContext(ctx, `SELECT w.pos, w.stix_id, w.version FROM views v CROSS JOIN withdrawals w ON w.view = v.id
 			WHERE v.feed = ? AND v.peer = ? ORDER BY w.pos LIMIT ?`, feed, peer, limit)
 		if err != nil {
@@ -94,7 +93,7 @@ func (s *Store) Withdrawals(ctx context.Context, feed, peer string, limit int) (
 
 // ClearWithdrawals implements store.Outgoing.
 func (s *Store) ClearWithdrawals(ctx context.Context, peerFeed, peer string, upTo int64) error {
-	return s.makeRoom(ctx, "clearing withdrawals", func(tx *sql.Tx) error {
+	return s.makeRoom(ctx, "clearing withdrawals", func(tx *transaction) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM withdrawals WHERE view = (SELECT id FROM views WHERE feed = ? AND peer = ?) AND pos <= ?",
 			peerFeed, peer, upTo)
 		return err
@@ -106,7 +105,7 @@ func (s *Store) Lapse(ctx context.Context, collection string, ids []string) erro
 	if len(ids) > store.MaxRecords {
 		return fmt.Errorf("lapsing decisions: %d at once are more than %d", len(ids), store.MaxRecords)
 	}
-	return s.makeRoom(ctx, "lapsing decisions", func(tx *sql.Tx) error {
+	return s.makeRoom(ctx, "lapsing decisions", func(tx *transaction) error {
 		number, err := wordID(ctx, tx, collection)
 		if err != nil || number == 0 {
 			return err
@@ -121,7 +120,7 @@ func (s *Store) Lapse(ctx context.Context, collection string, ids []string) erro
 }
 
 // lapse takes back all decisions about the records of an object. Their places stay.
-func lapse(ctx context.Context, tx *sql.Tx, collection int64, id string) error {
+func lapse(ctx context.Context, tx *transaction, collection int64, id string) error {
 	const which = `FROM objects o INDEXED BY objects_by_key CROSS JOIN views v CROSS JOIN decisions d ON d.view = v.id AND d.seq = o.seq
 		WHERE o.collection = ?1 AND o.stix_id = ?2 AND o.key = ?3 AND d.rule <> -1`
 	for _, statement := range []string{
