@@ -24,7 +24,6 @@ import (
 	"github.com/certlink/certlink/relay/identity"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/probe"
-	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/store/sqlite"
 	"github.com/certlink/certlink/test/bench/relays"
 )
@@ -32,7 +31,7 @@ import (
 // side is what a relay is for its hotline: identity, store, link and engine, put together
 // as cmd/relay does, in this process.
 type side struct {
-	store  *sqlite.Store
+	store  *stamped
 	engine *hotline.Engine
 	pool   *link.Pool
 	prober *probe.Prober
@@ -99,9 +98,11 @@ func open(ctx context.Context, c *config.Config) (s *side, err error) {
 	if err := os.MkdirAll(filepath.Dir(c.Store.SQLite.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("making a directory: %w", err)
 	}
-	if s.store, err = sqlite.Open(ctx, sqlite.Config{Path: c.Store.SQLite.Path}); err != nil {
+	opened, err := sqlite.Open(ctx, sqlite.Config{Path: c.Store.SQLite.Path})
+	if err != nil {
 		return nil, err
 	}
+	s.store = &stamped{Store: opened}
 	if s.engine, err = hotline.New(hotline.Config{
 		Store:    s.store,
 		Identity: func() hotline.Identity { return who.Current() },
@@ -173,17 +174,6 @@ func (s *side) await(ctx context.Context, met func() (bool, error)) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}
-}
-
-// has tells whether a message is stored, and if it is ours, with its receipt.
-func (s *side) has(ctx context.Context, d store.Direction, peer, id string) func() (bool, error) {
-	return func() (bool, error) {
-		m, err := s.store.GetMessage(ctx, d, peer, id)
-		if errors.Is(err, store.ErrNotFound) {
-			return false, nil
-		}
-		return err == nil && (d == store.In || len(m.Receipt) > 0), err
 	}
 }
 
