@@ -151,9 +151,10 @@ type race struct {
 
 // run returns the first good response, or else what says most.
 func (r *race) run(ctx context.Context) (*http.Response, error) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	begun := time.Now()
+	r.begin(ctx)
+	timer := time.NewTimer(r.attempts[1].after) // a race has two attempts at least
+	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
@@ -236,7 +237,10 @@ func (r *race) won(o outcome) (*http.Response, error) {
 		r.discardLater(r.best)
 	}
 	r.abandon(o.index)
-	o.resp.Body = &closing{ReadCloser: o.resp.Body, then: r.cancels[o.index]}
+	o.resp.Body = &closing{ReadCloser: o.resp.Body, then: func() {
+		r.unbind[o.index]() // else the end of the context starts a goroutine that finds nothing to cancel
+		r.cancels[o.index]()
+	}}
 	return o.resp, nil
 }
 

@@ -160,12 +160,15 @@ func (pr *peer) views() []route.Path {
 	dialled := len(pr.cfg.Endpoints) > 0
 	views := make([]route.Path, 0, len(pr.order))
 	for _, pt := range pr.order {
-		if pt.wanted || pt.Accepted && len(pt.conns) > 0 {
+		if pt.usable() {
 			views = append(views, pt.view(dialled))
 		}
 	}
 	return views
 }
+
+// usable tells whether requests may go over the path.
+func (pt *path) usable() bool { return pt.wanted || pt.Accepted && len(pt.conns) > 0 }
 
 // ranked returns the paths in the order in which to try them.
 func (pr *peer) ranked() []*path {

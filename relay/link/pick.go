@@ -19,10 +19,14 @@ func (p *Pool) pick(pr *peer, w want) *conn {
 // pickParked is pick without a note that one was missing. It also returns the best path. The caller holds
 // p.mu.
 func (p *Pool) pickParked(pr *peer, w want) (c *conn, best *path) {
-	for _, pt := range pr.ranked() {
-		if !w.fits(pt) {
-			continue
+	if w.only != nil {
+		pt := pr.paths[*w.only]
+		if pt == nil || !pt.usable() {
+			return nil, nil
 		}
+		return p.pickOn(pt, w.class), pt // there is nothing to rank
+	}
+	for _, pt := range pr.ranked() {
 		if best == nil {
 			best = pt
 		}
