@@ -4,6 +4,7 @@
 package link
 
 import (
+	"bytes"
 	"crypto/tls"
 	"net"
 	"net/netip"
@@ -163,9 +164,20 @@ func (l *streams) Addr() net.Addr { return l.addr }
 type carried struct {
 	*stream.Stream
 	on *conn
+	// came was read of the stream already, and is to be read again; nil if there is nothing.
+	came *bytes.Reader
 }
 
 func (c *carried) session() *proven { return c.on.proven }
+
+// Read reads what came first, then the stream.
+func (c *carried) Read(p []byte) (int, error) {
+	if c.came == nil || c.came.Len() == 0 {
+		c.came = nil
+		return c.Stream.Read(p)
+	}
+	return c.came.Read(p)
+}
 
 // serveStream gives a stream of a peer to the server of its class.
 func (s *Server) serveStream(c *conn, st *stream.Stream) {
@@ -173,7 +185,11 @@ func (s *Server) serveStream(c *conn, st *stream.Stream) {
 		s.serveTunnel(c, st)
 		return
 	}
-	if !s.streams[c.class].put(&carried{Stream: st, on: c}) {
+	in := &carried{Stream: st, on: c}
+	if c.class == Hotline && s.serveShort(in) {
+		return
+	}
+	if !s.streams[c.class].put(in) {
 		st.Abort()
 	}
 }

@@ -23,7 +23,14 @@ const maxInterim = 5
 
 var (
 	readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
-	writers = sync.Pool{New: func() any { return bufio.NewWriter(nil) }}
+	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, smallBody+headerRoom) }}
+)
+
+// smallBody is the largest body, in bytes, that leaves together with its header: what TCP takes of a stream that has
+// just begun, whether or not the peer reads. headerRoom is what our headers take at most, usually.
+const (
+	smallBody  = 16 << 10
+	headerRoom = 4 << 10
 )
 
 // exchange is one request and its response on a stream of its own.
@@ -57,8 +64,7 @@ func (l *limited) Read(b []byte) (int, error) {
 // newExchange makes a stream one for a request; the end of the context aborts it.
 func newExchange(ctx context.Context, s *stream.Stream) *exchange {
 	x := &exchange{stream: s, limit: &limited{from: s, left: maxHeaderBytes}}
-	x.in = readers.Get().(*bufio.Reader) //nolint:errcheck // nothing else is put there
-	x.in.Reset(x.limit)
+	x.in = takeReader(x.limit)
 	x.stop = context.AfterFunc(ctx, s.Abort)
 	return x
 }
@@ -68,7 +74,7 @@ func newExchange(ctx context.Context, s *stream.Stream) *exchange {
 func (x *exchange) do(req *http.Request, answer time.Duration) (*http.Response, error) {
 	_ = x.stream.SetDeadline(time.Now().Add(answer))
 	sent := make(chan error, 1)
-	if req.Body == nil || req.Body == http.NoBody {
+	if isSmall(req) {
 		sent <- x.send(req)
 	} else {
 		// A peer may answer before it has read all, and then reads no more.
@@ -93,6 +99,12 @@ func (x *exchange) do(req *http.Request, answer time.Duration) (*http.Response, 
 	}
 	resp.Body = &body{ReadCloser: resp.Body, x: x}
 	return resp, nil
+}
+
+// isSmall tells whether sending a request waits for nobody. Then it needs no goroutine of its own, and leaves in one
+// write with what opens its stream.
+func isSmall(req *http.Request) bool {
+	return req.Body == nil || req.Body == http.NoBody || req.ContentLength > 0 && req.ContentLength <= smallBody
 }
 
 func (x *exchange) send(req *http.Request) error {
@@ -139,9 +151,19 @@ func (x *exchange) end(whole bool) {
 		} else {
 			x.stream.Abort()
 		}
-		x.in.Reset(nil)
-		readers.Put(x.in)
+		giveReader(x.in)
 	})
+}
+
+func takeReader(from io.Reader) *bufio.Reader {
+	in := readers.Get().(*bufio.Reader) //nolint:errcheck // nothing else is put there
+	in.Reset(from)
+	return in
+}
+
+func giveReader(in *bufio.Reader) {
+	in.Reset(nil)
+	readers.Put(in)
 }
 
 // body is that of a response. Read to its end, or as far as its length says, it

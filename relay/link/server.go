@@ -63,11 +63,12 @@ type Server struct {
 	plain   *registry[*inbound]
 	byConn  sync.Map // *gate.Conn to *inbound
 	streams map[Class]*streams
+	short   http.Handler // of short hotline requests
 	refused *sometimes
 
 	mu   sync.Mutex      // guards life
 	life context.Context // nil before Run
-	work sync.WaitGroup  // tunnels and heartbeats
+	work sync.WaitGroup  // tunnels, heartbeats and short requests
 }
 
 // NewServer checks the configuration. Nothing is accepted before Run.
@@ -98,6 +99,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	for _, class := range framed {
 		s.streams[class] = newStreams(cfg.Listener.Addr())
 	}
+	s.short = s.guard(Hotline, classes[Hotline])
 	serve := s.serveStream
 	cfg.Pool.serving.Store(&serve)
 	cfg.Identity.OnChange(s.recheck)
@@ -186,10 +188,13 @@ func shutDown(server *http.Server) error {
 	return nil
 }
 
+// headerTime is how long the header of a request may take.
+func headerTime(l limits) time.Duration { return min(l.read, 10*time.Second) }
+
 func (s *Server) server(class Class, l limits) *http.Server {
 	server := &http.Server{
 		Handler:           s.guard(class, l),
-		ReadHeaderTimeout: min(l.read, 10*time.Second),
+		ReadHeaderTimeout: headerTime(l),
 		ReadTimeout:       l.read,
 		WriteTimeout:      l.write,
 		IdleTimeout:       l.idle,

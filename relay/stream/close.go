@@ -8,6 +8,18 @@ import (
 	"time"
 )
 
+// WriteLast sends bytes, and with the last of them the end of our direction, in one write.
+func (s *Stream) WriteLast(p []byte) error {
+	if more := len(p) - fullData; more > 0 {
+		if _, err := s.Write(p[:more]); err != nil {
+			return err
+		}
+		p = p[more:]
+	}
+	buf := getFrame()
+	return s.send(buf, copy(buf.payload(), p), true)
+}
+
 // Close ends the stream. What was written before is delivered. If the other side
 // has not ended its direction, it is given a while to do so in the background;
 // what it sent and nobody read, or sends now, makes the stream fail over there and

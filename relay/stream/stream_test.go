@@ -120,6 +120,37 @@ func TestEachDirectionEndsByItself(t *testing.T) {
 	p.listener.isParked(t)
 }
 
+func TestWhatIsWrittenLastEndsTheDirectionInOneWrite(t *testing.T) {
+	sizes, wrote := make(chan int, 1), make(chan uint64, 1)
+	answer := random(2 * stream.MaxData)
+	p := newPair(t, setup{listener: func(s *stream.Stream) {
+		defer s.Close()
+		_, _ = io.ReadFull(s, make([]byte, 1))
+		before := s.Conn().Writes()
+		if err := s.WriteLast(answer[:<-sizes]); err != nil {
+			t.Error(err)
+		}
+		wrote <- (s.Conn().Writes() - before) / 2 // each counts at its beginning and at its end
+		if _, err := s.Write([]byte("more")); err == nil {
+			t.Error("more was written")
+		}
+	}})
+	for size, writes := range map[int]uint64{0: 1, 1: 1, 3000: 1, len(answer): 3} {
+		s := p.dialer.open(t)
+		sizes <- size
+		if _, err := s.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(s)
+		if n := <-wrote; err != nil || !bytes.Equal(got, answer[:size]) || n != writes {
+			t.Errorf("%d of %d bytes came in %d writes: %v", len(got), size, n, err)
+		}
+		s.Close()
+		p.dialer.isParked(t)
+		p.listener.isParked(t)
+	}
+}
+
 func TestAReadDeadlinePassesAndTheStreamGoesOn(t *testing.T) {
 	p := newPair(t, setup{listener: echo})
 	s := p.dialer.open(t)

@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: The certlink authors
+// SPDX-License-Identifier: Apache-2.0
+
+package link
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// A hotline batch is short, and whoever sent it waits for the answer. So the goroutine that has read the
+// beginning of such a request serves it too, with the request reader of net/http but without its server, which takes two
+// more goroutines and a reader beside each handler. Whatever is not short, or not well-formed, goes there.
+
+const (
+	// shortBody is the largest body of a short request, in bytes.
+	shortBody = 64 << 10
+	// watchAfter is how long a handler may take before somebody looks whether the peer still waits.
+	watchAfter = 100 * time.Millisecond
+)
+
+// serveShort serves the request of a stream if it is short. If not, what was read of it is to be read again.
+func (s *Server) serveShort(c *carried) bool {
+	life, ok := s.works()
+	if !ok {
+		return false
+	}
+	defer s.work.Done()
+	l := classes[c.on.class]
+	begun := time.Now()
+	_ = c.SetReadDeadline(begun.Add(headerTime(l)))
+	in := takeReader(c.Stream)
+	defer giveReader(in)
+	if _, err := in.Peek(1); err != nil {
+		c.Close()
+		return true
+	}
+	came, _ := in.Peek(in.Buffered()) // it stays as it is while no more is read
+	head := bytes.Index(came, []byte("\r\n\r\n"))
+	if head < 0 {
+		c.came = bytes.NewReader(slices.Clone(came))
+		return false
+	}
+	req, err := http.ReadRequest(in)
+	if err != nil || !isShort(req) {
+		c.came = bytes.NewReader(slices.Clone(came))
+		return false
+	}
+	if int64(in.Buffered()) < req.ContentLength {
+		_ = c.SetReadDeadline(begun.Add(l.read))
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(l.write))
+	s.answerShort(life, c, req)
+	return true
+}
+
+// works counts a request that begins, which Run waits for; false while the server does not run.
+func (s *Server) works() (life context.Context, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life == nil || s.life.Err() != nil {
+		return nil, false
+	}
+	s.work.Add(1)
+	return s.life, true
+}
+
+// isShort tells whether a request is one to be served here: with a body of a known length, and nothing in its
+// header for which the server of net/http does something.
+func isShort(r *http.Request) bool {
+	if r.Method != http.MethodPost || r.ContentLength <= 0 || r.ContentLength > shortBody || r.Host == "" || !r.ProtoAtLeast(1, 1) {
+		return false
+	}
+	for name, values := range r.Header {
+		switch name {
+		case "Expect", "Upgrade", "Trailer", "Transfer-Encoding":
+			return false
+		}
+		for _, v := range values {
+			if bytes.ContainsFunc([]byte(v), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// answerShort lets the handler answer, and ends the stream. When the relay stops, requests may go on for a while.
+func (s *Server) answerShort(life context.Context, c *carried, req *http.Request) {
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), carrierKey{}, carrier(c)))
+	defer cancel()
+	c.AfterFail(cancel)
+	stopping := context.AfterFunc(life, func() {
+		time.AfterFunc(drain, func() { cancel(); c.Abort() })
+	})
+	defer stopping()
+	body := &watchedBody{ReadCloser: req.Body, then: func() { c.watch(cancel) }}
+	defer body.end()
+	defer func() {
+		if fault := recover(); fault != nil {
+			if fault != http.ErrAbortHandler { //nolint:errorlint // it is that very value
+				s.cfg.Log.Error("serving a request of a peer panicked", "path", req.URL.Path, "fault", fault, "stack", string(debug.Stack()))
+			}
+			c.Abort()
+		}
+	}()
+	req.Body = body
+	w := &shortAnswer{to: c.Stream, header: http.Header{}}
+	s.short.ServeHTTP(w, req.WithContext(ctx))
+	if !w.end() {
+		c.Abort() // the peer must not take a part for the whole
+		return
+	}
+	_, _ = io.Copy(io.Discard, body) // what nobody reads would end the connection
+	c.Close()
+}
+
+// watchedBody is a body that lets somebody watch the stream a while after all of it was read.
+type watchedBody struct {
+	io.ReadCloser
+	then  func()
+	timer atomic.Pointer[time.Timer]
+}
+
+// Read implements io.Reader.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) && b.timer.Load() == nil {
+		b.timer.Store(time.AfterFunc(watchAfter, b.then))
+	}
+	return n, err
+}
+
+// end lets nobody read or watch any more: the buffer of the body is used again.
+func (b *watchedBody) end() {
+	if timer := b.timer.Load(); timer != nil {
+		timer.Stop()
+	}
+	b.Close()
+}
+
+// watch ends a request whose peer does not wait any more: nobody else reads the connection then.
+func (c *carried) watch(cancel context.CancelFunc) {
+	_ = c.SetReadDeadline(time.Time{})
+	var more [1]byte
+	_, _ = c.Stream.Read(more[:]) // whatever comes, it does not wait for an answer
+	cancel()
+}
