@@ -34,7 +34,15 @@ const (
 )
 
 // pair is two relay processes: alfa sends and exports, bravo imports.
-type pair struct{ alfa, bravo *relays.Nation }
+type pair struct {
+	alfa, bravo *relays.Nation
+	// imported is how many objects bravo has stored, as far as it was looked.
+	imported atomic.Int64
+	// left and stored are messages of the queue that went, and objects that were stored, in so much time
+	// in which FLASH was sent under load.
+	left, stored int64
+	loaded       time.Duration
+}
 
 // flash compares the p99 of FLASH messages, from the request at the desk to the verified
 // receipt, on idle relays, and while thousands of ROUTINE messages wait and a feed
@@ -74,6 +82,8 @@ func (b *bench) flash(ctx context.Context) error {
 	b.results.AddQuantile("hotline.flash_p99_ms.busy", "ms", "", busy, 0.99)
 	b.results.Add("hotline.flash_p50_ms.idle", "ms", "", idle)
 	b.results.Add("hotline.flash_p50_ms.busy", "ms", "", busy)
+	b.results.AddValue("hotline.flash_others_per_s", "1/s", "", float64(p.left)/p.loaded.Seconds(), int(p.left))
+	b.results.AddValue("hotline.flash_objects_per_s", "1/s", "", float64(p.stored)/p.loaded.Seconds(), int(p.stored))
 	b.results.AddValue("hotline.flash_rounds", "count", "", float64(rounds), rounds)
 	return nil
 }
@@ -189,10 +199,21 @@ func (p *pair) underLoad(ctx context.Context, s scale, busy *[]float64) error {
 		_ = p.until(importing, p.alfa, func(r report.Report) bool { return queued(r) < askers })
 		empty.Store(true)
 	})
+	before, stored, begun := p.waiting(ctx), p.imported.Load(), time.Now()
 	if err := p.flashes(ctx, s.busy-len(*busy), busy, func() bool { return !empty.Load() }); err != nil {
 		return err
 	}
+	p.left, p.stored, p.loaded = p.left+before-p.waiting(ctx), p.stored+p.imported.Load()-stored, p.loaded+time.Since(begun)
 	return p.until(ctx, p.alfa, func(r report.Report) bool { return queued(r) == 0 })
+}
+
+// waiting is how many messages alfa has queued.
+func (p *pair) waiting(ctx context.Context) int64 {
+	r, err := p.alfa.Report(ctx)
+	if err != nil {
+		return 0
+	}
+	return queued(r)
 }
 
 // importAll imports everything again and again, each time under another name.
@@ -203,8 +224,13 @@ func (p *pair) importAll(ctx context.Context, objects int) {
 		if p.bravo.Write() != nil {
 			return
 		}
+		before := p.imported.Load()
 		_ = p.until(ctx, p.bravo, func(r report.Report) bool {
-			return len(r.Imports) == 1 && r.Imports[0].Name == name && r.Imports[0].Stored == int64(objects)
+			if len(r.Imports) != 1 || r.Imports[0].Name != name {
+				return false
+			}
+			p.imported.Store(before + r.Imports[0].Stored)
+			return r.Imports[0].Stored == int64(objects)
 		})
 	}
 }

@@ -57,7 +57,7 @@ type scale struct {
 
 func scaleOf(quick bool) scale {
 	if quick {
-		return scale{singles: 1000, rounds: 5, bulk: 10_000, natsBulk: 5_000, idle: 200, busy: 120, queued: 10_000, objects: 15_000}
+		return scale{singles: 1000, rounds: 5, bulk: 10_000, natsBulk: 5_000, idle: 1000, busy: 1000, queued: 10_000, objects: 15_000}
 	}
 	return scale{singles: 5000, rounds: 9, bulk: 50_000, natsBulk: 20_000, idle: 1000, busy: 1000, queued: 10_000, objects: 100_000}
 }
