@@ -28,9 +28,18 @@ const (
 
 // serveShort serves the request of a stream if it is short. If not, what was read of it is to be read again.
 func (s *Server) serveShort(c *carried) bool {
+	served, answered := s.tryShort(c)
+	if answered {
+		_ = c.CloseAndReadOn() // an error has ended the connection
+	}
+	return served
+}
+
+// tryShort is serveShort, but for the end of a stream whose request was answered and which nobody reads.
+func (s *Server) tryShort(c *carried) (served, answered bool) {
 	life, ok := s.works()
 	if !ok {
-		return false
+		return false, false
 	}
 	defer s.work.Done()
 	l := classes[c.on.class]
@@ -40,25 +49,24 @@ func (s *Server) serveShort(c *carried) bool {
 	defer giveReader(in)
 	if _, err := in.Peek(1); err != nil {
 		c.Close()
-		return true
+		return true, false
 	}
 	came, _ := in.Peek(in.Buffered()) // it stays as it is while no more is read
 	head := bytes.Index(came, []byte("\r\n\r\n"))
 	if head < 0 {
 		c.came = bytes.NewReader(slices.Clone(came))
-		return false
+		return false, false
 	}
 	req, err := http.ReadRequest(in)
 	if err != nil || !isShort(req) {
 		c.came = bytes.NewReader(slices.Clone(came))
-		return false
+		return false, false
 	}
 	if int64(in.Buffered()) < req.ContentLength {
 		_ = c.SetReadDeadline(begun.Add(l.read))
 	}
 	_ = c.SetWriteDeadline(time.Now().Add(l.write))
-	s.answerShort(life, c, req)
-	return true
+	return true, s.answerShort(life, c, req)
 }
 
 // works counts a request that begins, which Run waits for; false while the server does not run.
@@ -92,8 +100,9 @@ func isShort(r *http.Request) bool {
 	return true
 }
 
-// answerShort lets the handler answer, and ends the stream. When the relay stops, requests may go on for a while.
-func (s *Server) answerShort(life context.Context, c *carried, req *http.Request) {
+// answerShort lets the handler answer. When the relay stops, requests may go on for a while. It tells whether the
+// stream is to be closed, and is not closed yet.
+func (s *Server) answerShort(life context.Context, c *carried, req *http.Request) (answered bool) {
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), carrierKey{}, carrier(c)))
 	defer cancel()
 	c.AfterFail(cancel)
@@ -116,10 +125,14 @@ func (s *Server) answerShort(life context.Context, c *carried, req *http.Request
 	s.short.ServeHTTP(w, req.WithContext(ctx))
 	if !w.end() {
 		c.Abort() // the peer must not take a part for the whole
-		return
+		return false
 	}
 	_, _ = io.Copy(io.Discard, body) // what nobody reads would end the connection
-	c.Close()
+	if body.end() {
+		return true
+	}
+	c.Close() // that calls back who watches
+	return false
 }
 
 // watchedBody is a body that lets somebody watch the stream a while after all of it was read.
@@ -138,12 +151,12 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end lets nobody read or watch any more: the buffer of the body is used again.
-func (b *watchedBody) end() {
-	if timer := b.timer.Load(); timer != nil {
-		timer.Stop()
-	}
+// end lets nobody read the body any more, whose buffer is used again, and nobody begin to watch. It tells whether
+// nobody has.
+func (b *watchedBody) end() bool {
 	b.Close()
+	timer := b.timer.Load()
+	return timer == nil || timer.Stop()
 }
 
 // watch ends a request whose peer does not wait any more: nobody else reads the connection then.

@@ -96,6 +96,21 @@ func TestAShortRequestIsAnsweredAsALongOneIs(t *testing.T) {
 	}
 }
 
+func TestAShortExchangeCostsNoHandshake(t *testing.T) {
+	alfa, _ := oneWay(t)
+	alfa.rested(t)
+	before := alfa.count(t, "certlink_relay_link_dials_total")
+	for range 50 {
+		if _, _, err := ask(t, alfa, strings.NewReader("short")); err != nil {
+			t.Fatal(err)
+		}
+		alfa.rested(t) // the END of a response that was read may be on its way
+	}
+	if n := alfa.count(t, "certlink_relay_link_dials_total") - before; n > 3 {
+		t.Errorf("%v connections were dialled for 50 requests", n)
+	}
+}
+
 func TestAShortAnswerThatIsNotWholeIsNone(t *testing.T) {
 	alfa, bravo := meet(t)
 	for name, answer := range map[string]http.HandlerFunc{

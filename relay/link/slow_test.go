@@ -179,8 +179,8 @@ var attacks = map[string]func(w io.Writer, path string){
 		fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", path)
 		drip(w, "a")
 	},
-	"an_answer_to_a_short_body_that_is_never_read": func(w io.Writer, path string) {
-		fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", path)
+	"a_short_request_whose_stream_never_ends": func(w io.Writer, path string) {
+		fmt.Fprintf(w, "POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc", path)
 	},
 	"an_answer_that_is_never_read": func(w io.Writer, path string) {
 		fmt.Fprintf(w, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
@@ -229,7 +229,7 @@ func TestAHostileRequestEndsWithinTheBoundsOfItsClass(t *testing.T) {
 				"and_reads":         bound.read + parting,
 				"and_reads_nothing": min(bound.read, 10*time.Second) + bound.write + parting,
 			} {
-				if reading == "and_reads" && strings.HasSuffix(name, "that_is_never_read") {
+				if reading == "and_reads" && name == "an_answer_that_is_never_read" {
 					continue
 				}
 				t.Run(strings.Join([]string{strings.ReplaceAll(string(class), "/", "_"), name, reading}, "/"), func(t *testing.T) {

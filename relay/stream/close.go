@@ -4,6 +4,8 @@
 package stream
 
 import (
+	"errors"
+	"io"
 	"net"
 	"time"
 )
@@ -18,6 +20,26 @@ func (s *Stream) WriteLast(p []byte) error {
 	}
 	buf := getFrame()
 	return s.send(buf, copy(buf.payload(), p), true)
+}
+
+// CloseAndReadOn is Close for the caller of ReadOn, or who returns from Accept or Then, which do the same: the caller
+// itself waits for the END of the other side, as long as Close lets it take, and no goroutine takes its place. Nobody else
+// may be reading.
+func (s *Stream) CloseAndReadOn() error {
+	err := s.CloseWrite()
+	if err == nil {
+		_ = s.SetReadDeadline(time.Now().Add(lingerTimeout))
+		s.rmu.Lock()
+		s.lent = true
+		err = s.waitData()
+		s.lent = false
+		s.rmu.Unlock()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.Abort()
+		return err
+	}
+	return s.Close() // it has ended, or something came after all
 }
 
 // Close ends the stream. What was written before is delivered. If the other side
