@@ -29,12 +29,20 @@ func selectMessages(q store.MessageQuery) *clause {
 			UNION ALL SELECT pos FROM messages WHERE direction IN ('in', 'out') AND peer = ?1 AND id = ?2 AND conversation = id)`, q.Peer, q.Conversation)
 	case q.Kind == "TERM" && q.Direction != "" && q.Peer != "":
 		c.add(" INDEXED BY messages_terms WHERE kind = 'TERM'")
-	case q.Peer != "" && q.Direction == "":
+	case q.Peer != "" && q.Direction != "":
+		c.add(" WHERE 1")
+	case q.Peer != "":
 		c.add(" WHERE pos IN (")
 		c.addThose(store.In, q)
 		c.add(" UNION ALL ")
 		c.addThose(store.Out, q)
 		c.add(" ORDER BY pos DESC LIMIT ?)", q.Limit+1)
+	case q.Direction != "":
+		// The newest of each line, and the newest of those. What has messages has a line.
+		c.add(" WHERE pos IN (SELECT j.value FROM lines CROSS JOIN json_each((SELECT json_group_array(pos) FROM (")
+		c.addThose(q.Direction, q)
+		c.add(" ORDER BY pos DESC LIMIT ?))) AS j ORDER BY j.value DESC LIMIT ?) ORDER BY pos DESC", q.Limit+1, q.Limit+1)
+		return c
 	default:
 		c.add(" WHERE 1")
 	}
@@ -52,9 +60,15 @@ func selectMessages(q store.MessageQuery) *clause {
 	return c
 }
 
-// addThose adds a statement for the positions of the messages of a direction that q selects, by peer and kind.
+// addThose adds a statement for the positions of the messages of a direction that q selects, by peer and kind. Where q
+// names no peer it is that of one of the lines.
 func (c *clause) addThose(d store.Direction, q store.MessageQuery) {
-	c.add("SELECT pos FROM messages INDEXED BY messages_by_both WHERE direction = ? AND peer = ?", string(d), q.Peer)
+	c.add("SELECT pos FROM messages INDEXED BY messages_by_both WHERE direction = ? AND peer = ", string(d))
+	if q.Peer == "" {
+		c.add("lines.peer")
+	} else {
+		c.add("?", q.Peer)
+	}
 	if q.Kind != "" {
 		c.add(" AND kind = ?", q.Kind)
 	}

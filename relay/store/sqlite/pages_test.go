@@ -26,12 +26,12 @@ func TestATransactionWritesFewPages(t *testing.T) {
 		messages int
 		most     float64 // pages of a transaction
 	}{
-		{"enqueue", l.enqueue, 1, 10.5},
-		{"accept", l.accept, 1, 15.8},
-		{"receipts", l.receipts, 1, 8.6},
-		{"enqueue 100", l.enqueue, 100, 75},
-		{"accept 100", l.accept, 100, 100},
-		{"receipts 100", l.receipts, 100, 27},
+		{"enqueue", l.enqueue, 1, 9.2},
+		{"accept", l.accept, 1, 14.5},
+		{"receipts", l.receipts, 1, 8.5},
+		{"enqueue 100", l.enqueue, 100, 70},
+		{"accept 100", l.accept, 100, 95},
+		{"receipts 100", l.receipts, 100, 26},
 	} {
 		const times = 64
 		for len(l.ids) < times*c.messages { // what receipts are for

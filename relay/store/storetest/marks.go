@@ -19,6 +19,7 @@ var markTests = map[string]func(t *testing.T, e env){
 	"reads_so_many_marks_of_a_message":            boundsMarks,
 	"lists_a_conversation":                        listsConversation,
 	"lists_one_kind":                              listsKind,
+	"lists_one_direction_of_all_lines":            listsDirection,
 	"lists_what_is_unread":                        listsUnread,
 	"finds_a_message_by_its_id_alone":             listsID,
 }
@@ -167,6 +168,30 @@ func listsKind(t *testing.T, e env) {
 		tt.query.Limit = 10
 		same(t, "kind "+name, messageIDs(mustMessages(t, e, tt.query).Messages), tt.want)
 	}
+}
+
+func listsDirection(t *testing.T, e env) {
+	of := func(peer string, m store.Message) store.Message { m.Peer = peer; return m }
+	term := func(m *store.Message) { m.Kind = "TERM" }
+	for _, m := range []store.Message{
+		received("a", 1, term), of("charlie.example", received("x", 1)), received("b", 2), of("charlie.example", received("y", 2, term)), received("c", 3),
+	} {
+		mustAccept(t, e, m)
+	}
+	mustEnqueue(t, e, message("out"))
+	q := store.MessageQuery{Direction: store.In, Limit: 2}
+	for _, want := range [][]string{{"c", "y"}, {"b", "x"}, {"a"}} {
+		page := mustMessages(t, e, q)
+		same(t, "page", messageIDs(page.Messages), want)
+		q.Before = page.Next
+	}
+	q = store.MessageQuery{Direction: store.In, Kind: "TERM", Limit: 1}
+	for _, want := range []string{"y", "a"} {
+		page := mustMessages(t, e, q)
+		same(t, "page of a kind", messageIDs(page.Messages), []string{want})
+		q.Before = page.Next
+	}
+	same(t, "the other direction", messageIDs(mustMessages(t, e, store.MessageQuery{Direction: store.Out, Limit: 9}).Messages), []string{"out"})
 }
 
 func listsUnread(t *testing.T, e env) {
