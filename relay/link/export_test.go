@@ -8,3 +8,16 @@ var (
 	Again = unaccepted
 	Facts = facts
 )
+
+// Opening counts the connections that are being dialled.
+func (p *Pool) Opening() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, pr := range p.peers {
+		for _, pt := range pr.paths {
+			n += pt.opening()
+		}
+	}
+	return n
+}

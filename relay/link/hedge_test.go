@@ -176,7 +176,7 @@ func TestABadAnswerThatDoesNotEndHoldsUpNoGoodOne(t *testing.T) {
 		<-r.Context().Done()
 	})
 	bravo.special.Store(&special)
-	ctx, cancel := context.WithTimeout(link.WithAllPaths(t.Context()), 3*time.Second)
+	ctx, cancel := context.WithTimeout(link.WithAllPaths(t.Context()), deadPath/3)
 	defer cancel()
 	if resp, err := hotlineOver(t, ctx, alfa); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%v, %v", resp, err)

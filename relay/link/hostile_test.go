@@ -43,7 +43,7 @@ func says(t *testing.T, to, from *side, address string) (kept bool) {
 	if err != nil {
 		return false
 	}
-	if err := s.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := s.SetDeadline(time.Now().Add(patience)); err != nil {
 		return false
 	}
 	if _, err := fmt.Fprintf(s, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", link.PathOffer); err != nil {

@@ -40,7 +40,7 @@ func (s *side) tunnel(t *testing.T, trustDomain string) *stream.Stream {
 
 // echo sends a byte over a stream and waits for it to come back.
 func echo(s net.Conn) error {
-	if err := s.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := s.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	if _, err := s.Write([]byte("x")); err != nil {

@@ -25,14 +25,14 @@ func plainRequest(t *testing.T, s *side, pair testca.Pair, protocol, path string
 	dialer := tls.Dialer{Config: &tls.Config{
 		Certificates: []tls.Certificate{pair.TLS()}, RootCAs: roots, ServerName: "localhost", NextProtos: []string{protocol},
 	}}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	conn, err := dialer.DialContext(ctx, "tcp", s.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path); err != nil {

@@ -55,11 +55,11 @@ func (s *side) connections(t *testing.T, labels ...string) int {
 	return int(s.count(t, "certlink_relay_link_connections", labels...))
 }
 
-// rested waits until a side has its spare connections to the only path it dials.
+// rested waits until a side has its spare connections to the only path it dials, and opens no more.
 func (s *side) rested(t *testing.T) {
 	t.Helper()
 	eventually(t, "the spare connections are parked", func() bool {
-		return s.connections(t, "dialled_by=us", "state=parked") >= 5 && s.connections(t, "state=busy") == 0
+		return s.connections(t, "dialled_by=us", "state=parked") >= 5 && s.connections(t, "state=busy") == 0 && s.pool.Opening() == 0
 	})
 }
 
@@ -150,7 +150,7 @@ func TestRequestsCrossOnFewConnections(t *testing.T) {
 
 func post(t *testing.T, client *http.Client, url string) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(strings.Repeat("x", 2000)))
 	if err != nil {
@@ -238,8 +238,8 @@ func TestATunnelThatComesBackIsNotDialledAnewMeanwhile(t *testing.T) {
 		}
 	}
 	open(40) // from then on as many are kept as may be
-	eventually(t, "the tunnels are parked", func() bool {
-		return alfa.connections(t, "class=tunnel", "state=parked") >= 32 && alfa.connections(t, "class=tunnel", "state=busy") == 0
+	eventually(t, "the tunnels are parked, and no other is being dialled", func() bool {
+		return alfa.connections(t, "class=tunnel", "state=parked") >= 32 && alfa.connections(t, "class=tunnel", "state=busy") == 0 && alfa.pool.Opening() == 0
 	})
 	before := alfa.count(t, "certlink_relay_link_dials_total")
 	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {

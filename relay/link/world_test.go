@@ -209,7 +209,7 @@ func (s *side) change(t *testing.T, mod func(*config.Peer)) {
 // get asks the peer for a path.
 func get(t *testing.T, client *http.Client, url string) (*http.Response, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
