@@ -67,6 +67,9 @@ func (n news) changed(topic string) {
 		n.relay.hotline.Stored(peer)
 		n.relay.escalations.Wake()
 	}
+	if peer, recovery := strings.CutPrefix(topic, store.RecoveryTopic("")); recovery || topic == "" {
+		n.relay.hotline.Recall(peer)
+	}
 	if topic == store.ObjectsTopic || topic == "" {
 		n.relay.feeds.Stored()
 	}

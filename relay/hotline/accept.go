@@ -127,6 +127,10 @@ func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn, judge fu
 	if err := l.commit(ctx, w); err != nil {
 		return nil, fmt.Errorf("storing messages of %s: %w", l.trustDomain, err)
 	}
+	if r.state == stateLeft {
+		r.state = wire.Behind
+		return r, nil
+	}
 	if r.state != wire.Continues {
 		judge(r.state)
 		return r, nil

@@ -35,13 +35,18 @@ type health struct {
 	setBack tlog.Tree
 	// lostWhy is why nothing could be recovered yet, for people.
 	lostWhy string
+	// handedOver: this replica found it, and the one that has the line is to recover.
+	handedOver bool
+	// agreedAt is when what is stored was last found to hold what this replica knew of our journal.
+	agreedAt time.Time
 	// recalled: the store was asked whether a recovery was begun and not finished.
 	recalled bool
 	// renumber queued messages get other serials now, and renumbered of them have theirs.
 	renumber, renumbered int64
 	// olderSince is since when the peer has shown nothing but older states of its journal;
-	// continued: it has gone on since we started.
+	// continued: it has gone on since we started. olderThan is what was held of it then.
 	olderSince time.Time
+	olderThan  tlog.Tree
 	continued  bool
 	// forked: the peer has shown two histories since we started, or since that was settled.
 	forked bool
@@ -51,7 +56,7 @@ type health struct {
 
 // judge takes into account how a batch of the peer stands to what we hold of its journal.
 func (l *line) judge(state string) {
-	now := l.engine.cfg.Now()
+	now, met := l.engine.cfg.Now(), l.peerLog.lastMet()
 	l.mu.Lock()
 	before := l.health
 	switch state {
@@ -61,7 +66,7 @@ func (l *line) judge(state string) {
 		l.health.forked = true
 	default:
 		if l.health.olderSince.IsZero() {
-			l.health.olderSince = now
+			l.health.olderSince, l.health.olderThan = now, met
 		}
 	}
 	changed, recovered := before != l.health, state == wire.Continues && l.peerRecovers
@@ -127,11 +132,14 @@ func (l *line) journalState(ctx context.Context, gaps int64) (report.Journal, er
 		if theirs, err = r.Breaks(false); err != nil {
 			return err
 		}
-		doubts, err = openDoubts(r)
-		return err
+		if doubts, err = openDoubts(r); err != nil {
+			return err
+		}
+		return l.catchUp(r)
 	}); err != nil {
 		return report.Journal{}, err
 	}
+	l.handOverOf(ctx)
 	now := l.engine.cfg.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,9 +150,11 @@ func (l *line) journalState(ctx context.Context, gaps int64) (report.Journal, er
 	}
 	// What was found before a restart holds until the peer goes on.
 	if old := openDoubt(doubts, store.DoubtOlder); old != nil && l.health.olderSince.IsZero() && !l.health.continued {
-		l.health.olderSince = old.At
+		l.health.olderSince, l.health.olderThan = old.At, treeOf(old.Held)
 	}
-	j := l.health.name(now, gaps, l.damage, openDoubt(doubts, store.DoubtForked), newestBreak(ours, now), newestBreak(theirs, now))
+	forked := openDoubt(doubts, store.DoubtForked)
+	l.health.forked = forked != nil // another replica may have settled it
+	j := l.health.name(now, gaps, l.damage, forked, newestBreak(ours, now), newestBreak(theirs, now))
 	j.VerifiedAt = l.verifiedAt
 	return j, nil
 }

@@ -149,6 +149,7 @@ func (l *line) receive(ctx context.Context, request []byte, judge func(state str
 	}
 	if lost {
 		l.suspect()
+		l.handOverOf(ctx)
 		return l.respond(ctx, &response{state: wire.Recovering})
 	}
 	in, err := l.read(ctx, identity, o)

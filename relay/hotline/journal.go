@@ -298,15 +298,16 @@ func (l *line) grown(c store.Checkpoint) {
 
 // own returns the newest checkpoint of our journal, or one that covers so many entries.
 func (l *line) own(ctx context.Context, covers int64) (store.Checkpoint, error) {
-	l.mu.Lock()
-	c := l.newestOwn
-	l.mu.Unlock()
-	if c.Size > 0 && c.Size >= covers {
-		return c, nil
+	known := l.knownOwn()
+	if known.Size > 0 && known.Size >= covers {
+		return known, nil
 	}
+	var c store.Checkpoint
 	err := l.engine.cfg.Store.GlanceLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
-		c, _, err = r.Journal()
-		return err
+		if c, _, err = r.Journal(); err != nil {
+			return err
+		}
+		return l.compareOwn(r, c, known)
 	})
 	if err != nil {
 		return c, fmt.Errorf("reading the journal: %w", err)

@@ -50,8 +50,8 @@ const (
 
 // run delivers until ctx ends.
 func (l *line) run(ctx context.Context) {
-	l.forgetFront() // another replica may have had the line
-	l.forgetRecall()
+	l.takeOver()
+	defer l.letGo()
 	var running sync.WaitGroup
 	for n := range lanes {
 		running.Go(func() { l.runLane(ctx, n) })

@@ -57,7 +57,9 @@ type line struct {
 	flying map[string]flight
 	// front of what is queued.
 	front front
-	// greeted tells whether the peer answered since the start.
+	// leads: this replica has the line.
+	leads bool
+	// greeted tells whether the peer answered since this replica has the line.
 	greeted bool
 	// peerRecovers: it answered that it first gets back what it lost.
 	peerRecovers bool

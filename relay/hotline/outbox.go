@@ -157,6 +157,9 @@ func (l *line) settleAnswer(ctx context.Context, asked asked, body []byte, list 
 	if err != nil {
 		return retry, &localError{doing: "storing receipts", err: err}
 	}
+	if state == stateLeft {
+		return retry, nil
+	}
 	if state != wire.Continues && state != wire.Forked && l.peerLog.overtook(asked, o) {
 		return overtaken, nil
 	}

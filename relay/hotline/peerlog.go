@@ -6,7 +6,6 @@ package hotline
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -22,15 +21,40 @@ import (
 // overtaken by some hundred batches of a busy peer. Each takes less than 4 KiB.
 const remembered = 512
 
-// peerLog is what we know in memory of the peer's journal; the store keeps its checkpoints.
+// peerLog is what we know in memory of the peer's journal; the store keeps its checkpoints. It is
+// true for one era of the store, and forgotten when the store is found in another: another
+// replica may have taken that the peer's journal goes on in another history.
 type peerLog struct {
 	mu   sync.Mutex
 	held tlog.Tree
-	// era counts how often the peer's journal went on in another history.
-	era int
+	// era counts how often this was forgotten, and stored is the era of the store.
+	era    int
+	stored int64
+	// met is what the store held when a batch was compared with it last.
+	met tlog.Tree
 	// links by the size from which they lead, and these in the order in which they came.
 	links map[int64]*wire.Opened
 	order []int64
+	// past are the links of the history that the peer left last.
+	past map[int64]*wire.Opened
+}
+
+// meets is told what the store holds, before a batch is compared with it.
+func (p *peerLog) meets(c *store.Checkpoint) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.Era != p.stored || p.held.N > c.Size {
+		p.leave()
+		p.stored = c.Era
+	}
+	p.met = treeOf(*c)
+}
+
+// lastMet is what the store held when a batch was compared with it last.
+func (p *peerLog) lastMet() tlog.Tree {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.met
 }
 
 // accepted notes a batch whose checkpoint was stored, and in which history of the peer's journal that was:
@@ -70,16 +94,43 @@ func (p *peerLog) link(from int64, o *wire.Opened) {
 func (p *peerLog) continues(c journal.Checkpoint) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	o := p.links[c.Tree.N]
+	return leads(p.links, c)
+}
+
+// continuedPast is continues for the history that the peer left last.
+func (p *peerLog) continuedPast(c journal.Checkpoint) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return leads(p.past, c)
+}
+
+// leads tells whether one of these links leads on from a checkpoint.
+func leads(links map[int64]*wire.Opened, c journal.Checkpoint) bool {
+	o := links[c.Tree.N]
 	return o != nil && o.Log.Origin == c.Origin && holds(o.Continues(c.Tree))
 }
 
-// broken forgets all: the peer's journal goes on in another history. The transaction that takes it may still
-// fail, so that only the store knows what is held: the peer must not be told of what it did not keep.
-func (p *peerLog) broken() {
+// broken forgets all: the peer's journal goes on in another history, which is this era of the store. The
+// transaction that takes it may still fail, so that only the store knows what is held: the peer must not be
+// told of what it did not keep.
+func (p *peerLog) broken(era int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held, p.links, p.order = tlog.Tree{}, nil, nil
+	past := p.links
+	p.leave()
+	p.stored, p.past = era, past
+}
+
+// forget is for when the store may hold something else than this knows.
+func (p *peerLog) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leave()
+}
+
+// leave forgets all. The caller holds p.mu.
+func (p *peerLog) leave() {
+	p.held, p.links, p.order, p.past = tlog.Tree{}, nil, nil, nil
 	p.era++
 }
 
@@ -163,6 +214,7 @@ func (l *line) follow(tx store.LineTx, o *wire.Opened) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	l.peerLog.meets(&c)
 	held := treeOf(c)
 	if o.Log.Tree.N < held.N {
 		if l.peerLog.continues(o.Log) {
@@ -183,6 +235,32 @@ func (l *line) follow(tx store.LineTx, o *wire.Opened) (string, error) {
 		return "", fmt.Errorf("keeping the peer's checkpoint: %w", err)
 	}
 	return wire.Continues, nil
+}
+
+// stateLeft is the state of a batch that belongs to a history which the peer has said that it left: it was
+// late on its way, and speaks neither for nor against what is held. It is answered like wire.Behind.
+const stateLeft = "Left"
+
+// ofThePast tells whether a batch that excludes what is held is of a history which the peer has left: that it
+// continues the state which was left, or comes before that. One of a third history is not excused.
+func (l *line) ofThePast(r store.LineReader, o *wire.Opened) (bool, error) {
+	if l.peerLog.continuedPast(o.Log) {
+		return true, nil
+	}
+	list, err := r.Breaks(false)
+	if err != nil {
+		return false, fmt.Errorf("reading what the peer has left: %w", err)
+	}
+	for _, b := range list {
+		c := continuationOf(b.Note)
+		if c == nil {
+			continue
+		}
+		if left, ok := c.left(); ok && left.N > 0 && left.N <= o.Log.Tree.N && holds(o.Continues(left)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // heldOf is the largest checkpoint of the peer's journal that we hold, zero for none.
@@ -211,99 +289,4 @@ func (l *line) openPeer(identity Identity, b *wire.Batch) (*wire.Opened, error) 
 		return nil, fmt.Errorf("it is signed by %q, not by %q", chain.TrustDomain, l.trustDomain)
 	}
 	return b.Open(journal.Origin(l.trustDomain, identity.TrustDomain()), chain.Key)
-}
-
-// The steps that a batch of ours carries prove that its checkpoint continues those which
-// the peer may hold: the one that it told of last, and those that left since.
-type leaving struct {
-	mu sync.Mutex
-	// confirmed is the largest state of our journal that the peer was seen to hold.
-	confirmed tlog.Tree
-	// noted is the size of it that the store has.
-	noted int64
-	// sizes of checkpoints that left lately, ascending.
-	sizes []int64
-}
-
-// confirm notes what the peer holds, once it was found to be of our history.
-func (v *leaving) confirm(t tlog.Tree) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if t.N > v.confirmed.N {
-		v.confirmed = t
-	}
-}
-
-// is tells whether this very state was confirmed last.
-func (v *leaving) is(t tlog.Tree) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.confirmed == t
-}
-
-// within tells whether the peer holds at least what was confirmed. Else it has lost something, or tells of
-// what it held before.
-func (v *leaving) within(t tlog.Tree) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return t.N >= v.confirmed.N
-}
-
-// forget is for when the peer holds less than we thought.
-func (v *leaving) forget() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.confirmed, v.sizes, v.noted = tlog.Tree{}, nil, 0
-}
-
-// note stores what was confirmed, for other replicas and after a restart. A crash before the
-// commit leaves what was stored before, which does for most couriers, and costs the line one
-// round trip.
-func (v *leaving) note(tx store.LineTx) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.confirmed.N <= v.noted {
-		return nil
-	}
-	held := v.confirmed.N
-	if err := tx.NotePeerHeld(held); err != nil {
-		return fmt.Errorf("noting what the peer holds of our journal: %w", err)
-	}
-	tx.Written(func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		v.noted = max(v.noted, held)
-	})
-	return nil
-}
-
-// next notes that a checkpoint of this size leaves, and returns from where steps lead to it.
-func (v *leaving) next(size int64, asked ...int64) []int64 {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	var from []int64
-	seen := map[int64]bool{0: true, size: true}
-	add := func(n int64) {
-		if !seen[n] && n < size && len(from) < wire.MaxSteps {
-			seen[n] = true
-			from = append(from, n)
-		}
-	}
-	for _, n := range asked {
-		add(n)
-	}
-	add(v.confirmed.N)
-	for _, n := range v.sizes {
-		if n > v.confirmed.N {
-			add(n)
-		}
-	}
-	// Another lane may have been faster with a newer one.
-	if at, known := slices.BinarySearch(v.sizes, size); !known {
-		v.sizes = slices.Insert(v.sizes, at, size)
-		if len(v.sizes) > wire.MaxSteps/2 {
-			v.sizes = v.sizes[1:]
-		}
-	}
-	return from
 }

@@ -75,7 +75,7 @@ func TestAnswersThatArriveInAnotherOrder(t *testing.T) {
 			}
 		}
 		l.health.olderSince = time.Time{}
-		l.peerLog.broken() // it goes on in another history
+		l.peerLog.forget() // it goes on in another history
 		l.peerLog.mu.Lock()
 		l.peerLog.held = late.held
 		l.peerLog.mu.Unlock()

@@ -62,7 +62,15 @@ func (l *line) recall(ctx context.Context) error {
 	}
 	var got store.Recovery
 	var open bool
-	err := l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) (err error) {
+	known := l.knownOwn()
+	err := l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
+		newest, _, err := r.Journal()
+		if err != nil {
+			return err
+		}
+		if err := l.compareOwn(r, newest, known); err != nil {
+			return err
+		}
 		got, open, err = r.Recovery()
 		return err
 	})

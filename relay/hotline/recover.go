@@ -35,6 +35,15 @@ type continuation struct {
 	Receipts int `json:"receipts"`
 }
 
+// left is the state that is left; false if the note does not say it.
+func (c *continuation) left() (tlog.Tree, bool) {
+	root, err := base64.StdEncoding.DecodeString(c.OldRoot)
+	if err != nil || len(root) != len(tlog.Hash{}) {
+		return tlog.Tree{}, false
+	}
+	return tlog.Tree{N: c.OldSize, Hash: tlog.Hash(root)}, true
+}
+
 // noteContinued is the name of that note.
 const noteContinued = "JOURNAL_CONTINUED"
 
@@ -294,6 +303,11 @@ func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]
 		return nil, "", err
 	}
 	if said == nil || held.Size != said.OldSize || base64.StdEncoding.EncodeToString(held.Root[:]) != said.OldRoot {
+		if state == wire.Forked {
+			if past, err := l.ofThePast(tx, o); err != nil || past {
+				return nil, stateLeft, err
+			}
+		}
 		entries, err := l.doubt(tx, o, held, state)
 		return entries, state, err
 	}
@@ -309,7 +323,7 @@ func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]
 	if err := explain(tx, now, held); err != nil {
 		return nil, "", err
 	}
-	l.peerLog.broken()
+	l.peerLog.broken(held.Era + 1)
 	act := Act{Name: actPeerContinued, At: now, Details: map[string]string{
 		"old_size": fmt.Sprint(held.Size), "old_root": said.OldRoot, "size": fmt.Sprint(o.Log.Tree.N),
 	}}

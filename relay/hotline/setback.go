@@ -18,6 +18,7 @@ import (
 // peer is the first to notice.
 func (l *line) compareOwn(r store.LineReader, newest, known store.Checkpoint) error {
 	if known.Size == 0 || newest.Size == known.Size && newest.Root == known.Root {
+		l.agreed(false)
 		return nil
 	}
 	if newest.Size > known.Size { // another replica, or a commit of which we did not learn
@@ -26,6 +27,7 @@ func (l *line) compareOwn(r store.LineReader, newest, known store.Checkpoint) er
 			return fmt.Errorf("comparing the journal with what was written: %w", err)
 		}
 		if store.Hash(root) == known.Root {
+			l.agreed(true)
 			return nil
 		}
 	}
@@ -37,7 +39,7 @@ func (l *line) compareOwn(r store.LineReader, newest, known store.Checkpoint) er
 	l.mu.Unlock()
 	l.hashes.forget()
 	l.leaving.forget()
-	l.peerLog.broken()
+	l.peerLog.forget()
 	l.wasSetBack(fmt.Sprintf("%d entries of our journal were signed, and %d are stored", known.Size, newest.Size))
 	return nil
 }

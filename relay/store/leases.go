@@ -64,6 +64,9 @@ func LeaseOf(ctx context.Context) (Lease, bool) {
 // HotlineTopic is the topic of messages to a peer that were stored; see News.
 func HotlineTopic(peer string) string { return "hotline/" + peer }
 
+// RecoveryTopic is the topic of how a recovery of the line to a peer stands; see Recovery.
+func RecoveryTopic(peer string) string { return "recovery/" + peer }
+
 // ObjectsTopic is the topic of objects that were stored or deleted, or whose decisions
 // were taken back.
 const ObjectsTopic = "objects"

@@ -52,6 +52,9 @@ type Checkpoint struct {
 	Signed, Chain []byte
 	// At is when it was stored.
 	At time.Time
+	// Era of the peer's journal, one more after each BreakPeerJournal; PeerCheckpoint and
+	// PeerCheckpoints tell it, and nothing else has it.
+	Era int64
 }
 
 // JournalBatch is what one commit adds to a journal: entries, the hashes that come with

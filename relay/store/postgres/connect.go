@@ -21,7 +21,6 @@ import (
 
 const (
 	connectTimeout = 5 * time.Second
-	keepAlive      = 15 * time.Second
 	// lifetime of a connection: after that a new address or user has taken over everywhere.
 	lifetime = 30 * time.Minute
 )
@@ -34,6 +33,19 @@ const session = `SET synchronous_commit = on; SET statement_timeout = '30s'; SET
 	SET idle_in_transaction_session_timeout = '30s'; SET jit = off; SET timezone = 'UTC'; SET client_min_messages = warning;
 	SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off;
 	SET enable_sort = off; SET enable_material = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1`
+
+// liveness lets the server notice that a replica is gone which did not say so, as one whose node lost its power:
+// 7 s after it last heard of it, or 8 s after something that it sent was not acknowledged. A
+// connection over a socket of the machine has none of this, and needs none.
+const liveness = `SET tcp_keepalives_idle = 3; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 4; SET tcp_user_timeout = 8000`
+
+// urgently bounds for how long a transaction about messages, trust or leases may do nothing: it has the row
+// of a line, for which all other replicas wait. Ours take milliseconds. Where it is passed, as by a replica
+// that stood still, nothing of the transaction is stored, and its caller gets an error.
+const urgently = `SET idle_in_transaction_session_timeout = '5s'`
+
+// alive lets us notice that the server is gone which did not say so: 11 s after we last heard of it.
+var alive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
 
 // errURL says no more about a connection URI than that: it is a secret, and
 // parsers quote what they cannot read.
@@ -63,15 +75,15 @@ func parse(uri string) (*pgx.ConnConfig, error) {
 	if cfg.ConnectTimeout == 0 || cfg.ConnectTimeout > connectTimeout {
 		cfg.ConnectTimeout = connectTimeout
 	}
-	cfg.DialFunc = (&net.Dialer{Timeout: cfg.ConnectTimeout, KeepAlive: keepAlive}).DialContext
+	cfg.DialFunc = (&net.Dialer{Timeout: cfg.ConnectTimeout, KeepAliveConfig: alive}).DialContext
 	if cfg.ValidateConnect == nil {
 		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	return cfg, nil
 }
 
-// pool makes a pool of at most that many connections. It connects when it is used.
-func (s *Store) pool(ctx context.Context, most int) (*pgxpool.Pool, error) {
+// pool makes a pool of at most that many connections, with settings of their own. It connects when it is used.
+func (s *Store) pool(ctx context.Context, most int, settings string) (*pgxpool.Pool, error) {
 	// pgxpool wants its settings parsed by itself; what counts is set for each connection.
 	cfg, err := pgxpool.ParseConfig("")
 	if err != nil {
@@ -91,7 +103,13 @@ func (s *Store) pool(ctx context.Context, most int) (*pgxpool.Pool, error) {
 		}
 		return err
 	}
-	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return s.admit(ctx, conn) }
+	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		err := s.admit(ctx, conn)
+		if err == nil && settings != "" {
+			_, err = conn.Exec(ctx, settings)
+		}
+		return err
+	}
 	return pgxpool.NewWithConfig(ctx, cfg)
 }
 
@@ -113,7 +131,7 @@ func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 
 // makeOurs sets up a session, and refuses a server that could not keep our promise.
 func makeOurs(ctx context.Context, conn *pgx.Conn) error {
-	if _, err := conn.Exec(ctx, session); err != nil {
+	if _, err := conn.Exec(ctx, session+"; "+liveness); err != nil {
 		return err
 	}
 	var release int

@@ -22,15 +22,16 @@ const (
 	dayMicros  = 24 * 60 * 60 * 1_000_000
 )
 
-const peerCheckpoint = `SELECT p.size, p.root, p.signed, c.chain, p.stored_at, 0 FROM peer_checkpoints AS p JOIN signer_chains AS c ON c.id = p.chain
+const peerCheckpoint = `SELECT p.size, p.root, p.signed, c.chain, p.stored_at, p.era FROM peer_checkpoints AS p JOIN signer_chains AS c ON c.id = p.chain
 	WHERE p.peer = $1 AND p.era = (SELECT max(era) FROM peer_checkpoints WHERE peer = $1)`
 
 // PeerCheckpoint implements store.LineReader.
 func (r *lineReader) PeerCheckpoint() (store.Checkpoint, error) {
-	c, _, err := scanCheckpoint(r.tx.QueryRow(r.ctx, peerCheckpoint+" ORDER BY p.size DESC LIMIT 1", r.peer))
+	c, era, err := scanCheckpoint(r.tx.QueryRow(r.ctx, peerCheckpoint+" ORDER BY p.size DESC LIMIT 1", r.peer))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return store.Checkpoint{}, fmt.Errorf("checkpoint of %s: %w", r.peer, store.ErrNotFound)
 	}
+	c.Era = era
 	return c, err
 }
 
@@ -45,10 +46,11 @@ func (r *lineReader) PeerCheckpoints(from int64, limit int) (list []store.Checkp
 	}
 	defer rows.Close()
 	for rows.Next() {
-		c, _, err := scanCheckpoint(rows)
+		c, era, err := scanCheckpoint(rows)
 		if err != nil {
 			return nil, err
 		}
+		c.Era = era
 		list = append(list, c)
 	}
 	return list, rows.Err()

@@ -84,10 +84,10 @@ func (s *Store) open(ctx context.Context) error {
 	most := s.cfg.MaxConnections - 1 // without the one that listens
 	urgent := max(1, most/3)
 	var err error
-	if s.urgent, err = s.pool(ctx, urgent); err != nil {
+	if s.urgent, err = s.pool(ctx, urgent, urgently); err != nil {
 		return err
 	}
-	s.bulk, err = s.pool(ctx, most-urgent)
+	s.bulk, err = s.pool(ctx, most-urgent, "")
 	return err
 }
 

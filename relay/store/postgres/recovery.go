@@ -26,16 +26,20 @@ func (r *lineReader) Recovery() (got store.Recovery, open bool, err error) {
 
 // KeepRecovery implements store.RecoveryWriter.
 func (l *lineTx) KeepRecovery(r store.Recovery) error {
-	_, err := l.tx.Exec(l.ctx, `INSERT INTO recoveries (peer, since, ours, messages, receipts) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (peer)
+	if _, err := l.tx.Exec(l.ctx, `INSERT INTO recoveries (peer, since, ours, messages, receipts) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (peer)
 		DO UPDATE SET since = excluded.since, ours = excluded.ours, messages = excluded.messages, receipts = excluded.receipts`,
-		l.peer, micros(r.Since), r.Ours, r.Messages, r.Receipts)
-	return err
+		l.peer, micros(r.Since), r.Ours, r.Messages, r.Receipts); err != nil {
+		return err
+	}
+	return l.s.announce(l.ctx, l.tx, store.RecoveryTopic(l.peer))
 }
 
 // EndRecovery implements store.RecoveryWriter.
 func (l *lineTx) EndRecovery() error {
-	_, err := l.tx.Exec(l.ctx, "DELETE FROM recoveries WHERE peer = $1", l.peer)
-	return err
+	if _, err := l.tx.Exec(l.ctx, "DELETE FROM recoveries WHERE peer = $1", l.peer); err != nil {
+		return err
+	}
+	return l.s.announce(l.ctx, l.tx, store.RecoveryTopic(l.peer))
 }
 
 const placesOf = "SELECT id, serial, conversation, receipt IS NULL FROM messages WHERE direction = 'out' AND peer = $1 AND "
