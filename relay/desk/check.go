@@ -13,8 +13,8 @@ import (
 // MaxCheck is the longest time that a check of a peer takes.
 const MaxCheck = 10 * time.Second
 
-// ErrBusy: the peer is being checked already. The server answers 429.
-var ErrBusy = errors.New("one check of a peer at a time")
+// ErrBusy: what is asked for is under way already. The server answers 429.
+var ErrBusy = errors.New("one at a time")
 
 // Checker looks at the link to a peer. It may be called concurrently, and stores
 // nothing. Its errors are ErrBusy, *InvalidError for a peer that cannot be

@@ -65,7 +65,7 @@ func (p *profiler) cpu(r *http.Request) ([]byte, error) {
 		return nil, &faults
 	}
 	if !p.busy.CompareAndSwap(false, true) {
-		return nil, ErrBusy
+		return nil, fmt.Errorf("a profile is being made: try again when it has ended: %w", ErrBusy)
 	}
 	defer p.busy.Store(false)
 	var out bytes.Buffer
