@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,9 @@ The exit code is 1 when a layer fails.`,
 
 func (o *options) checkPeer(ctx context.Context, relay *relayclient.Client, peer string, output *format) error {
 	seen, err := relay.Check(ctx, peer)
+	if relayclient.IsStatus(err, http.StatusNotFound) {
+		return fmt.Errorf("our relay has no peer %q: see kubectl get pcert", peer)
+	}
 	if err != nil {
 		return err
 	}

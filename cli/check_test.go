@@ -86,7 +86,7 @@ func TestCheckTellsWhyTheRelayCannotLook(t *testing.T) {
 		_, _ = w.Write([]byte(`{"title":"Not Found","status":404,"detail":"our relay has no peer of this name"}`))
 	}))
 	output := asTable
-	expect(t, o.checkPeer(t.Context(), relay, "b/../x", &output), `checking peer "b/../x": the relay answered 404: Not Found: our relay has no peer of this name`)
+	expect(t, o.checkPeer(t.Context(), relay, "b/../x", &output), `our relay has no peer "b/../x": see kubectl get pcert`)
 	if strings.TrimSpace(s.out.String()) != "" {
 		t.Errorf("printed %q", s.out)
 	}

@@ -53,13 +53,10 @@ func (s *partSize) Set(text string) error {
 }
 
 func courierCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "courier",
 		Short: "Carry what waits on a hotline by hand, when every line is down",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(courierExportCommand(o), courierImportCommand(o))
-	return cmd
+	}, courierExportCommand(o), courierImportCommand(o))
 }
 
 func courierExportCommand(o *options) *cobra.Command {
@@ -96,6 +93,12 @@ type exported struct {
 }
 
 func (o *options) courierExport(ctx context.Context, relay *relayclient.Client, hotline, directory string, size int64, output *format) error {
+	// The relay notes in the journal what it hands out: a wrong directory is told before.
+	if info, err := os.Stat(directory); err != nil {
+		return fmt.Errorf("-d: %w", err)
+	} else if !info.IsDir() {
+		return fmt.Errorf("-d %s: it is no directory", directory)
+	}
 	export, err := relay.ExportCourier(ctx, hotline)
 	if relayclient.IsStatus(err, 404) {
 		return noHotline(err, hotline)

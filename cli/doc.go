@@ -10,6 +10,6 @@
 // port-forward inside this process: who may get that Secret may use the desk,
 // nobody else.
 //
-// The package keeps no state and writes no file. Its tables are for people; what
+// The package keeps no state and writes no files but those that it is asked for. Its tables are for people; what
 // scripts read is -o json and -o yaml, and the exit code.
 package cli

@@ -17,13 +17,10 @@ import (
 )
 
 func feedCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "feed",
 		Short: "Push STIX objects into a feed, list what feeds hold, ask why an object was shared or held, watch pulls",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(pushCommand(o), listCommand(o), whyCommand(o), watchCommand(o), quarantineCommand(o), deadCommand(o), redeliverCommand(o))
-	return cmd
+	}, pushCommand(o), listCommand(o), whyCommand(o), watchCommand(o), quarantineCommand(o), deadCommand(o), redeliverCommand(o))
 }
 
 // isTerminal tells whether a person sits at the other end of a stream.

@@ -20,8 +20,9 @@ func deadCommand(o *options) *cobra.Command {
 		Short: "List the objects that a delivery of an import could not hand on",
 		Long: `List the dead letters of a delivery: the objects of an import that a system of ours did
 not take, with the reason. They are kept until they are delivered: see feed redeliver.`,
-		Example: `  kubectl certlink feed dead from-bravo siem`,
-		Args:    cobra.ExactArgs(2),
+		Example:           `  kubectl certlink feed dead from-bravo siem`,
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: o.completeDeliveries(),
 		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
 			return o.dead(ctx, relay, args[0], args[1], &output)
 		}),
@@ -65,8 +66,9 @@ func redeliverCommand(o *options) *cobra.Command {
 		Short: "Deliver again what a delivery of an import could not hand on",
 		Long: `Have our relay try all dead letters of a delivery again, soon and in their order. What is
 still not taken is a dead letter again, with the new reason.`,
-		Example: `  kubectl certlink feed redeliver from-bravo siem`,
-		Args:    cobra.ExactArgs(2),
+		Example:           `  kubectl certlink feed redeliver from-bravo siem`,
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: o.completeDeliveries(),
 		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
 			said, err := relay.Redeliver(ctx, args[0], args[1])
 			if err != nil {

@@ -41,7 +41,8 @@ stays on record: see --all.`,
 		Example: `  kubectl certlink feed quarantine from-bravo
   kubectl certlink feed quarantine from-bravo --show indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f
   kubectl certlink feed quarantine from-bravo --drop 17`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: o.completeImports,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := o.within(cmd, defaultTimeout)
 			defer cancel()

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 
 // watchEvery is the time between two looks at pulls.
 const watchEvery = time.Second
+
+// watchTimeout is for the largest feed over a thin line.
+const watchTimeout = 12 * time.Hour
 
 func watchCommand(o *options) *cobra.Command {
 	var output format
@@ -36,7 +40,8 @@ is under way, and prints the state of each.
 			if len(args) > 0 {
 				feed = args[0]
 			}
-			ctx := cmd.Context()
+			ctx, cancel := o.within(cmd, watchTimeout)
+			defer cancel()
 			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
 				if output == asTable {
 					return o.watch(ctx, relay, feed, watchEvery)
@@ -74,6 +79,9 @@ func (o *options) watch(ctx context.Context, relay *relayclient.Client, feed str
 		}
 		select {
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return errors.New("a pull is still under way, and goes on: watch again, or longer with --timeout")
+			}
 			return ctx.Err()
 		case <-tick.C:
 		}

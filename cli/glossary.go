@@ -16,14 +16,11 @@ import (
 )
 
 func glossaryCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "glossary",
 		Short: "What words mean on a hotline: propose terms, agree or disagree",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(glossaryListCommand(o), glossaryShowCommand(o), proposeCommand(o),
+	}, glossaryListCommand(o), glossaryShowCommand(o), proposeCommand(o),
 		answerCommand(o, glossary.Agrees), answerCommand(o, glossary.Disagrees), glossaryExportCommand(o))
-	return cmd
 }
 
 func glossaryListCommand(o *options) *cobra.Command {
@@ -111,7 +108,7 @@ func glossaryShowCommand(o *options) *cobra.Command {
 		Use:               "show HOTLINE TERM",
 		Short:             "Show what both sides say of a term",
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: o.completeHotlines,
+		ValidArgsFunction: o.completeTerms(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withGlossary(cmd, args[0], func(_ context.Context, _ *session, _ *relayclient.Client, g desk.Glossary) error {
 				t, err := termOf(g, args[1])

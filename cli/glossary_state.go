@@ -47,7 +47,7 @@ The id TERM, of lower-case letters, digits and dashes, is the same on both sides
 		Example: `  kubectl certlink glossary propose bravo armed-attack --name "armed attack" --definition "An attack that ..."
   kubectl certlink glossary propose bravo armed-attack --name "attaque armée" --language fr --file attaque.txt`,
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: o.completeHotlines,
+		ValidArgsFunction: o.completeTerms(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			term.ID = args[1]
 			if term.Name == "" {
@@ -115,7 +115,7 @@ func answerCommand(o *options, position string) *cobra.Command {
 read: if the peer has proposed a newer one since, nothing is sent.`,
 		Example:           "  kubectl certlink glossary " + verb + " bravo armed-attack --version 2",
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: o.completeHotlines,
+		ValidArgsFunction: o.completeTerms(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withGlossary(cmd, args[0], func(ctx context.Context, s *session, relay *relayclient.Client, g desk.Glossary) error {
 				term, err := answerTo(g, args[1], version, position)

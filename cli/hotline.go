@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -18,14 +19,11 @@ import (
 )
 
 func hotlineCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:     "hotline",
 		Aliases: []string{"hl"},
 		Short:   "Send, read and acknowledge messages",
-		Args:    cobra.NoArgs,
-	}
-	cmd.AddCommand(lineCheckCommand(o), lineRecordCommand(o), exerciseCommand(o), sendCommand(o), inboxCommand(o), messagesCommand(o), threadCommand(o), showCommand(o), attachmentCommand(o), ackCommand(o), draftsCommand(o), draftCommand(o), escalationsCommand(o), notifyTestCommand(o))
-	return cmd
+	}, lineCheckCommand(o), lineRecordCommand(o), exerciseCommand(o), sendCommand(o), inboxCommand(o), messagesCommand(o), threadCommand(o), showCommand(o), attachmentCommand(o), ackCommand(o), draftsCommand(o), draftCommand(o), escalationsCommand(o), notifyTestCommand(o))
 }
 
 // atRelay is a command's run that asks our relay something within a time.
@@ -48,7 +46,16 @@ func (o *options) withRelay(ctx context.Context, fn func(*session, *relayclient.
 		return err
 	}
 	defer done()
-	return fn(s, relay)
+	return s.explain(fn(s, relay))
+}
+
+// explain adds to a refusal that the name which was given is no officer's: the shared
+// certificate was used then, which may do less.
+func (s *session) explain(err error) error {
+	if s.unknown != "" && relayclient.IsStatus(err, http.StatusForbidden) {
+		return fmt.Errorf("%w; %s", err, s.unknown)
+	}
+	return err
 }
 
 // officer is who acts: that of the certificate, else as given, else the user of the kubeconfig as the API

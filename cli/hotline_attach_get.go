@@ -21,13 +21,10 @@ import (
 )
 
 func attachmentCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "attachment",
 		Short: "Get the files of messages",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(attachmentGetCommand(o))
-	return cmd
+	}, attachmentGetCommand(o))
 }
 
 // getFlags are those of hotline attachment get.
@@ -49,7 +46,7 @@ Nobody has looked into the file: its name and type are what the sender says, and
 it may be hostile. Open it where that does no harm.`,
 		Example:           `  kubectl certlink hotline attachment get 01J... report.pdf -o /evidence/report.pdf`,
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: o.completeMessages,
+		ValidArgsFunction: o.completeAttachments(),
 		RunE: o.atRelay(longTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
 			m, err := relay.Find(ctx, "", args[0])
 			if err != nil {

@@ -40,9 +40,24 @@ func (o *options) lineCheck(ctx context.Context, relay *relayclient.Client, hotl
 		return noHotline(err, hotline)
 	}
 	if *output != asTable {
-		return output.document(o.Out, run)
+		err = output.document(o.Out, run)
+	} else {
+		err = o.printLineCheck(run)
 	}
-	rows, bad := [][]string{{"PATH", "DIRECTION", "STATE", "NUMBER", "ROUND TRIP", "OUR TIME", "THEIR TIME", "SIGNED BY"}}, 0
+	bad := 0
+	for _, c := range run.Checks {
+		if c.State == "Missed" {
+			bad++
+		}
+	}
+	if err == nil && bad > 0 {
+		err = fmt.Errorf("%d of %d directions of paths are not good: see docs/linechecks.md for what to do", bad, len(run.Checks))
+	}
+	return err
+}
+
+func (o *options) printLineCheck(run desk.LineCheckRun) error {
+	rows := [][]string{{"PATH", "DIRECTION", "STATE", "NUMBER", "ROUND TRIP", "OUR TIME", "THEIR TIME", "SIGNED BY"}}
 	var failures []string
 	for _, c := range run.Checks {
 		trip := ""
@@ -50,9 +65,6 @@ func (o *options) lineCheck(ctx context.Context, relay *relayclient.Client, hotl
 			trip = (time.Duration(c.RoundTripMicroseconds) * time.Microsecond).Round(10 * time.Microsecond).String()
 		}
 		rows = append(rows, []string{lineCheckPath(run, c), c.Direction, c.State, decimal(c.Number), trip, stamp(c.OurTime), stamp(c.TheirTime), c.SignedBy})
-		if c.State == "Missed" {
-			bad++
-		}
 		if c.Failure != "" {
 			failures = append(failures, fmt.Sprintf("%s: %s", lineCheckPath(run, c), oneLine(c.Failure)))
 		}
@@ -62,9 +74,6 @@ func (o *options) lineCheck(ctx context.Context, relay *relayclient.Client, hotl
 	}
 	for _, f := range failures {
 		fmt.Fprintf(o.Out, "\n%s\n", f)
-	}
-	if bad > 0 {
-		return fmt.Errorf("%d of %d directions of paths are not good: see docs/linechecks.md for what to do", bad, len(run.Checks))
 	}
 	return nil
 }

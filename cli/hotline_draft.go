@@ -37,7 +37,7 @@ func draftsCommand(o *options) *cobra.Command {
 			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
 				list, err := allDrafts(ctx, relay, hotline, all)
 				if err != nil {
-					return err
+					return noHotline(err, hotline)
 				}
 				if output != asTable {
 					return output.document(o.Out, list)
@@ -88,15 +88,12 @@ func (o *options) printDrafts(drafts []desk.Message) error {
 func short(hash string) string { return hash[:min(len(hash), shortHash)] }
 
 func draftCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "draft",
 		Short: "Show, edit, release, reject or withdraw a message that waits for its release",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(draftShowCommand(o), draftEditCommand(o), draftReleaseCommand(o),
+	}, draftShowCommand(o), draftEditCommand(o), draftReleaseCommand(o),
 		draftEndCommand(o, relayclient.Reject, "Reject a draft, with a reason: it is not sent"),
 		draftEndCommand(o, relayclient.Withdraw, "Withdraw a draft of one's own: it is not sent"))
-	return cmd
 }
 
 // onDraft finds a draft and does something about it.
@@ -118,9 +115,10 @@ func (o *options) onDraft(cmd *cobra.Command, id string, fn func(context.Context
 func draftShowCommand(o *options) *cobra.Command {
 	var output format
 	cmd := &cobra.Command{
-		Use:   "show ID",
-		Short: "Show a draft, its hash and who released it",
-		Args:  cobra.ExactArgs(1),
+		Use:               "show ID",
+		Short:             "Show a draft, its hash and who released it",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: o.completeDrafts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.onDraft(cmd, args[0], func(_ context.Context, _ *relayclient.Client, m desk.Message) error {
 				return o.printDraft(m, output)
@@ -160,13 +158,23 @@ func (o *options) printDraft(m desk.Message, output format) error {
 
 // printDrafted says what a message waits for that was not sent.
 func (o *options) printDrafted(f *sendFlags, m desk.Message) error {
-	if f.output != asTable || m.Draft == nil {
-		return o.printSent(f, m)
-	}
 	d := m.Draft
+	if err := o.printSent(f, m); err != nil || d == nil {
+		return err
+	}
 	if d.State != desk.DraftWaiting {
 		return fmt.Errorf("message %s was not sent: the draft is %s since %s (%s)", m.ID, d.State, clock(d.EndedAt), oneLine(d.Reason))
 	}
+	o.tellDrafted(f, m)
+	if f.wait != "" {
+		return fmt.Errorf("message %s is not sent yet, so no %s can come: it waits for its release", m.ID, f.wait)
+	}
+	return nil
+}
+
+// tellDrafted says who must release a message, and how.
+func (o *options) tellDrafted(f *sendFlags, m desk.Message) {
+	d := m.Draft
 	who := "another officer"
 	if d.DrafterMayRelease == "Allowed" {
 		who = "an officer"
@@ -177,9 +185,8 @@ func (o *options) printDrafted(f *sendFlags, m desk.Message) error {
 			who = fmt.Sprintf("%d other officers", d.Quorum)
 		}
 	}
-	fmt.Fprintf(o.Out, "%s is NOT sent yet: it waits for the release by %s until %s\n", m.ID, who, clock(d.ExpiresAt))
-	fmt.Fprintf(o.Out, "They run: kubectl certlink hotline draft release %s    (hash %s)\n", m.ID, short(d.Hash))
-	return nil
+	o.tell(f, "%s is NOT sent yet: it waits for the release by %s until %s\n", m.ID, who, clock(d.ExpiresAt))
+	o.tell(f, "They run: kubectl certlink hotline draft release %s    (hash %s)\n", m.ID, short(d.Hash))
 }
 
 func draftReleaseCommand(o *options) *cobra.Command {
@@ -191,7 +198,8 @@ func draftReleaseCommand(o *options) *cobra.Command {
 		Long: `Print the whole draft and ask for the first characters of its hash, which says that it
 was read. The relay takes the release for exactly this content: if the draft was
 changed meanwhile, it refuses.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: o.completeDrafts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.onDraft(cmd, args[0], func(ctx context.Context, relay *relayclient.Client, m desk.Message) error {
 				if err := o.confirm(m, read, output); err != nil {
@@ -247,9 +255,10 @@ func draftEndCommand(o *options, act, what string) *cobra.Command {
 	var reason string
 	var output format
 	cmd := &cobra.Command{
-		Use:   act + " ID",
-		Short: what,
-		Args:  cobra.ExactArgs(1),
+		Use:               act + " ID",
+		Short:             what,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: o.completeDrafts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if act == relayclient.Reject && strings.TrimSpace(reason) == "" {
 				return errors.New("--reason is missing: the drafter wants to know")

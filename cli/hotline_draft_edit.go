@@ -27,7 +27,8 @@ func draftEditCommand(o *options) *cobra.Command {
 		Short: "Change a draft of one's own: all releases fall away",
 		Example: `  kubectl certlink hotline draft edit 01J... --file report.txt
   kubectl certlink hotline draft edit 01J... --precedence FLASH`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: o.completeDrafts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := f.check(o)
 			if err != nil {
@@ -42,7 +43,7 @@ func draftEditCommand(o *options) *cobra.Command {
 				if f.output != asTable {
 					return f.output.document(o.Out, edited)
 				}
-				fmt.Fprintf(o.Out, "%s changed; it waits for %d releases of the content with the hash %s\n", edited.ID, edited.Draft.Quorum, short(edited.Draft.Hash))
+				fmt.Fprintf(o.Out, "%s changed; it waits for %s of the content with the hash %s\n", edited.ID, plural(int(edited.Draft.Quorum), "release", "releases"), short(edited.Draft.Hash))
 				return nil
 			})
 		},

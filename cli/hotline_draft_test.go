@@ -60,6 +60,17 @@ func TestDraftsOutput(t *testing.T) {
 		golden(t, "drafted.txt", s.out.String())
 		expect(t, o.printDrafted(&sendFlags{}, ended), "was not sent: the draft is Rejected")
 	})
+	t.Run("who_waits_for_a_receipt_is_not_told_that_all_went_well", func(t *testing.T) {
+		for _, output := range []format{asTable, asJSON} {
+			o, s := setup(t)
+			expect(t, o.printDrafted(&sendFlags{wait: waitReceipt, output: output}, waits()), "is not sent yet, so no receipt can come: it waits for its release")
+			expect(t, o.printDrafted(&sendFlags{output: output}, waits()), "")
+			expect(t, o.printDrafted(&sendFlags{output: output}, ended), "was not sent: the draft is Rejected")
+			if s.out.Len() == 0 {
+				t.Errorf("%q: nothing was printed", output)
+			}
+		}
+	})
 }
 
 func TestAReleaseTakesTheHashOfWhatWasRead(t *testing.T) {

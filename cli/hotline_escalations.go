@@ -86,7 +86,7 @@ with the same credentials, clearly marked TEST. The command says what took it, o
 failed: Secret, Name, Network, TLS, Login or Server. The test stands in the journal.`,
 		Example:           `  kubectl certlink hotline notify-test to-bravo duty-pager`,
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: o.completeHotlines,
+		ValidArgsFunction: o.completeNotifiers(),
 		RunE: o.atRelay(longTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
 			return o.notifyTest(ctx, relay, args[0], args[1], &output)
 		}),

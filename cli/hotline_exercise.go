@@ -18,13 +18,10 @@ import (
 )
 
 func exerciseCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "exercise",
 		Short: "Run a drill of test messages, and measure it",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(exerciseRunCommand(o), exerciseReportCommand(o))
-	return cmd
+	}, exerciseRunCommand(o), exerciseReportCommand(o))
 }
 
 func exerciseRunCommand(o *options) *cobra.Command {
@@ -61,7 +58,6 @@ that they cannot be taken for real. Repeating the command changes nothing.`,
 	cmd.Flags().StringVar(&hotline, "hotline", "", "hotline of the drill (required)")
 	cmd.Flags().StringVar(&officer, "officer", "", "who begins it (default: your user name at the API server)")
 	_ = cmd.MarkFlagRequired("hotline")
-	_ = cmd.RegisterFlagCompletionFunc("hotline", o.completeHotlines)
 	output.addTo(cmd)
 	return cmd
 }
@@ -98,7 +94,6 @@ the report, or says where it holds other times. With -o json also what was signe
 	}
 	cmd.Flags().StringVar(&hotline, "hotline", "", "hotline of the drill (required)")
 	_ = cmd.MarkFlagRequired("hotline")
-	_ = cmd.RegisterFlagCompletionFunc("hotline", o.completeHotlines)
 	output.addTo(cmd)
 	return cmd
 }

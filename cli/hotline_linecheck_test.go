@@ -49,6 +49,8 @@ func TestALineCheckIsShown(t *testing.T) {
 		"linecheck.txt":      {lineRun(), asTable, "1 of 4 directions of paths are not good"},
 		"linecheck-good.txt": {good, asTable, ""},
 		"linecheck.json":     {good, asJSON, ""},
+		"linecheck-bad.json": {lineRun(), asJSON, "1 of 4 directions of paths are not good"},
+		"linecheck-bad.yaml": {lineRun(), asYAML, "1 of 4 directions of paths are not good"},
 		"nowhere":            {nil, asTable, `"to-bravo"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,15 +79,19 @@ func TestARecordIsShownAndExported(t *testing.T) {
 	alone := availability()
 	alone.State, alone.Theirs, alone.Error = desk.AvailabilityUnsigned, nil, "there is no path to the peer"
 	alone.Ours.CounterJWS, alone.Ours.CounterVerified, alone.Ours.Verified, alone.Ours.Fault = "", false, false, "the chain ends nowhere"
+	forged := availability()
+	forged.Theirs.Verified, forged.Theirs.Fault = false, "the statement was changed"
 	for name, test := range map[string]struct {
 		flags  recordFlags
 		answer any
 		err    string
 	}{
-		"record.txt":       {recordFlags{}, availability(), ""},
-		"record.json":      {recordFlags{output: asJSON, month: "2026-02"}, availability(), ""},
-		"record-alone.txt": {recordFlags{}, alone, "the peer could not be asked just now: there is no path"},
-		"nothing":          {recordFlags{}, nil, "no record of 2026-02 yet"},
+		"record.txt":        {recordFlags{}, availability(), ""},
+		"record.json":       {recordFlags{output: asJSON, month: "2026-02"}, availability(), ""},
+		"record-alone.txt":  {recordFlags{}, alone, "the peer could not be asked just now: there is no path"},
+		"record-alone.json": {recordFlags{output: asJSON}, alone, "the peer could not be asked just now: there is no path"},
+		"record-forged.txt": {recordFlags{}, forged, "a signature under the record of 2026-02 (theirs) is not good: the statement was changed"},
+		"nothing":           {recordFlags{}, nil, "no record of 2026-02 yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, s := setup(t)

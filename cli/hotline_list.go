@@ -11,7 +11,9 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/message"
@@ -51,7 +53,12 @@ one of our last 200 answers is to it. NOTE says what is an EXERCISE, and what is
 			if f.limit < 1 {
 				return fmt.Errorf("--limit %d is less than 1", f.limit)
 			}
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error { return o.inbox(ctx, relay, f) })
+			return o.withRelay(ctx, func(s *session, relay *relayclient.Client) error {
+				if err := f.knowsPeer(ctx, s, relay); err != nil {
+					return err
+				}
+				return o.inbox(ctx, relay, f)
+			})
 		},
 	}
 	f.addTo(cmd)
@@ -93,6 +100,24 @@ func (o *options) inbox(ctx context.Context, relay *relayclient.Client, f *inbox
 		return err
 	}
 	return o.printInbox(messages, unread, answersTo(answers.Messages))
+}
+
+// knowsPeer keeps a name that is misspelt from being taken for a peer without messages. One that
+// is gone has left its own behind. Who may not list PeerCERTs is shown what the relay has.
+func (f *inboxFlags) knowsPeer(ctx context.Context, s *session, relay *relayclient.Client) error {
+	if f.peer == "" {
+		return nil
+	}
+	var peers v1alpha1.PeerCERTList
+	err := s.client.List(ctx, &peers, client.InNamespace(s.namespace))
+	if err != nil || slices.ContainsFunc(peers.Items, func(p v1alpha1.PeerCERT) bool { return p.Name == f.peer || p.Spec.Identity.TrustDomain == f.peer }) {
+		return nil
+	}
+	left, err := relay.List(ctx, relayclient.Selection{Peer: f.peer, Limit: 1})
+	if err != nil || len(left.Messages) > 0 {
+		return err
+	}
+	return fmt.Errorf("our relay has no peer %q, and no messages of one: see kubectl get pcert", f.peer)
 }
 
 // urgentFirst sorts by precedence, and then by age, the oldest first.
@@ -164,7 +189,10 @@ func messagesCommand(o *options) *cobra.Command {
 			if f.limit < 1 {
 				return fmt.Errorf("--limit %d is less than 1", f.limit)
 			}
-			return o.withRelay(ctx, func(_ *session, relay *relayclient.Client) error {
+			return o.withRelay(ctx, func(s *session, relay *relayclient.Client) error {
+				if err := f.knowsPeer(ctx, s, relay); err != nil {
+					return err
+				}
 				if f.conversation != "" && f.peer == "" {
 					of, err := conversationOf(ctx, relay, f.conversation)
 					if err != nil {
@@ -185,7 +213,6 @@ func messagesCommand(o *options) *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("sent", "received")
 	cmd.MarkFlagsMutuallyExclusive("sent", "unread")
 	words(cmd, "kind", kinds()...)
-	_ = cmd.RegisterFlagCompletionFunc("conversation", o.completeMessages)
 	return cmd
 }
 
@@ -222,9 +249,9 @@ func (o *options) printMessages(messages []desk.Message) error {
 		fmt.Fprintln(o.ErrOut, "No messages.")
 		return nil
 	}
-	rows := [][]string{{"ID", "DIRECTION", "PEER", "PRECEDENCE", "KIND", "TLP", "STATE", "NOTE", "AGE", "SUBJECT"}}
+	rows := [][]string{{"ID", "DIRECTION", "PEER", "SERIAL", "PRECEDENCE", "KIND", "TLP", "STATE", "NOTE", "AGE", "SUBJECT"}}
 	for _, m := range messages {
-		rows = append(rows, []string{m.ID, m.Direction, peerName(m), m.Precedence, m.Kind, m.TLP, m.State, notes(m), since(o.now(), m.StoredAt), subject(m)})
+		rows = append(rows, []string{m.ID, m.Direction, peerName(m), serialOf(m), m.Precedence, m.Kind, m.TLP, m.State, notes(m), since(o.now(), m.StoredAt), subject(m)})
 	}
 	return table(o.Out, rows)
 }

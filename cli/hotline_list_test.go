@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/certlink/certlink/api/v1alpha1"
 	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/internal/relayclient/relaytest"
 	"github.com/certlink/certlink/relay/desk"
@@ -194,5 +196,24 @@ func TestWarningsOfTheGlossaryAreTold(t *testing.T) {
 	o.caution(desk.Message{Warnings: []string{"\"attack\" (en): the two sides disagree\x1b"}})
 	if want := "Warning: \"attack\" (en): the two sides disagree\ufffd\n"; s.errOut.String() != want {
 		t.Errorf("got %q", s.errOut.String())
+	}
+}
+
+func TestAPeerThatIsMisspeltIsNoPeerWithoutMessages(t *testing.T) {
+	relay := relaytest.Desk(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var left desk.MessageList
+		if r.URL.Query().Get("peer") == "delta.example" {
+			left.Messages = []desk.Message{received()}
+		}
+		_ = json.NewEncoder(w).Encode(left)
+	}))
+	bravo := &v1alpha1.PeerCERT{ObjectMeta: metav1.ObjectMeta{Namespace: "duty", Name: "bravo"}}
+	bravo.Spec.Identity.TrustDomain = "bravo.example"
+	for peer, want := range map[string]string{
+		"": "", "bravo": "", "bravo.example": "", "delta.example": "",
+		"bravoo": `our relay has no peer "bravoo", and no messages of one: see kubectl get pcert`,
+	} {
+		f := inboxFlags{peer: peer}
+		expect(t, f.knowsPeer(t.Context(), newSession(t, "", bravo), relay), want)
 	}
 }

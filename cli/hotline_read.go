@@ -72,7 +72,7 @@ func (o *options) printMessage(out io.Writer, m desk.Message) error {
 		{"Kind:", kindOf(m)},
 		{"Precedence:", m.Precedence},
 		{"TLP:", m.TLP},
-		{"Serial:", fmt.Sprint(m.Serial)},
+		{"Serial:", serialOf(m)},
 		{"Conversation:", m.Conversation},
 	}...)
 	if m.InReplyTo != "" {
@@ -101,6 +101,14 @@ func (o *options) printMessage(out io.Writer, m desk.Message) error {
 		printTranslation(out, t)
 	}
 	return nil
+}
+
+// serialOf is the number of a message in its direction; a draft has none.
+func serialOf(m desk.Message) string {
+	if m.Serial == 0 {
+		return ""
+	}
+	return decimal(m.Serial)
 }
 
 func printTranslation(out io.Writer, t message.Translation) {

@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -72,9 +73,29 @@ func (o *options) lineRecord(ctx context.Context, relay *relayclient.Client, hot
 		}
 	}
 	if f.output != asTable {
-		return f.output.document(o.Out, a)
+		err = f.output.document(o.Out, a)
+	} else {
+		err = o.printRecord(a)
 	}
-	return o.printRecord(a)
+	return errors.Join(err, faultsOf(a))
+}
+
+// faultsOf are why a record proves less than it should, however it was printed.
+func faultsOf(a desk.Availability) error {
+	var faults []error
+	if a.Error != "" {
+		faults = append(faults, fmt.Errorf("the peer could not be asked just now: %s", oneLine(a.Error)))
+	}
+	for _, side := range []struct {
+		whose string
+		s     *desk.SignedRecord
+	}{{"ours", a.Ours}, {"theirs", a.Theirs}} {
+		if side.s != nil && (!side.s.Verified || side.s.CounterFault != "") {
+			faults = append(faults, fmt.Errorf("%w: a signature under the record of %s (%s) is not good: %s",
+				ErrUnwell, oneLine(a.Month), side.whose, oneLine(or(side.s.Fault, side.s.CounterFault))))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // lineRecord is what is shown of a record.
@@ -136,9 +157,6 @@ func (o *options) printRecord(a desk.Availability) error {
 	fmt.Fprintf(o.Out, "\nRecord of %s on %s: %s\n", oneLine(a.Month), oneLine(a.Hotline), a.State)
 	for _, n := range notes {
 		fmt.Fprintln(o.Out, n)
-	}
-	if a.Error != "" {
-		return fmt.Errorf("the peer could not be asked just now: %s", oneLine(a.Error))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/message"
 )
 
 const (
@@ -71,7 +72,6 @@ acknowledgement until a duty officer there has signed that it was read.`,
 		},
 	}
 	f.addTo(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("reply-to", o.completeReceived)
 	return cmd
 }
 
@@ -80,7 +80,7 @@ func (f *sendFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&f.request.Subject, "subject", "", "what it is about, one line")
 	flags.StringVar(&f.request.Text, "text", "", "the text")
 	flags.StringVarP(&f.file, "file", "f", "", "file with the text; - is standard input")
-	flags.StringVar(&f.request.Precedence, "precedence", "ROUTINE", "FLASH, IMMEDIATE, PRIORITY or ROUTINE")
+	flags.StringVar(&f.request.Precedence, "precedence", "", "FLASH, IMMEDIATE, PRIORITY or ROUTINE (default: that of the message which is answered, corrected or cancelled, else ROUTINE)")
 	flags.StringVar(&f.request.Kind, "kind", "", "kind of message: "+strings.Join(messageKinds, ", ")+" (default: ANSWER with --reply-to, else NOTIFICATION)")
 	flags.StringVar(&f.request.TLP, "tlp", "AMBER+STRICT", "CLEAR, GREEN, AMBER, AMBER+STRICT or RED")
 	flags.StringVar(&f.request.Language, "language", "en", "language of subject and text (BCP 47)")
@@ -108,14 +108,38 @@ func (f *sendFlags) check() error {
 	if len(f.request.Subject) > desk.MaxSubjectBytes {
 		faults = append(faults, fmt.Errorf("--subject is longer than %d bytes", desk.MaxSubjectBytes))
 	}
-	faults = append(faults, oneOf("precedence", f.request.Precedence, precedences...), oneOf("tlp", f.request.TLP, tlpLevels...))
+	if f.request.Precedence != "" {
+		faults = append(faults, oneOf("precedence", f.request.Precedence, precedences...))
+	}
+	faults = append(faults, oneOf("tlp", f.request.TLP, tlpLevels...))
 	if f.request.Kind != "" {
 		faults = append(faults, oneOf("kind", f.request.Kind, messageKinds...))
 	}
 	if f.wait != "" {
 		faults = append(faults, oneOf("wait", f.wait, waitReceipt, waitAcknowledgement))
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, f.missing()...)...)
+}
+
+// missing are flags that a kind of message cannot do without.
+func (f *sendFlags) missing() (faults []error) {
+	switch message.Kind(f.request.Kind) {
+	case message.Answer, message.PreserveAck:
+		if f.replyTo == "" {
+			faults = append(faults, fmt.Errorf("--reply-to is missing: the id of the received message that this %s is to", f.request.Kind))
+		}
+	case message.Correct, message.Cancel, message.Extend, message.Release:
+		if len(f.content.references) == 0 {
+			faults = append(faults, fmt.Errorf("--about is missing: the id of the message of ours that this %s is about", f.request.Kind))
+		}
+	}
+	switch message.Kind(f.request.Kind) {
+	case message.Preserve, message.Extend:
+		if len(f.content.preserve.Items) == 0 {
+			faults = append(faults, fmt.Errorf("--preserve is missing: what this %s asks to be preserved", f.request.Kind))
+		}
+	}
+	return faults
 }
 
 // readText fills in the text from --file or standard input.
@@ -141,7 +165,7 @@ func (o *options) readText(f *sendFlags) error {
 	case len(content) > desk.MaxTextBytes:
 		return fmt.Errorf("the text in %s is longer than %d bytes: shorten it, or share the rest in a feed", name, desk.MaxTextBytes)
 	case strings.TrimSpace(string(content)) == "":
-		return fmt.Errorf("the text in %s is empty", name)
+		return fmt.Errorf("the text in %s is empty: give --text TEXT, --file FILE, or write it to standard input", name)
 	}
 	f.request.Text = string(content)
 	return nil
@@ -167,6 +191,9 @@ func (o *options) send(ctx context.Context, f *sendFlags) error {
 			return err
 		}
 		if err := f.answers(ctx, relay); err != nil {
+			return err
+		}
+		if err := f.urgency(ctx, relay); err != nil {
 			return err
 		}
 		if err := o.upload(ctx, relay, f.request.Hotline, f.attach.files, f.request.Attachments); err != nil {
@@ -204,8 +231,28 @@ func (f *sendFlags) answers(ctx context.Context, relay *relayclient.Client) erro
 		return notFound(err, f.replyTo, "the inbox")
 	}
 	f.request.InReplyTo, f.request.Conversation = answered.ID, answered.Conversation
+	if f.request.Precedence == "" {
+		f.request.Precedence = answered.Precedence
+	}
 	if f.request.Kind == "" {
 		f.request.Kind = "ANSWER"
+	}
+	return nil
+}
+
+// urgency is that of what is corrected or cancelled, where no other was asked for: people act on
+// a FLASH until they read that it was wrong.
+func (f *sendFlags) urgency(ctx context.Context, relay *relayclient.Client) error {
+	marks := f.request.Kind == string(message.Correct) || f.request.Kind == string(message.Cancel)
+	if f.request.Precedence == "" && marks {
+		about, err := relay.Find(ctx, relayclient.Out, f.request.References[0].ID)
+		if err != nil {
+			return notFound(err, f.request.References[0].ID, "the outbox")
+		}
+		f.request.Precedence = about.Precedence
+	}
+	if f.request.Precedence == "" {
+		f.request.Precedence = "ROUTINE"
 	}
 	return nil
 }

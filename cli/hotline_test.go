@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -109,7 +110,12 @@ func TestSendChecksItsFlagsAtOnce(t *testing.T) {
 			},
 			want: []string{"--subject is missing", `--precedence "LOUD"`, `--tlp "PINK"`, `--kind "ACK"`, `--wait "long"`},
 		},
-		"bounds_the_subject": {change: func(f *sendFlags) { f.request.Subject = strings.Repeat("s", 513) }, want: []string{"longer than 512 bytes"}},
+		"an_answer_is_to_something":       {change: func(f *sendFlags) { f.request.Kind = "ANSWER" }, want: []string{"--reply-to is missing: the id of the received message that this ANSWER is to"}},
+		"a_correction_is_about_something": {change: func(f *sendFlags) { f.request.Kind = "CORRECT" }, want: []string{"--about is missing"}},
+		"a_request_to_preserve_says_what": {change: func(f *sendFlags) { f.request.Kind = "PRESERVE" }, want: []string{"--preserve is missing"}},
+		"an_extension_is_both":            {change: func(f *sendFlags) { f.request.Kind = "EXTEND" }, want: []string{"--about is missing", "--preserve is missing"}},
+		"needs_no_precedence":             {change: func(f *sendFlags) { f.request.Precedence = "" }},
+		"bounds_the_subject":              {change: func(f *sendFlags) { f.request.Subject = strings.Repeat("s", 513) }, want: []string{"longer than 512 bytes"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := good()
@@ -120,6 +126,34 @@ func TestSendChecksItsFlagsAtOnce(t *testing.T) {
 			}
 			for _, want := range test.want {
 				expect(t, err, want)
+			}
+		})
+	}
+}
+
+func TestAnAnswerAndACorrectionAreAsUrgentAsWhatTheyAreAbout(t *testing.T) {
+	flash := received()
+	relay := relaytest.Desk(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == desk.PathMessages {
+			_ = json.NewEncoder(w).Encode(desk.MessageList{Messages: []desk.Message{flash}})
+			return
+		}
+		_ = json.NewEncoder(w).Encode(flash)
+	}))
+	for name, test := range map[string]struct{ kind, replyTo, asked, want string }{
+		"an_answer":                  {replyTo: flash.ID, want: "FLASH"},
+		"an_answer_that_can_wait":    {replyTo: flash.ID, asked: "PRIORITY", want: "PRIORITY"},
+		"a_correction":               {kind: "CORRECT", want: "FLASH"},
+		"a_cancellation":             {kind: "CANCEL", want: "FLASH"},
+		"a_cancellation_of_patience": {kind: "CANCEL", asked: "ROUTINE", want: "ROUTINE"},
+		"a_release_of_data":          {kind: "RELEASE", want: "ROUTINE"},
+		"anything_else":              {kind: "NOTIFICATION", want: "ROUTINE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &sendFlags{replyTo: test.replyTo, request: desk.SendRequest{Kind: test.kind, Precedence: test.asked, References: []message.Reference{{ID: flash.ID}}}}
+			expect(t, errors.Join(f.answers(t.Context(), relay), f.urgency(t.Context(), relay)), "")
+			if f.request.Precedence != test.want {
+				t.Errorf("it goes as %s, want %s", f.request.Precedence, test.want)
 			}
 		})
 	}

@@ -17,13 +17,10 @@ import (
 )
 
 func journalCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "journal",
 		Short: "Verify our journal of a hotline, and prove messages of ours to others",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(journalVerifyCommand(o), journalHeadCommand(o), journalProveCommand(o), journalActsCommand(o), journalDoubtsCommand(o), journalSettleCommand(o))
-	return cmd
+	}, journalVerifyCommand(o), journalHeadCommand(o), journalProveCommand(o), journalActsCommand(o), journalDoubtsCommand(o), journalSettleCommand(o))
 }
 
 func journalVerifyCommand(o *options) *cobra.Command {

@@ -31,7 +31,7 @@ says journal verify.`,
 		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
 			acts, err := allActs(ctx, relay, args[0], message)
 			if err != nil {
-				return err
+				return noHotline(err, args[0])
 			}
 			if output != asTable {
 				return output.document(o.Out, desk.ActList{Acts: acts})

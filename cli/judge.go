@@ -89,6 +89,9 @@ func localLine(cert v1alpha1.LocalCERT) line {
 	if len(cert.Status.Addresses) > 0 {
 		l.What += " at " + strings.Join(cert.Status.Addresses, ", ")
 	}
+	if r := cert.Status.Rotation; r != nil {
+		l.What += ", replacing our root: " + string(r.Step)
+	}
 	l.Well, l.Since, l.Why = judge(cert.Generation, cert.Status.Conditions,
 		v1alpha1.ConditionReady, v1alpha1.ConditionCertificatesIssued, v1alpha1.ConditionRelayAvailable)
 	return l
@@ -109,18 +112,24 @@ func peerLine(peer v1alpha1.PeerCERT) line {
 	if tls := peer.Status.TLS; tls != nil {
 		l.What += ", " + tls.Version + " " + tls.Group
 	}
-	want := []string{v1alpha1.ConditionReady, v1alpha1.ConditionConnected}
-	// What the peer says counts when it says no; a partner without certlink says nothing.
-	for _, name := range []string{v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionTrustInSync} {
-		if meta.IsStatusConditionFalse(peer.Status.Conditions, name) {
-			want = append(want, name)
-		}
-	}
+	want := append([]string{v1alpha1.ConditionReady, v1alpha1.ConditionConnected},
+		saidNo(peer.Status.Conditions, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionTrustInSync)...)
 	if c := meta.FindStatusCondition(peer.Status.Conditions, v1alpha1.ConditionRedundant); c != nil && c.Reason == v1alpha1.ReasonPathDown {
 		l.What += ", on its last path"
 	}
 	l.Well, l.Since, l.Why = judge(peer.Generation, peer.Status.Conditions, want...)
 	return l
+}
+
+// saidNo are those of some conditions about what a peer says that count: when it says no. A
+// partner without certlink says nothing.
+func saidNo(conditions []metav1.Condition, names ...string) (no []string) {
+	for _, name := range names {
+		if meta.IsStatusConditionFalse(conditions, name) {
+			no = append(no, name)
+		}
+	}
+	return no
 }
 
 func feedLine(feed v1alpha1.SharedFeed) line {
@@ -136,8 +145,9 @@ func feedLine(feed v1alpha1.SharedFeed) line {
 			l.What += ", " + count(n, "quarantined")
 		}
 	}
-	l.Well, l.Since, l.Why = judge(feed.Generation, feed.Status.Conditions,
-		v1alpha1.ConditionReady, v1alpha1.ConditionDelivering, v1alpha1.ConditionFresh)
+	want := append([]string{v1alpha1.ConditionReady, v1alpha1.ConditionDelivering, v1alpha1.ConditionFresh},
+		saidNo(feed.Status.Conditions, v1alpha1.ConditionPeerAccepted)...)
+	l.Well, l.Since, l.Why = judge(feed.Generation, feed.Status.Conditions, want...)
 	return l
 }
 
@@ -163,9 +173,22 @@ func serviceLine(service v1alpha1.SharedService) line {
 
 func hotlineLine(hotline v1alpha1.Hotline) line {
 	l := line{Kind: "Hotline", Name: hotline.Name, What: "to " + hotline.Spec.PeerRef.Name + ", " + count(hotline.Status.Unacknowledged, "to read")}
-	// It is told for as long as people should compare what each side holds, also when the line works again.
-	if c := meta.FindStatusCondition(hotline.Status.Conditions, v1alpha1.ConditionJournalDoubtful); c != nil && c.Status == metav1.ConditionTrue {
-		l.What += ", journal in doubt: " + c.Reason
+	if n := hotline.Status.Drafts; n != nil && *n > 0 {
+		l.What += ", " + count(n, "to release")
+	}
+	// A journal in doubt is told for as long as people should compare what each side holds, also when the line works again.
+	for _, told := range []struct {
+		condition string
+		while     metav1.ConditionStatus
+		as        string
+	}{
+		{v1alpha1.ConditionEscalating, metav1.ConditionTrue, "escalating: "},
+		{v1alpha1.ConditionLineChecked, metav1.ConditionFalse, "line checks: "},
+		{v1alpha1.ConditionJournalDoubtful, metav1.ConditionTrue, "journal in doubt: "},
+	} {
+		if c := meta.FindStatusCondition(hotline.Status.Conditions, told.condition); c != nil && c.Status == told.while {
+			l.What += ", " + told.as + c.Reason
+		}
 	}
 	l.Well, l.Since, l.Why = judge(hotline.Generation, hotline.Status.Conditions,
 		v1alpha1.ConditionReady, v1alpha1.ConditionReachable, v1alpha1.ConditionAnswered)

@@ -66,6 +66,9 @@ func (s *session) credentials(ctx context.Context, cert *v1alpha1.LocalCERT) (c 
 		return relayclient.Credentials{}, err
 	}
 	s.named = displayName(cert, desk.OfficerOf(c.Identity()))
+	if s.named == "" && s.flags.officer != "" && len(cert.Status.Officers) > 0 {
+		s.unknown = fmt.Sprintf("LocalCERT %q has no officer %q: it has %s", cert.Name, s.flags.officer, officersOf(cert))
+	}
 	return c, nil
 }
 

@@ -6,6 +6,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/certlink/certlink/api/v1alpha1"
+	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/internal/relayclient/relaytest"
 	"github.com/certlink/certlink/internal/testca"
 )
@@ -60,7 +62,7 @@ func TestTheCertificateOfTheOfficerIsChosen(t *testing.T) {
 		"none_when_several_could_be_meant":             {shared: v1alpha1.Denied, secrets: []client.Object{eve, rob}, fault: "say who you are with --officer, one of eve, rob"},
 		"none_when_none_may_be_read":                   {shared: v1alpha1.Denied, fault: "RBAC lets you read the Secret of no officer"},
 		"none_for_a_name_that_is_not_there":            {flags: deskFlags{officer: "mallory"}, shared: v1alpha1.Denied, fault: `no officer "mallory": it has eve, rob`},
-		"none_when_that_of_the_name_may_not_be_read":   {flags: deskFlags{officer: "eve"}, secrets: []client.Object{rob}, fault: `there is no secrets "alfa-desk-eve"`},
+		"none_when_that_of_the_name_may_not_be_read":   {flags: deskFlags{officer: "eve"}, secrets: []client.Object{rob}, fault: `there is no Secret "alfa-desk-eve"`},
 		"none_when_the_file_of_the_certificate_is_not": {flags: deskFlags{certificate: filepath.Join(dir, "none"), key: files.key}, fault: "reading the officer's certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +72,10 @@ func TestTheCertificateOfTheOfficerIsChosen(t *testing.T) {
 			expect(t, err, test.fault)
 			if err == nil && (c.Identity() != test.id || s.named != test.called) {
 				t.Errorf("got %q, called %q; want %q, %q", c.Identity(), s.named, test.id, test.called)
+			}
+			refused := s.explain(&relayclient.Error{Status: 403})
+			if misspelt := err == nil && test.flags.officer != "" && test.called == ""; misspelt != strings.Contains(refused.Error(), `has no officer "Officer One": it has eve, rob`) {
+				t.Errorf("a refusal says %q", refused)
 			}
 			if test.called == "" || err != nil {
 				return

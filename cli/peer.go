@@ -34,13 +34,10 @@ type addFlags struct {
 }
 
 func peerCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "peer",
 		Short: "Take up peers",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(addCommand(o))
-	return cmd
+	}, addCommand(o))
 }
 
 func addCommand(o *options) *cobra.Command {

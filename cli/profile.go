@@ -30,6 +30,9 @@ counts, no messages and no keys. A cpu profile takes --seconds, at most %d.`, de
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: kinds,
 		RunE: o.atRelay(defaultTimeout, func(ctx context.Context, relay *relayclient.Client, args []string) error {
+			if seconds < 1 || seconds > desk.MaxProfileSeconds {
+				return fmt.Errorf("--seconds %d is not one of 1 to %d", seconds, desk.MaxProfileSeconds)
+			}
 			var profile bytes.Buffer
 			if err := relay.Profile(ctx, args[0], seconds, &profile); err != nil {
 				return err

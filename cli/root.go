@@ -5,6 +5,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +55,6 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 	flags.StringVar(&o.localCERT, "local-cert", "", "name of our LocalCERT (default: the one of the namespace)")
 	flags.DurationVar(&o.timeout, "timeout", 0, "longest time the command may take (default 1m; 15m where it pushes objects or waits)")
 	o.desk.addTo(root)
-	_ = root.RegisterFlagCompletionFunc("namespace", o.completeNamespaces)
 	root.AddCommand(
 		cardCommand(o),
 		peerCommand(o),
@@ -68,6 +69,8 @@ func New(streams genericiooptions.IOStreams, version string) *cobra.Command {
 		territoryCommand(o),
 		profileCommand(o),
 	)
+	o.completeFlags(root)
+	tellUsage(root)
 	return root
 }
 
@@ -76,6 +79,44 @@ const rootLong = `Links, feeds and hotlines of a CERT, through the API server of
 card, peer and status read and write custom resources. check, trust, hotline, glossary, journal,
 feed and territory talk to our relay with the certificate in the desk's Secret: who may get
 that Secret may use the desk; with officers of its own, the desk takes their certificates.`
+
+// group is a command that only holds others. For a name below it that does not exist cobra
+// alone prints help and reports success; here it is an error, so that a script sees it.
+func group(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		cmd.SuggestionsMinimumDistance = 2
+		hint := "see " + cmd.CommandPath() + " --help"
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return fmt.Errorf("unknown command %q for %q: %s", args[0], cmd.CommandPath(), hint)
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.DisableFlagsInUseLine = true
+	cmd.AddCommand(below...)
+	return cmd
+}
+
+// tellUsage adds to what is wrong with the arguments or flags of a command how it is used.
+func tellUsage(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil && !cmd.HasSubCommands() {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return withUsage(cmd, check(cmd, args)) }
+	}
+	cmd.SetFlagErrorFunc(withUsage)
+	for _, below := range cmd.Commands() {
+		tellUsage(below)
+	}
+}
+
+func withUsage(cmd *cobra.Command, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; it is used as: %s (see --help)", err, cmd.UseLine())
+}
 
 // within bounds a command by --timeout.
 func (o *options) within(cmd *cobra.Command, otherwise time.Duration) (context.Context, context.CancelFunc) {

@@ -38,6 +38,8 @@ type session struct {
 	// certificate that was chosen, as messages name them, or "".
 	flags deskFlags
 	named string
+	// unknown says, when a name was given that is no officer's, who the officers are.
+	unknown string
 }
 
 func (o *options) session() (*session, error) {
@@ -162,6 +164,18 @@ func isReady(pod corev1.Pod) bool {
 	})
 }
 
+// missing says of an object that is not there who makes it, or how to find another.
+func (s *session) missing(resource, name string) error {
+	switch resource {
+	case "secrets":
+		return fmt.Errorf("there is no Secret %q in namespace %q: cert-manager writes it, see kubectl -n %s get certificates", name, s.namespace, s.namespace)
+	case "services":
+		return fmt.Errorf("there is no Service %q in namespace %q: the operator makes it, see kubectl -n %s describe lcert", name, s.namespace, s.namespace)
+	}
+	kind := map[string]string{"localcerts": "LocalCERT", "peercerts": "PeerCERT"}[resource]
+	return fmt.Errorf("there is no %s %q in namespace %q: see kubectl -n %s get %s, or name another namespace with -n", or(kind, resource), name, s.namespace, s.namespace, resource)
+}
+
 // plain says what the API server's refusal means and what to do.
 func (s *session) plain(err error, verb, resource, name string) error {
 	what := resource
@@ -176,7 +190,7 @@ func (s *session) plain(err error, verb, resource, name string) error {
 	case apierrors.IsUnauthorized(err):
 		return errors.New("the API server does not know you: log in again, or check the user of your kubeconfig's context")
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("there is no %s in namespace %q: name another namespace with -n", what, s.namespace)
+		return s.missing(resource, name)
 	case meta.IsNoMatchError(err):
 		return errors.New("this cluster does not know certlink's resources: install the Helm chart certlink, or choose another cluster with --context")
 	}

@@ -91,7 +91,7 @@ func TestOursIsTheOldest(t *testing.T) {
 	}
 	s.name = "none"
 	_, err = s.ours(t.Context())
-	expect(t, err, `there is no localcerts "none" in namespace "duty"`)
+	expect(t, err, `there is no LocalCERT "none" in namespace "duty": see kubectl -n duty get localcerts`)
 	_, err = newSession(t, "").ours(t.Context())
 	expect(t, err, `namespace "duty" has no LocalCERT`)
 }
@@ -110,7 +110,7 @@ func TestDeskIsDecidedByOneSecret(t *testing.T) {
 	}{
 		"who_may_get_it_is_the_desk":   {objects: []client.Object{secret}},
 		"who_may_not_get_it_is_told":   {objects: []client.Object{secret}, forbidden: "secrets", want: `you may not use the desk: RBAC refuses you the verb "get" on secrets "alfa-desk" in namespace "duty"`},
-		"a_missing_Secret_is_named":    {want: `there is no secrets "alfa-desk" in namespace "duty"`},
+		"a_missing_Secret_is_named":    {want: `there is no Secret "alfa-desk" in namespace "duty": cert-manager writes it, see kubectl -n duty get certificates`},
 		"a_broken_Secret_is_explained": {objects: []client.Object{broken}, want: `reading Secret "alfa-desk" in namespace "duty": key "ca.crt" is missing or empty`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestRelayPod(t *testing.T) {
 		"a_ready_pod_comes_first":           {objects: []client.Object{service(), pod("a", corev1.PodRunning, false), pod("b", corev1.PodRunning, true)}, pod: "b"},
 		"a_running_one_is_better_than_none": {objects: []client.Object{service(), pod("a", corev1.PodRunning, false)}, pod: "a"},
 		"a_pending_pod_cannot_be_used":      {objects: []client.Object{service(), pod("a", corev1.PodPending, false)}, want: `no relay of LocalCERT "alfa" is running`},
-		"a_missing_Service_is_named":        {want: `there is no services "alfa-relay-local"`},
+		"a_missing_Service_is_named":        {want: `there is no Service "alfa-relay-local" in namespace "duty": the operator makes it, see kubectl -n duty describe lcert`},
 		"a_refusal_names_verb_and_resource": {objects: []client.Object{service()}, forbidden: "pods", want: `RBAC refuses you the verb "list" on pods in namespace "duty"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -137,6 +137,52 @@ func TestAPeerIsNotWellWhenItSaysNo(t *testing.T) {
 	}
 }
 
+func TestAFeedThatThePeerDoesNotTakeIsNotWell(t *testing.T) {
+	var f v1alpha1.SharedFeed
+	f.Spec.Direction = v1alpha1.FeedExport
+	of := func(status metav1.ConditionStatus, reason string) line {
+		f.Status.Conditions = append(yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionDelivering, v1alpha1.ConditionFresh),
+			condition(v1alpha1.ConditionPeerAccepted, status, time.Minute, reason, "words"))
+		return feedLine(f)
+	}
+	if l := of(metav1.ConditionFalse, v1alpha1.ReasonNotOffered); l.Well != wellNo || !strings.Contains(l.Why, "NotOffered") {
+		t.Errorf("nobody there has declared it: %+v", l)
+	}
+	if l := of(metav1.ConditionUnknown, v1alpha1.ReasonNoOffer); l.Well != wellYes {
+		t.Errorf("a partner without certlink: %+v", l)
+	}
+}
+
+func TestAHotlineTellsWhatItsConditionsDoNotJudge(t *testing.T) {
+	drafts := int64(2)
+	h := v1alpha1.Hotline{Status: v1alpha1.HotlineStatus{
+		Drafts: &drafts,
+		Conditions: append(yesTo(v1alpha1.ConditionReady, v1alpha1.ConditionReachable, v1alpha1.ConditionAnswered),
+			condition(v1alpha1.ConditionEscalating, metav1.ConditionTrue, time.Minute, v1alpha1.ReasonInboxEscalated, "words"),
+			condition(v1alpha1.ConditionLineChecked, metav1.ConditionFalse, time.Minute, v1alpha1.ReasonCheckUnanswered, "words")),
+	}}
+	h.Spec.PeerRef.Name = "bravo"
+	const want = "to bravo, ? to read, 2 to release, escalating: InboxEscalated, line checks: CheckUnanswered"
+	if l := hotlineLine(h); l.Well != wellYes || l.What != want {
+		t.Errorf("got %+v, want %q", l, want)
+	}
+	h.Status.Conditions[4].Status = metav1.ConditionUnknown
+	if l := hotlineLine(h); strings.Contains(l.What, "line checks") {
+		t.Errorf("checks that nobody has made yet: %+v", l)
+	}
+}
+
+func TestARootThatIsReplacedIsTold(t *testing.T) {
+	cert := local("alfa", time.Hour)
+	if l := localLine(*cert); strings.Contains(l.What, "root") {
+		t.Errorf("without a rotation: %+v", l)
+	}
+	cert.Status.Rotation = &v1alpha1.RotationStatus{Step: v1alpha1.StepIssue}
+	if l := localLine(*cert); !strings.HasSuffix(l.What, ", replacing our root: Issue") {
+		t.Errorf("during one: %+v", l)
+	}
+}
+
 func TestAHotlineWhoseJournalIsInDoubtSaysSo(t *testing.T) {
 	var h v1alpha1.Hotline
 	h.Spec.PeerRef.Name = "bravo"

@@ -20,13 +20,10 @@ import (
 )
 
 func trustCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "trust",
 		Short: "Whom our relay trusts, and every change of it",
-		Args:  cobra.NoArgs,
-	}
-	cmd.AddCommand(trustLogCommand(o), trustShowCommand(o), trustRotateCommand(o))
-	return cmd
+	}, trustLogCommand(o), trustShowCommand(o), trustRotateCommand(o))
 }
 
 func trustLogCommand(o *options) *cobra.Command {
