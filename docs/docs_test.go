@@ -97,3 +97,27 @@ func files(t *testing.T, suffix string) []string {
 	}
 	return found
 }
+
+// TestNoPageHasAHeadingTwice: the second one has no anchor of its own, and mostly says again what
+// the first one says, until one of them is changed.
+func TestNoPageHasAHeadingTwice(t *testing.T) {
+	for _, file := range files(t, ".md") {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, block := map[string]bool{}, false
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "```") {
+				block = !block
+			}
+			if block || !strings.HasPrefix(line, "#") {
+				continue
+			}
+			if seen[line] {
+				t.Errorf("%s has the heading %q twice", file, strings.TrimSpace(line))
+			}
+			seen[line] = true
+		}
+	}
+}
