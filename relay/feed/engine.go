@@ -17,8 +17,8 @@ import (
 
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/lease"
-	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/preempt"
+	"github.com/certlink/certlink/relay/receipt"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/taxii"
