@@ -52,8 +52,7 @@ func (s *Server) tryShort(c *carried) (served, answered bool) {
 		return true, false
 	}
 	came, _ := in.Peek(in.Buffered()) // it stays as it is while no more is read
-	head := bytes.Index(came, []byte("\r\n\r\n"))
-	if head < 0 {
+	if !bytes.Contains(came, []byte("\r\n\r\n")) {
 		c.came = bytes.NewReader(slices.Clone(came))
 		return false, false
 	}

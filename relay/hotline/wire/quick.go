@@ -129,7 +129,7 @@ func (r *reader) head(major byte) (n uint64) {
 	if r.other = r.other || len(r.rest) == 0 || r.rest[0]&^0x1f != major; r.other {
 		return 0
 	}
-	info, least := r.rest[0]&0x1f, uint64(0)
+	info := r.rest[0] & 0x1f
 	r.rest = r.rest[1:]
 	if info <= inPlace {
 		return uint64(info)
@@ -138,6 +138,7 @@ func (r *reader) head(major byte) (n uint64) {
 	if r.other = info > bytes8 || len(r.rest) < size; r.other {
 		return 0
 	}
+	var least uint64 // what does not fit into a shorter form
 	switch info {
 	case bytes1:
 		n, least = uint64(r.rest[0]), inPlace+1
