@@ -30,7 +30,7 @@ func serve(t *testing.T, h http.Handler) *Client {
 	t.Helper()
 	server := httptest.NewTLSServer(h)
 	t.Cleanup(server.Close)
-	c, err := NewClient(ClientConfig{HTTP: server.Client(), Server: server.URL, Stall: time.Second})
+	c, err := NewClient(ClientConfig{HTTP: server.Client(), Server: server.URL, Stall: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
