@@ -36,7 +36,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "certlink_relay_probe_heartbeats_total", Help: "Heartbeats of the peer that arrived.",
 		}, []string{"peer"}),
 		lost: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "certlink_relay_probe_lost_total", Help: "Heartbeats of the peer that did not arrive: their connection broke, or they came too late to count.",
+			Name: "certlink_relay_probe_lost_total", Help: "Heartbeats of the peer to this relay that did not arrive: their connection broke, or they came too late to count.",
 		}, []string{"peer"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "certlink_relay_probe_up", Help: "1 while the direction of the link is proven, 0 while it is down; no series while it cannot be told.",

@@ -52,6 +52,8 @@ type path struct {
 	theirs   config.Detection
 	hurried  time.Time // when its interval last took effect at once
 
+	shares shares // among the replicas of the peer
+
 	// what the peer says it heard
 	echoed  uint64        // the largest seq of ours that it has seen
 	unheard time.Duration // the silence that it told last
@@ -114,6 +116,7 @@ func (p *path) beat(now time.Time) Beat {
 // whether it is heard.
 func (p *path) beatTo(l *line, now time.Time) Beat {
 	b := p.beat(now)
+	b.After = p.shares.leaves(l, b.Seq, p.lines)
 	if l.instance == "" || l.instance == p.instance {
 		return b
 	}
@@ -155,7 +158,7 @@ func (p *path) take(from *line, b Beat, now time.Time) (got heardBeat) {
 		p.restart = p.instance != ""
 		p.instance, p.arrived, p.echoed = b.Instance, window{}, 0
 	}
-	newest, lost := p.arrived.note(b.Seq)
+	newest, lost := p.arrived.note(b.Seq, b.After)
 	got.lost = lost
 	if !newest {
 		return got // TCP held it up; what it says is out of date

@@ -153,7 +153,7 @@ func TestWindow(t *testing.T) {
 	var w window
 	note := func(seq uint64, newest bool, lost int) {
 		t.Helper()
-		if n, l := w.note(seq); n != newest || l != lost {
+		if n, l := w.note(seq, 0); n != newest || l != lost {
 			t.Errorf("note(%d) = %v, %d; want %v, %d", seq, n, l, newest, lost)
 		}
 	}

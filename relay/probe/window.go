@@ -15,13 +15,14 @@ type window struct {
 	seen    [windowSize / 64]uint64
 }
 
-// note takes a sequence number. newest tells whether it is larger than all before;
-// lost is how many numbers have left the window without having arrived.
-func (w *window) note(seq uint64) (newest bool, lost int) {
+// note takes a sequence number; those between after and it are not for us, unless after is 0. newest tells
+// whether it is larger than all before; lost is how many numbers have left the window without having arrived.
+func (w *window) note(seq, after uint64) (newest bool, lost int) {
+	if after == 0 || after >= seq {
+		after = seq - 1
+	}
+	defer func() { w.fill(after+1, seq) }()
 	if seq <= w.highest {
-		if w.highest-seq < windowSize {
-			w.set(seq)
-		}
 		return false, 0
 	}
 	if w.highest == 0 {
@@ -33,7 +34,9 @@ func (w *window) note(seq uint64) (newest bool, lost int) {
 	if gap := seq - w.highest; gap >= windowSize {
 		lost = windowSize - w.count()
 		w.seen = [windowSize / 64]uint64{}
-		lost += int(min(gap-windowSize, 1<<20)) //nolint:gosec // bounded here
+		if skipped := min(after, seq-windowSize); skipped > w.highest {
+			lost += int(min(skipped-w.highest, 1<<20)) //nolint:gosec // bounded here
+		}
 	} else {
 		for next := w.highest + 1; next <= seq; next++ {
 			if !w.has(next) { // the place of next-windowSize
@@ -43,8 +46,20 @@ func (w *window) note(seq uint64) (newest bool, lost int) {
 		}
 	}
 	w.highest = seq
-	w.set(seq)
 	return true, lost
+}
+
+// fill notes that these numbers have arrived, or are not for us, as far as they are in the window.
+func (w *window) fill(from, to uint64) {
+	if w.highest >= windowSize {
+		from = max(from, w.highest-windowSize+1)
+	}
+	if from > to {
+		return // it came too late to count
+	}
+	for n := range to - from + 1 {
+		w.set(from + n)
+	}
 }
 
 func full() window {

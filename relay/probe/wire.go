@@ -30,6 +30,10 @@ type Beat struct {
 	// Instance is another one after each start of the sender's process, and when it
 	// begins to count anew on this path.
 	Instance string `json:"instance"`
+	// After is the largest Seq before this one that went to the process at the other end of this connection, or
+	// may have: an address may lead to several replicas, and those between went to others. 0 while the
+	// sender does not know whom it leads to.
+	After uint64 `json:"after,omitempty"`
 	// Seen is the largest Seq of the other side that has arrived on this path, 0
 	// before the first, and HeldMicroseconds the time since then.
 	Seen             uint64 `json:"seen"`
@@ -87,6 +91,10 @@ func (b *Beat) append(to []byte) []byte {
 	to = append(to, `,"sentAt":"`...)
 	to = b.SentAt.UTC().AppendFormat(to, time.RFC3339Nano)
 	word(`","instance":`, b.Instance)
+	if b.After > 0 {
+		to = append(to, `,"after":`...)
+		to = strconv.AppendUint(to, b.After, 10)
+	}
 	to = append(to, `,"seen":`...)
 	to = strconv.AppendUint(to, b.Seen, 10)
 	number(`,"heldMicroseconds":`, b.HeldMicroseconds)
