@@ -4,6 +4,7 @@
 package taxii
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -17,6 +18,7 @@ type slots struct {
 	mu      sync.Mutex
 	inUse   int
 	granted uint64 // counts the grants
+	entered uint64 // counts the requests that came
 	callers map[string]*callerSlots
 }
 
@@ -25,7 +27,13 @@ type callerSlots struct {
 	inUse int
 	// last is when, by number of grant, the caller got one last.
 	last    uint64
-	waiting []chan struct{} // the longest waiting first; closed when granted
+	waiting []waiter // the longest waiting first
+}
+
+// waiter is a request in the queue of its caller.
+type waiter struct {
+	turn   chan struct{} // closed when granted
+	number uint64        // of all requests that came
 }
 
 func newSlots() *slots { return &slots{callers: map[string]*callerSlots{}} }
@@ -79,7 +87,8 @@ func (s *slots) enter(caller string) chan struct{} {
 		return nil
 	}
 	turn := make(chan struct{})
-	c.waiting = append(c.waiting, turn)
+	s.entered++
+	c.waiting = append(c.waiting, waiter{turn, s.entered})
 	s.grant()
 	return turn
 }
@@ -93,7 +102,7 @@ func (s *slots) leave(caller string, turn chan struct{}) (granted bool) {
 	if c == nil {
 		return true
 	}
-	at := slices.Index(c.waiting, turn)
+	at := slices.IndexFunc(c.waiting, func(w waiter) bool { return w.turn == turn })
 	if at < 0 {
 		return true
 	}
@@ -118,8 +127,18 @@ func (s *slots) forget(caller string) {
 	}
 }
 
-// grant gives free slots to those who wait: to the caller with the fewest, of these
-// to the one whose last turn was longest ago.
+// before tells whether a slot goes to one waiting caller rather than to another: to the one with
+// the fewest, of these to the one whose last turn was longest ago. Of those who had none, such as
+// callers that come now and then, it goes to the one that waits the longest.
+func (c *callerSlots) before(other *callerSlots) bool {
+	return cmp.Or(
+		cmp.Compare(c.inUse, other.inUse),
+		cmp.Compare(c.last, other.last),
+		cmp.Compare(c.waiting[0].number, other.waiting[0].number),
+	) < 0
+}
+
+// grant gives free slots to those who wait, as before has it.
 func (s *slots) grant() {
 	for s.inUse < MaxRequests {
 		var next *callerSlots
@@ -127,7 +146,7 @@ func (s *slots) grant() {
 			if len(c.waiting) == 0 || c.inUse >= MaxRequestsPerCaller {
 				continue
 			}
-			if next == nil || c.inUse < next.inUse || c.inUse == next.inUse && c.last < next.last {
+			if next == nil || c.before(next) {
 				next = c
 			}
 		}
@@ -138,7 +157,7 @@ func (s *slots) grant() {
 		s.granted++
 		next.inUse++
 		next.last = s.granted
-		close(next.waiting[0])
+		close(next.waiting[0].turn)
 		next.waiting = slices.Delete(next.waiting, 0, 1)
 	}
 }
