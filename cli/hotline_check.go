@@ -46,7 +46,7 @@ func (o *options) lineCheck(ctx context.Context, relay *relayclient.Client, hotl
 	}
 	bad := 0
 	for _, c := range run.Checks {
-		if c.State == "Missed" {
+		if stateNow(c) == "Missed" {
 			bad++
 		}
 	}
@@ -64,7 +64,7 @@ func (o *options) printLineCheck(run desk.LineCheckRun) error {
 		if c.RoundTripMicroseconds > 0 {
 			trip = (time.Duration(c.RoundTripMicroseconds) * time.Microsecond).Round(10 * time.Microsecond).String()
 		}
-		rows = append(rows, []string{lineCheckPath(run, c), c.Direction, c.State, decimal(c.Number), trip, stamp(c.OurTime), stamp(c.TheirTime), c.SignedBy})
+		rows = append(rows, []string{lineCheckPath(run, c), c.Direction, stateNow(c), decimal(c.Number), trip, stamp(c.OurTime), stamp(c.TheirTime), c.SignedBy})
 		if c.Failure != "" {
 			failures = append(failures, fmt.Sprintf("%s: %s", lineCheckPath(run, c), oneLine(c.Failure)))
 		}
@@ -76,6 +76,15 @@ func (o *options) printLineCheck(run desk.LineCheckRun) error {
 		fmt.Fprintf(o.Out, "\n%s\n", f)
 	}
 	return nil
+}
+
+// stateNow is that of a direction of a path: what was answered on schedule says nothing of a check that
+// failed just now.
+func stateNow(c desk.LineChecked) string {
+	if c.Failure != "" {
+		return "Missed"
+	}
+	return c.State
 }
 
 // lineCheckPath names a path as the status of a Hotline does.

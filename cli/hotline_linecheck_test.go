@@ -41,6 +41,9 @@ func lineRun() desk.LineCheckRun {
 func TestALineCheckIsShown(t *testing.T) {
 	good := lineRun()
 	good.Checks = good.Checks[:2]
+	cut := lineRun() // the scheduled check was answered, and the one of now found no connection
+	cut.Checks = []desk.LineChecked{cut.Checks[0], cut.Checks[1]}
+	cut.Checks[0] = desk.LineChecked{DialledBy: "bravo.example", Address: "b.alfa:8443", Direction: "sent", State: "Answered", Failure: "there is no connection on this path, which the peer dials"}
 	for name, test := range map[string]struct {
 		run    any
 		output format
@@ -51,6 +54,7 @@ func TestALineCheckIsShown(t *testing.T) {
 		"linecheck.json":     {good, asJSON, ""},
 		"linecheck-bad.json": {lineRun(), asJSON, "1 of 4 directions of paths are not good"},
 		"linecheck-bad.yaml": {lineRun(), asYAML, "1 of 4 directions of paths are not good"},
+		"linecheck-cut.txt":  {cut, asTable, "1 of 2 directions of paths are not good"},
 		"nowhere":            {nil, asTable, `"to-bravo"`},
 	} {
 		t.Run(name, func(t *testing.T) {
