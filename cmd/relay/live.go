@@ -83,6 +83,22 @@ func (l *live) reread(log *slog.Logger, apply func(*config.Config) error) bool {
 	return l.settle(l.config(), next, before)
 }
 
+// renew takes what the file says now, while nothing runs by what it said before: the store may be another one.
+// A file that is not good, or that needs another process, is left to watch.
+func (l *live) renew(log *slog.Logger) {
+	before, now := l.State(), l.config()
+	data, err := readConfig(l.file)
+	if err != nil || config.Checksum(data) == before.Checksum {
+		return
+	}
+	cfg, err := config.Decode(data)
+	if err != nil || cfg.Identity.TrustDomain != now.Identity.TrustDomain || cfg.Listen != now.Listen {
+		return
+	}
+	l.settle(cfg, report.ConfigState{Checksum: config.Checksum(data)}, before)
+	log.Info("another configuration is used", "checksum", config.Checksum(data))
+}
+
 func (l *live) settle(cfg *config.Config, next, before report.ConfigState) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

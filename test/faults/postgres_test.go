@@ -5,10 +5,12 @@ package faults
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -186,5 +188,60 @@ func collected(t *testing.T, n *nation, alias string, count int) {
 		if times != 1 || len(got) != count {
 			t.Fatalf("%d objects, one of them %d times; want %d", len(got), times, count)
 		}
+	}
+}
+
+// health asks the port of health, and returns status and body.
+func (n *nation) health(t *testing.T, path string) (int, string) {
+	t.Helper()
+	resp, err := plain.Do(get(t, "http://"+n.cfg.Listen.Health+path))
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestARelayWaitsForADatabaseThatIsAwayAtItsStart(t *testing.T) {
+	alfa := newNation(t, "alfa")
+	alfa.onPostgres(t)
+	server := testpostgres.Shared(t)
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Start(); err != nil {
+			t.Error(err)
+		}
+	})
+	alfa.write(t)
+	alfa.launch(t)
+	eventually(t, "the relay says that it waits", func() bool {
+		code, text := alfa.health(t, "/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(text, "waiting for the database since ")
+	})
+	if code, text := alfa.health(t, "/healthz"); code != http.StatusOK {
+		t.Errorf("/healthz: %d %s", code, text)
+	}
+	eventually(t, "it has tried again", func() bool {
+		_, text := alfa.health(t, "/metrics")
+		return strings.Contains(text, "\ncertlink_relay_store_open 0\n") && strings.Contains(text, "\ncertlink_relay_store_refusals_total 3\n")
+	})
+	if strings.Contains(alfa.log.String(), "open-sesame") {
+		t.Error("the log has the password")
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the relay is ready", func() bool {
+		code, _ := alfa.health(t, "/readyz")
+		return code == http.StatusOK
+	})
+	if took, err := alfa.stop(t); err != nil {
+		t.Errorf("it ends with %v after %v", err, took)
 	}
 }

@@ -81,6 +81,18 @@ type unreachableError struct{ reason string }
 
 func (e *unreachableError) Error() string { return "connecting to PostgreSQL: " + e.reason }
 
+// Passes tells whether Open failed for a reason that may pass while its caller waits, or that people mend at the
+// database: it cannot be reached, is not ready, or refuses the connection or a statement. What only another
+// configuration, database or release mends is none.
+func Passes(err error) bool {
+	if err == nil || errors.Is(err, store.ErrNewerSchema) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	_, unreachable := errors.AsType[*unreachableError](err)
+	_, said := errors.AsType[*pgconn.PgError](err)
+	return unreachable || said || errors.Is(err, store.ErrFull) || errors.Is(err, context.DeadlineExceeded) || away(err)
+}
+
 func code(err error) string {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code
