@@ -13,11 +13,10 @@ import (
 	"modernc.org/sqlite"
 )
 
-// breaking is a connector whose connections fail at the next commit when they are told to, and leave what
-// was to be committed as it is.
+// breaking is a connector whose connections fail at what they are told to, and leave everything as it is.
 type breaking struct {
 	driver.Connector
-	fails *bool
+	fails func(query string) bool
 }
 
 func (b breaking) Connect(ctx context.Context) (driver.Conn, error) {
@@ -30,12 +29,11 @@ func (b breaking) Connect(ctx context.Context) (driver.Conn, error) {
 
 type breakingConn struct {
 	conn
-	fails *bool
+	fails func(query string) bool
 }
 
 func (c *breakingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	if *c.fails && query == sqlCommit {
-		*c.fails = false
+	if c.fails(query) {
 		return nil, errOnPurpose
 	}
 	return c.conn.ExecContext(ctx, query, args)
@@ -43,6 +41,18 @@ func (c *breakingConn) ExecContext(ctx context.Context, query string, args []dri
 
 // openBreaking is openAt for a store whose next commit fails when it is told to.
 func openBreaking(t *testing.T, path string, now func() time.Time, fails *bool) *Store {
+	t.Helper()
+	return openBreakingAt(t, path, now, func(query string) bool {
+		if !*fails || query != sqlCommit {
+			return false
+		}
+		*fails = false
+		return true
+	})
+}
+
+// openBreakingAt is openAt for a store whose statements fail when fails says so.
+func openBreakingAt(t *testing.T, path string, now func() time.Time, fails func(query string) bool) *Store {
 	t.Helper()
 	s := openAt(t, path, now)
 	s.length.once.Do(func() {}) // no commits but those of the test

@@ -6,8 +6,12 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"slices"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // How a transaction begins and ends. Each connection prepares them once, see preparing.
@@ -59,10 +63,19 @@ func (t *transaction) end() {
 	t.close()
 	if !t.over {
 		t.over = true
-		// It fails where SQLite undid the transaction by itself: because the disk is full, or it was interrupted.
-		_, _ = t.conn.ExecContext(context.Background(), sqlRollback)
+		if _, err := t.conn.ExecContext(context.Background(), sqlRollback); err != nil && !undone(err) {
+			// The connection may still be inside: who got it next could begin nothing, and the writer has no other.
+			_ = t.conn.Raw(func(any) error { return driver.ErrBadConn })
+		}
 	}
 	_ = t.conn.Close()
+}
+
+// undone tells whether a ROLLBACK failed because SQLite had undone the transaction by itself: the disk is full, or it was
+// interrupted.
+func undone(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code() == sqlite3.SQLITE_ERROR
 }
 
 // close ends what is still being read: SQLite would keep the state that it reads, and database/sql the connection.

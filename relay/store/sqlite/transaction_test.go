@@ -182,6 +182,32 @@ func TestATransactionThatCannotBeginGivesItsConnectionBack(t *testing.T) {
 	wantScratch(t, s, 10)
 }
 
+// TestATransactionThatCannotEndDoesNotHinderTheNext: a connection that may still be inside is given up.
+func TestATransactionThatCannotEndDoesNotHinderTheNext(t *testing.T) {
+	for name, fail := range map[string][]string{"the_commit_and_the_rollback": {sqlCommit, sqlRollback}, "the_rollback": {sqlRollback}} {
+		t.Run(name, func(t *testing.T) {
+			scratch := openScratch(t)
+			left := fail
+			s := openBreakingAt(t, scratch.path, time.Now, func(query string) bool {
+				if len(left) == 0 || query != left[0] {
+					return false
+				}
+				left = left[1:]
+				return true
+			})
+			if err := s.change(t.Context(), feed, "changing", func(tx *transaction) error {
+				if err := add(t, "10")(tx); err != nil || len(fail) > 1 {
+					return err
+				}
+				return errOnPurpose
+			}); !errors.Is(err, errOnPurpose) || len(left) > 0 {
+				t.Errorf("error is %v, and %q did not fail", err, left)
+			}
+			wantScratch(t, s, 10)
+		})
+	}
+}
+
 // TestWhatIsLeftOfATransactionDoesNothing: what a caller keeps of a transaction must not become one of the next.
 func TestWhatIsLeftOfATransactionDoesNothing(t *testing.T) {
 	s := openScratch(t)
