@@ -5,7 +5,6 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/certlink/certlink/relay/stix"
@@ -14,6 +13,27 @@ import (
 
 // dependents are objects, by stored collection, that were decided by looking at others.
 type dependents map[string][]string
+
+// lapseWithin is how many dependents at most lapse in the transaction of a deletion alone. Of more, most have
+// lapsed before, so that the others wait for it only as long as it takes to see that.
+const lapseWithin = 500
+
+// size is how many these are.
+func (d dependents) size() (n int) {
+	for _, ids := range d {
+		n += len(ids)
+	}
+	return n
+}
+
+// all are these, each once.
+func (d dependents) all() (list []store.Dependents) {
+	for collection, ids := range d {
+		slices.Sort(ids)
+		list = append(list, store.Dependents{Collection: collection, IDs: slices.Compact(ids)})
+	}
+	return list
+}
 
 // lapse has them decided again.
 func (d dependents) lapse(ctx context.Context, s Store) error {
@@ -28,25 +48,31 @@ func (d dependents) lapse(ctx context.Context, s Store) error {
 }
 
 // deleteObjects deletes what a query selects from a source, and has decided again what
-// was decided by looking at it: before, so that a crash leaves nothing that is not
-// decided again, and after, for what was decided in between. Decisions that are stored
-// later lapse as they are stored: their basis (store.Basis) counts fewer deletions.
+// was decided by looking at it.
+//
+//  1. whom the records name as a victim is noted    crash after: noted, which does no harm
+//  2. very many dependents lapse                    crash after: they are decided again, as before
+//  3. some of the records go, and the dependents    crash after: what is gone is gone, and what was decided by
+//     lapse with them, until none is left           looking at it is decided again; the rest stays
+//
+// Decisions about dependents that are stored after 3 lapse as they are stored: their basis (store.Basis) counts fewer
+// deletions.
 func (e *Engine) deleteObjects(ctx context.Context, stored string, q store.Query) (total int, err error) {
 	q.Limit = store.MaxRecords
 	if err := e.keepVictims(ctx, stored, q); err != nil {
 		return 0, err
 	}
 	d, err := e.dependents(ctx, stored, q)
-	if err == nil {
+	if err == nil && d.size() > lapseWithin {
 		err = d.lapse(ctx, e.cfg.Store)
 	}
 	if err != nil {
 		return 0, err
 	}
-	for {
-		n, err := e.cfg.Store.DeleteObjects(ctx, stored, q)
+	for all := d.all(); ; {
+		n, err := e.cfg.Store.DeleteObjects(ctx, stored, q, all...)
 		if total += n; err != nil || n < q.Limit {
-			return total, errors.Join(err, d.lapse(ctx, e.cfg.Store))
+			return total, err
 		}
 	}
 }

@@ -33,8 +33,8 @@ func (s *swapping) PutObjects(ctx context.Context, c string, o []store.Object, c
 	return s.Store.PutObjects(ctx, c, o, cursor)
 }
 
-func (s *swapping) DeleteObjects(ctx context.Context, c string, q store.Query) (int, error) {
-	n, err := s.Store.DeleteObjects(ctx, c, q)
+func (s *swapping) DeleteObjects(ctx context.Context, c string, q store.Query, d ...store.Dependents) (int, error) {
+	n, err := s.Store.DeleteObjects(ctx, c, q, d...)
 	s.deleted.Add(int64(n))
 	return n, err
 }

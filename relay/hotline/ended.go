@@ -6,8 +6,6 @@ package hotline
 import (
 	"context"
 	"time"
-
-	"github.com/certlink/certlink/relay/store"
 )
 
 const (
@@ -36,11 +34,8 @@ func (l *line) forgetDaily(ctx context.Context) {
 func (l *line) forgetEnded(ctx context.Context) error {
 	before := l.engine.cfg.Now().Add(-endedFor)
 	for {
-		var gone int64
-		if err := l.change(ctx, func(tx store.LineTx) (_ *store.JournalEntry, err error) {
-			gone, err = tx.ForgetEnded(before, forgottenAtOnce)
-			return nil, err
-		}); err != nil {
+		gone, err := l.engine.cfg.Store.ForgetEnded(ctx, l.trustDomain, before, forgottenAtOnce)
+		if err != nil {
 			return err
 		}
 		if gone < forgottenAtOnce || !rest(ctx, forgetPause) {

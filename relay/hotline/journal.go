@@ -21,6 +21,7 @@ type Store interface {
 	store.Lines
 	store.Escalations
 	store.Drafts
+	store.Ended
 	// ExerciseOf is that of store.LineChecks.
 	ExerciseOf(ctx context.Context, peer, conversation string) (string, error)
 }

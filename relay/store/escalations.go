@@ -200,7 +200,6 @@ type Inbox interface {
 
 // EscalationWriter changes what is done about silence on a line.
 type EscalationWriter interface {
-	EndedWriter
 	// TakeStep stores that a step was taken e.Taken times. ErrConflict if it was not taken
 	// exactly once less; nothing was done then. A settled step begins anew with 1.
 	TakeStep(e Escalation) error

@@ -102,6 +102,12 @@ type Page struct {
 	Next int64
 }
 
+// Dependents are objects of a collection that were decided by looking at others.
+type Dependents struct {
+	Collection string
+	IDs        []string
+}
+
 // Objects keeps the objects of named collections.
 type Objects interface {
 	// PutObjects stores objects, at most MaxRecords at once, and the cursor of the
@@ -119,7 +125,9 @@ type Objects interface {
 	// DeleteObjects deletes the records of a collection that q selects, q.Limit at
 	// most, with the decisions about them, and returns how many these were. q.IDs must
 	// not be empty. What was deleted counts nowhere any more; put again, it is a new record.
-	DeleteObjects(ctx context.Context, collection string, q Query) (int, error)
+	// The decisions about dependents lapse in the same step, as by Lapse, if anything is deleted:
+	// no failure after it can leave what rests on what is gone.
+	DeleteObjects(ctx context.Context, collection string, q Query, dependents ...Dependents) (int, error)
 	// CountObjects counts the records of collections.
 	CountObjects(ctx context.Context, collections ...string) (int64, error)
 	// Deletions counts the records that were ever deleted from collections: whoever has read these

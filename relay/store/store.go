@@ -54,6 +54,7 @@ type Hotlines interface {
 	LineChecks
 	Drafts
 	Escalations
+	Ended
 }
 
 // Limits of one call.

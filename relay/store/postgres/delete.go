@@ -14,7 +14,10 @@ import (
 )
 
 // DeleteObjects implements store.Objects.
-func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Query) (int, error) {
+//
+// One transaction: a crash before its commit leaves the records and what was decided by looking at them; after it
+// the records are gone, and what was decided by them is to be decided again.
+func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Query, dependents ...store.Dependents) (int, error) {
 	err := checkQuery(q, 1)
 	if err == nil && len(q.IDs) == 0 {
 		err = errors.New("no ids are given")
@@ -40,6 +43,9 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		if deleted = len(page.Records); deleted == 0 {
 			return nil
 		}
+		if err := s.lapseDependents(ctx, tx, dependents); err != nil {
+			return err
+		}
 		if err := s.deleteRecords(ctx, tx, collection, page.Records); err != nil {
 			return err
 		}
@@ -54,12 +60,27 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 	return deleted, nil
 }
 
+// lapseDependents takes back the decisions about dependents.
+func (s *Store) lapseDependents(ctx context.Context, tx pgx.Tx, dependents []store.Dependents) error {
+	for _, d := range dependents {
+		words, err := s.find(ctx, tx, d.Collection)
+		number, ok := words[d.Collection]
+		if err != nil {
+			return err
+		}
+		if !ok || len(d.IDs) == 0 {
+			continue
+		}
+		if err := s.lapse(ctx, tx, number, d.IDs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // deleteRecords takes the records out of every sum that they are in, then away.
 // Progress stays true: what was passed is decided, or gone. What was handed out becomes a withdrawal.
 func (s *Store) deleteRecords(ctx context.Context, tx pgx.Tx, collection string, records []store.Record) error {
-	if len(records) == 0 {
-		return nil
-	}
 	seqs := make([]int64, len(records))
 	for i, r := range records {
 		seqs[i] = r.Seq

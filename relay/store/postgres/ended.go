@@ -4,7 +4,10 @@
 package postgres
 
 import (
+	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -21,17 +24,28 @@ var forgetEnded = []string{
 		ORDER BY expires_at LIMIT $3)`,
 }
 
-// ForgetEnded implements store.EndedWriter.
-func (l *lineTx) ForgetEnded(before time.Time, limit int) (gone int64, err error) {
+// ForgetEnded implements store.Ended.
+//
+// One transaction: a crash before its commit leaves all of it, after it nothing.
+func (s *Store) ForgetEnded(ctx context.Context, peer string, before time.Time, limit int) (gone int64, err error) {
 	if err := store.CheckForgotten(limit); err != nil {
 		return 0, err
 	}
-	for _, statement := range forgetEnded {
-		done, err := l.tx.Exec(l.ctx, statement, l.peer, micros(before), limit)
-		if err != nil {
-			return 0, err
+	err = s.change(ctx, s.bulk, "letting go of what ended", func(ctx context.Context, tx pgx.Tx) error {
+		if err := takeLine(ctx, tx, peer); err != nil {
+			return err
 		}
-		gone += done.RowsAffected()
+		for _, statement := range forgetEnded {
+			done, err := tx.Exec(ctx, statement, peer, micros(before), limit)
+			if err != nil {
+				return err
+			}
+			gone += done.RowsAffected()
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
 	return gone, nil
 }

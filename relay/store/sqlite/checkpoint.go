@@ -25,8 +25,10 @@ const (
 	smallestLog = 8 << 20
 	// fewWritten is about how much of the log at most is carried while writers wait.
 	fewWritten = 1 << 20
-	// reliefTimeout is how long writers wait for a reader where the disk has no room for a longer log.
+	// reliefTimeout is how long writers wait for a reader where the disk has no room for a longer log, and
+	// reliefShare what part of the time they do at most: the inverse of a tenth.
 	reliefTimeout = time.Second
+	reliefShare   = 10
 	// usualWrite, messageWrite, receiptWrite, objectWrite and decisionWrite are roughly what a transaction and a
 	// row write besides content: whole pages of the file.
 	usualWrite    = 48 << 10
@@ -43,6 +45,8 @@ type checkpoints struct {
 	most    int64
 	written atomic.Int64
 	one     sync.Mutex
+	// inVain is when a reader was last waited for in vain, whoever has one; zero for never.
+	inVain  time.Time
 	running sync.WaitGroup
 }
 
@@ -127,7 +131,9 @@ func (s *Store) makeRoom(ctx context.Context, doing string, f func(tx *transacti
 // as the database has pages for them. Where it has none, carrying would itself take the last bytes, and stop
 // half-way. The disk is looked at each time that about roomForLog was written, and at once after a
 // change that found it full. A reader that still needs the log keeps it from beginning anew: it is waited
-// for under the turn, for reliefTimeout at most, as what was written behind it would not find room.
+// for under the turn, for reliefTimeout at most, as what was written behind it would not find room. One that was
+// waited for in vain may be long: the next wait is a tenth of the time since then, so that nobody else,
+// such as who writes into pages that the log has already, loses more than a tenth of the time to it.
 func (s *Store) relieve(full bool) {
 	if !full && s.checkpoints.written.Load() < roomForLog {
 		return
@@ -145,7 +151,12 @@ func (s *Store) relieve(full bool) {
 		return
 	}
 	defer leave()
-	if !s.carryLogWithin(reliefTimeout) {
+	most := reliefTimeout
+	if last := s.checkpoints.inVain; !last.IsZero() {
+		most = min(most, time.Since(last)/reliefShare)
+	}
+	if !s.carryLogWithin(most) {
+		s.checkpoints.inVain = time.Now()
 		s.checkpoints.wrote(roomForLog) // the next change tries again
 	}
 }

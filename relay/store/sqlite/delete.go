@@ -12,7 +12,10 @@ import (
 )
 
 // DeleteObjects implements store.Objects.
-func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Query) (int, error) {
+//
+// One transaction: a crash before its commit leaves the records and what was decided by looking at them; after it
+// the records are gone, and what was decided by them is to be decided again.
+func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Query, dependents ...store.Dependents) (int, error) {
 	err := checkQuery(q, 1)
 	if err == nil && len(q.IDs) == 0 {
 		err = errors.New("no ids are given")
@@ -32,7 +35,12 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		if err != nil {
 			return err
 		}
-		deleted = len(page.Records)
+		if deleted = len(page.Records); deleted == 0 {
+			return nil
+		}
+		if err := lapseDependents(ctx, tx, dependents); err != nil {
+			return err
+		}
 		if err := s.deleteRecords(ctx, tx, collection, page.Records); err != nil {
 			return err
 		}
@@ -42,6 +50,35 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		return 0, err
 	}
 	return deleted, nil
+}
+
+// lapseDependents takes back the decisions about dependents. Most of those of a large deletion have lapsed
+// before: for these it only looks.
+func lapseDependents(ctx context.Context, tx *transaction, dependents []store.Dependents) error {
+	for _, d := range dependents {
+		number, err := wordID(ctx, tx, d.Collection)
+		if err != nil {
+			return err
+		}
+		if number == 0 {
+			continue
+		}
+		for _, id := range d.IDs {
+			var decided bool
+			if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM objects o INDEXED BY objects_by_key CROSS JOIN views v
+				CROSS JOIN decisions d ON d.view = v.id AND d.seq = o.seq
+				WHERE o.collection = ?1 AND o.stix_id = ?2 AND o.key = ?3 AND d.rule <> -1)`, number, id, keyOf(id)).Scan(&decided); err != nil {
+				return err
+			}
+			if !decided {
+				continue
+			}
+			if err := lapse(ctx, tx, number, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // deleteRecords takes the records out of every sum that they are in, then away.
@@ -66,9 +103,6 @@ func (s *Store) deleteRecords(ctx context.Context, tx *transaction, collection s
 				return err
 			}
 		}
-	}
-	if len(records) == 0 {
-		return nil
 	}
 	if err := ticker.save(ctx); err != nil {
 		return err

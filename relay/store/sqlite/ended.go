@@ -4,6 +4,7 @@
 package sqlite
 
 import (
+	"context"
 	"time"
 
 	"github.com/certlink/certlink/relay/store"
@@ -21,21 +22,30 @@ var forgetEnded = []string{
 		ORDER BY expires_at LIMIT ?3)`,
 }
 
-// ForgetEnded implements store.EndedWriter.
-func (l *lineTx) ForgetEnded(before time.Time, limit int) (gone int64, err error) {
+// ForgetEnded implements store.Ended.
+//
+// One transaction: a crash before its commit leaves all of it, after it nothing.
+func (s *Store) ForgetEnded(ctx context.Context, peer string, before time.Time, limit int) (gone int64, err error) {
 	if err := store.CheckForgotten(limit); err != nil {
 		return 0, err
 	}
-	for _, statement := range forgetEnded {
-		done, err := l.tx.ExecContext(l.ctx, statement, l.peer, micros(before), limit)
-		if err != nil {
-			return 0, err
+	err = s.makeRoom(ctx, "letting go of what ended", func(tx *transaction) error {
+		gone = 0
+		for _, statement := range forgetEnded {
+			done, err := tx.ExecContext(ctx, statement, peer, micros(before), limit)
+			if err != nil {
+				return err
+			}
+			n, err := done.RowsAffected()
+			if err != nil {
+				return err
+			}
+			gone += n
 		}
-		n, err := done.RowsAffected()
-		if err != nil {
-			return 0, err
-		}
-		gone += n
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
 	return gone, nil
 }

@@ -49,6 +49,10 @@ func runChild(what string) int {
 		err = exchangeOnFullDisk(arg, besideNothing)
 	case "foreignread":
 		err = exchangeOnFullDisk(arg, besideReader)
+	case "longread":
+		err = writeBesideLongReader(arg)
+	case "forget":
+		err = forgetOnFullDisk(arg)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

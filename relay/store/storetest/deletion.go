@@ -22,6 +22,7 @@ var deletionTests = map[string]func(t *testing.T, e env){
 	"keeps_a_deletion_across_a_reopen":             keepsDeletion,
 	"counts_deletions_for_ever":                    countsDeletions,
 	"lapses_at_once_what_rests_on_what_is_deleted": lapsesBaseless,
+	"lapses_dependents_with_what_is_deleted":       lapsesDependents,
 	"lets_references_go_with_the_last_version":     dropsReferences,
 }
 
@@ -156,4 +157,33 @@ func keepsDeletion(t *testing.T, e env) {
 	s := e.reopen(t, Options{})
 	same(t, "view", ids(mustView(t, s, view("r"), inC, store.Query{}).Records), objectIDs(0, 2))
 	same(t, "count", mustCountObjects(t, s, "c"), int64(2))
+}
+
+func lapsesDependents(t *testing.T, e env) {
+	all := stored(t, e, 4)
+	mustPut(t, e, "notes", object(9))
+	mustDecide(t, e, view("r"), share(append(all, mustUndecided(t, e, view("r"), 10, "notes")...)...)...)
+	del := func(ids []string) int {
+		t.Helper()
+		n, err := e.DeleteObjects(t.Context(), "c", store.Query{IDs: ids, Limit: 10}, store.Dependents{Collection: "c", IDs: objectIDs(1, 1, 8)},
+			store.Dependents{Collection: "notes", IDs: objectIDs(9)}, store.Dependents{Collection: "nowhere", IDs: objectIDs(1)}, store.Dependents{Collection: "notes"})
+		must(t, err)
+		return n
+	}
+	lapsed := func() []store.Record {
+		t.Helper()
+		found, err := e.Lapsed(t.Context(), view("r"), []string{"c", "notes"}, epoch, 10)
+		must(t, err)
+		return found
+	}
+	same(t, "deleted of what is not there", del(objectIDs(7)), 0)
+	same(t, "lapsed with nothing", lapsed(), []store.Record(nil))
+	same(t, "deleted", del(objectIDs(0)), 1)
+	same(t, "lapsed", ids(lapsed()), objectIDs(1, 9))
+	same(t, "counts", mustCount(t, e, view("r"), "c", "notes"), store.Counts{Shared: 2, Held: map[string]int64{}, Undecided: 2})
+	same(t, "deleted with what has lapsed", del(objectIDs(2)), 1)
+	same(t, "lapsed then", ids(lapsed()), objectIDs(1, 9))
+	mustDecide(t, e, view("r"), share(lapsed()...)...)
+	same(t, "lapsed no more", lapsed(), []store.Record(nil))
+	same(t, "counts in the end", mustCount(t, e, view("r"), "c", "notes"), store.Counts{Shared: 3, Held: map[string]int64{}})
 }

@@ -19,10 +19,8 @@ var endedTests = map[string]func(t *testing.T, e env){
 
 func mustForget(t *testing.T, s store.Store, before time.Time, limit int) (gone int64) {
 	t.Helper()
-	mustChange(t, s, func(l store.LineTx) (err error) {
-		gone, err = l.ForgetEnded(before, limit)
-		return err
-	})
+	gone, err := s.ForgetEnded(t.Context(), "bravo.example", before, limit)
+	must(t, err)
 	return gone
 }
 
@@ -118,19 +116,11 @@ func forgetsInParts(t *testing.T, e env) {
 func forgetsOfOneLine(t *testing.T, e env) {
 	at := epoch.Truncate(time.Microsecond)
 	mustChange(t, e, func(l store.LineTx) error { return l.PutNotice(notice("a", "m", told(at))) })
-	err := e.ChangeLine(t.Context(), "charlie.example", func(l store.LineTx) error {
-		gone, err := l.ForgetEnded(epoch.Add(time.Hour), 10)
-		same(t, "what went of another line", gone, int64(0))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	gone, err := e.ForgetEnded(t.Context(), "charlie.example", epoch.Add(time.Hour), 10)
+	same(t, "what went of another line", gone, int64(0))
+	must(t, err)
 	for _, limit := range []int{-1, 0, store.MaxForgotten + 1} {
-		if err := e.ChangeLine(t.Context(), "bravo.example", func(l store.LineTx) error {
-			_, err := l.ForgetEnded(epoch.Add(time.Hour), limit)
-			return err
-		}); err == nil {
+		if _, err := e.ForgetEnded(t.Context(), "bravo.example", epoch.Add(time.Hour), limit); err == nil {
 			t.Errorf("a limit of %d is accepted", limit)
 		}
 	}
