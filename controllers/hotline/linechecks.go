@@ -49,7 +49,7 @@ func lastGood(state relayreport.LineCheckState, at time.Time) *metav1.Time {
 func (s *seen) checked(line *relayreport.Hotline) status.Fact {
 	if line == nil {
 		if s.view.Contact == reports.Reached {
-			return absent()
+			return s.absent()
 		}
 		return s.answered(nil) // the relay is not to be read: the same holds
 	}

@@ -145,8 +145,8 @@ func describe(h *v1alpha1.Hotline, line *relayreport.Hotline) {
 // reachable says whether messages get through: none waits too long for its
 // receipt, and the link is up.
 func (s *seen) reachable(line *relayreport.Hotline, up status.Fact) status.Fact {
-	if line == nil && s.view.Contact == reports.Reached {
-		return absent()
+	if line == nil && s.view.Contact == reports.Reached && up.Reason != v1alpha1.ReasonRevoked {
+		return s.absent()
 	}
 	if line != nil && line.OverdueReceipts > 0 {
 		message := fmt.Sprintf("messages of ours have no receipt of %s and their deadline has passed; they stay queued and are sent again; reach the peer by telephone", s.peer.Name)
@@ -230,7 +230,7 @@ func (s *seen) answered(line *relayreport.Hotline) status.Fact {
 	}
 	switch s.view.Contact {
 	case reports.Reached:
-		return absent()
+		return s.absent()
 	case reports.Undeployed, reports.Lost:
 		return status.Fact{
 			Status:  metav1.ConditionUnknown,
@@ -242,7 +242,16 @@ func (s *seen) answered(line *relayreport.Hotline) status.Fact {
 	return status.Fact{Reason: v1alpha1.ReasonPending, Message: "waiting for the first report of our relay"}
 }
 
-func absent() status.Fact {
+// absent says why our relay, whose report can be read, says nothing of the hotline: it has none to
+// a peer that we revoked.
+func (s *seen) absent() status.Fact {
+	if s.peer.Spec.State == v1alpha1.PeerRevoked {
+		return status.Fact{
+			Status:  metav1.ConditionUnknown,
+			Reason:  v1alpha1.ReasonRevoked,
+			Message: fmt.Sprintf("spec.state of PeerCERT %q is Revoked: nothing is sent or accepted, and what was queued stays queued", s.peer.Name),
+		}
+	}
 	return status.Fact{
 		Status:  metav1.ConditionUnknown,
 		Reason:  v1alpha1.ReasonPending,
