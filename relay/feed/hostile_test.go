@@ -201,9 +201,9 @@ func patiently(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(2 * time.Minute); !holds(); <-tick.C {
+	for deadline := time.Now().Add(10 * time.Minute); !holds(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("in 2 minutes it did not come about that %s", what)
+			t.Fatalf("in 10 minutes it did not come about that %s", what)
 		}
 	}
 }

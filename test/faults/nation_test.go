@@ -29,7 +29,7 @@ import (
 )
 
 // patience is how long a condition may take to come true.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // nation is one CERT with its relay process.
 type nation struct {
