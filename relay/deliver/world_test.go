@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/certlink/certlink/internal/teststore"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/store"
 	"github.com/certlink/certlink/relay/store/sqlite"
@@ -35,6 +36,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, path: filepath.Join(t.TempDir(), "relay.db")}
+	teststore.Put(t, w.path)
 	w.open()
 	t.Cleanup(w.crash)
 	return w

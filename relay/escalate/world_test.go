@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/certlink/certlink/internal/testbubble"
+	"github.com/certlink/certlink/internal/teststore"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/hotline"
 	"github.com/certlink/certlink/relay/message"
@@ -146,7 +147,9 @@ func bubble(t *testing.T, name string, h config.Hotline, test func(t *testing.T,
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		testbubble.Run(t, func(t *testing.T) {
-			s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "relay.db")})
+			path := filepath.Join(t.TempDir(), "relay.db")
+			teststore.Put(t, path)
+			s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
 			if err != nil {
 				t.Fatal(err)
 			}

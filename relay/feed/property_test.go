@@ -9,11 +9,13 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/certlink/certlink/internal/teststore"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/stix"
@@ -95,7 +97,9 @@ func newWorld(t *testing.T, seed uint64) *theWorld {
 		conf: alfaConfig(), there: map[string]thing{}, kept: map[string]string{},
 	}
 	clock := func() time.Time { w.now = w.now.Add(time.Microsecond); return w.now }
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: t.TempDir() + "/alfa.db", Now: clock})
+	path := filepath.Join(t.TempDir(), "alfa.db")
+	teststore.Put(t, path)
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certlink/certlink/internal/teststore"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/lease"
 	"github.com/certlink/certlink/relay/report"
@@ -32,7 +33,9 @@ type replica struct {
 // replicas are two of one nation. The first has the lease of decisions.
 func replicas(t *testing.T) (first, second *replica) {
 	t.Helper()
-	shared, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "shared.db")})
+	path := filepath.Join(t.TempDir(), "shared.db")
+	teststore.Put(t, path)
+	shared, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

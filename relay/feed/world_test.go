@@ -22,6 +22,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/certlink/certlink/internal/teststore"
 	"github.com/certlink/certlink/relay/access"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/report"
@@ -68,6 +69,7 @@ func sideOn(t *testing.T, path string, transport http.RoundTripper, wrap func(St
 // to the configuration of the engine.
 func sideAs(t *testing.T, path string, transport http.RoundTripper, wrap func(Store) Store, identity func() Identity, changes ...func(*Config)) *nation {
 	t.Helper()
+	teststore.Put(t, path)
 	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
