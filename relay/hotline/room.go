@@ -20,6 +20,9 @@ type room struct {
 	// low is how many queued messages stay below the first that was lost, as was counted last. They were
 	// written after the restart, with serials that the peer has not seen, or wait since before.
 	low int64
+	// waits are the smallest serials of these by conversation, nil before they are known. One that gets its
+	// receipt since makes no difference but a search in vain.
+	waits map[string]int64
 }
 
 // way is where messages that come back belong. Queued messages are in it that get other serials.
@@ -68,26 +71,43 @@ func (l *line) makeRoom(ctx context.Context, r *room, lost []store.Message, agai
 	if err := m.run(ctx, again); err != nil {
 		return &localError{doing: "making room for messages that the peer gives back", err: err}
 	}
-	r.low = m.low
+	r.low, r.waits = m.low, nil
 	return nil
 }
 
 // blocked tells whether messages that stayed, as those of other conversations came back, are in the way now.
-func (l *line) blocked(ctx context.Context, r *room, w way) (found bool, err error) {
+func (l *line) blocked(ctx context.Context, r *room, w way) (_ bool, err error) {
 	if r.low == 0 {
 		return false, nil
 	}
+	if r.waits == nil {
+		if r.waits, err = l.waiting(ctx, r.upTo); err != nil {
+			return false, &localError{doing: "looking for messages in the way of what the peer gives back", err: err}
+		}
+	}
+	for talk, last := range w.last {
+		if serial, waits := r.waits[talk]; waits && serial < last {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// waiting finds the smallest serial of the queued messages of each conversation, of those up to a serial. It
+// looks at each message once, however many pages come back.
+func (l *line) waiting(ctx context.Context, upTo int64) (map[string]int64, error) {
+	first := map[string]int64{}
 	from, err := l.whole(ctx)
-	if err == nil {
-		err = l.eachPlaced(ctx, from, func(p *store.Placed) bool {
-			found = found || w.holds(p)
-			return !found && p.Serial < w.first
-		})
-	}
 	if err != nil {
-		return false, &localError{doing: "looking for messages in the way of what the peer gives back", err: err}
+		return nil, err
 	}
-	return found, nil
+	err = l.eachPlaced(ctx, from, func(p *store.Placed) bool {
+		if _, seen := first[p.Conversation]; p.Queued && !seen && p.Serial <= upTo {
+			first[p.Conversation] = p.Serial
+		}
+		return p.Serial < upTo
+	})
+	return first, err
 }
 
 // whole is the serial up to which every message of ours has a receipt.

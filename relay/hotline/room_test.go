@@ -6,6 +6,7 @@ package hotline
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/certlink/certlink/relay/store"
@@ -41,4 +42,33 @@ func TestInTheWay(t *testing.T) {
 			t.Errorf("%s: %q move, want %q", name, got, tt.moves)
 		}
 	}
+}
+
+func TestPagesThatComeBackDoNotEachLookAtAllThatWaits(t *testing.T) {
+	bubble(t, "but_once_together", func(t *testing.T, w *world) {
+		var looks atomic.Int64
+		w.takes(pages{copies: 10, moves: 10})
+		w.faults(cut)
+		w.alfa.fill(1, 200)
+		w.faults(func(s step) outcome {
+			if s == (step{"alfa", "Placed"}) {
+				looks.Add(1)
+			}
+			return cut(s)
+		})
+		l := w.alfa.engine().lineTo("bravo.example")
+		r := &room{upTo: 5000, low: 200}
+		for i := range int64(50) {
+			at := 1000 + 10*i
+			if found, err := l.blocked(t.Context(), r, way{first: at, last: map[string]int64{"another": at + 9}}); found || err != nil {
+				t.Fatalf("page %d: %t, %v", i, found, err)
+			}
+		}
+		if n := looks.Load(); n > 25 {
+			t.Errorf("200 messages were read in %d pages", n)
+		}
+		if found, err := l.blocked(t.Context(), r, way{first: 2000, last: map[string]int64{"talk-1": 2000}}); !found || err != nil {
+			t.Errorf("one that waits before what comes back in its conversation: %t, %v", found, err)
+		}
+	})
 }
