@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -52,12 +53,13 @@ func (s *Server) tryShort(c *carried) (served, answered bool) {
 		return true, false
 	}
 	came, _ := in.Peek(in.Buffered()) // it stays as it is while no more is read
-	if !bytes.Contains(came, []byte("\r\n\r\n")) {
+	head, _, whole := bytes.Cut(came, []byte("\r\n\r\n"))
+	if !whole {
 		c.came = bytes.NewReader(slices.Clone(came))
 		return false, false
 	}
 	req, err := http.ReadRequest(in)
-	if err != nil || !isShort(req) {
+	if err != nil || !isShort(req, head) {
 		c.came = bytes.NewReader(slices.Clone(came))
 		return false, false
 	}
@@ -80,9 +82,12 @@ func (s *Server) works() (life context.Context, ok bool) {
 }
 
 // isShort tells whether a request is one to be served here: with a body of a known length, and nothing in its
-// header for which the server of net/http does something.
-func isShort(r *http.Request) bool {
-	if r.Method != http.MethodPost || r.ContentLength <= 0 || r.ContentLength > shortBody || r.Host == "" || !r.ProtoAtLeast(1, 1) {
+// header for which the server of net/http does something, or which it refuses.
+func isShort(r *http.Request, head []byte) bool {
+	switch {
+	case r.Method != http.MethodPost, r.ContentLength <= 0, r.ContentLength > shortBody, r.ProtoMajor != 1, r.ProtoMinor < 1:
+		return false
+	case r.URL.Host != "", r.Host == "", strings.ContainsFunc(r.Host, notIn(".-:")), bytes.Count(bytes.ToLower(head), []byte("\nhost:")) != 1:
 		return false
 	}
 	for name, values := range r.Header {
@@ -90,13 +95,23 @@ func isShort(r *http.Request) bool {
 		case "Expect", "Upgrade", "Trailer", "Transfer-Encoding":
 			return false
 		}
+		if strings.ContainsFunc(name, notIn("-")) {
+			return false
+		}
 		for _, v := range values {
-			if bytes.ContainsFunc([]byte(v), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// notIn tells of a letter that it is none of ASCII, no digit and none of others.
+func notIn(others string) func(r rune) bool {
+	return func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(others, r)
+	}
 }
 
 // answerShort lets the handler answer. When the relay stops, requests may go on for a while. It tells whether the
@@ -116,14 +131,14 @@ func (s *Server) answerShort(life context.Context, c *carried, req *http.Request
 			if fault != http.ErrAbortHandler { //nolint:errorlint // it is that very value
 				s.cfg.Log.Error("serving a request of a peer panicked", "path", req.URL.Path, "fault", fault, "stack", string(debug.Stack()))
 			}
-			c.Abort()
+			c.Close() // what has left is no whole answer
 		}
 	}()
 	req.Body = body
 	w := &shortAnswer{to: c.Stream, header: http.Header{}}
 	s.short.ServeHTTP(w, req.WithContext(ctx))
 	if !w.end() {
-		c.Abort() // the peer must not take a part for the whole
+		c.Close() // as above
 		return false
 	}
 	_, _ = io.Copy(io.Discard, body) // what nobody reads would end the connection
