@@ -109,8 +109,8 @@ func (f *inboxFlags) knowsPeer(ctx context.Context, s *session, relay *relayclie
 		return nil
 	}
 	var peers v1alpha1.PeerCERTList
-	err := s.client.List(ctx, &peers, client.InNamespace(s.namespace))
-	if err != nil || slices.ContainsFunc(peers.Items, func(p v1alpha1.PeerCERT) bool { return p.Name == f.peer || p.Spec.Identity.TrustDomain == f.peer }) {
+	listed := s.client.List(ctx, &peers, client.InNamespace(s.namespace)) == nil
+	if !listed || slices.ContainsFunc(peers.Items, func(p v1alpha1.PeerCERT) bool { return p.Name == f.peer || p.Spec.Identity.TrustDomain == f.peer }) {
 		return nil
 	}
 	left, err := relay.List(ctx, relayclient.Selection{Peer: f.peer, Limit: 1})
