@@ -116,6 +116,7 @@ func breaksPeerJournal(t *testing.T, e env) {
 	mustRead(t, e, func(l store.LineReader) error {
 		newest, err := l.PeerCheckpoint()
 		same(t, "newest", newest.Root, other.Root)
+		same(t, "era", newest.Era, int64(1))
 		if err != nil {
 			return err
 		}
