@@ -112,7 +112,7 @@ func closed(rows *sql.Rows) bool {
 
 // QueryRowContext implements querier.
 func (t *transaction) QueryRowContext(ctx context.Context, query string, args ...any) firstRow {
-	rows, err := t.QueryContext(ctx, query, args...)
+	rows, err := t.QueryContext(ctx, query, args...) //nolint:rowserrcheck // Scan checks it
 	return firstRow{rows: rows, err: err}
 }
 
