@@ -22,9 +22,6 @@ func listMessages(q store.MessageQuery) *clause {
 		// What has messages has a line.
 		c.add(" AND direction IN ('in', 'out') AND peer IN (SELECT peer FROM lines)")
 	}
-	if q.Direction != "" && q.Peer == "" && q.ID == "" && !q.Unread {
-		c.addNewestOfLines(q)
-	}
 	if q.Conversation != "" {
 		c.add(" AND pos IN (SELECT pos FROM messages WHERE peer = ? AND conversation = ? AND conversation <> id", q.Peer, q.Conversation)
 		c.add(" UNION ALL SELECT pos FROM messages WHERE direction IN ('in', 'out') AND peer = ? AND id = ? AND conversation = id)", q.Peer, q.Conversation)
@@ -48,19 +45,6 @@ func listMessages(q store.MessageQuery) *clause {
 	}
 	c.add(" ORDER BY pos DESC LIMIT ?", q.Limit+1)
 	return c
-}
-
-// addNewestOfLines adds that a message is among the newest of the direction and kind that q selects in its line, as many as
-// q selects of all. What has messages has a line.
-func (c *clause) addNewestOfLines(q store.MessageQuery) {
-	c.add(" AND pos IN (SELECT n.pos FROM lines l CROSS JOIN LATERAL (SELECT m.pos FROM messages m WHERE m.direction = ? AND m.peer = l.peer", string(q.Direction))
-	if q.Kind != "" {
-		c.add(" AND m.kind = ?", q.Kind)
-	}
-	if q.Before != 0 {
-		c.add(" AND m.pos < ?", q.Before)
-	}
-	c.add(" ORDER BY m.pos DESC LIMIT ?) n)", q.Limit+1)
 }
 
 // mark stores what a message says about others of its sender.
