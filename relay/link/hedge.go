@@ -152,7 +152,9 @@ type race struct {
 // run returns the first good response, or else what says most.
 func (r *race) run(ctx context.Context) (*http.Response, error) {
 	begun := time.Now()
-	r.begin(ctx)
+	if r.begin(ctx); r.running == 0 {
+		return r.lost(ctx) // the context had ended
+	}
 	timer := time.NewTimer(r.attempts[1].after) // a race has two attempts at least
 	defer timer.Stop()
 	for {
