@@ -45,7 +45,7 @@ func serve(ctx context.Context, log *slog.Logger, l *live) error {
 func work(ctx context.Context, log *slog.Logger, l *live, status *health) (err error) {
 	db, err := awaitStore(ctx, log, l, status, openStore)
 	if err != nil && ctx.Err() != nil {
-		return nil //nolint:nilerr // it was stopped while it waited
+		return nil // it was stopped while it waited
 	}
 	if err != nil {
 		return err
