@@ -26,12 +26,13 @@ var forgetEnded = []string{
 
 // ForgetEnded implements store.Ended.
 //
-// One transaction: a crash before its commit leaves all of it, after it nothing.
+// One transaction: a crash before its commit leaves all of it, after it nothing. It has the row of the line, like
+// everything that is urgent: see urgently.
 func (s *Store) ForgetEnded(ctx context.Context, peer string, before time.Time, limit int) (gone int64, err error) {
 	if err := store.CheckForgotten(limit); err != nil {
 		return 0, err
 	}
-	err = s.change(ctx, s.bulk, "letting go of what ended", func(ctx context.Context, tx pgx.Tx) error {
+	err = s.change(ctx, s.urgent, "letting go of what ended", func(ctx context.Context, tx pgx.Tx) error {
 		if err := takeLine(ctx, tx, peer); err != nil {
 			return err
 		}
