@@ -4,6 +4,7 @@
 package feed
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -31,6 +32,36 @@ func TestAnIntakeRestsLongerWhileFLASHWasThereAMomentAgo(t *testing.T) {
 		if in.giveWay(t.Context()); time.Since(begin) != 18*time.Millisecond {
 			t.Errorf("after 3 ms of work it rests for %v", time.Since(begin))
 		}
+	})
+}
+
+// TestAnIntakeGoesOnUnderFLASHWithoutEnd: a peer that sends FLASH after FLASH does not stop the feeds of others. The figures
+// are those of docs/threat-model.md.
+func TestAnIntakeGoesOnUnderFLASHWithoutEnd(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		gate := preempt.New()
+		in := &intake{puller: &puller{Engine: &Engine{cfg: Config{Store: &pacedStore{at: 50}, Preempt: gate}}}}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for end := gate.Begin(); ctx.Err() == nil; {
+				next := gate.Begin() // there is none without one of them
+				end()
+				end = next
+				<-time.After(5 * time.Millisecond)
+			}
+		}()
+		for range 20 {
+			begun := time.Now()
+			in.cfg.Preempt.GiveWay(t.Context())
+			in.giveWay(t.Context())
+			if waited := time.Since(begun); waited > 300*time.Millisecond {
+				t.Errorf("for its next objects it waits %v", waited)
+			}
+		}
+		stop()
+		<-ended
 	})
 }
 
