@@ -148,11 +148,11 @@ func (in *intake) giveWay(ctx context.Context) {
 	now := time.Now()
 	worked := now.Sub(in.rested)
 	if in.pace() < store.MaxRecords && !in.rested.IsZero() {
-		times := time.Duration(restFor)
+		rest := restFor * worked
 		if in.cfg.Preempt.Lately() {
-			times = flashFor
+			rest = flashFor * worked
 		}
-		timer := time.NewTimer(min(longestRest, times*worked))
+		timer := time.NewTimer(min(longestRest, rest))
 		defer timer.Stop()
 		select {
 		case <-ctx.Done():
