@@ -116,6 +116,9 @@ func (e *Engine) compose(ctx context.Context, r desk.SendRequest) (*line, *Paylo
 	}
 	checkFiles(p.Attachments, &f)
 	for _, fault := range check(p) {
+		if l == nil && fault.Field == "to" {
+			continue // that there is no such hotline says it
+		}
 		if !slices.ContainsFunc(f, func(known desk.Fault) bool { return known.Field == fault.Field }) {
 			f = append(f, fault)
 		}
