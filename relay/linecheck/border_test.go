@@ -130,3 +130,32 @@ func TestACheckThatComesAfterTheRecordOfItsMonthIsMadeIsRefusedAndNoDifference(t
 		w.expectAgreed(t, month)
 	})
 }
+
+// The answer to a check was lost, and the check is repeated when nothing new of its month is taken any more: it counts at the
+// receiver, and must not be missed at the sender.
+func TestACheckThatWasTakenInTimeIsAnsweredAgainAfterTheRecordOfItsMonthIsMade(t *testing.T) {
+	bubble(t, sixHourly, func(t *testing.T, w *world) {
+		over := firstOfNext()
+		pass(time.Until(over.Add(2*time.Hour + 50*time.Minute)))
+		o := w.alfa.sendLate(t, over.Add(-5*time.Minute))
+		if o.Failure != "" {
+			t.Fatal(o.Failure)
+		}
+		var sent store.LineCheck
+		if err := w.alfa.store.ChangeLine(t.Context(), "bravo.example", func(tx store.LineTx) (err error) {
+			sent, err = tx.LineCheck(store.Out, o.sent.Path.key(), o.sent.Number)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Until(lastTakenAt(over).Add(time.Second)))
+		client := w.alfa.engine.cfg.Client(w.alfa.engine.cfg.Paths("bravo.example")[0])
+		answer, err := post(t.Context(), client, "bravo.example", Path, sent.Statement)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(decodePart(t, answer), `"verdict":"Again"`) {
+			t.Errorf("answered %s", decodePart(t, answer))
+		}
+	})
+}

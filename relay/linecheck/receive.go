@@ -4,6 +4,7 @@
 package linecheck
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -48,8 +49,8 @@ func countsAt(slot, sent time.Time) time.Time {
 
 // keptAt is when a check of the peer counts here. One that was sent more than clockTolerance away from our
 // own time counts when it came: a slot of the year 9999 would never be summed up, and one of
-// each year would be a day of its own. One for a month whose record is made is refused: the peer, which has no
-// receipt then, counts it as missed, as this record does.
+// each year would be a day of its own. A new one for a month whose record is made is refused: the peer, which has
+// no receipt then, counts it as missed, as this record does.
 func keptAt(c *Check, now time.Time) (time.Time, error) {
 	if apart := now.Sub(c.SentAt); apart > clockTolerance || apart < -clockTolerance {
 		return now.UTC().Truncate(time.Microsecond), nil
@@ -179,14 +180,9 @@ func (e *Engine) takeCheck(l *line, r *http.Request, signed []byte) ([]byte, err
 	case c.To != identity.TrustDomain():
 		return nil, refuse(http.StatusUnprocessableEntity, "to: this is %s", identity.TrustDomain())
 	}
-	now := e.cfg.Now().UTC().Truncate(time.Microsecond)
-	kept, err := keptAt(&c, now)
-	if err != nil {
-		return nil, err
-	}
 	answer := Receipt{
 		Version: Version, From: c.To, To: c.From, CheckSHA256: digest(opened.Payload), Path: c.Path, Number: c.Number,
-		ReceivedAt: now, RSIT: message.TestCode,
+		ReceivedAt: e.cfg.Now().UTC().Truncate(time.Microsecond), RSIT: message.TestCode,
 	}
 	if at, ok := e.cfg.PathOf(r.Context()); ok {
 		answer.ReceivedOver = way(c.To, at)
@@ -195,7 +191,7 @@ func (e *Engine) takeCheck(l *line, r *http.Request, signed []byte) ([]byte, err
 		Digest: answer.CheckSHA256, IntervalSeconds: c.IntervalSeconds, Skipped: c.Skipped, OnDemand: c.OnDemand, Dials: c.Dials,
 		LastSlot: c.Slot, SentAt: c.SentAt, TheirTime: answer.ReceivedAt, SignedBy: opened.Leaf.URIs[0].String(),
 	}
-	if err := l.record(r, &c, kept, f, signed, &answer); err != nil {
+	if err := l.record(r, &c, f, signed, &answer); err != nil {
 		return nil, err
 	}
 	content, err := encode(answer)
@@ -205,10 +201,11 @@ func (e *Engine) takeCheck(l *line, r *http.Request, signed []byte) ([]byte, err
 	return receipt.Sign(identity, TypeReceipt, content)
 }
 
-// record does step 2, and completes the answer. The check counts at kept.
-func (l *line) record(r *http.Request, c *Check, kept time.Time, f facts, signed []byte, answer *Receipt) error {
+// record does step 2, and completes the answer. One that was taken before gets the same answer, however late.
+func (l *line) record(r *http.Request, c *Check, f facts, signed []byte, answer *Receipt) error {
 	var told error
 	err := l.engine.cfg.Change(r.Context(), l.trustDomain, func(tx store.LineTx) (*store.JournalEntry, error) {
+		told = nil
 		k, first, err := recall(tx, c)
 		if err != nil {
 			return nil, err
@@ -226,6 +223,10 @@ func (l *line) record(r *http.Request, c *Check, kept time.Time, f facts, signed
 		}
 		if answer.Verdict != Received {
 			return nil, nil
+		}
+		var kept time.Time
+		if kept, told = keptAt(c, l.engine.cfg.Now()); told != nil {
+			return nil, nil //nolint:nilerr // see above
 		}
 		if k.last > 0 {
 			f.Lost = min(c.Number-k.last-1, maxSkipped)
@@ -247,14 +248,19 @@ func (l *line) record(r *http.Request, c *Check, kept time.Time, f facts, signed
 	if err = errors.Join(err, told); err != nil {
 		return err
 	}
+	l.recorded(r.Context(), c, answer.Verdict)
+	return nil
+}
+
+// recorded tells of a check that is stored, or was before.
+func (l *line) recorded(ctx context.Context, c *Check, verdict Verdict) {
 	name, _ := l.settings()
-	l.engine.metrics.received(name, c, answer.Verdict)
-	if answer.Verdict == Received {
+	l.engine.metrics.received(name, c, verdict)
+	if verdict == Received {
 		l.wakeWatchers()
 	} else {
-		l.engine.cfg.Log.WarnContext(r.Context(), "line check of the peer is not new", "peer", l.trustDomain, "path", c.Path.key(), "number", c.Number, "verdict", answer.Verdict)
+		l.engine.cfg.Log.WarnContext(ctx, "line check of the peer is not new", "peer", l.trustDomain, "path", c.Path.key(), "number", c.Number, "verdict", verdict)
 	}
-	return nil
 }
 
 // recall reads what judge wants to know, and when a check of that number was received.
