@@ -98,6 +98,9 @@ func (l *line) suspect() { l.wasSetBack("the peer holds more of our journal than
 func (l *line) wasSetBack(why string) {
 	l.mu.Lock()
 	changed := !l.health.lost
+	if changed {
+		l.health.handedOver = false // that was an earlier one
+	}
 	l.health.lost = true
 	l.mu.Unlock()
 	if changed {

@@ -62,6 +62,18 @@ func stateAt(t *testing.T, e *Engine) string {
 	return hotlines[0].Journal.State
 }
 
+// recovery is the one of a line that was begun and not finished.
+func (n *nation) recovery(peer string) (open bool) {
+	n.t.Helper()
+	if err := n.life().store.ReadLine(n.t.Context(), peer, func(r store.LineReader) (err error) {
+		_, open, err = r.Recovery()
+		return err
+	}); err != nil {
+		n.t.Fatal(err)
+	}
+	return open
+}
+
 // talk enters the next message of alfa and returns its index.
 func (f *forger) talk(t *testing.T, n int) int64 {
 	t.Helper()
@@ -190,12 +202,8 @@ func TestWhatAReplicaFoundIsForgottenOnceAnotherHasSettledIt(t *testing.T) {
 		other := w.alfa.replica()
 		w.bravo.send(request(ulidFor(1, 0), "back"))
 		carried(t, w.bravo, other)
-		var open bool
-		if err := w.alfa.life().store.ReadLine(t.Context(), "bravo.example", func(r store.LineReader) (err error) {
-			_, open, err = r.Recovery()
-			return err
-		}); err != nil || !open {
-			t.Fatalf("a recovery is begun: %t, %v", open, err)
+		if !w.alfa.recovery("bravo.example") {
+			t.Fatal("no recovery is begun")
 		}
 		w.alfa.engine().Recall("bravo.example")
 		w.faults(nil)
@@ -207,6 +215,28 @@ func TestWhatAReplicaFoundIsForgottenOnceAnotherHasSettledIt(t *testing.T) {
 				t.Errorf("%+v, %v", hotlines, err)
 			}
 		}
+	})
+	bubble(t, "that_it_handed_over_a_recovery_which_it_then_did_itself", func(t *testing.T, w *world) {
+		w.alfa.send(request(ulidFor(0, 0), "s0"))
+		w.quiet()
+		l := w.alfa.replica().lineTo("bravo.example")
+		handOver := func() {
+			t.Helper()
+			l.suspect()
+			if err := l.handOver(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if !w.alfa.recovery("bravo.example") {
+				t.Error("no recovery is begun")
+			}
+		}
+		handOver()
+		l.takeOver()
+		if err := l.recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.letGo()
+		handOver()
 	})
 	bubble(t, "that_the_peer_knows_how_our_journal_goes_on", func(t *testing.T, w *world) {
 		w.alfa.send(request(ulidFor(0, 0), "s0"))
