@@ -9,6 +9,9 @@ var (
 	Facts = facts
 )
 
+// WatchAfter is how late an answer is when somebody looks whether the peer still waits.
+const WatchAfter = watchAfter
+
 // Opening counts the connections that are being dialled.
 func (p *Pool) Opening() int {
 	p.mu.Lock()
