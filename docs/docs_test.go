@@ -99,9 +99,12 @@ func files(t *testing.T, suffix string) []string {
 }
 
 // TestNoPageHasAHeadingTwice: the second one has no anchor of its own, and mostly says again what
-// the first one says, until one of them is changed.
+// the first one says, until one of them is changed. The changelog has the same ones for each release.
 func TestNoPageHasAHeadingTwice(t *testing.T) {
 	for _, file := range files(t, ".md") {
+		if file == "CHANGELOG.md" {
+			continue
+		}
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ func TestALeaseDuringAChange(t *testing.T) {
 	}
 	taken := make(chan error, 1)
 	err = one.change(store.Under(t.Context(), l), one.bulk, "working", func(ctx context.Context, tx pgx.Tx) error {
-		soon, cancel := context.WithTimeout(ctx, 5*time.Second)
+		soon, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		if again, held, err := one.Acquire(soon, "work", "one", ttl); err != nil || !held || again != l {
 			t.Errorf("renewing: %+v, %v, %v", again, held, err)
