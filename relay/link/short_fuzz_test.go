@@ -44,7 +44,7 @@ type served struct {
 	goesOn bool // the connection can be used again
 }
 
-// sends sends the bytes of a request, in as many frames, and then the end of the stream.
+// sends opens a stream, writes the bytes of a request in as many frames, and ends it.
 func (s *slow) sends(t *testing.T, frames ...[]byte) served {
 	conn, _ := s.dial(t, link.Hotline)
 	c, err := stream.Client(conn, stream.Hello{Address: "bravo.example:8443"}, stream.Config{})
