@@ -110,7 +110,7 @@ func (l *lineTx) KeepPeerCheckpoint(c store.Checkpoint) error {
 	if kept, err := l.keep(era, c, now); err != nil {
 		return err
 	} else if kept {
-		c.At = instant(micros(now))
+		c.At, c.Era = instant(micros(now)), era
 		return l.added(k, c)
 	}
 	var root []byte

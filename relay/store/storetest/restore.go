@@ -134,6 +134,12 @@ func breaksPeerJournal(t *testing.T, e env) {
 		same(t, "our breaks", ours, []store.Break{{At: at, OldSize: 3, Size: 2, Note: []byte("ours")}})
 		return err
 	})
+	mustChange(t, e, func(l store.LineTx) error { return l.KeepPeerCheckpoint(batch(0, 9).Checkpoint) })
+	mustChange(t, e, func(l store.LineTx) error {
+		newest, err := l.PeerCheckpoint()
+		same(t, "the next in the new era", []int64{newest.Era, newest.Size}, []int64{1, 9})
+		return err
+	})
 }
 
 func whole(t *testing.T, e env) {
