@@ -95,7 +95,7 @@ func TestWhatIsNotUsualIsLeftToTheDecoder(t *testing.T) {
 		if err := encoder.MarshalToBuffer(b, &raw); err != nil {
 			t.Fatal(err)
 		}
-		if read, ok := quickDecode(raw.Bytes()); ok && name != "no chain" {
+		if read, ok := quickDecode(raw.Bytes()); ok {
 			t.Errorf("%s was read: %+v", name, read)
 		}
 		if out, err := b.Encode(); err != nil || !bytes.Equal(out, raw.Bytes()) {
