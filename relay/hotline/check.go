@@ -55,3 +55,14 @@ func oneLine(s string) string {
 	}
 	return s
 }
+
+// deskField is the name of a payload's member in a request.
+func deskField(member string) string {
+	switch member {
+	case "in_reply_to":
+		return "inReplyTo"
+	case "answer_by":
+		return "answerBy"
+	}
+	return member
+}

@@ -195,17 +195,6 @@ func (e *Engine) checkReferences(ctx context.Context, p *Payload, f *faults) err
 	return nil
 }
 
-// deskField is the name of a payload's member in a request.
-func deskField(member string) string {
-	switch member {
-	case "in_reply_to":
-		return "inReplyTo"
-	case "answer_by":
-		return "answerBy"
-	}
-	return member
-}
-
 // enqueue does step 1, see the package comment. What must be released is refused.
 func (e *Engine) enqueue(ctx context.Context, l *line, p *Payload) (store.Message, error) {
 	var stored store.Message
