@@ -189,3 +189,27 @@ func TestAStoppingRelayEndsAShortRequestThatGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// TestAStoppingRelayAnswersAShortRequestThatHasBegun stops before the handler has answered: the context of a test ends
+// before what is to be cleaned up.
+func TestAStoppingRelayAnswersAShortRequestThatHasBegun(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		s := newSlow(t)
+		s.answering(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-t.Context().Done()
+			<-time.After(5 * time.Second)
+			_, _ = io.WriteString(w, "hello")
+		})
+		request, _ := s.begin(t, link.Hotline)
+		if _, err := fmt.Fprintf(request, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", link.PathHotline); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Second)
+		t.Cleanup(func() {
+			if got, err := io.ReadAll(request); err != nil || !strings.HasSuffix(string(got), "hello") {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	})
+}
