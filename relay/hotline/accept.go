@@ -164,7 +164,7 @@ func urgent(in *batchIn) bool {
 
 // enter is accept within the transaction.
 func (l *line) enter(tx store.LineTx, o *wire.Opened, in *batchIn) ([]store.JournalEntry, string, error) {
-	acts, state, err := l.followed(tx, o, in.note)
+	acts, state, err := l.followed(tx, o, in.note, nil)
 	if err != nil || state != wire.Continues {
 		return acts, state, err
 	}

@@ -289,7 +289,7 @@ func (l *line) keep(ctx context.Context, asked asked, o *wire.Opened, receipts [
 			state = wire.Behind
 			return nil, nil
 		}
-		acts, state, err = l.followed(tx, o, note)
+		acts, state, err = l.followed(tx, o, note, &asked)
 		if era = l.peerLog.present(); err != nil || state != wire.Continues {
 			return acts, err
 		}

@@ -289,8 +289,9 @@ func (l *line) unannounced(ctx context.Context) (index int64, body []byte, err e
 
 // followed is follow, for a batch that may say that the peer's journal goes on after its
 // database was set back. That is taken if it names the very state that we hold, and shown. It
-// ends a doubt that began at that state, and no other.
-func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]store.JournalEntry, string, error) {
+// ends a doubt that began at that state, and no other. asked is what was so when an answer was asked for, nil for
+// what is none: an answer from before another replica took such a note is no second history.
+func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation, asked *asked) ([]store.JournalEntry, string, error) {
 	state, err := l.follow(tx, o)
 	if err == nil && state == wire.Continues {
 		err = l.leaving.note(tx)
@@ -304,6 +305,9 @@ func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation) ([]
 	}
 	if said == nil || held.Size != said.OldSize || base64.StdEncoding.EncodeToString(held.Root[:]) != said.OldRoot {
 		if state == wire.Forked {
+			if asked != nil && l.peerLog.left(*asked) {
+				return nil, stateLeft, nil
+			}
 			if past, err := l.ofThePast(tx, o); err != nil || past {
 				return nil, stateLeft, err
 			}

@@ -172,6 +172,32 @@ func TestABatchFromBeforeARestoreOfThePeerThatComesLate(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatWasAskedForBeforeAnotherReplicaTookANote(t *testing.T) {
+	bubble(t, "is_no_second_history", func(t *testing.T, w *world) {
+		w.faults(cut)
+		saw, other := w.bravo.engine(), w.bravo.replica()
+		f := w.forges()
+		w.give(t, other, f.batch(t, 0, f.talk(t, 0)))
+		restored, l := f.fork(), other.lineTo("alfa.example")
+		before := l.asking()
+		f.talk(t, 1)
+		answer := f.batch(t, 2, f.talk(t, 2))
+		w.give(t, saw, f.batch(t, 1, f.talk(t, 3), f.talk(t, 4)))
+		if s := w.give(t, saw, restored.batch(t, 1, restored.leaves(t, f.tree))).State; s != wire.Continues {
+			t.Fatalf("the note is %s", s)
+		}
+		if outcome, err := l.settleAnswer(t.Context(), before, answer, nil, map[string]error{}); outcome != retry || err != nil {
+			t.Errorf("the answer is settled as %d, %v", outcome, err)
+		}
+		if list := w.bravo.doubts(); len(list) != 0 {
+			t.Errorf("the peer is doubted: %+v", list)
+		}
+		if outcome, err := l.settleAnswer(t.Context(), l.asking(), answer, nil, map[string]error{}); outcome != retry || err == nil || len(w.bravo.doubts()) != 1 {
+			t.Errorf("the same as the answer to what was asked since: %d, %v, %+v", outcome, err, w.bravo.doubts())
+		}
+	})
+}
+
 func TestWhatAReplicaFoundIsForgottenOnceAnotherHasSettledIt(t *testing.T) {
 	bubble(t, "that_the_peer_shows_an_older_journal", func(t *testing.T, w *world) {
 		w.faults(cut)
