@@ -48,14 +48,16 @@ func TestAPeerThatGetsItsHotlineLaterIsCheckedInTheSameSlot(t *testing.T) {
 		both := w.bravo.config
 		alone := *both
 		alone.Hotlines = nil
+		pass(time.Minute) // no check is under way
 		w.end()
 		w.alfa.path, w.bravo.path, w.bravo.config = w.alfa.path+".empty", w.bravo.path+".empty", &alone
-		w.alfa.begin()
-		w.bravo.begin()
+		w.alfa.build()
+		w.bravo.build()
+		w.alfa.run()
+		w.bravo.run()
 		slot := newSchedule(time.Hour, "alfa.example", "bravo.example").slot(time.Now())
 		pass(time.Until(slot.Add(time.Hour + 2*time.Minute))) // the next slot has begun
 		w.alfa.expect("NotTested/NotDeclared", nil)
-		w.bravo.config = both
 		w.bravo.engine.Apply(both)
 		pass(20 * time.Minute)
 		w.alfa.expect("Answered/Answered", nil)
