@@ -149,17 +149,22 @@ func TestWhatAnotherReplicaDeletesWhileThisOneDecidesBindsNothing(t *testing.T) 
 	first.Apply(alfaConfig())
 	second.Apply(alfaConfig())
 	var deleted atomic.Bool
-	meddle := func() {
-		if !deleted.Swap(true) {
-			if _, err := second.deleteFrom(context.WithoutCancel(t.Context()), sourceName("threats", "own"), store.Query{IDs: []string{indicatorID(1)}}); err != nil {
-				t.Error(err)
+	// Whoever has the lease decides: on a busy machine that may be the second by then.
+	meddle := func(other *replica) *func() {
+		f := func() {
+			if !deleted.Swap(true) {
+				if _, err := other.deleteFrom(context.WithoutCancel(t.Context()), sourceName("threats", "own"), store.Query{IDs: []string{indicatorID(1)}}); err != nil {
+					t.Error(err)
+				}
 			}
 		}
+		return &f
 	}
 	// The secret one is decided before the report is there; what is decided then is the report alone.
 	push(t, first.nation, "own", envelope(indicator(1, redID)))
 	eventually(t, "the secret one is held", func() bool { return settled(0, 1)(exportOf(t, first.nation)) })
-	first.before.Store(&meddle)
+	first.before.Store(meddle(second))
+	second.before.Store(meddle(first))
 	report := `{"type":"report","spec_version":"2.1","id":"report--00000000-0000-4000-8000-000000000001","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z",` +
 		`"name":"x","published":"2026-01-01T00:00:00Z","object_refs":["` + indicatorID(1) + `"],"object_marking_refs":["` + greenID + `"]}`
 	push(t, first.nation, "own", envelope(report))
