@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/internal/teststore"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/preempt"
 	"github.com/certlink/certlink/relay/report"
@@ -136,24 +136,6 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// emptyStore is the file of a new store, made once: the migrations take longer than most tests.
-var emptyStore = sync.OnceValues(func() (_ []byte, err error) {
-	dir, err := os.MkdirTemp("", "hotline-test-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	path := filepath.Join(dir, "relay.db")
-	s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
-})
-
 func newNation(t *testing.T, w *world, name string) *nation {
 	t.Helper()
 	other := map[string]string{"alfa": "bravo", "bravo": "alfa"}[name]
@@ -163,13 +145,7 @@ func newNation(t *testing.T, w *world, name string) *nation {
 	}
 	c.SetDefaults()
 	path := filepath.Join(t.TempDir(), "relay.db")
-	empty, err := emptyStore()
-	if err == nil {
-		err = os.WriteFile(path, empty, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	teststore.Put(t, path)
 	return &nation{
 		t: t, world: w, name: name, trustDomain: name + ".example", path: path,
 		ca: testca.New(t, name+".example"), config: c,
