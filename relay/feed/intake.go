@@ -33,7 +33,7 @@ type intake struct {
 	*puller
 	chunk []stix.Object
 	size  int
-	// rested is when the intake last gave way to messages; zero before.
+	// rested is when the intake last went on after it had let messages go first; zero before.
 	rested time.Time
 	// admitted are the types beyond STIX 2.1 that the collection may have, as far as they were met.
 	admitted map[string]bool
@@ -120,13 +120,12 @@ func (in *intake) put(ctx context.Context, objects []stix.Object, cursor string)
 		if len(part) == 0 && len(objects) > 0 {
 			return errQuota
 		}
-		in.cfg.Preempt.GiveWay(ctx)
 		outcomes, err := in.keep(ctx, part, text)
 		if err != nil {
 			return fmt.Errorf("storing objects: %w", err)
 		}
 		in.tally(ctx, part, outcomes)
-		in.giveWay(ctx)
+		in.rest(ctx)
 		if objects = objects[len(part):]; len(objects) == 0 {
 			return nil
 		}
@@ -142,11 +141,11 @@ const (
 	longestRest = 250 * time.Millisecond
 )
 
-// giveWay rests while messages are exchanged: they need the processor and the disk as
-// well as the store's turn, and so does the peer, which has less to send meanwhile.
-func (in *intake) giveWay(ctx context.Context) {
-	now := time.Now()
-	worked := now.Sub(in.rested)
+// rest lets messages go first. While they are exchanged they need the processor and the disk as
+// well as the store's turn, and so does the peer, which has less to send meanwhile; and a FLASH that is
+// under way is waited for. That wait is no work, for which the next rest would be longer.
+func (in *intake) rest(ctx context.Context) {
+	worked := time.Since(in.rested)
 	if in.pace() < store.MaxRecords && !in.rested.IsZero() {
 		rest := restFor * worked
 		if in.cfg.Preempt.Lately() {
@@ -158,9 +157,9 @@ func (in *intake) giveWay(ctx context.Context) {
 		case <-ctx.Done():
 		case <-timer.C:
 		}
-		now = time.Now()
 	}
-	in.rested = now
+	in.cfg.Preempt.GiveWay(ctx)
+	in.rested = time.Now()
 }
 
 // pace is the number of objects for one transaction now.

@@ -25,12 +25,28 @@ func TestAnIntakeRestsLongerWhileFLASHWasThereAMomentAgo(t *testing.T) {
 	testbubble.Run(t, func(t *testing.T) {
 		gate := preempt.New()
 		in := &intake{puller: &puller{Engine: &Engine{cfg: Config{Store: &pacedStore{at: 50}, Preempt: gate}}}}
-		in.giveWay(t.Context())
+		in.rest(t.Context())
 		gate.Begin()()
 		<-time.After(3 * time.Millisecond) // it works
 		begin := time.Now()
-		if in.giveWay(t.Context()); time.Since(begin) != 18*time.Millisecond {
+		if in.rest(t.Context()); time.Since(begin) != 18*time.Millisecond {
 			t.Errorf("after 3 ms of work it rests for %v", time.Since(begin))
+		}
+	})
+}
+
+func TestAnIntakeWaitsForFLASHAndDoesNotRestForThatWait(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		gate := preempt.New()
+		in := &intake{puller: &puller{Engine: &Engine{cfg: Config{Store: &pacedStore{at: 50}, Preempt: gate}}}}
+		gate.Begin() // and it does not end
+		in.rest(t.Context())
+		for range 2 {
+			<-time.After(3 * time.Millisecond) // it works
+			begin := time.Now()
+			if in.rest(t.Context()); time.Since(begin) != 18*time.Millisecond+preempt.Longest {
+				t.Errorf("after 3 ms of work it goes on after %v", time.Since(begin))
+			}
 		}
 	})
 }
@@ -54,8 +70,7 @@ func TestAnIntakeGoesOnUnderFLASHWithoutEnd(t *testing.T) {
 		}()
 		for range 20 {
 			begun := time.Now()
-			in.cfg.Preempt.GiveWay(t.Context())
-			in.giveWay(t.Context())
+			in.rest(t.Context())
 			if waited := time.Since(begun); waited > 300*time.Millisecond {
 				t.Errorf("for its next objects it waits %v", waited)
 			}
@@ -72,7 +87,7 @@ func TestAnIntakeRestsWhileMessagesAreExchangedAndOnlyThen(t *testing.T) {
 		rest := func(worked time.Duration) time.Duration {
 			<-time.After(worked) // the bubble's time, in which it works
 			begin := time.Now()
-			in.giveWay(t.Context())
+			in.rest(t.Context())
 			return time.Since(begin)
 		}
 		for _, c := range []struct {

@@ -34,15 +34,7 @@ func TestARecordWaitsForTheChecksThatMayStillComeOfItsMonth(t *testing.T) {
 			t.Errorf("a person who asks for the record now is told %v", err)
 		}
 		pass(time.Until(over.Add(slotTolerance + 2*time.Hour)))
-		for _, n := range []*nation{w.alfa, w.bravo} {
-			a, err := n.engine.Availability(t.Context(), "to-"+n.other.name, month)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if a.State != desk.AvailabilityAgreed {
-				t.Errorf("the record at %s is %s: %q %q", n.name, a.State, a.Ours.Differences, a.Theirs.Differences)
-			}
-		}
+		w.expectAgreed(t, month)
 	})
 }
 
