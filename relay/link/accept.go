@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/certlink/certlink/relay/gate"
 	"github.com/certlink/certlink/relay/stream"
@@ -164,8 +165,19 @@ func (l *streams) Addr() net.Addr { return l.addr }
 type carried struct {
 	*stream.Stream
 	on *conn
-	// came was read of the stream already, and is to be read again; nil if there is nothing.
-	came *bytes.Reader
+	// came was read of the stream already, and is to be read again; nil if there is nothing. waited is how
+	// long that has taken.
+	came   *bytes.Reader
+	waited time.Duration
+}
+
+// SetReadDeadline is that of the stream. A server whose request was read before by others counts from the moment at
+// which it got it: the request has its time only once.
+func (c *carried) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() {
+		t = t.Add(-c.waited)
+	}
+	return c.Stream.SetReadDeadline(t)
 }
 
 func (c *carried) session() *proven { return c.on.proven }

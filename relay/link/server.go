@@ -68,7 +68,9 @@ type Server struct {
 
 	mu   sync.Mutex      // guards life
 	life context.Context // nil before Run
-	work sync.WaitGroup  // tunnels, heartbeats and short requests
+	work sync.WaitGroup  // tunnels and heartbeats
+	// shorts are requests that are served here; see short.go.
+	shorts sync.WaitGroup
 }
 
 // NewServer checks the configuration. Nothing is accepted before Run.
@@ -129,6 +131,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	group.Go(func() error { return s.gate.Run(ctx) })
 	group.Go(func() error { s.keepChecking(ctx); return nil })
+	group.Go(func() error { <-ctx.Done(); s.awaitShort(); return nil })
 	for class, l := range classes {
 		listener := s.gate.Listener(string(class))
 		if class != PlainFeed {

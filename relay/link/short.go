@@ -42,7 +42,7 @@ func (s *Server) tryShort(c *carried) (served, answered bool) {
 	if !ok {
 		return false, false
 	}
-	defer s.work.Done()
+	defer s.shorts.Done()
 	l := classes[c.on.class]
 	begun := time.Now()
 	_ = c.SetReadDeadline(begun.Add(headerTime(l)))
@@ -55,12 +55,12 @@ func (s *Server) tryShort(c *carried) (served, answered bool) {
 	came, _ := in.Peek(in.Buffered()) // it stays as it is while no more is read
 	head, _, whole := bytes.Cut(came, []byte("\r\n\r\n"))
 	if !whole {
-		c.came = bytes.NewReader(slices.Clone(came))
+		c.leave(came, begun)
 		return false, false
 	}
 	req, err := http.ReadRequest(in)
 	if err != nil || !isShort(req, head) {
-		c.came = bytes.NewReader(slices.Clone(came))
+		c.leave(came, begun)
 		return false, false
 	}
 	if int64(in.Buffered()) < req.ContentLength {
@@ -77,8 +77,33 @@ func (s *Server) works() (life context.Context, ok bool) {
 	if s.life == nil || s.life.Err() != nil {
 		return nil, false
 	}
-	s.work.Add(1)
+	s.shorts.Add(1)
 	return s.life, true
+}
+
+// leave gives a request back, to be read again by the server of its class.
+func (c *carried) leave(came []byte, begun time.Time) {
+	c.came, c.waited = bytes.NewReader(slices.Clone(came)), time.Since(begun)
+}
+
+// heeding is how long a handler has to return when its time is over.
+const heeding = time.Second
+
+// awaitShort lets short requests finish after the server has stopped, as shutDown does others. Their time is over
+// after drain: who does not heed that is left alone, or one that hangs would keep the relay from stopping.
+func (s *Server) awaitShort() {
+	s.mu.Lock()   // what began under it is counted
+	s.mu.Unlock() //nolint:staticcheck // empty on purpose
+	finished := make(chan struct{})
+	go func() {
+		s.shorts.Wait()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+	case <-time.After(drain + heeding):
+		s.cfg.Log.Warn("requests of the hotline have not ended; the relay stops without them", "waited", drain+heeding)
+	}
 }
 
 // isShort tells whether a request is one to be served here: with a body of a known length, and nothing in its
