@@ -4,13 +4,9 @@
 package deliver
 
 import (
-	"crypto/hmac"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,56 +17,6 @@ import (
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/store"
 )
-
-// receiver is a webhook that takes what its faults let through.
-type receiver struct {
-	*httptest.Server
-	t      *testing.T
-	mu     sync.Mutex
-	faults []http.HandlerFunc // the first requests fare so
-	after  bool               // a fault comes after the body was taken
-	ids    []string
-	keys   []string
-	heads  []http.Header
-	bodies [][]byte
-}
-
-func newReceiver(t *testing.T, faults ...http.HandlerFunc) *receiver {
-	r := &receiver{t: t, faults: faults}
-	r.Server = httptest.NewServer(r)
-	t.Cleanup(r.Close)
-	return r
-}
-
-func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.keys = append(r.keys, req.Header.Get(HeaderID))
-	var fault http.HandlerFunc
-	if len(r.faults) > 0 {
-		fault, r.faults = r.faults[0], r.faults[1:]
-	}
-	if fault == nil || r.after {
-		r.ids = append(r.ids, idsOf(r.t, body)...)
-		r.heads, r.bodies = append(r.heads, req.Header), append(r.bodies, body)
-	}
-	if fault != nil {
-		fault(w, req)
-	}
-}
-
-func (r *receiver) got() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]string(nil), r.ids...)
-}
-
-// cut ends the connection without an answer.
-func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 func TestAWebhookGetsEveryObjectInOrder(t *testing.T) {
 	w, r := newWorld(t), newReceiver(t)
@@ -161,96 +107,6 @@ func TestARestartBetweenTheAnswerAndThePositionRepeatsTheBatch(t *testing.T) {
 	if diff := cmp.Diff(append(idRange(0, 10), idRange(0, 12)...), r.got()); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func TestARequestIsSigned(t *testing.T) {
-	w, r := newWorld(t), newReceiver(t)
-	file := filepath.Join(t.TempDir(), "hmac")
-	if err := os.WriteFile(file, []byte("key of the receiver\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d := hook(r.URL)
-	d.Webhook.SecretFile = file
-	w.put(0, 1)
-	w.start(d)
-	w.untilDelivered("siem", 1)
-	head := r.heads[0]
-	want := Sign([]byte("key of the receiver"), head.Get(HeaderTimestamp), r.bodies[0])
-	if !hmac.Equal([]byte(want), []byte(head.Get(HeaderSignature))) || len(want) != len("sha256=")+64 {
-		t.Errorf("signature %q, want %q", head.Get(HeaderSignature), want)
-	}
-	for name, value := range map[string]string{HeaderFeed: "bravo", HeaderDelivery: "siem", "Content-Type": ContentType} {
-		if head.Get(name) != value {
-			t.Errorf("%s is %q", name, head.Get(name))
-		}
-	}
-}
-
-func TestADirectoryMayHoldTheKeyOrCredentialsOrBoth(t *testing.T) {
-	for name, c := range map[string]struct {
-		files         map[string]string
-		signed, token bool
-	}{
-		"the key":    {map[string]string{"hmac": "k"}, true, false},
-		"the token":  {map[string]string{"token": "t"}, false, true},
-		"both":       {map[string]string{"hmac": "k", "token": "t"}, true, true},
-		"both, late": {nil, true, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w, r, dir := newWorld(t), newReceiver(t), t.TempDir()
-			write := func(files map[string]string) {
-				for file, text := range files {
-					if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			write(c.files)
-			d := hook(r.URL)
-			d.Webhook.Remote.Directory, d.Webhook.MaxAttempts = dir, 1000
-			w.put(0, 1)
-			w.start(d)
-			if c.files == nil {
-				eventually(t, "an empty directory is a fault", func() bool {
-					list, err := w.ReportDeliveries(t.Context())
-					return err == nil && len(list) == 1 && list[0].Error != ""
-				})
-				write(map[string]string{"token": "t", "hmac.new": "k"})
-				if err := os.Rename(filepath.Join(dir, "hmac.new"), filepath.Join(dir, "hmac")); err != nil {
-					t.Fatal(err)
-				}
-				w.put(1, 2)
-				w.untilDelivered("siem", 2)
-			} else {
-				w.untilDelivered("siem", 1)
-			}
-			head := r.heads[len(r.heads)-1]
-			if signed := head.Get(HeaderSignature) != ""; signed != c.signed || (head.Get("Authorization") == "Bearer t") != c.token {
-				t.Errorf("signed %v, authorization %q", signed, head.Get("Authorization"))
-			}
-		})
-	}
-}
-
-func TestAKeyThatIsMissingSendsNothingUnsigned(t *testing.T) {
-	w, r := newWorld(t), newReceiver(t)
-	d := hook(r.URL)
-	d.Webhook.SecretFile = filepath.Join(t.TempDir(), "secret", "hmac")
-	d.Webhook.MaxAttempts = 1
-	w.put(0, 1)
-	w.start(d)
-	w.until("siem", "the missing key is told", func(d store.Delivery) bool {
-		told, err := w.ReportDeliveries(t.Context())
-		return err == nil && len(told) == 1 && strings.Contains(told[0].Error, "secret/hmac")
-	})
-	if dead := w.state("siem").Dead; dead != 0 || len(r.got()) != 0 {
-		t.Errorf("%d dead letters, received %d", dead, len(r.got()))
-	}
-	// When the key is there, what waited goes out.
-	if err := errors.Join(os.Mkdir(filepath.Dir(d.Webhook.SecretFile), 0o700), os.WriteFile(d.Webhook.SecretFile, []byte("key"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	w.untilDelivered("siem", 1)
 }
 
 func TestABatchThatIsRefusedTooOftenBecomesDeadLettersAndTheNextGoesOn(t *testing.T) {

@@ -98,6 +98,9 @@ func TestEscalation(t *testing.T) {
 			t.Errorf("the report says %+v", r)
 		}
 	})
+}
+
+func TestEscalationGoesOn(t *testing.T) {
 	bubble(t, "is_no_storm_when_very_many_are_overdue", ladder(), func(t *testing.T, w *world) {
 		for i := range 300 {
 			w.send(fmt.Sprintf("M%04d", i))

@@ -127,6 +127,9 @@ func TestCommit(t *testing.T) {
 			t.Errorf("%d messages made %d checkpoints", maxBatch+1, len(all))
 		}
 	})
+}
+
+func TestCommitFails(t *testing.T) {
 	bubble(t, "fails_only_the_one_that_conflicts", func(t *testing.T, w *world) {
 		w.faults(cut)
 		twice := request(firstID, "one")

@@ -72,6 +72,9 @@ func TestSend(t *testing.T) {
 			t.Errorf("error is %v, want %s", err, want)
 		}
 	})
+}
+
+func TestSendLongest(t *testing.T) {
 	bubble(t, "refuses_what_is_too_long", func(t *testing.T, w *world) {
 		long := request("", strings.Repeat("s", desk.MaxSubjectBytes+1))
 		long.Text, long.Officer = strings.Repeat("t", desk.MaxTextBytes+1), strings.Repeat("o", desk.MaxOfficerBytes+1)
@@ -114,6 +117,9 @@ func TestSend(t *testing.T) {
 		w.quiet()
 		w.alfa.proven(w.bravo, 1)
 	})
+}
+
+func TestSendFollows(t *testing.T) {
 	bubble(t, "puts_an_answer_into_the_conversation", func(t *testing.T, w *world) {
 		asked := w.alfa.send(request(firstID, "question"))
 		w.quiet()

@@ -99,6 +99,9 @@ func TestDraft(t *testing.T) {
 		_, _, err := w.alfa.engine().Send(as(t, "desk/eve"), r)
 		wantConflict(t, err, "that of a draft")
 	})
+}
+
+func TestDraftEnds(t *testing.T) {
 	bubble(t, "is_rejected_with_a_reason_by_who_may_release", func(t *testing.T, w *world) {
 		w.alfa.apply(twoPersons(), shift...)
 		w.alfa.drafted(t, request(firstID, "s"))
@@ -177,6 +180,9 @@ func TestDraft(t *testing.T) {
 		wantConflict(t, err, "xpire")
 		wantActs(t, w.alfa, "DRAFTED eve", "EXPIRED")
 	})
+}
+
+func TestDraftIsBounded(t *testing.T) {
 	bubble(t, "is_bounded_in_number_and_size", func(t *testing.T, w *world) {
 		w.faults(cut)
 		w.alfa.apply(twoPersons(), shift...)

@@ -97,6 +97,9 @@ func TestARestoredBackup(t *testing.T) {
 			t.Errorf("the journals are %s and %s", a, b)
 		}
 	})
+}
+
+func TestARestoredBackupTakesNothing(t *testing.T) {
 	bubble(t, "takes_nothing_that_we_never_signed", func(t *testing.T, w *world) {
 		w.alfa.send(request(ulidFor(0, 0), "s0"))
 		w.quiet()

@@ -153,6 +153,9 @@ func TestRelease(t *testing.T) {
 		}
 		wantActs(t, w.alfa, "SENT eve")
 	})
+}
+
+func TestReleaseRules(t *testing.T) {
 	bubble(t, "FLASH_may_be_given_a_quorum_of_its_own", func(t *testing.T, w *world) {
 		rules := twoPersons()
 		w.faults(cut) // else the receipt may be there before the answer to whoever releases it
@@ -259,6 +262,9 @@ func TestReleaseIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestReleaseIsRefusedLater(t *testing.T) {
 	bubble(t, "to_a_peer's_identity", func(t *testing.T, w *world) {
 		w.alfa.apply(twoPersons(), shift...)
 		m := w.alfa.drafted(t, request(firstID, "s"))

@@ -242,6 +242,9 @@ func TestWhatAReplicaFoundIsForgottenOnceAnotherHasSettledIt(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhatAReplicaDidWhileItHadTheLineIsForgotten(t *testing.T) {
 	bubble(t, "that_it_handed_over_a_recovery_which_it_then_did_itself", func(t *testing.T, w *world) {
 		w.alfa.send(request(ulidFor(0, 0), "s0"))
 		w.quiet()
