@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -115,6 +116,80 @@ func TestARelayWaitsForADatabaseThatRefusesItAtTheStart(t *testing.T) {
 		w.status.turn("")
 		if code, _ := w.readyz(); code != http.StatusOK {
 			t.Errorf("/readyz when it runs: %d", code)
+		}
+	})
+}
+
+func TestARelayThatOnlySomebodyCanHelpSaysWhatIsToBeDone(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		var w *waiter
+		told := func() (remedy bool, metric float64) {
+			_, text := w.readyz()
+			return strings.Contains(text, "waiting alone does not mend this: make the user of the connection URI the owner"), testutil.ToFloat64(w.status.mend)
+		}
+		w = newWaiter(t, func(attempt int) error {
+			remedy, metric := attempt == 2 || attempt == 3, 0.0
+			if remedy {
+				metric = 1
+			}
+			if said, n := told(); said != remedy || n != metric {
+				t.Errorf("before attempt %d: a remedy is told: %v, and the metric is %v", attempt, said, n)
+			}
+			switch attempt {
+			case 1, 2:
+				return &pgconn.PgError{Severity: "ERROR", Code: "42501", Message: "permission denied for schema public"}
+			case 3:
+				return errStarting
+			}
+			return nil
+		})
+		var log bytes.Buffer
+		if _, err := awaitStore(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), w.live, w.status, w.open); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(log.String(), "level=ERROR"); n != 2 || !strings.Contains(log.String(), "remedy=") {
+			t.Errorf("it logged %d errors: %s", n, log.String())
+		}
+		if said, n := told(); said || n != 0 {
+			t.Error("a remedy is told when the store is open")
+		}
+	})
+}
+
+func TestARelayThatWaitsTellsOfAConfigurationThatCannotBeUsed(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		var w *waiter
+		var good []byte
+		write := func(data []byte) {
+			if err := os.WriteFile(w.file, data, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+		w = newWaiter(t, func(attempt int) error {
+			_, text := w.readyz()
+			if got, want := strings.Contains(text, "the configuration file is not used") && strings.Contains(text, "colour"), attempt == 2 || attempt == 3; got != want {
+				t.Errorf("before attempt %d it is told: %v, want %v: %s", attempt, got, want, text)
+			}
+			switch attempt {
+			case 1:
+				write(append(bytes.Clone(good), "\ncolour: red\n"...))
+			case 3:
+				write(good)
+			case 5:
+				return nil
+			}
+			return errStarting
+		})
+		var err error
+		if good, err = os.ReadFile(w.file); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		if _, err := awaitStore(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), w.live, w.status, w.open); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(log.String(), "configuration refused"); n != 1 {
+			t.Errorf("it is logged %d times, want once", n)
 		}
 	})
 }

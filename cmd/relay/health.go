@@ -28,10 +28,12 @@ type health struct {
 	metrics  *prometheus.Registry
 	log      *slog.Logger
 	open     prometheus.Gauge
+	mend     prometheus.Gauge
 	refusals prometheus.Counter
 
 	mu      sync.Mutex // guards what follows
 	why     string     // the relay is not ready; empty when it is
+	config  string     // why the configuration file is not used, while the database is waited for
 	waiting time.Time  // since when the database is waited for
 }
 
@@ -41,28 +43,47 @@ func newHealth(listener net.Listener, metrics *prometheus.Registry, log *slog.Lo
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "certlink_relay_store_open", Help: "1 once the relay has opened its store, 0 while it waits for the database at its start.",
 		}),
+		mend: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "certlink_relay_store_needs_mending", Help: "1 while the database refuses the relay at its start for a reason that waiting alone does not mend; /readyz and the log say which.",
+		}),
 		refusals: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "certlink_relay_store_refusals_total", Help: "Attempts to open the database at the start of the relay that failed: it was away, or refused.",
 		}),
 	}
-	metrics.MustRegister(h.open, h.refusals)
+	metrics.MustRegister(h.open, h.mend, h.refusals)
 	return h
 }
 
-// refused notes that the database did not take us.
-func (h *health) refused(err error) {
+// refused notes that the database did not take us, and what somebody must do about it, "" if it may pass.
+func (h *health) refused(err error, remedy string) {
 	h.refusals.Inc()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.waiting.IsZero() {
 		h.waiting = time.Now()
 	}
-	h.why = "waiting for the database since " + h.waiting.UTC().Format(time.RFC3339) + ": " + strings.Join(strings.Fields(err.Error()), " ")
+	h.why = "waiting for the database since " + h.waiting.UTC().Format(time.RFC3339) + ": " + oneLine(err.Error())
+	h.mend.Set(0)
+	if remedy != "" {
+		h.mend.Set(1)
+		h.why += "; waiting alone does not mend this: " + remedy
+	}
 }
+
+// misconfigured notes why the configuration file is not used while the database is waited for, "" if it is.
+func (h *health) misconfigured(why string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.config = oneLine(why)
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // opened notes that the store is open.
 func (h *health) opened() {
 	h.open.Set(1)
+	h.mend.Set(0)
+	h.misconfigured("")
 	h.turn(unready)
 }
 
@@ -76,6 +97,9 @@ func (h *health) turn(why string) {
 func (h *health) readiness() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.config != "" {
+		return h.why + "; the configuration file is not used, the last good one is: " + h.config
+	}
 	return h.why
 }
 

@@ -61,7 +61,7 @@ func (l *live) watch(ctx context.Context, log *slog.Logger, apply func(*config.C
 }
 
 // reread makes the file live, or notes why it is not. It tells whether the state
-// is another one.
+// is another one. Without apply nothing runs by the configuration yet, and the store may be another one.
 func (l *live) reread(log *slog.Logger, apply func(*config.Config) error) bool {
 	before := l.State()
 	next := report.ConfigState{Checksum: before.Checksum}
@@ -79,24 +79,11 @@ func (l *live) reread(log *slog.Logger, apply func(*config.Config) error) bool {
 		}
 	}
 	next.Error = err.Error()
-	log.Warn("configuration refused, the last good one stays", "error", err)
-	return l.settle(l.config(), next, before)
-}
-
-// renew takes what the file says now, while nothing runs by what it said before: the store may be another one.
-// A file that is not good, or that needs another process, is left to watch.
-func (l *live) renew(log *slog.Logger) {
-	before, now := l.State(), l.config()
-	data, err := readConfig(l.file)
-	if err != nil || config.Checksum(data) == before.Checksum {
-		return
+	changed := l.settle(l.config(), next, before)
+	if changed { // not each time that it is read
+		log.Warn("configuration refused, the last good one stays", "error", err)
 	}
-	cfg, err := config.Decode(data)
-	if err != nil || cfg.Identity.TrustDomain != now.Identity.TrustDomain || cfg.Listen != now.Listen {
-		return
-	}
-	l.settle(cfg, report.ConfigState{Checksum: config.Checksum(data)}, before)
-	log.Info("another configuration is used", "checksum", config.Checksum(data))
+	return changed
 }
 
 func (l *live) settle(cfg *config.Config, next, before report.ConfigState) bool {
@@ -120,11 +107,14 @@ func (l *live) accept(data []byte, apply func(*config.Config) error) (*config.Co
 	if cfg.Listen != now.Listen {
 		errs = append(errs, errors.New("listen: cannot change while the relay runs; start it again"))
 	}
-	if !cfg.Store.Same(now.Store) {
+	if apply != nil && !cfg.Store.Same(now.Store) {
 		errs = append(errs, errors.New("store: cannot change while the relay runs; start it again"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
+	}
+	if apply == nil {
+		return cfg, nil
 	}
 	return cfg, apply(cfg)
 }

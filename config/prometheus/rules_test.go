@@ -93,11 +93,11 @@ func alerts(t *testing.T) []rule {
 	return all
 }
 
-// code is the source of both halves in one text.
+// code is the source of both halves, and of their wiring, in one text.
 func code(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder
-	for _, half := range []string{"relay", "controllers"} {
+	for _, half := range []string{"relay", "controllers", "cmd"} {
 		err := filepath.WalkDir(filepath.Join(root, half), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

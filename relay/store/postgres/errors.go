@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -25,6 +26,9 @@ const (
 	startingUp       = "57P03"
 	badPassword      = "28P01"
 	badAuthorization = "28000"
+	noDatabase       = "3D000"
+	noSchema         = "3F000"
+	noPrivilege      = "42501"
 )
 
 // classify turns the errors of the driver that callers act on into those of
@@ -73,11 +77,11 @@ func explainConnect(err error) error {
 	case errors.As(err, &network):
 		reason = network.Err.Error()
 	}
-	return &unreachableError{reason}
+	return &unreachableError{reason, remedyOf(err)}
 }
 
-// unreachableError says why there is no connection.
-type unreachableError struct{ reason string }
+// unreachableError says why there is no connection, and what somebody must do about it, if waiting does not help.
+type unreachableError struct{ reason, remedy string }
 
 func (e *unreachableError) Error() string { return "connecting to PostgreSQL: " + e.reason }
 
@@ -91,6 +95,36 @@ func Passes(err error) bool {
 	_, unreachable := errors.AsType[*unreachableError](err)
 	_, said := errors.AsType[*pgconn.PgError](err)
 	return unreachable || said || errors.Is(err, store.ErrFull) || errors.Is(err, context.DeadlineExceeded) || away(err)
+}
+
+// Remedy is what somebody must do before Open can succeed, where Passes says that it may, but waiting alone does not
+// help: the server refuses what the relay is or asks for. "" where it may pass by itself.
+func Remedy(err error) string {
+	if e, ok := errors.AsType[*unreachableError](err); ok {
+		return e.remedy
+	}
+	return remedyOf(err)
+}
+
+// remedyOf is Remedy for what the driver says. Classes of SQLSTATE are those of PostgreSQL's manual, "Error Codes".
+func remedyOf(err error) string {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "give the server a certificate for the name in the connection URI, or the URI the CA that it comes from (sslrootcert)"
+	}
+	c := code(err)
+	switch {
+	case strings.HasPrefix(c, "28"):
+		return "give the connection URI a user and a password that the server takes, or let the user in (pg_hba.conf)"
+	case c == noDatabase:
+		return "make the database that the connection URI names"
+	case c == noSchema:
+		return "make the schema that the connection URI names (search_path)"
+	case c == noPrivilege:
+		return "make the user of the connection URI the owner of the database, or of the schema and what is in it: it makes and changes tables"
+	case strings.HasPrefix(c, "42"), strings.HasPrefix(c, "0A"), strings.HasPrefix(c, "22"), strings.HasPrefix(c, "23"):
+		return "the server refuses a statement of this release: look at what else has changed the schema, or restore a backup; ask the authors"
+	}
+	return ""
 }
 
 func code(err error) string {

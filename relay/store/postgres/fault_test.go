@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -261,5 +262,29 @@ func TestErrorsOfTheServerAreClassified(t *testing.T) {
 		if got := away(&pgconn.PgError{Code: code}); got != want {
 			t.Errorf("%s is away: %v", code, got)
 		}
+	}
+}
+
+func TestWhatOnlySomebodyMendsHasARemedyAndIsWaitedForNevertheless(t *testing.T) {
+	for code, wants := range map[string]string{
+		"28P01": "a password", "28000": "pg_hba.conf", "3D000": "make the database", "3F000": "make the schema",
+		"42501": "the owner", "42P07": "refuses a statement", "0A000": "refuses a statement", "23505": "refuses a statement",
+		"57P03": "", "53300": "", "53100": "", "25006": "", "40001": "", "55P03": "",
+	} {
+		said := &pgconn.PgError{Severity: "ERROR", Code: code, Message: "m"}
+		for how, err := range map[string]error{
+			"in a statement":          fmt.Errorf("opening: %w", classify(fmt.Errorf("migrating: %w", said))),
+			"when it is connected to": fmt.Errorf("opening: %w", explainConnect(fmt.Errorf("connecting: %w", said))),
+		} {
+			if !Passes(err) {
+				t.Errorf("%s %s ends the relay", code, how)
+			}
+			if got := Remedy(err); (got == "") != (wants == "") || !strings.Contains(got, wants) {
+				t.Errorf("%s %s: %q, want %q", code, how, got, wants)
+			}
+		}
+	}
+	if err := error(&unreachableError{reason: "connection refused"}); Remedy(err) != "" || Remedy(nil) != "" {
+		t.Error("what may pass has a remedy")
 	}
 }
