@@ -120,7 +120,7 @@ func (l *line) isLost() bool {
 func (l *line) journalState(ctx context.Context, gaps int64) (report.Journal, error) {
 	var ours, theirs []store.Break
 	var doubts []store.Doubt
-	known := l.knownOwn()
+	known, found := l.knownOwn(), l.found()
 	if err := l.engine.cfg.Store.ReadLine(ctx, l.trustDomain, func(r store.LineReader) error {
 		newest, _, err := r.Journal()
 		if err != nil {
@@ -138,7 +138,7 @@ func (l *line) journalState(ctx context.Context, gaps int64) (report.Journal, er
 		if doubts, err = openDoubts(r); err != nil {
 			return err
 		}
-		return l.catchUp(r)
+		return l.catchUp(r, found)
 	}); err != nil {
 		return report.Journal{}, err
 	}

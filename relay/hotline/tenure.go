@@ -55,11 +55,10 @@ func (l *line) agreed(othersWrote bool) {
 
 // catchUp forgets what this replica found itself and another has settled since: that the peer shows an
 // older state of its journal, once that went on; and that our database was set back, once the replica
-// that has the line has recovered.
-func (l *line) catchUp(r store.LineReader) error {
-	l.mu.Lock()
-	older, lost := !l.health.olderSince.IsZero(), l.health.lost && !l.leads
-	l.mu.Unlock()
+// that has the line has recovered. was is what this replica had found before r began: what it has found since,
+// or handed over, r does not show, and so does not settle.
+func (l *line) catchUp(r store.LineReader, was health) error {
+	older, lost := !was.olderSince.IsZero(), was.lost
 	if !older && !lost {
 		return nil
 	}
@@ -77,13 +76,25 @@ func (l *line) catchUp(r store.LineReader) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if h := &l.health; older && treeOf(held) != h.olderThan {
+	h := &l.health
+	if older && h.olderSince.Equal(was.olderSince) && h.olderThan == was.olderThan && treeOf(held) != h.olderThan {
 		h.olderSince = time.Time{}
 	}
-	if h := &l.health; lost && !open && (h.handedOver || len(ours) > 0 && !ours[0].At.Before(h.agreedAt.Add(-clockSkew))) {
+	same := h.lost && !l.leads && h.handedOver == was.handedOver && h.setBack == was.setBack
+	if lost && same && !open && (h.handedOver || len(ours) > 0 && !ours[0].At.Before(h.agreedAt.Add(-clockSkew))) {
 		h.lost, h.handedOver, h.lostWhy, h.setBack = false, false, "", tlog.Tree{}
 	}
 	return nil
+}
+
+// found is what this replica has found of the two journals up to now. That our database was set back is not for
+// another replica to settle while this one has the line.
+func (l *line) found() health {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.health
+	was.lost = was.lost && !l.leads
+	return was
 }
 
 // handOver lets the replica that has the line recover, which may not have found that our database was set
