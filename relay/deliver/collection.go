@@ -17,14 +17,9 @@ import (
 const (
 	// maxContent is what is posted at once to a server that sets no bound of its own.
 	maxContent = batchBytes + 1<<20
-	// pendingPatience is how long a server may work on what was posted, and
-	// firstLook and longestLook how often it is asked.
-	pendingPatience = 10 * time.Minute
-	firstLook       = 500 * time.Millisecond
-	longestLook     = 15 * time.Second
-	// maxUnsound is how many answers in a row whose counts do not account for what was sent a server may give
-	// before what was sent is halved, to find the objects for which it happens.
-	maxUnsound = 3
+	// firstLook and longestLook are how often a server is asked for a status that is pending.
+	firstLook   = 500 * time.Millisecond
+	longestLook = 15 * time.Second
 )
 
 var (
@@ -32,10 +27,6 @@ var (
 	errServer = errors.New("the server does not take objects")
 	// errTooMuch: more than the server takes at once.
 	errTooMuch = errors.New("more than the server takes at once")
-	// errSums: the server's answer does not say what became of all of the objects.
-	errSums = errors.New("the server's status does not add up")
-	// errUnnamed: some were refused, and the server does not say which.
-	errUnnamed = errors.New("the server refuses objects and does not say which")
 )
 
 // collection posts to a collection of a TAXII 2.1 server.
@@ -47,8 +38,10 @@ type collection struct {
 	location *taxii.Location
 	// most is the server's max_content_length.
 	most int64
-	// unsound counts the answers in a row whose counts do not account for what was sent.
-	unsound int
+	// search is what the present batch has cost so far.
+	search search
+	// vain is the number of batches in a row of which the server has not said once that it took anything.
+	vain int
 }
 
 func newCollection(w *worker) (target, error) {
@@ -92,7 +85,7 @@ func (c *collection) find(ctx context.Context) error {
 // envelopeBytes is what an envelope has besides its objects.
 const envelopeBytes = 64
 
-// send implements target.
+// send implements target. When the batch has cost what it may cost, nothing more of it is posted.
 func (c *collection) send(ctx context.Context, b batch, _ time.Time) (map[int]string, error) {
 	if err := c.find(ctx); err != nil {
 		return nil, err
@@ -104,43 +97,63 @@ func (c *collection) send(ctx context.Context, b batch, _ time.Time) (map[int]st
 	if size > c.most {
 		return nil, errTooMuch
 	}
-	s, err := c.client.Add(ctx, *c.location, b.raws())
-	if err == nil {
-		s, err = c.wait(ctx, s)
+	if c.over() {
+		return nil, c.inVain(false)
 	}
-	if err != nil {
-		if told, ok := errors.AsType[*taxii.ProtocolError](err); ok && told.Status == http.StatusNotFound {
-			c.location = nil // it may have moved
-		}
-		return nil, fmt.Errorf("posting objects: %w", err)
+	begun := time.Now()
+	refused, err := c.post(ctx, b)
+	if ctx.Err() != nil {
+		return nil, err
 	}
-	refused, err := refusals(b, s)
-	if errors.Is(err, errSums) {
-		c.unsound++
-	} else {
-		c.unsound = 0
+	c.learn(err, time.Since(begun))
+	if saysNothing(err) && c.distrusted() {
+		err = c.inVain(true) // in the words in which it is told when the batch has ended
 	}
 	return refused, err
 }
 
-// wait asks for the end of what is pending. A server that has forgotten it gets the
-// objects again.
-func (c *collection) wait(ctx context.Context, s taxii.Status) (taxii.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, pendingPatience)
+// post posts objects, and waits for the end of what is pending.
+func (c *collection) post(ctx context.Context, b batch) (map[int]string, error) {
+	own, cancel := context.WithTimeout(ctx, c.search.patience())
 	defer cancel()
+	s, err := c.client.Add(own, *c.location, b.raws())
+	if told, ok := errors.AsType[*taxii.ProtocolError](err); ok && told.Status == http.StatusNotFound {
+		c.location = nil // it may have moved
+	}
+	if err == nil {
+		s, err = c.wait(own, s)
+	}
+	switch {
+	case err == nil:
+		return refusals(b, s)
+	case own.Err() != nil && ctx.Err() == nil:
+		return nil, &doubtError{errPending, fmt.Sprintf("for more than %v", c.search.patience())}
+	}
+	return nil, fmt.Errorf("posting objects: %w", err)
+}
+
+// wait asks for the end of what is pending, until ctx ends. A status that cannot be read is asked for again: to post
+// once more costs the server more.
+func (c *collection) wait(ctx context.Context, s taxii.Status) (taxii.Status, error) {
 	for look := firstLook; s.Status == taxii.Pending; look = min(2*look, longestLook) {
+		if s.ID == "" {
+			return s, &doubtError{errForgotten, "it gives the status no id"}
+		}
 		timer := time.NewTimer(look)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return s, fmt.Errorf("%w: what was posted is pending for too long", errServer)
+			return s, ctx.Err()
 		case <-timer.C:
 		}
 		next, err := c.client.Status(ctx, *c.location, s.ID)
-		if err != nil {
-			return s, fmt.Errorf("reading status: %w", err)
+		if told, ok := errors.AsType[*taxii.ProtocolError](err); ok && told.Status == http.StatusNotFound {
+			return s, &doubtError{errForgotten, "it answers " + told.Error()}
 		}
-		s = next
+		if err == nil {
+			next.ID = s.ID
+			s = next
+		}
 	}
 	return s, nil
 }
@@ -155,12 +168,12 @@ func addsUp(b batch, s taxii.Status) error {
 	// Each is bounded before they are added.
 	for _, n := range []int{s.SuccessCount, s.FailureCount, s.TotalCount} {
 		if n < 0 || n > len(b) {
-			return fmt.Errorf("%w: it counts %d of %d objects", errSums, n, len(b))
+			return &doubtError{errSums, fmt.Sprintf("it counts %d of %d objects", n, len(b))}
 		}
 	}
 	if s.PendingCount != 0 || s.SuccessCount+s.FailureCount != s.TotalCount || s.TotalCount < len(ids) {
-		return fmt.Errorf("%w: of %d objects it counts %d, of these %d stored, %d refused and %d pending when all is done",
-			errSums, len(b), s.TotalCount, s.SuccessCount, s.FailureCount, s.PendingCount)
+		return &doubtError{errSums, fmt.Sprintf("of %d objects it counts %d, of these %d stored, %d refused and %d pending when all is done",
+			len(b), s.TotalCount, s.SuccessCount, s.FailureCount, s.PendingCount)}
 	}
 	return nil
 }
@@ -173,21 +186,28 @@ func refusals(b batch, s taxii.Status) (map[int]string, error) {
 	if s.FailureCount == 0 && len(s.Failures) == 0 {
 		return nil, nil
 	}
-	refused := map[int]string{}
+	refused, named := map[int]string{}, map[string]bool{}
 	for _, f := range s.Failures {
 		for i, r := range b {
 			if r.ID == f.ID && (f.Version == "" || r.Version.IsZero() || f.Version == taxii.FormatTime(r.Version) || !repeated(b, r.ID)) {
-				refused[i] = "the server refuses it: " + quoted(f.Message)
+				refused[i], named[r.ID] = "the server refuses it: "+quoted(f.Message), true
 			}
 		}
 	}
-	if len(refused) < s.FailureCount {
-		if len(b) == 1 {
-			return map[int]string{0: "the server refuses it"}, nil
+	switch {
+	case len(named) > s.FailureCount:
+		return nil, &doubtError{errSums, fmt.Sprintf("of %d objects it counts %d refused, and names %d", len(b), s.FailureCount, len(named))}
+	case len(refused) >= s.FailureCount:
+		return refused, nil
+	case s.SuccessCount == 0:
+		for i := range b {
+			if refused[i] == "" {
+				refused[i] = "the server refuses it"
+			}
 		}
-		return nil, errUnnamed
+		return refused, nil
 	}
-	return refused, nil
+	return nil, &doubtError{errUnnamed, fmt.Sprintf("%d of %d", s.FailureCount, len(b))}
 }
 
 // repeated tells whether a batch holds more than one version of an object.
@@ -202,28 +222,24 @@ func repeated(b batch, id string) bool {
 }
 
 // verdict implements target: a server that is away is waited for, whatever it takes. One that is
-// there, and whose counts do not add up, gets each part maxUnsound times: what it may have
-// stored or not is a dead letter in the end, and does not hold up what follows.
+// there, and whose answers do not say what became of objects, gets a batch maxUnsound times, and then its parts, to
+// find the objects at fault: what it may have stored or not is a dead letter in the end, and does not hold up what follows.
 func (c *collection) verdict(err error, _ int) verdict {
-	switch {
-	case errors.Is(err, errTooMuch):
+	if errors.Is(err, errTooMuch) {
 		return smaller
-	case errors.Is(err, errUnnamed):
-		return apart
-	case errors.Is(err, errSums):
-		if c.unsound < maxUnsound {
-			return again
-		}
-		c.unsound = 0 // each part has as many
-		return apart
 	}
-	told, ok := errors.AsType[*taxii.ProtocolError](err)
-	if !ok {
+	if !saysNothing(err) {
 		return again
 	}
-	switch told.Status {
-	case http.StatusRequestEntityTooLarge, http.StatusBadRequest, http.StatusUnprocessableEntity:
+	if c.over() {
+		return hopeless
+	}
+	if _, ok := errors.AsType[*taxii.ProtocolError](err); ok {
 		return smaller
 	}
-	return again
+	if !errors.Is(err, errUnnamed) && !c.search.split && c.search.vain < maxUnsound {
+		return again
+	}
+	c.search.split = true
+	return apart
 }

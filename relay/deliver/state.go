@@ -6,6 +6,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/certlink/certlink/relay/remote"
@@ -45,7 +46,7 @@ func (w *worker) note(ctx context.Context, err error) {
 		w.since = w.cfg.Now().UTC().Truncate(time.Second)
 	}
 	w.mu.Unlock()
-	if err != nil {
+	if vain, ok := errors.AsType[*vainError](err); err != nil && (!ok || vain.sent) {
 		w.metrics.attempts.WithLabelValues(w.feed, w.conf.Name, "failure").Inc()
 	}
 	w.show(ctx, news)
@@ -107,23 +108,39 @@ func (w *worker) count(all int, dead []store.DeadLetter) {
 	}
 }
 
-// explain says in one line what is wrong and what to do.
+// explain says in one line what is wrong and what to do, in the same words for the same fault: what differs from
+// attempt to attempt, such as a port or a count, would change the status each time.
 func explain(err error) string {
 	if err == nil {
 		return ""
 	}
+	if vain, ok := errors.AsType[*vainError](err); ok && vain.slow {
+		return explain(vain.last) + ". Until it takes some, it gets each batch once, with pauses of up to 5 minutes"
+	}
 	if told, ok := errors.AsType[*taxii.ProtocolError](err); ok {
 		return "the server answers " + told.Error()
 	}
-	if errors.Is(err, errSums) {
-		return remote.Clean(err).Error() + "; what was sent may be stored there all the same: see what the server has, and mend it"
+	if doubt, ok := errors.AsType[*doubtError](err); ok {
+		return doubt.what.Error() + mayBeThere + ": see what the server has, and mend it"
 	}
 	if errors.Is(err, errServer) || errors.Is(err, taxii.ErrNoCollection) || errors.Is(err, taxii.ErrNotTAXII) || isStoreError(err) {
 		return remote.Clean(err).Error()
 	}
-	// In the same words for the same fault: a port that differs from attempt to attempt
-	// would change the status each time.
 	return remote.Explain(err)
+}
+
+const mayBeThere = "; what was sent may be stored there all the same"
+
+// why says of a dead letter what the server answered, and how much was tried.
+func why(err error) string {
+	text := explain(err)
+	if doubt, ok := errors.AsType[*doubtError](err); ok {
+		text = doubt.Error() + mayBeThere
+	}
+	if vain, ok := errors.AsType[*vainError](err); ok {
+		text += fmt.Sprintf("; the batch was given up after %d requests", vain.posts)
+	}
+	return text
 }
 
 func isStoreError(err error) bool {

@@ -51,6 +51,12 @@ func (w *worker) newTarget() (target, error) {
 
 func (h *webhook) close() { h.hook.Close() }
 
+// begin implements target.
+func (h *webhook) begin(int) {}
+
+// ended implements target: maxAttempts bounds what a batch costs.
+func (h *webhook) ended() error { return nil }
+
 // send implements target: the receiver takes all of a batch or nothing.
 func (h *webhook) send(ctx context.Context, b batch, now time.Time) (map[int]string, error) {
 	id := b.id(h.feed + "/" + h.name)

@@ -4,6 +4,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -20,11 +21,16 @@ var errAgain = errors.New("the other side refuses objects")
 
 // target is the other side of a delivery. One goroutine uses it.
 type target interface {
+	// begin comes before a batch of so many objects, which send gets whole or in parts.
+	begin(objects int)
 	// send hands a batch over. Without an error it was taken, but for the records of
 	// refused, by index, with the reason. An error says that some of it may not have been.
 	send(ctx context.Context, b batch, now time.Time) (refused map[int]string, err error)
 	// verdict judges an error after a number of failures in a row.
 	verdict(err error, failures int) verdict
+	// ended comes behind it. An error says that the other side has not taken any of it in an answer that
+	// one can believe, so that what follows is to wait.
+	ended() error
 	// close gives back connections.
 	close()
 }
@@ -57,7 +63,9 @@ type worker struct {
 	// The goroutine of run alone uses these.
 	to   target
 	most int
-	told lease.Told // what it has told the other replicas
+	// whole counts the batches since most was changed.
+	whole int
+	told  lease.Told // what it has told the other replicas
 
 	mu     sync.Mutex // guards what follows
 	cancel context.CancelFunc
@@ -173,7 +181,7 @@ func (w *worker) rest(ctx context.Context, wait time.Duration) bool {
 }
 
 // round delivers a batch of what is queued again, and one of what is new. It tells
-// whether there was anything. Its errors are those of the store.
+// whether there was anything. Its errors are those of the store, and of ended.
 func (w *worker) round(ctx context.Context) (worked bool, err error) {
 	state, err := w.cfg.Store.Delivery(ctx, w.collection, w.conf.Name)
 	if err != nil {
@@ -181,8 +189,9 @@ func (w *worker) round(ctx context.Context) (worked bool, err error) {
 	}
 	w.know(state)
 	if state.Queued > 0 {
-		if err := w.repeat(ctx); err != nil {
-			return false, err
+		vain, err := w.repeat(ctx)
+		if err = cmp.Or(err, vain); err != nil {
+			return true, err
 		}
 		worked = true
 	}
@@ -190,7 +199,7 @@ func (w *worker) round(ctx context.Context) (worked bool, err error) {
 	if err != nil || len(b) == 0 {
 		return worked, err
 	}
-	dead, ok := w.hand(ctx, b)
+	dead, vain, ok := w.handOver(ctx, b)
 	if !ok {
 		return false, ctx.Err()
 	}
@@ -205,20 +214,20 @@ func (w *worker) round(ctx context.Context) (worked bool, err error) {
 	w.count(len(b), dead)
 	state.Position, state.Delivered, state.Dead = step.To, state.Delivered+step.Delivered, state.Dead+int64(len(dead))
 	w.know(state)
-	return true, nil
+	return true, vain
 }
 
-// repeat delivers dead letters that are to be tried again.
-func (w *worker) repeat(ctx context.Context) error {
+// repeat delivers dead letters that are to be tried again. vain is that of handOver.
+func (w *worker) repeat(ctx context.Context) (vain, err error) {
 	b, gone, err := w.queued(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var dead []store.DeadLetter
 	if len(b) > 0 {
 		var ok bool
-		if dead, ok = w.hand(ctx, b); !ok {
-			return ctx.Err()
+		if dead, vain, ok = w.handOver(ctx, b); !ok {
+			return nil, ctx.Err()
 		}
 	}
 	failed := map[int64]bool{}
@@ -232,10 +241,24 @@ func (w *worker) repeat(ctx context.Context) error {
 		}
 	}
 	if err := w.cfg.Store.SettleDeadLetters(ctx, w.collection, w.conf.Name, taken, dead); err != nil {
-		return err
+		return nil, err
 	}
 	w.count(len(b), dead)
-	return nil
+	return vain, nil
+}
+
+// growAfter is how many batches are handed over before more objects are tried at once again, where fewer were
+// wanted: it may have been for one object.
+const growAfter = 16
+
+// handOver hands a batch over. vain is what the other side's ended says.
+func (w *worker) handOver(ctx context.Context, b batch) (dead []store.DeadLetter, vain error, ok bool) {
+	if w.whole++; w.whole > growAfter {
+		w.most, w.whole = min(2*w.most, batchObjects), 0
+	}
+	w.to.begin(len(b))
+	dead, ok = w.hand(ctx, b)
+	return dead, w.to.ended(), ok
 }
 
 // hand gives a batch to the other side until it has taken it, or what it has not is
@@ -266,11 +289,11 @@ func (w *worker) hand(ctx context.Context, b batch) (dead []store.DeadLetter, ok
 		switch {
 		case (what == smaller || what == apart) && len(b) > 1:
 			if what == smaller {
-				w.most = max(1, min(w.most, len(b)/2))
+				w.most, w.whole = max(1, min(w.most, len(b)/2)), 0
 			}
 			return w.halves(ctx, b)
 		case what != again:
-			return b.dead(explain(err), w.cfg.Now()), true
+			return b.dead(why(err), w.cfg.Now()), true
 		}
 		if w.rest(ctx, max(w.cfg.Pause(max(failures, refusals)), askedFor(err))) {
 			failures = min(failures, 1)
