@@ -41,10 +41,7 @@ func (s *seen) judgeExport(f *v1alpha1.SharedFeed, e *relayreport.Export, now ti
 	if j.again = lookup.Soonest(j.again, again); !complete && (lacking.Status == metav1.ConditionFalse || j.fresh.Status != metav1.ConditionFalse) {
 		j.fresh = lacking
 	}
-	active := s.active(f)
 	switch {
-	case len(s.peers) > 0 && len(active) == 0:
-		j.delivering = no(v1alpha1.ReasonSuspended, "every peer of this feed is suspended or revoked; see spec.state of the PeerCERTs")
 	case e.Stored == 0:
 		j.delivering = no(v1alpha1.ReasonNothingStored, nothingStored(f))
 	case shared == 0 && e.Undecided > 0:
@@ -52,21 +49,9 @@ func (s *seen) judgeExport(f *v1alpha1.SharedFeed, e *relayreport.Export, now ti
 	case shared == 0:
 		j.delivering = no(v1alpha1.ReasonNothingAllowed, "the rule allows none of the stored objects to leave; status.heldReasons says why")
 	default:
-		j.delivering = yes(v1alpha1.ReasonExporting, "allowed objects are offered to "+strings.Join(active, ", "))
+		j.delivering = yes(v1alpha1.ReasonExporting, offered(s.peersBy(f)))
 	}
 	return j
-}
-
-// active are the named peers that feeds may flow to, sorted.
-func (s *seen) active(f *v1alpha1.SharedFeed) []string {
-	var out []string
-	for _, name := range lookup.FeedPeers(f) {
-		if p := s.peers[name]; p != nil && (p.Spec.State == v1alpha1.PeerActive || p.Spec.State == "") {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // decided says whether every stored object was decided under the current rule.
@@ -181,8 +166,6 @@ func (s *seen) judgeImport(f *v1alpha1.SharedFeed, i *relayreport.Import, now ti
 	j.fresh, j.again = pulled(f, i, now)
 	undelivered := s.deliveries(f)
 	switch {
-	case s.peers[peer] != nil && len(s.active(f)) == 0:
-		j.delivering = no(v1alpha1.ReasonSuspended, fmt.Sprintf("PeerCERT %q is suspended or revoked; see its spec.state", peer))
 	case i.QuotaReached:
 		j.delivering = no(v1alpha1.ReasonQuotaReached, "the feed holds spec.import.maxObjects objects and takes no more; raise it, or import less")
 	case !i.Failing.IsZero() || i.Error != "":

@@ -80,8 +80,20 @@ type judgement struct {
 	again             time.Duration
 }
 
-// judge turns the report into conditions and counts.
+// judge turns the report into conditions and counts. What we hold back ourselves needs no report.
 func (s *seen) judge(f *v1alpha1.SharedFeed, now time.Time) judgement {
+	j := s.reported(f, now)
+	if fact, held := s.held(f); held {
+		j.delivering = fact
+		if f.Spec.Direction == v1alpha1.FeedImport {
+			j.fresh, j.again = fact, 0 // no pull is made, and what the last one brought grows old
+		}
+	}
+	return j
+}
+
+// reported is what the report says.
+func (s *seen) reported(f *v1alpha1.SharedFeed, now time.Time) judgement {
 	if fact, blind := s.blind(); blind {
 		return judgement{delivering: fact, fresh: fact}
 	}

@@ -92,7 +92,9 @@ func TestImport(t *testing.T) {
 		"failing_for_a_moment": {relayreport.Import{LastSuccess: minute, Failing: noon, Error: "404"}, nil, "False/PullFailed", "True/Pulled", 271 * time.Second, ""},
 		"failing_for_long":     {relayreport.Import{LastSuccess: minute.Add(-time.Hour), Failing: noon, Error: "404"}, nil, "False/PullFailed", "False/PullFailed", 0, "2026-01-02T11:00:00Z"},
 		"full":                 {relayreport.Import{LastSuccess: minute, QuotaReached: true}, nil, "False/QuotaReached", "True/Pulled", 0, "maxObjects"},
-		"a_suspended_peer":     {relayreport.Import{LastSuccess: minute}, func(s *seen) { s.peers["bravo"].Spec.State = v1alpha1.PeerSuspended }, "False/Suspended", "True/Pulled", 0, "spec.state"},
+		"a_suspended_peer":     {relayreport.Import{LastSuccess: minute}, func(s *seen) { s.peers["bravo"].Spec.State = v1alpha1.PeerSuspended }, "False/Suspended", "False/Suspended", 0, "spec.state of PeerCERT bravo is Suspended"},
+		"a_drained_peer":       {relayreport.Import{LastSuccess: minute}, func(s *seen) { s.peers["bravo"].Spec.State = v1alpha1.PeerDrained }, "False/Drained", "False/Drained", 0, "bravo is Drained"},
+		"a_revoked_peer":       {relayreport.Import{}, func(s *seen) { s.peers["bravo"].Spec.State = v1alpha1.PeerRevoked }, "False/Revoked", "False/Revoked", 0, "bravo is Revoked: nothing of this feed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.imported.Name, tc.imported.Stored = "threats", 7
@@ -123,17 +125,21 @@ func TestExport(t *testing.T) {
 		change            func(*seen)
 		delivering, fresh string
 		shared, held      int64
+		says              string
 	}{
-		"where_peers_differ_the_smallest_counts": {relayreport.Export{Stored: 10, Peers: both}, nil, "True/Exporting", "True/Decided", 3, 7},
-		"nothing_stored":                         {relayreport.Export{Peers: []relayreport.ExportPeer{{Peer: "bravo"}}}, nil, "False/NothingStored", "True/Decided", 0, 0},
-		"nothing_allowed":                        {relayreport.Export{Stored: 7, Peers: []relayreport.ExportPeer{{Peer: "bravo", Held: held}}}, nil, "False/NothingAllowed", "True/Decided", 0, 7},
-		"undecided_for_a_moment":                 {relayreport.Export{Stored: 7, Undecided: 7, Peers: []relayreport.ExportPeer{{Peer: "bravo"}}}, nil, "Unknown/Pending", "Unknown/Pending", 0, 0},
-		"undecided_for_long":                     {relayreport.Export{Stored: 10, Undecided: 1, Peers: both}, func(s *seen) { s.undecidedFor = time.Minute }, "True/Exporting", "False/Deciding", 3, 7},
-		"a_decision_that_fails":                  {relayreport.Export{Stored: 10, Undecided: 1, Error: "disk full", Peers: both}, nil, "True/Exporting", "False/Deciding", 3, 7},
-		"one_peer_suspended":                     {relayreport.Export{Stored: 10, Peers: both}, func(s *seen) { s.peers["bravo"].Spec.State = v1alpha1.PeerSuspended }, "True/Exporting", "True/Decided", 3, 7},
+		"where_peers_differ_the_smallest_counts": {relayreport.Export{Stored: 10, Peers: both}, nil, "True/Exporting", "True/Decided", 3, 7, ""},
+		"nothing_stored":                         {relayreport.Export{Peers: []relayreport.ExportPeer{{Peer: "bravo"}}}, nil, "False/NothingStored", "True/Decided", 0, 0, ""},
+		"nothing_allowed":                        {relayreport.Export{Stored: 7, Peers: []relayreport.ExportPeer{{Peer: "bravo", Held: held}}}, nil, "False/NothingAllowed", "True/Decided", 0, 7, ""},
+		"undecided_for_a_moment":                 {relayreport.Export{Stored: 7, Undecided: 7, Peers: []relayreport.ExportPeer{{Peer: "bravo"}}}, nil, "Unknown/Pending", "Unknown/Pending", 0, 0, ""},
+		"undecided_for_long":                     {relayreport.Export{Stored: 10, Undecided: 1, Peers: both}, func(s *seen) { s.undecidedFor = time.Minute }, "True/Exporting", "False/Deciding", 3, 7, ""},
+		"a_decision_that_fails":                  {relayreport.Export{Stored: 10, Undecided: 1, Error: "disk full", Peers: both}, nil, "True/Exporting", "False/Deciding", 3, 7, ""},
+		"one_peer_suspended":                     {relayreport.Export{Stored: 10, Peers: both}, func(s *seen) { s.peers["bravo"].Spec.State = v1alpha1.PeerSuspended }, "True/Exporting", "True/Decided", 3, 7, "offered to charlie; not to all: spec.state of PeerCERT bravo is Suspended"},
 		"all_peers_suspended": {relayreport.Export{Stored: 10, Peers: both}, func(s *seen) {
 			s.peers["bravo"].Spec.State, s.peers["charlie"].Spec.State = v1alpha1.PeerSuspended, v1alpha1.PeerRevoked
-		}, "False/Suspended", "True/Decided", 3, 7},
+		}, "False/Suspended", "True/Decided", 3, 7, "charlie is Revoked, bravo is Suspended"},
+		"all_peers_revoked": {relayreport.Export{Stored: 10, Peers: both}, func(s *seen) {
+			s.peers["bravo"].Spec.State, s.peers["charlie"].Spec.State = v1alpha1.PeerRevoked, v1alpha1.PeerRevoked
+		}, "False/Revoked", "True/Decided", 3, 7, "bravo, charlie is Revoked: nothing of this feed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.exported.Name = "threats"
@@ -145,6 +151,9 @@ func TestExport(t *testing.T) {
 			got, messages, _ := run(t, f, s)
 			if got["Delivering"] != tc.delivering || got["Fresh"] != tc.fresh || got["Ready"] != "True/Reconciled" {
 				t.Errorf("got %v\n%s", got, messages)
+			}
+			if !strings.Contains(messages, tc.says) {
+				t.Errorf("no message says %q:\n%s", tc.says, messages)
 			}
 			if *f.Status.Shared != tc.shared || *f.Status.Held != tc.held {
 				t.Errorf("shared %d, held %d; want %d and %d", *f.Status.Shared, *f.Status.Held, tc.shared, tc.held)
