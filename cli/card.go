@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/certlink/certlink/api/v1alpha1"
 )
@@ -60,9 +61,20 @@ func (o *options) printCard(cert *v1alpha1.LocalCERT, output *format) error {
 		})
 	}
 	if len(status.Addresses) == 0 {
-		fmt.Fprintln(o.ErrOut, "The card has no address: peers cannot dial us, we dial them.")
+		fmt.Fprintln(o.ErrOut, noAddress(cert))
 	}
 	fmt.Fprintf(o.ErrOut, "Fingerprint: %s\n", status.Fingerprint)
 	_, err := fmt.Fprint(o.Out, status.Card)
 	return err
+}
+
+// noAddress says why our card has no address, and whether it may get one.
+func noAddress(cert *v1alpha1.LocalCERT) string {
+	switch cert.Spec.Relay.Service.Type {
+	case "", v1alpha1.RelayServiceType(corev1.ServiceTypeLoadBalancer):
+		return fmt.Sprintf("The card has no address yet: Service %s-relay of type LoadBalancer has none. Print it again when it has one, or declare spec.addresses; "+
+			"with this card peers cannot dial us, we dial them.", cert.Name)
+	default:
+		return "The card has no address: peers cannot dial us, we dial them. Where they should, declare spec.addresses."
+	}
 }

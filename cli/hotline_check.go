@@ -12,7 +12,11 @@ import (
 
 	"github.com/certlink/certlink/internal/relayclient"
 	"github.com/certlink/certlink/relay/desk"
+	"github.com/certlink/certlink/relay/report"
 )
+
+// stateMissed is that of a direction of a path whose checks are not answered.
+const stateMissed = string(report.LineMissed)
 
 func lineCheckCommand(o *options) *cobra.Command {
 	var output format
@@ -39,16 +43,16 @@ func (o *options) lineCheck(ctx context.Context, relay *relayclient.Client, hotl
 	if err != nil {
 		return noHotline(err, hotline)
 	}
+	bad := 0
+	for i := range run.Checks {
+		if run.Checks[i].State = stateNow(run.Checks[i]); run.Checks[i].State == stateMissed {
+			bad++
+		}
+	}
 	if *output != asTable {
 		err = output.document(o.Out, run)
 	} else {
 		err = o.printLineCheck(run)
-	}
-	bad := 0
-	for _, c := range run.Checks {
-		if stateNow(c) == "Missed" {
-			bad++
-		}
 	}
 	if err == nil && bad > 0 {
 		err = fmt.Errorf("%d of %d directions of paths are not good: see docs/linechecks.md for what to do", bad, len(run.Checks))
@@ -64,7 +68,7 @@ func (o *options) printLineCheck(run desk.LineCheckRun) error {
 		if c.RoundTripMicroseconds > 0 {
 			trip = (time.Duration(c.RoundTripMicroseconds) * time.Microsecond).Round(10 * time.Microsecond).String()
 		}
-		rows = append(rows, []string{lineCheckPath(run, c), c.Direction, stateNow(c), decimal(c.Number), trip, stamp(c.OurTime), stamp(c.TheirTime), c.SignedBy})
+		rows = append(rows, []string{lineCheckPath(run, c), c.Direction, c.State, decimal(c.Number), trip, stamp(c.OurTime), stamp(c.TheirTime), c.SignedBy})
 		if c.Failure != "" {
 			failures = append(failures, fmt.Sprintf("%s: %s", lineCheckPath(run, c), oneLine(c.Failure)))
 		}
@@ -82,7 +86,7 @@ func (o *options) printLineCheck(run desk.LineCheckRun) error {
 // failed just now.
 func stateNow(c desk.LineChecked) string {
 	if c.Failure != "" {
-		return "Missed"
+		return stateMissed
 	}
 	return c.State
 }

@@ -55,6 +55,7 @@ func TestALineCheckIsShown(t *testing.T) {
 		"linecheck-bad.json": {lineRun(), asJSON, "1 of 4 directions of paths are not good"},
 		"linecheck-bad.yaml": {lineRun(), asYAML, "1 of 4 directions of paths are not good"},
 		"linecheck-cut.txt":  {cut, asTable, "1 of 2 directions of paths are not good"},
+		"linecheck-cut.json": {cut, asJSON, "1 of 2 directions of paths are not good"},
 		"nowhere":            {nil, asTable, `"to-bravo"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,8 @@ type sendFlags struct {
 	replyTo string
 	wait    string
 	output  format
+	// answered is the precedence of what the message answers; empty where it answers nothing.
+	answered string
 }
 
 func sendCommand(o *options) *cobra.Command {
@@ -80,7 +83,7 @@ func (f *sendFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&f.request.Subject, "subject", "", "what it is about, one line")
 	flags.StringVar(&f.request.Text, "text", "", "the text")
 	flags.StringVarP(&f.file, "file", "f", "", "file with the text; - is standard input")
-	flags.StringVar(&f.request.Precedence, "precedence", "", "FLASH, IMMEDIATE, PRIORITY or ROUTINE (default: that of the message which is answered, corrected or cancelled, else ROUTINE)")
+	flags.StringVar(&f.request.Precedence, "precedence", "", "FLASH, IMMEDIATE, PRIORITY or ROUTINE (default: that of what is corrected or cancelled, else of what is answered, else ROUTINE)")
 	flags.StringVar(&f.request.Kind, "kind", "", "kind of message: "+strings.Join(messageKinds, ", ")+" (default: ANSWER with --reply-to, else NOTIFICATION)")
 	flags.StringVar(&f.request.TLP, "tlp", "AMBER+STRICT", "CLEAR, GREEN, AMBER, AMBER+STRICT or RED")
 	flags.StringVar(&f.request.Language, "language", "en", "language of subject and text (BCP 47)")
@@ -231,28 +234,37 @@ func (f *sendFlags) answers(ctx context.Context, relay *relayclient.Client) erro
 		return notFound(err, f.replyTo, "the inbox")
 	}
 	f.request.InReplyTo, f.request.Conversation = answered.ID, answered.Conversation
-	if f.request.Precedence == "" {
-		f.request.Precedence = answered.Precedence
-	}
 	if f.request.Kind == "" {
 		f.request.Kind = "ANSWER"
 	}
+	f.answered = answered.Precedence
 	return nil
 }
 
-// urgency is that of what is corrected or cancelled, where no other was asked for: people act on
-// a FLASH until they read that it was wrong.
+// urgency is that of what the message is about, where no other was asked for. A correction or
+// cancellation is about what it marks, the most urgent of it, also where it answers something else:
+// people act on a FLASH until they read that it was wrong. Any other is about what it answers.
 func (f *sendFlags) urgency(ctx context.Context, relay *relayclient.Client) error {
-	marks := f.request.Kind == string(message.Correct) || f.request.Kind == string(message.Cancel)
-	if f.request.Precedence == "" && marks {
-		about, err := relay.Find(ctx, relayclient.Out, f.request.References[0].ID)
-		if err != nil {
-			return notFound(err, f.request.References[0].ID, "the outbox")
-		}
-		f.request.Precedence = about.Precedence
+	if f.request.Precedence != "" {
+		return nil
 	}
-	if f.request.Precedence == "" {
-		f.request.Precedence = "ROUTINE"
+	about := []string{f.answered}
+	if f.request.Kind == string(message.Correct) || f.request.Kind == string(message.Cancel) {
+		about = nil
+		for _, marked := range f.request.References {
+			m, err := relay.Find(ctx, relayclient.Out, marked.ID)
+			if err != nil {
+				return notFound(err, marked.ID, "the outbox")
+			}
+			about = append(about, m.Precedence)
+		}
+	}
+	f.request.Precedence = "ROUTINE"
+	for _, precedence := range precedences {
+		if slices.Contains(about, precedence) {
+			f.request.Precedence = precedence
+			break
+		}
 	}
 	return nil
 }

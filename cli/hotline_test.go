@@ -132,25 +132,41 @@ func TestSendChecksItsFlagsAtOnce(t *testing.T) {
 }
 
 func TestAnAnswerAndACorrectionAreAsUrgentAsWhatTheyAreAbout(t *testing.T) {
-	flash := received()
+	flash, patient := received(), received()
+	patient.ID, patient.Precedence = "01J0000000000000000000000B", "PRIORITY"
 	relay := relaytest.Desk(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == desk.PathMessages {
-			_ = json.NewEncoder(w).Encode(desk.MessageList{Messages: []desk.Message{flash}})
+			_ = json.NewEncoder(w).Encode(desk.MessageList{Messages: []desk.Message{flash, patient}})
 			return
 		}
-		_ = json.NewEncoder(w).Encode(flash)
+		found := flash
+		if strings.HasSuffix(r.URL.Path, patient.ID) {
+			found = patient
+		}
+		_ = json.NewEncoder(w).Encode(found)
 	}))
-	for name, test := range map[string]struct{ kind, replyTo, asked, want string }{
-		"an_answer":                  {replyTo: flash.ID, want: "FLASH"},
-		"an_answer_that_can_wait":    {replyTo: flash.ID, asked: "PRIORITY", want: "PRIORITY"},
-		"a_correction":               {kind: "CORRECT", want: "FLASH"},
-		"a_cancellation":             {kind: "CANCEL", want: "FLASH"},
-		"a_cancellation_of_patience": {kind: "CANCEL", asked: "ROUTINE", want: "ROUTINE"},
-		"a_release_of_data":          {kind: "RELEASE", want: "ROUTINE"},
-		"anything_else":              {kind: "NOTIFICATION", want: "ROUTINE"},
+	for name, test := range map[string]struct {
+		kind, replyTo, asked string
+		about                []string
+		want                 string
+	}{
+		"an_answer":                             {replyTo: flash.ID, want: "FLASH"},
+		"an_answer_that_can_wait":               {replyTo: flash.ID, asked: "PRIORITY", want: "PRIORITY"},
+		"a_correction":                          {kind: "CORRECT", about: []string{flash.ID}, want: "FLASH"},
+		"a_cancellation":                        {kind: "CANCEL", about: []string{flash.ID}, want: "FLASH"},
+		"a_cancellation_of_patience":            {kind: "CANCEL", asked: "ROUTINE", about: []string{flash.ID}, want: "ROUTINE"},
+		"of_several_the_most_urgent_counts":     {kind: "CANCEL", about: []string{patient.ID, flash.ID}, want: "FLASH"},
+		"a_correction_answers_something_urgent": {kind: "CORRECT", replyTo: flash.ID, about: []string{patient.ID}, want: "PRIORITY"},
+		"an_urgent_correction_answers":          {kind: "CORRECT", replyTo: patient.ID, about: []string{flash.ID}, want: "FLASH"},
+		"an_answer_with_a_reference":            {replyTo: patient.ID, about: []string{flash.ID}, want: "PRIORITY"},
+		"a_release_of_data":                     {kind: "RELEASE", about: []string{flash.ID}, want: "ROUTINE"},
+		"anything_else":                         {kind: "NOTIFICATION", want: "ROUTINE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &sendFlags{replyTo: test.replyTo, request: desk.SendRequest{Kind: test.kind, Precedence: test.asked, References: []message.Reference{{ID: flash.ID}}}}
+			f := &sendFlags{replyTo: test.replyTo, request: desk.SendRequest{Kind: test.kind, Precedence: test.asked}}
+			for _, id := range test.about {
+				f.request.References = append(f.request.References, message.Reference{ID: id})
+			}
 			expect(t, errors.Join(f.answers(t.Context(), relay), f.urgency(t.Context(), relay)), "")
 			if f.request.Precedence != test.want {
 				t.Errorf("it goes as %s, want %s", f.request.Precedence, test.want)
