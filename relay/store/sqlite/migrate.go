@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-
-	"github.com/certlink/certlink/relay/store"
 )
 
 // applicationID marks our databases ("CERT"), see PRAGMA application_id.
@@ -25,8 +23,8 @@ func steps() ([]string, error) {
 	return fs.Glob(migrations, "migrations/*.sql")
 }
 
-// checkVersion refuses a database that is not ours, or of a newer release. It
-// changes nothing.
+// checkVersion refuses a database that is not ours, or of a newer release, as peek does, with SQLite's own eyes. It
+// changes nothing of what is stored.
 func checkVersion(ctx context.Context, path string) (err error) {
 	db, err := sql.Open("sqlite", dsn(path, "deferred", "query_only(1)"))
 	if err != nil {
@@ -41,22 +39,15 @@ func checkVersion(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	var app, tables int
+	f := facts{version: version}
 	// In this order: another process that makes the database meanwhile does both at once.
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_schema").Scan(&f.tables); err != nil {
 		return err
 	}
-	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&f.application); err != nil {
 		return err
 	}
-	switch {
-	case app != applicationID && tables > 0:
-		return fmt.Errorf("it is the database of another program (application id %#x): give the relay a path of its own", app)
-	case version > len(known):
-		return fmt.Errorf("%w: it has version %d, this release knows versions up to %d: run the newer release again, or restore a backup from before the upgrade",
-			store.ErrNewerSchema, version, len(known))
-	}
-	return nil
+	return f.refusal(len(known))
 }
 
 // migrate brings the schema to the newest version, one transaction for each

@@ -133,6 +133,10 @@ func (s *Store) open(ctx context.Context) error {
 	if err := file.Close(); err != nil {
 		return err
 	}
+	// What this release must leave alone is left as it is, with its log.
+	if err := peek(s.path); err != nil {
+		return err
+	}
 	// Before anybody reads, or carries, what a process before this one may not have brought to the disk.
 	if err := renewLog(ctx, s.path); err != nil {
 		return err
