@@ -97,13 +97,6 @@ func (p *peerLog) continues(c journal.Checkpoint) bool {
 	return leads(p.links, c)
 }
 
-// continuedPast is continues for the history that the peer left last.
-func (p *peerLog) continuedPast(c journal.Checkpoint) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return leads(p.past, c)
-}
-
 // leads tells whether one of these links leads on from a checkpoint.
 func leads(links map[int64]*wire.Opened, c journal.Checkpoint) bool {
 	o := links[c.Tree.N]
@@ -235,32 +228,6 @@ func (l *line) follow(tx store.LineTx, o *wire.Opened) (string, error) {
 		return "", fmt.Errorf("keeping the peer's checkpoint: %w", err)
 	}
 	return wire.Continues, nil
-}
-
-// stateLeft is the state of a batch that belongs to a history which the peer has said that it left: it was
-// late on its way, and speaks neither for nor against what is held. It is answered like wire.Behind.
-const stateLeft = "Left"
-
-// ofThePast tells whether a batch that excludes what is held is of a history which the peer has left: that it
-// continues the state which was left, or comes before that. One of a third history is not excused.
-func (l *line) ofThePast(r store.LineReader, o *wire.Opened) (bool, error) {
-	if l.peerLog.continuedPast(o.Log) {
-		return true, nil
-	}
-	list, err := r.Breaks(false)
-	if err != nil {
-		return false, fmt.Errorf("reading what the peer has left: %w", err)
-	}
-	for _, b := range list {
-		c := continuationOf(b.Note)
-		if c == nil {
-			continue
-		}
-		if left, ok := c.left(); ok && left.N > 0 && left.N <= o.Log.Tree.N && holds(o.Continues(left)) {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // heldOf is the largest checkpoint of the peer's journal that we hold, zero for none.

@@ -315,7 +315,7 @@ func (l *line) followed(tx store.LineTx, o *wire.Opened, said *continuation, ask
 		entries, err := l.doubt(tx, o, held, state)
 		return entries, state, err
 	}
-	note, err := json.Marshal(said, json.Deterministic(true))
+	note, err := l.peerLog.keepLeft(said)
 	if err != nil {
 		return nil, "", err
 	}
