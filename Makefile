@@ -25,7 +25,10 @@ IMAGE ?= certlink/certlink:$(VERSION)
 # detector needs cgo.
 export CGO_ENABLED := 0
 LDFLAGS := -s -w -X main.version=$(VERSION)
-RACE := CGO_ENABLED=1 go test -race -shuffle=on -timeout=20m
+# SQLite as translated to Go has its memory outside of Go's heap, of which the detector knows nothing: to instrument it
+# finds no race and takes four fifths of the time. What calls it, the driver too, is watched.
+UNWATCHED := $(foreach p,modernc.org/sqlite/lib modernc.org/libc/... modernc.org/memory,-gcflags=$(p)=-race=false)
+RACE := CGO_ENABLED=1 go test -race $(UNWATCHED) -shuffle=on -timeout=20m
 NATIONS := go run ./test/nations/cmd/nations
 TOOL := hack/tool.sh
 
