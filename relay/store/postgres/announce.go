@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/certlink/certlink/relay/store"
 )
 
 const (
@@ -21,10 +23,32 @@ const (
 // in another schema of the database has one of its own.
 func (s *Store) channel() string { return "certlink/" + s.id.id }
 
-// announce tells all replicas of a change, once it is committed.
+// announce tells all replicas of a change with its commit: a crash after it leaves nobody who has not heard. The server takes
+// a lock for it, one for all that announce something, and lets go of it when the commit is on its disk: this is for
+// what is small, as messages are. What feeds change is told by tellOfObjects.
 func (s *Store) announce(ctx context.Context, tx pgx.Tx, topic string) error {
 	_, err := tx.Exec(ctx, "SELECT pg_notify($1, $2)", s.channel(), topic)
 	return err
+}
+
+// objectsChanged is the key, in the context of a change of feeds, of whether objects were stored or deleted, or decisions
+// taken back.
+type objectsChanged struct{}
+
+// noteObjects has all replicas told, once a change of feeds is committed, that it changed objects.
+func noteObjects(ctx context.Context) {
+	if changed, ok := ctx.Value(objectsChanged{}).(*bool); ok {
+		*changed = true
+	}
+}
+
+// tellOfObjects tells all replicas that objects have changed, in a transaction that has nothing to write to the disk: with
+// the commit of a page of 10,000 objects all messages would wait until that is on the disk. A crash, or a failure,
+// before it leaves replicas that hear nothing: they look every half minute.
+func (s *Store) tellOfObjects(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	defer cancel()
+	_, _ = s.bulk.Exec(ctx, "SELECT pg_notify($1, $2)", s.channel(), store.ObjectsTopic)
 }
 
 // Watch implements store.News.

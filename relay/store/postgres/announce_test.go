@@ -5,6 +5,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -55,4 +56,71 @@ func await(t *testing.T, heard <-chan string, what string) {
 	case <-time.After(time.Minute):
 		t.Fatalf("no news of %s", what)
 	}
+}
+
+// TestAMessageDoesNotWaitForTheCommitOfAFeed: one that hangs, as on a disk that is slow, as it waits for a standby that is not there.
+func TestAMessageDoesNotWaitForTheCommitOfAFeed(t *testing.T) {
+	server, err := testpostgres.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := openAt(t, server.Fresh(t))
+	object := func(id string) []store.Object { return []store.Object{{ID: id, Type: "x", Raw: []byte("x")}} }
+	if _, err := s.PutObjects(t.Context(), "c", object("x--1"), ""); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := s.connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	standby := func(name string) {
+		t.Helper()
+		for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = '" + name + "'", "SELECT pg_reload_conf()"} {
+			if _, err := conn.Exec(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, c := range s.urgent.AcquireAllIdle(t.Context()) {
+		c.Release()
+	}
+	message, err := s.urgent.Acquire(t.Context()) // the one that the message will use waits for no standby
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = message.Exec(t.Context(), "SET synchronous_commit = local")
+	message.Release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	standby("nobody")
+	var feed sync.WaitGroup
+	feeding, enough := context.WithCancel(t.Context())
+	defer enough()
+	feed.Go(func() { // until the server has heard of the standby
+		for i := 0; feeding.Err() == nil; i++ {
+			if _, err := s.PutObjects(t.Context(), "c", object(fmt.Sprint("x--2", i)), ""); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for hangs := false; !hangs; {
+		if err := conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep')").Scan(&hangs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := s.Enqueue(ctx, "bravo", func(int64) (store.Message, error) { return store.Message{ID: "m"}, nil }); err != nil {
+		t.Errorf("the message waited for the feed: %v", err)
+	}
+	enough()
+	standby("")
+	feed.Wait()
 }

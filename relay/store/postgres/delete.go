@@ -49,10 +49,8 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		if err := s.deleteRecords(ctx, tx, collection, page.Records); err != nil {
 			return err
 		}
-		if err := forgetGone(ctx, tx, collection, page.Records, micros(s.now())); err != nil {
-			return err
-		}
-		return s.announce(ctx, tx, store.ObjectsTopic)
+		noteObjects(ctx)
+		return forgetGone(ctx, tx, collection, page.Records, micros(s.now()))
 	})
 	if err != nil {
 		return 0, err

@@ -101,7 +101,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// changeFeeds runs f in a transaction on what feeds keep, one at a time.
+// changeFeeds runs f in a transaction on what feeds keep, one at a time, and tells others of it then: see noteObjects.
 func (s *Store) changeFeeds(ctx context.Context, doing string, f func(ctx context.Context, tx pgx.Tx) error) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -109,7 +109,12 @@ func (s *Store) changeFeeds(ctx context.Context, doing string, f func(ctx contex
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
-	return s.change(ctx, s.bulk, doing, f)
+	changed := false
+	err := s.change(context.WithValue(ctx, objectsChanged{}, &changed), s.bulk, doing, f)
+	if err == nil && changed {
+		s.tellOfObjects(ctx)
+	}
+	return err
 }
 
 // change runs f in a transaction. What f did is on stable storage when change

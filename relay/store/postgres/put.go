@@ -60,10 +60,10 @@ func (s *Store) put(ctx context.Context, tx pgx.Tx, collection int32, words map[
 	_, err = tx.Exec(ctx, `INSERT INTO collections AS c (collection, objects, cursor) VALUES ($1, $2, $3) ON CONFLICT (collection) DO UPDATE
 		SET objects = c.objects + excluded.objects, cursor = CASE WHEN excluded.cursor = '' THEN c.cursor ELSE excluded.cursor END`,
 		collection, int64(len(b.fresh)), []byte(cursor))
-	if err != nil || len(b.fresh) == 0 {
-		return b.outcomes, err
+	if len(b.fresh) > 0 {
+		noteObjects(ctx)
 	}
-	return b.outcomes, s.announce(ctx, tx, store.ObjectsTopic)
+	return b.outcomes, err
 }
 
 // wordsOf are the words of a batch, most of which is of few types.

@@ -144,8 +144,7 @@ func (s *Store) lapse(ctx context.Context, tx pgx.Tx, collection int32, ids []st
 			return err
 		}
 	}
-	if _, err = tx.Exec(ctx, "DELETE FROM decision_counts WHERE records = 0"); err != nil {
-		return err
-	}
-	return s.announce(ctx, tx, store.ObjectsTopic)
+	noteObjects(ctx)
+	_, err = tx.Exec(ctx, "DELETE FROM decision_counts WHERE records = 0")
+	return err
 }
