@@ -67,6 +67,7 @@ type postOffice struct {
 	address, ca    string
 	user, password string
 	refuse         string // a receiver whom it does not know
+	rejects        int    // its answer to a mail that it has read, 0 to take it
 
 	mu     sync.Mutex // guards what follows
 	mails  []string
@@ -161,6 +162,9 @@ func (s *session) Data(r io.Reader) error {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return err
+	}
+	if code := s.office.rejects; code != 0 {
+		return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 7, 1}, Message: "not this one"}
 	}
 	_, secure := s.conn.TLSConnectionState()
 	if _, ok := s.conn.Conn().(*tls.Conn); ok {
