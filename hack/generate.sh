@@ -37,6 +37,9 @@ crd_template() {
 			print "    {{- if .Values.crds.keep }}"
 			print "    helm.sh/resource-policy: keep"
 			print "    {{- end }}"
+			print "    {{- with .Values.commonAnnotations }}"
+			print "    {{- toYaml . | nindent 4 }}"
+			print "    {{- end }}"
 		}
 		/^  name: / && !named {
 			named = 1

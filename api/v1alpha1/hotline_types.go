@@ -111,7 +111,7 @@ type HotlineStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// conditions are Ready, Reachable, Answered, LineChecked; Escalating, JournalDoubtful,
-	// Reconciling and Stalled only while true.
+	// Reconciling and Stalled only while true. What needs attention first stands first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -158,8 +158,8 @@ type HotlineStatus struct {
 // +kubebuilder:printcolumn:name="Inbox",type=integer,JSONPath=`.status.unacknowledged`
 // +kubebuilder:printcolumn:name="Drafts",type=integer,JSONPath=`.status.drafts`
 // +kubebuilder:printcolumn:name="Last Receipt",type=date,JSONPath=`.status.lastReceiptTime`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Reachable")].reason`
-// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Reachable")].message`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[0].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[0].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.peerRef.name`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",message="metadata.name must have no dots and at most 63 characters"

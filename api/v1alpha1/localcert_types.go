@@ -177,8 +177,8 @@ type LocalCERTStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, CertificatesIssued, RelayAvailable, TrustInSync;
-	// Reconciling and Stalled only while true.
+	// conditions are Ready, CertificatesIssued, RelayAvailable, TrustInSync,
+	// TerritoryCurrent; Reconciling and Stalled only while true.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

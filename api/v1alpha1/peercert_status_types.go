@@ -16,7 +16,8 @@ type PeerCERTStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// conditions are Ready, Connected, Redundant, PeerAccepted, TrustInSync and
-	// Suspended; Reconciling and Stalled only while true.
+	// Suspended; Reconciling and Stalled only while true. What needs attention first
+	// stands first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

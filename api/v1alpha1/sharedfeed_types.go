@@ -211,6 +211,7 @@ type SharedFeedStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// conditions are Ready, PeerAccepted, Fresh, Delivering; Quarantined, Reconciling and Stalled only while true.
+	// What needs attention first stands first.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -302,9 +303,9 @@ type HeldCount struct {
 // +kubebuilder:printcolumn:name="Stored",type=integer,JSONPath=`.status.stored`
 // +kubebuilder:printcolumn:name="Shared",type=integer,JSONPath=`.status.shared`
 // +kubebuilder:printcolumn:name="Held",type=integer,JSONPath=`.status.held`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Delivering")].reason`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[0].reason`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="PeerAccepted")].status`,priority=1
-// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Delivering")].message`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[0].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.direction`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",message="metadata.name must have no dots and at most 63 characters: it is the alias of the collection"

@@ -190,6 +190,26 @@ func TestDefinitions(t *testing.T) {
 	})
 }
 
+func TestEveryObjectHasTheCommonLabelsAndAnnotations(t *testing.T) {
+	objects := render(t, tool(t, "helm"), set("commonLabels.team=duty", "commonAnnotations.contact=duty", "watchNamespaces={alfa}",
+		"serviceMonitor.enabled=true", "prometheusRule.enabled=true", "podDisruptionBudget.enabled=true")...)
+	kinds := map[any]bool{}
+	for _, object := range objects {
+		kinds[object["kind"]] = true
+		if label := nested(object, "metadata", "labels", "team"); label != "duty" {
+			t.Errorf("the label of %s is %v", describe(object), label)
+		}
+		if annotation := nested(object, "metadata", "annotations", "contact"); annotation != "duty" {
+			t.Errorf("the annotation of %s is %v", describe(object), annotation)
+		}
+	}
+	for _, kind := range []string{"CustomResourceDefinition", "ClusterRole", "Role", "RoleBinding", "ServiceMonitor", "PodMonitor", "PrometheusRule", "PodDisruptionBudget"} {
+		if !kinds[kind] {
+			t.Errorf("no %s was rendered", kind)
+		}
+	}
+}
+
 func TestImages(t *testing.T) {
 	helm := tool(t, "helm")
 	digest := "sha256:" + strings.Repeat("a", 64)
@@ -201,6 +221,7 @@ func TestImages(t *testing.T) {
 		{name: "relays_run_the_operators_image", set: []string{"image.repository=r/c", "image.tag=v9"}, operator: "r/c:v9", relay: "r/c:v9"},
 		{name: "a_digest_wins_over_a_tag", set: []string{"image.repository=r/c", "image.tag=v9", "image.digest=" + digest}, operator: "r/c@" + digest, relay: "r/c@" + digest},
 		{name: "relays_can_have_their_own_tag", set: []string{"image.repository=r/c", "image.tag=v9", "relayImage.tag=v8"}, operator: "r/c:v9", relay: "r/c:v8"},
+		{name: "relays_of_another_repository_have_the_operators_tag", set: []string{"image.repository=r/c", "image.tag=v9", "relayImage.repository=r/relay"}, operator: "r/c:v9", relay: "r/relay:v9"},
 		{name: "relays_can_have_their_own_repository", set: []string{"image.repository=r/c", "relayImage.repository=r/relay", "relayImage.digest=" + digest}, operator: "r/c:v0.1.0", relay: "r/relay@" + digest},
 	}
 	for _, test := range tests {

@@ -46,6 +46,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		Status: func(h *v1alpha1.Hotline) loop.Status {
 			return loop.Status{Conditions: &h.Status.Conditions, ObservedGeneration: &h.Status.ObservedGeneration}
 		},
+		Telling: []string{
+			v1alpha1.ConditionReachable, v1alpha1.ConditionReady, v1alpha1.ConditionAnswered, v1alpha1.ConditionJournalDoubtful, v1alpha1.ConditionLineChecked,
+		},
 		Sync: r.sync,
 		Gone: func(types.NamespacedName) {},
 	})

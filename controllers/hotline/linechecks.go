@@ -5,6 +5,7 @@ package hotline
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -64,7 +65,9 @@ func (s *seen) checked(line *relayreport.Hotline) status.Fact {
 			}
 			bad = append(bad, fmt.Sprintf("the path %s: %s", label(c), text))
 		default:
-			waits = append(waits, label(c))
+			if path := label(c); !slices.Contains(waits, path) {
+				waits = append(waits, path)
+			}
 		}
 	}
 	for _, c := range line.LineChecks {
@@ -77,22 +80,34 @@ func (s *seen) checked(line *relayreport.Hotline) status.Fact {
 	}
 	switch {
 	case len(bad) > 0:
-		return status.Fact{Status: metav1.ConditionFalse, Reason: reason, Message: several(bad) + "; see kubectl certlink hotline check " + line.Name}
+		return status.Fact{Status: metav1.ConditionFalse, Reason: reason, Message: missing(bad) + "; see kubectl certlink hotline check " + line.Name}
 	case len(line.LineChecks) == 0:
 		return status.Fact{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotCheckedYet, Message: "there is no path to check yet"}
 	case len(waits) > 0:
 		return status.Fact{
 			Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotCheckedYet,
-			Message: fmt.Sprintf("the path %s was not checked in both directions yet, or the peer does not say that it checks", several(waits)),
+			Message: unchecked(waits) + " not checked in both directions yet, or the peer does not say that it checks",
 		}
 	}
 	return status.Fact{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPathsChecked, Message: "every path was checked in both directions within the declared time"}
 }
 
-// several names the first, and counts the others.
-func several(list []string) string {
-	if len(list) == 1 {
-		return list[0]
+// missing names the first direction of a path that is not good, and counts the others: each path has two.
+func missing(bad []string) string {
+	switch more := len(bad) - 1; more {
+	case 0:
+		return bad[0]
+	case 1:
+		return bad[0] + "; and 1 more direction is not good"
+	default:
+		return fmt.Sprintf("%s; and %d more directions are not good", bad[0], more)
 	}
-	return fmt.Sprintf("%s; and %d more", list[0], len(list)-1)
+}
+
+// unchecked is the subject and the verb of what is said of paths.
+func unchecked(paths []string) string {
+	if len(paths) == 1 {
+		return fmt.Sprintf("the path %s was", paths[0])
+	}
+	return fmt.Sprintf("the path %s and %d more were", paths[0], len(paths)-1)
 }

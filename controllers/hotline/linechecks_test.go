@@ -28,9 +28,12 @@ func TestLineChecked(t *testing.T) {
 		says   string
 	}{
 		"all_are_good":                 {[]relayreport.LineCheck{good, good}, "True/PathsChecked", "both directions"},
-		"one_is_cut":                   {[]relayreport.LineCheck{good, cut}, "False/CheckUnanswered", "from b:1: our checks are not answered (no answer within 20s); and 1 more"},
+		"one_is_cut":                   {[]relayreport.LineCheck{good, cut}, "False/CheckUnanswered", "from b:1: our checks are not answered (no answer within 20s); and 1 more direction is not good; see"},
 		"the_peer_is_not_heard":        {[]relayreport.LineCheck{path("b:1", relayreport.LineAnswered, relayreport.LineMissed), good}, "False/PeerCheckMissing", "to b:1: the checks of the peer"},
-		"one_was_not_checked_yet":      {[]relayreport.LineCheck{good, path("b:1", relayreport.LineNotTested, relayreport.LineAnswered)}, "Unknown/NotCheckedYet", "to b:1"},
+		"both_are_cut":                 {[]relayreport.LineCheck{cut, cut}, "False/CheckUnanswered", "from b:1: our checks are not answered (no answer within 20s); and 3 more directions are not good; see"},
+		"one_was_not_checked_yet":      {[]relayreport.LineCheck{good, path("b:1", relayreport.LineNotTested, relayreport.LineAnswered)}, "Unknown/NotCheckedYet", "the path to b:1 was not checked"},
+		"neither_way_was_checked_yet":  {[]relayreport.LineCheck{path("b:1", relayreport.LineNotTested, relayreport.LineNotDeclared)}, "Unknown/NotCheckedYet", "the path to b:1 was not checked"},
+		"two_were_not_checked_yet":     {[]relayreport.LineCheck{path("a:1", relayreport.LineNotTested, relayreport.LineAnswered), path("b:1", relayreport.LineNotTested, relayreport.LineNotDeclared)}, "Unknown/NotCheckedYet", "the path to a:1 and 1 more were not checked in both directions yet"},
 		"what_is_bad_comes_first":      {[]relayreport.LineCheck{path("b:1", relayreport.LineNotTested, relayreport.LineNotDeclared), cut}, "False/CheckUnanswered", "from b:1"},
 		"the_peer_does_not_say":        {[]relayreport.LineCheck{path("b:1", relayreport.LineAnswered, relayreport.LineNotDeclared)}, "Unknown/NotCheckedYet", "does not say"},
 		"there_is_no_path_to_check_at": {nil, "Unknown/NotCheckedYet", "no path"},

@@ -52,6 +52,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		Status: func(p *v1alpha1.PeerCERT) loop.Status {
 			return loop.Status{Conditions: &p.Status.Conditions, ObservedGeneration: &p.Status.ObservedGeneration}
 		},
+		Telling: []string{
+			v1alpha1.ConditionConnected, v1alpha1.ConditionReady, v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionTrustInSync,
+		},
 		Sync: r.sync,
 		Gone: r.Metrics.forget,
 	})

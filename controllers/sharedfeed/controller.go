@@ -54,6 +54,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		Status: func(f *v1alpha1.SharedFeed) loop.Status {
 			return loop.Status{Conditions: &f.Status.Conditions, ObservedGeneration: &f.Status.ObservedGeneration}
 		},
+		Telling: []string{
+			v1alpha1.ConditionDelivering, v1alpha1.ConditionReady, v1alpha1.ConditionFresh, v1alpha1.ConditionQuarantined, v1alpha1.ConditionPeerAccepted,
+		},
 		Sync: r.sync,
 		Gone: r.undecided.forget,
 	})

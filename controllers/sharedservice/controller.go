@@ -64,6 +64,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		Status: func(s *v1alpha1.SharedService) loop.Status {
 			return loop.Status{Conditions: &s.Status.Conditions, ObservedGeneration: &s.Status.ObservedGeneration}
 		},
+		Telling: []string{
+			v1alpha1.ConditionAvailable, v1alpha1.ConditionReady, v1alpha1.ConditionPeerAccepted,
+		},
 		Sync: r.sync,
 		Gone: r.ports.forget,
 	})

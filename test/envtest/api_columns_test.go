@@ -49,9 +49,9 @@ var columns = []struct {
 		object: "sharedfeed-export", resource: "sharedfeeds",
 		narrow: map[string]any{
 			"Name": "advisories", "Ready": "True", "Direction": "Export", "Delivering": "True", "Fresh": "Unknown",
-			"Stored": int64(12), "Shared": int64(7), "Held": int64(5), "Reason": "Exporting", "Age": "5d",
+			"Stored": int64(12), "Shared": int64(7), "Held": int64(5), "Reason": "NotOffered", "Age": "5d",
 		},
-		wide: map[string]any{"Accepted": "False", "Message": "message of Delivering"},
+		wide: map[string]any{"Accepted": "False", "Message": "message of PeerAccepted"},
 	},
 	{
 		object: "sharedservice-export", resource: "sharedservices",
@@ -71,19 +71,20 @@ var columns = []struct {
 	},
 }
 
-// states are the conditions of the objects whose columns are looked at. Each
-// has a reason of its own, so that a column that reads the wrong one is seen.
+// states are the conditions of the objects whose columns are looked at, what needs attention
+// first, as the controllers write them. Each has a reason of its own, so that a column that reads
+// the wrong one is seen.
 var states = map[string][]metav1.Condition{
 	"localcert": {{Type: "RelayAvailable", Status: "False", Reason: "RelayUnreachable"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}},
 	"peercert-bundle": {
-		{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Connected", Status: "False", Reason: "AddressUnreachable"},
+		{Type: "Connected", Status: "False", Reason: "AddressUnreachable"}, {Type: "Ready", Status: "True", Reason: "Reconciled"},
 		{Type: "Redundant", Status: "Unknown", Reason: "Pending"}, {Type: "PeerAccepted", Status: "False", Reason: "CardDiffers"},
 		{Type: "TrustInSync", Status: "True", Reason: "InSync"},
 	},
-	"sharedfeed-export":    {{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Fresh", Status: "Unknown", Reason: "Pending"}, {Type: "Delivering", Status: "True", Reason: "Exporting"}, {Type: "PeerAccepted", Status: "False", Reason: "NotOffered"}},
-	"sharedservice-export": {{Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "PeerAccepted", Status: "Unknown", Reason: "NoOffer"}, {Type: "Available", Status: "False", Reason: "ConnectionFailed"}},
+	"sharedfeed-export":    {{Type: "PeerAccepted", Status: "False", Reason: "NotOffered"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Fresh", Status: "Unknown", Reason: "Pending"}, {Type: "Delivering", Status: "True", Reason: "Exporting"}},
+	"sharedservice-export": {{Type: "Available", Status: "False", Reason: "ConnectionFailed"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "PeerAccepted", Status: "Unknown", Reason: "NoOffer"}},
 	"hotline": {
-		{Type: "Answered", Status: "True", Reason: "AcknowledgedInTime"}, {Type: "Ready", Status: "True", Reason: "Reconciled"}, {Type: "Reachable", Status: "False", Reason: "LinkDown"},
+		{Type: "Reachable", Status: "False", Reason: "LinkDown"}, {Type: "Answered", Status: "True", Reason: "AcknowledgedInTime"}, {Type: "Ready", Status: "True", Reason: "Reconciled"},
 		{Type: "LineChecked", Status: "Unknown", Reason: "Pending"}, {Type: "Escalating", Status: "True", Reason: "NotifierFailing"},
 	},
 }

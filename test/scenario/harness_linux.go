@@ -85,7 +85,7 @@ func webAppImage(ctx context.Context, c *Cluster) (ref string, err error) {
 	if !ok {
 		return "", errors.New("only a nation of the harness can be given a web application")
 	}
-	program, err := tool(ctx, "alertmanager")
+	program, err := Tool(ctx, "alertmanager")
 	if err != nil {
 		return "", err
 	}
@@ -155,5 +155,5 @@ func Worsen(ctx context.Context, a, b *Cluster, delay time.Duration, percent flo
 // Restore heals every path between the nations.
 func Restore(ctx context.Context) error { return nations.Restore(ctx, nil) }
 
-// tool returns the path of helm, kubectl or alertmanager.
-func tool(ctx context.Context, name string) (string, error) { return nations.Tool(ctx, name) }
+// Tool returns the path of helm, kubectl or alertmanager.
+func Tool(ctx context.Context, name string) (string, error) { return nations.Tool(ctx, name) }

@@ -47,8 +47,8 @@ const (
 
 func webAppImage(context.Context, *Cluster) (string, error) { return "", errNoHarness }
 
-// tool returns the path of helm or kubectl.
-func tool(_ context.Context, name string) (string, error) {
+// Tool returns the path of helm or kubectl.
+func Tool(_ context.Context, name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return "", fmt.Errorf("looking for %s, which must be installed: %w", name, err)

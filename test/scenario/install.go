@@ -24,7 +24,7 @@ func Install(ctx context.Context, c *Cluster) error {
 	if err != nil {
 		return err
 	}
-	helm, err := tool(ctx, "helm")
+	helm, err := Tool(ctx, "helm")
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (p *Party) CLIAs(ctx context.Context, kubeconfig string, in io.Reader, args
 
 // Kubectl runs kubectl as the administrator of the cluster.
 func (p *Party) Kubectl(ctx context.Context, args ...string) (string, error) {
-	kubectl, err := tool(ctx, "kubectl")
+	kubectl, err := Tool(ctx, "kubectl")
 	if err != nil {
 		return "", err
 	}

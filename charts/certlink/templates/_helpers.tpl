@@ -48,9 +48,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $root := index . 0 -}}
 name: {{ index . 1 }}
 namespace: {{ $root.Release.Namespace }}
+{{ include "certlink.common" $root }}
+{{- end }}
+
+{{/* labels and annotations of an object that has none of its own. */}}
+{{- define "certlink.common" -}}
 labels:
-  {{- include "certlink.labels" $root | nindent 2 }}
-{{- with $root.Values.commonAnnotations }}
+  {{- include "certlink.labels" . | nindent 2 }}
+{{- with .Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -72,6 +77,6 @@ annotations:
 {{- else if $digest -}}
 {{- $repository }}@{{ $digest }}
 {{- else -}}
-{{- $repository }}:{{ default .Chart.AppVersion $tag }}
+{{- $repository }}:{{ coalesce $tag .Values.image.tag .Chart.AppVersion }}
 {{- end }}
 {{- end }}

@@ -64,6 +64,9 @@ type For[T client.Object] struct {
 	New func() T
 	// Status of an object.
 	Status func(T) Status
+	// Telling are the conditions of which kubectl get shows the reason, the most urgent first: see
+	// status.Sort.
+	Telling []string
 	// Sync brings our side of the object about and fills its status, except
 	// Ready, Reconciling, Stalled and the observed generation. An error is
 	// retried with back-off; what is already in the status is written even so.
@@ -95,6 +98,7 @@ func Run[T client.Object](ctx context.Context, b Base, req ctrl.Request, kind Fo
 	edit := status.NewEditor(st.Conditions, object.GetGeneration(), b.Now())
 	outcome, err := kind.Sync(ctx, object, edit)
 	finish(object, st, edit, outcome, err)
+	status.Sort(*st.Conditions, kind.Telling)
 
 	if !equality.Semantic.DeepEqual(before, object) {
 		if writeErr := b.write(ctx, object, kind.Owner); writeErr != nil {

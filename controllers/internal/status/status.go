@@ -9,6 +9,7 @@
 package status
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -133,6 +134,39 @@ func (e *Editor) while(condition string, holds bool, v Verdict) {
 // While writes a condition that is there, with status True, only while it holds.
 func (e *Editor) While(condition string, holds bool, reason, message string) {
 	e.while(condition, holds, Verdict{Reason: reason, Message: message})
+}
+
+// Sort puts the condition that a person should look at first to the front, where kubectl get finds
+// its reason and message: of the telling ones those that are not as they should be come first, then
+// those that are not known, then the others, each in the order of telling. The rest keeps its order
+// behind them.
+func Sort(conditions []metav1.Condition, telling []string) {
+	rank := func(c metav1.Condition) int {
+		at := slices.Index(telling, c.Type)
+		switch {
+		case at < 0:
+			return 3 * len(telling)
+		case bad(c):
+			return at
+		case c.Status == metav1.ConditionUnknown && !slices.Contains(byPeer, c.Type):
+			return len(telling) + at
+		default:
+			return 2*len(telling) + at
+		}
+	}
+	slices.SortStableFunc(conditions, func(a, b metav1.Condition) int { return rank(a) - rank(b) })
+}
+
+// byPeer are conditions about what a peer says: one that runs no certlink says nothing, and that is no fault.
+var byPeer = []string{v1alpha1.ConditionPeerAccepted, v1alpha1.ConditionTrustInSync}
+
+// bad tells whether a condition is not as it should be: some are there only while something is wrong.
+func bad(c metav1.Condition) bool {
+	switch c.Type {
+	case v1alpha1.ConditionJournalDoubtful, v1alpha1.ConditionQuarantined:
+		return c.Status == metav1.ConditionTrue
+	}
+	return c.Status == metav1.ConditionFalse
 }
 
 // OneLine bounds a message to what a status can hold, and takes line breaks,

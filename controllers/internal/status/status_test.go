@@ -106,6 +106,37 @@ func TestPut(t *testing.T) {
 	})
 }
 
+func TestWhatNeedsAttentionStandsFirst(t *testing.T) {
+	telling := []string{"Reachable", "Ready", "Answered", "JournalDoubtful", "PeerAccepted"}
+	for name, tc := range map[string]struct{ conditions, want string }{
+		"all_is_well":                         {"Stalled=True Ready=True Answered=True Reachable=True", "Reachable Ready Answered Stalled"},
+		"our_side_is_not_ready":               {"Reachable=True Answered=True Ready=False Reconciling=True", "Ready Reachable Answered Reconciling"},
+		"the_line_comes_before_our_side":      {"Ready=False Reachable=False", "Reachable Ready"},
+		"what_is_false_before_the_unknown":    {"Reachable=Unknown Ready=True Answered=False", "Answered Reachable Ready"},
+		"a_doubt_is_bad_while_it_is_true":     {"Ready=True JournalDoubtful=True Reachable=True", "JournalDoubtful Reachable Ready"},
+		"a_peer_may_say_nothing":              {"PeerAccepted=Unknown Ready=True", "Ready PeerAccepted"},
+		"a_peer_that_says_no":                 {"Ready=True PeerAccepted=False", "PeerAccepted Ready"},
+		"the_others_keep_their_order":         {"Zeta=False Alpha=False Ready=True", "Ready Zeta Alpha"},
+		"nothing_that_was_sorted_moves_again": {"Ready=False Reachable=True Answered=True Zeta=True", "Ready Reachable Answered Zeta"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var list []metav1.Condition
+			for _, word := range strings.Fields(tc.conditions) {
+				condition, is, _ := strings.Cut(word, "=")
+				list = append(list, metav1.Condition{Type: condition, Status: metav1.ConditionStatus(is)})
+			}
+			Sort(list, telling)
+			var got []string
+			for _, c := range list {
+				got = append(got, c.Type)
+			}
+			if strings.Join(got, " ") != tc.want {
+				t.Errorf("got %v, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestTimeIsInWholeSeconds(t *testing.T) {
 	if Time(time.Time{}) != nil {
 		t.Error("no time became one")

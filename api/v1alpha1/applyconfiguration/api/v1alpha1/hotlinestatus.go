@@ -18,7 +18,7 @@ type HotlineStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// conditions are Ready, Reachable, Answered, LineChecked; Escalating, JournalDoubtful,
-	// Reconciling and Stalled only while true.
+	// Reconciling and Stalled only while true. What needs attention first stands first.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// lastReceiptTime is when the peer stored a message of ours last, as its
 	// signed receipt says.

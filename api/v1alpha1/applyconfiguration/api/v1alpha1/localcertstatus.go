@@ -17,8 +17,8 @@ import (
 type LocalCERTStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, CertificatesIssued, RelayAvailable, TrustInSync;
-	// Reconciling and Stalled only while true.
+	// conditions are Ready, CertificatesIssued, RelayAvailable, TrustInSync,
+	// TerritoryCurrent; Reconciling and Stalled only while true.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// card is our public description for peers: a PeerCERT manifest in YAML.
 	// Peers put it into their repository as it stands. It holds nothing secret.

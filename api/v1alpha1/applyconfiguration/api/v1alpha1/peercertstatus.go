@@ -18,7 +18,8 @@ type PeerCERTStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// conditions are Ready, Connected, Redundant, PeerAccepted, TrustInSync and
-	// Suspended; Reconciling and Stalled only while true.
+	// Suspended; Reconciling and Stalled only while true. What needs attention first
+	// stands first.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// fingerprint of the peer's card as our spec has it: SHA-256 over trust domain
 	// and CA certificates. Compare it with the peer over another channel.

@@ -17,6 +17,7 @@ type SharedFeedStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// conditions are Ready, PeerAccepted, Fresh, Delivering; Quarantined, Reconciling and Stalled only while true.
+	// What needs attention first stands first.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// stored is the number of objects (versions) that the relay keeps for this feed.
 	Stored *int64 `json:"stored,omitempty"`

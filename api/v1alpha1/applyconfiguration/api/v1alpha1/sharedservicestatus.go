@@ -17,7 +17,7 @@ type SharedServiceStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// conditions are Ready, PeerAccepted, Available; Reconciling and Stalled only
-	// while true.
+	// while true. What needs attention first stands first.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// peers are the names of the PeerCERTs at the other end, separated by commas,
 	// as far as they fit. For kubectl get.
