@@ -6,7 +6,8 @@
 // that the connection was opened for (ALPN).
 //
 // It bounds what strangers can hold: connections in the handshake, in all and
-// for each source address, and the time that a handshake may take. It bounds
+// for each source address, and the time and the bytes that a handshake may take. However many
+// they are, they leave room for those who have finished a handshake lately. It bounds
 // connections past the gate for each client and protocol. Beyond a bound a
 // connection is closed at once, and counted.
 //
@@ -62,7 +63,8 @@ type Config struct {
 	// Refused is told of each handshake that failed. It must not block. May be nil.
 	Refused func(remote net.Addr, err error)
 	// Handshakes and PerSource bound the connections in the handshake, in all and
-	// for each source address (an IPv6 /64 is one). Zero means the defaults.
+	// for each source address (an IPv6 /64 is one). A quarter of the first is for sources from which a
+	// handshake was finished within a day. Zero means the defaults.
 	Handshakes, PerSource int
 	// HandshakeTimeout bounds a handshake. Zero means the default.
 	HandshakeTimeout time.Duration
@@ -81,6 +83,7 @@ type Gate struct {
 	waiting map[netip.Prefix]int
 	total   int
 	held    map[holder]int
+	known   acquaintances
 }
 
 type holder struct{ client, protocol string }
@@ -99,7 +102,7 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.HandshakeTimeout == 0 {
 		cfg.HandshakeTimeout = DefaultHandshakeTimeout
 	}
-	g := &Gate{cfg: cfg, classes: map[string]*class{}, waiting: map[netip.Prefix]int{}, held: map[holder]int{}}
+	g := &Gate{cfg: cfg, classes: map[string]*class{}, waiting: map[netip.Prefix]int{}, held: map[holder]int{}, known: acquaintances{}}
 	for protocol := range cfg.Protocols {
 		g.classes[protocol] = newClass(cfg.Listener.Addr())
 	}
@@ -157,7 +160,8 @@ func (g *Gate) handshake(ctx context.Context, raw net.Conn, source netip.Prefix)
 	if g.cfg.Under != nil {
 		below = g.cfg.Under(raw)
 	}
-	conn := tls.Server(below, g.cfg.TLS())
+	bounded := &stranger{Conn: below, left: maxHandshakeBytes}
+	conn := tls.Server(bounded, g.cfg.TLS())
 	if err := conn.HandshakeContext(ctx); err != nil {
 		g.refuse(ctx, raw, err)
 		return
@@ -168,6 +172,8 @@ func (g *Gate) handshake(ctx context.Context, raw net.Conn, source netip.Prefix)
 		g.refuse(ctx, raw, err)
 		return
 	}
+	bounded.left = unbounded
+	g.met(source)
 	protocol := state.NegotiatedProtocol
 	if protocol == "" {
 		protocol = "http/1.1"
@@ -209,12 +215,23 @@ func (g *Gate) hand(ctx context.Context, conn *Conn, h holder) {
 func (g *Gate) enter(source netip.Prefix) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.total >= g.cfg.Handshakes || g.waiting[source] >= g.cfg.PerSource {
+	places := g.cfg.Handshakes
+	if !g.known.has(source, time.Now()) {
+		places -= places / reserved
+	}
+	if g.total >= places || g.waiting[source] >= g.cfg.PerSource {
 		return false
 	}
 	g.total++
 	g.waiting[source]++
 	return true
+}
+
+// met notes that somebody at a source has finished a handshake.
+func (g *Gate) met(source netip.Prefix) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.known.add(source, time.Now())
 }
 
 func (g *Gate) leave(source netip.Prefix) {
