@@ -235,7 +235,8 @@ type JournalWriter interface {
 	Append(b JournalBatch) error
 	// KeepPeerCheckpoint keeps a checkpoint of the peer's journal. ErrConflict when one
 	// of that size with another root is kept; the first stays.
-	// Of many only the newest 64 and the newest of each day stay, of these 400.
+	// Of many only the newest 64 and the newest of each day stay, of these 400; an engine may keep more
+	// of those under which something is proven.
 	KeepPeerCheckpoint(c Checkpoint) error
 	// NotePeerHeld notes of how many entries of our journal the peer was seen to hold a
 	// checkpoint, in place of what was noted before.

@@ -33,8 +33,9 @@ func TestAPeerThatBreaksItsJournalAgainAndAgainDoesNotMakeTheStoreGrow(t *testin
 		"SELECT min(size) FROM journal_breaks WHERE ours = 0": 0,
 		"SELECT min(size) FROM journal_breaks WHERE size > 0": breaks - store.KeptBreaks,
 		"SELECT max(size) FROM journal_breaks":                breaks - 1,
-		"SELECT count(DISTINCT era) FROM peer_checkpoints":    store.KeptEras,
-		"SELECT max(era) - min(era) FROM peer_checkpoints":    store.KeptEras - 1,
+		"SELECT count(*) FROM peer_logs":                      store.KeptEras,
+		"SELECT max(era) - min(era) FROM peer_logs":           store.KeptEras - 1,
+		"SELECT count(*) FROM evidence":                       store.KeptEras,
 	} {
 		var got int64
 		if err := s.read.QueryRowContext(t.Context(), query).Scan(&got); err != nil || got != want {

@@ -207,6 +207,7 @@ type lineTx struct {
 	// spacious: there is room for messages of the peer, as far as was looked.
 	spacious bool
 	evidence evidence
+	arrived  arrived
 	// queueRead: it was read how urgent the least urgent in the queue is.
 	queueRead bool
 	// raw is the transaction, for statements that neither see nor change messages and the queue: all

@@ -51,7 +51,7 @@ func (l *lineTx) readSerials() error {
 
 // count writes what was counted and collected; the transaction may go on after it.
 func (l *lineTx) count() error {
-	if err := l.write(); err != nil {
+	if err := errors.Join(l.write(), l.writeArrived()); err != nil {
 		return err
 	}
 	if n := &l.state.serials; !l.moved || n.stored && n.storedMissing == n.missing {

@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/certlink/certlink/relay/store"
 )
@@ -21,12 +20,9 @@ const (
 	dayMicros  = 24 * 60 * 60 * 1_000_000
 )
 
-const peerCheckpoint = `SELECT p.size, p.root, p.signed, c.chain, p.stored_at, p.era FROM peer_checkpoints AS p JOIN signer_chains AS c ON c.id = p.chain
-	WHERE p.peer = ?1 AND p.era = (SELECT max(era) FROM peer_checkpoints WHERE peer = ?1)`
-
 // PeerCheckpoint implements store.LineReader.
 func (r *lineReader) PeerCheckpoint() (store.Checkpoint, error) {
-	c, era, err := scanCheckpoint(r.tx.QueryRowContext(r.ctx, peerCheckpoint+" ORDER BY p.size DESC LIMIT 1", r.peer))
+	c, era, err := scanCheckpoint(r.tx.QueryRowContext(r.ctx, lastPeerCheckpoint, r.peer, 0))
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Checkpoint{}, fmt.Errorf("checkpoint of %s: %w", r.peer, store.ErrNotFound)
 	}
@@ -39,7 +35,7 @@ func (r *lineReader) PeerCheckpoints(from int64, limit int) (list []store.Checkp
 	if err := checkLimit(limit, store.MaxMessages); err != nil {
 		return nil, fmt.Errorf("reading checkpoints: %w", err)
 	}
-	rows, err := r.tx.QueryContext(r.ctx, peerCheckpoint+" AND p.size >= ?2 ORDER BY p.size LIMIT ?3", r.peer, from, limit)
+	rows, err := r.tx.QueryContext(r.ctx, peerCheckpoint+" ORDER BY p.id LIMIT ?3", r.peer, min(max(from, 0), 1<<sizeBits), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -100,88 +96,39 @@ func (r *lineReader) Breaks(ours bool) (list []store.Break, err error) {
 	return list, rows.Err()
 }
 
-// KeepPeerCheckpoint implements store.LineTx.
-func (l *lineTx) KeepPeerCheckpoint(c store.Checkpoint) error {
-	k, err := l.keptOfPeer()
-	if err != nil {
-		return err
-	}
-	now, era := l.s.now(), k.era
-	if kept, err := l.keep(era, c, now); err != nil {
-		return err
-	} else if kept {
-		c.At, c.Era = instant(micros(now)), era
-		return l.added(k, c)
-	}
-	var root []byte
-	if err := l.tx.QueryRowContext(l.ctx, "SELECT root FROM peer_checkpoints WHERE peer = ? AND era = ? AND size = ?", l.peer, era, c.Size).Scan(&root); err != nil {
-		return err
-	}
-	if string(root) != string(c.Root[:]) {
-		return fmt.Errorf("another checkpoint of %s at %d entries is kept: %w", l.peer, c.Size, store.ErrConflict)
-	}
-	return nil
-}
-
-// keep adds a checkpoint unless one of its size is there.
-func (l *lineTx) keep(era int64, c store.Checkpoint, at time.Time) (kept bool, err error) {
-	chain, err := l.chain(c.Chain)
-	if err != nil {
-		return false, err
-	}
-	done, err := l.tx.ExecContext(l.ctx, "INSERT INTO peer_checkpoints (peer, era, size, root, signed, chain, stored_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		l.peer, era, c.Size, c.Root[:], c.Signed, chain, micros(at))
-	if err != nil {
-		return false, err
-	}
-	n, err := done.RowsAffected()
-	return n > 0, err
-}
-
-// prune lets go of the checkpoint that has just become too old to stay, unless it is the
-// newest of its day; and of the oldest of these.
-func (l *lineTx) prune(era int64) error {
-	var size, at int64
-	err := l.tx.QueryRowContext(l.ctx, "SELECT size, stored_at FROM peer_checkpoints WHERE peer = ? AND era = ? ORDER BY size DESC LIMIT 1 OFFSET ?",
-		l.peer, era, keptNewest).Scan(&size, &at)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	// Those below it are each the newest of their day already.
-	done, err := l.tx.ExecContext(l.ctx, `DELETE FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 AND size = (
-		SELECT max(size) FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 AND size < ?3) AND stored_at / ?4 = ?5 / ?4`,
-		l.peer, era, size, int64(dayMicros), at)
-	if err != nil {
-		return err
-	}
-	if n, err := done.RowsAffected(); n > 0 || err != nil {
-		return err // there are as many as before
-	}
-	_, err = l.tx.ExecContext(l.ctx, `DELETE FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 AND size <= (
-		SELECT size FROM peer_checkpoints WHERE peer = ?1 AND era = ?2 ORDER BY size DESC LIMIT 1 OFFSET ?3)`, l.peer, era, keptNewest+keptDays)
-	return err
-}
-
 // BreakPeerJournal implements store.LineTx.
 func (l *lineTx) BreakPeerJournal(b store.Break, c store.Checkpoint) error {
+	if err := checkKept(l.peer, c.Size); err != nil {
+		return err
+	}
 	k, err := l.keptOfPeer()
 	if err != nil {
 		return err
 	}
-	if err := l.rare(); err != nil {
+	if err := errors.Join(l.writeArrived(), l.rare()); err != nil {
 		return err
 	}
-	era := k.era
-	if kept, err := l.keep(era+1, c, l.s.now()); err != nil || !kept {
-		return errors.Join(err, fmt.Errorf("beginning era %d of the journal of %s: kept: %t", era+1, l.peer, kept))
-	}
-	if _, err := l.tx.ExecContext(l.ctx, "DELETE FROM peer_checkpoints WHERE peer = ? AND era <= ?", l.peer, era+1-store.KeptEras); err != nil {
+	era := k.era + 1
+	log, err := l.newEra(era)
+	if err != nil {
 		return err
+	}
+	c.At = l.s.now()
+	if err := l.insertKept(log<<sizeBits+c.Size, c, nil, true); err != nil {
+		return err
+	}
+	for _, statement := range forgetEras {
+		if _, err := l.raw.ExecContext(l.ctx, statement, l.peer, era-store.KeptEras); err != nil {
+			return err
+		}
 	}
 	return l.broke(b, false)
+}
+
+// forgetEras let go of the checkpoints of eras up to one, but for what proves something.
+var forgetEras = []string{
+	"DELETE FROM evidence INDEXED BY evidence_alone WHERE alone = 1 AND id >> 40 IN (SELECT id FROM peer_logs WHERE peer = ?1 AND era <= ?2)",
+	"DELETE FROM peer_logs WHERE peer = ?1 AND era <= ?2",
 }
 
 // BreakJournal implements store.LineTx.

@@ -118,7 +118,7 @@ func (l *benchLine) enqueue(n int) error {
 }
 
 func (l *benchLine) accept(n int) error {
-	of := evidenceOf(n)
+	of := evidenceOf(l.size+int64(n), n)
 	return l.s.ChangeLine(l.b.Context(), "bravo.example", func(tx store.LineTx) error {
 		newest, hashes, err := tx.Journal()
 		if err != nil {
@@ -150,11 +150,12 @@ func (l *benchLine) receipts(n int) error {
 	}
 	ids := l.ids[:n]
 	l.ids = l.ids[n:]
+	of := evidenceOf(l.size+int64(n), n)
 	return l.s.ChangeLine(l.b.Context(), "bravo.example", func(tx store.LineTx) error {
 		if err := l.keep(tx, n); err != nil {
 			return err
 		}
-		list, of := make([]store.Receipt, n), evidenceOf(n)
+		list := make([]store.Receipt, n)
 		for i, id := range ids {
 			list[i] = store.Receipt{ID: id, Body: receiptOf(id), Proof: proofOf(of, i), At: time.Now()}
 		}
@@ -181,9 +182,10 @@ func receiptOf(id string) []byte {
 	return fmt.Appendf(nil, `{"message_id":%q,"text":%q}`, id, make([]byte, 40))
 }
 
-// evidenceOf and proofOf have the size of proofs in a log of 100,000 entries.
-func evidenceOf(n int) *store.Evidence {
-	return &store.Evidence{Checkpoint: signed(1), Chain: chain, Hashes: make([]byte, 32*(2*n+16))}
+// evidenceOf and proofOf have the size of proofs in a log of 100,000 entries; the evidence is under the checkpoint of so many that
+// comes with it.
+func evidenceOf(size int64, n int) *store.Evidence {
+	return &store.Evidence{Checkpoint: signed(size), Chain: chain, Hashes: make([]byte, 32*(2*n+16))}
 }
 
 func proofOf(of *store.Evidence, i int) store.Proof {

@@ -44,8 +44,8 @@ func TestManyMessagesAreCarriedIntoTheDatabaseBesideTheWriter(t *testing.T) {
 	}
 }
 
-// before0020 makes a database as a release before migration 0020 left it, and fills it.
-func before0020(t *testing.T, path string, statements ...string) {
+// beforeStep makes a database as a release before a migration, by its number, left it, and fills it.
+func beforeStep(t *testing.T, path, number string, statements ...string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -58,7 +58,7 @@ func before0020(t *testing.T, path string, statements ...string) {
 		t.Fatal(err)
 	}
 	for i, name := range known {
-		if strings.Contains(name, "0020") {
+		if strings.Contains(name, number) {
 			break
 		}
 		if err := migrateStep(context.Background(), db, name, i+1); err != nil {
@@ -83,7 +83,7 @@ func TestJournalsOfAnEarlierReleaseStay(t *testing.T) {
 				peer, size+1, size, size, size+1, size, peer, size+1))
 		}
 	}
-	before0020(t, path, statements...)
+	beforeStep(t, path, "0020", statements...)
 	s := open(t, path)
 	for _, peer := range []string{"alfa", "bravo", "charlie"} {
 		for size := range int64(4) {
@@ -130,7 +130,7 @@ func TestWhatAnEarlierReleaseStoredStays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
 	const message = `INSERT INTO messages (direction, peer, id, serial, conversation, kind, precedence, urgency, in_reply_to, payload, created_at, stored_at, receipt, receipt_at, proof, proof_chain)
 		VALUES `
-	before0020(t, path, "INSERT INTO lines (peer, out_serial, in_messages, in_serial) VALUES ('bravo', 4, 1, 1)",
+	beforeStep(t, path, "0020", "INSERT INTO lines (peer, out_serial, in_messages, in_serial) VALUES ('bravo', 4, 1, 1)",
 		"INSERT INTO signer_chains (id, chain) VALUES (7, CAST('chain' AS BLOB))",
 		message+"('out', 'bravo', 'a', 1, 'a', 'INQUIRY', 'ROUTINE', 3, '', x'01', 1, 1, CAST('receipt' AS BLOB), 5, CAST('text' AS BLOB), 7)",
 		message+"('out', 'bravo', 'b', 2, 'b', 'INQUIRY', 'ROUTINE', 3, '', x'02', 1, 1, NULL, 0, NULL, 0)",

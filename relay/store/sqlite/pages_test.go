@@ -27,11 +27,11 @@ func TestATransactionWritesFewPages(t *testing.T) {
 		most     float64 // pages of a transaction
 	}{
 		{"enqueue", l.enqueue, 1, 9.2},
-		{"accept", l.accept, 1, 14.5},
-		{"receipts", l.receipts, 1, 8.5},
+		{"accept", l.accept, 1, 11.5},
+		{"receipts", l.receipts, 1, 5},
 		{"enqueue 100", l.enqueue, 100, 70},
-		{"accept 100", l.accept, 100, 95},
-		{"receipts 100", l.receipts, 100, 26},
+		{"accept 100", l.accept, 100, 91},
+		{"receipts 100", l.receipts, 100, 23},
 	} {
 		const times = 64
 		for len(l.ids) < times*c.messages { // what receipts are for

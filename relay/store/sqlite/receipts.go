@@ -30,6 +30,14 @@ func (r *lineReader) Proof(d store.Direction, id string) (proof, chain []byte, e
 	return proof, chain, err
 }
 
+// Proof implements store.LineReader.
+func (l *lineTx) Proof(d store.Direction, id string) (proof, chain []byte, err error) {
+	if err := l.writeArrived(); err != nil {
+		return nil, nil, err
+	}
+	return l.lineReader.Proof(d, id)
+}
+
 // evidence is what proofs that a transaction stores have in common.
 type evidence struct {
 	// of has this number; it is stored with the first message that needs it.
@@ -38,7 +46,8 @@ type evidence struct {
 	stored bool
 }
 
-// evidenceID is the number that the evidence of a proof has or will have, 0 for none.
+// evidenceID is the number that the evidence of a proof has or will have, 0 for none: that of the checkpoint
+// that came with it, if that is kept.
 func (l *lineTx) evidenceID(of *store.Evidence) (int64, error) {
 	if of == nil {
 		return 0, nil
@@ -46,9 +55,13 @@ func (l *lineTx) evidenceID(of *store.Evidence) (int64, error) {
 	if l.evidence.of == of {
 		return l.evidence.id, nil
 	}
+	if l.arrived.is(of) {
+		l.evidence = evidence{of: of, id: l.arrived.key}
+		return l.evidence.id, nil
+	}
 	last := &l.shared.evidence
 	if *last == 0 {
-		if err := l.raw.QueryRowContext(l.ctx, "SELECT coalesce(max(id), 0) FROM evidence").Scan(last); err != nil {
+		if err := l.raw.QueryRowContext(l.ctx, "SELECT coalesce(max(id), 0) FROM evidence WHERE id <= ?", int64(largestOfPeer)).Scan(last); err != nil {
 			return 0, err
 		}
 	}
@@ -61,15 +74,37 @@ func (l *lineTx) storeEvidence(of *store.Evidence) error {
 	if of == nil || l.evidence.stored {
 		return nil
 	}
+	a, id := &l.arrived, l.evidence.id
+	shared := id == a.key
+	var err error
+	switch {
+	case shared && a.written:
+		_, err = l.raw.ExecContext(l.ctx, "UPDATE evidence SET hashes = ?, alone = 0 WHERE id = ?", append([]byte{}, of.Hashes...), id)
+	case shared:
+		err = l.insertKept(id, a.c, of.Hashes, false)
+	default:
+		err = l.insertEvidence(id, of, nil, 0, 0)
+	}
+	if err != nil {
+		return err
+	}
+	if l.evidence.stored = true; shared {
+		a.written, a.used = true, true
+		l.state.newestOfPeer.proves(a.c.Size)
+	} else {
+		l.shared.evidence = id
+	}
+	return nil
+}
+
+// insertEvidence adds evidence under a number; that of a checkpoint which is kept has a root, and the time at which it was stored.
+func (l *lineTx) insertEvidence(id int64, of *store.Evidence, root []byte, at, alone int64) error {
 	chain, err := l.chain(of.Chain)
 	if err != nil {
 		return err
 	}
-	_, err = l.raw.ExecContext(l.ctx, "INSERT INTO evidence (id, checkpoint, hashes, chain) VALUES (?, ?, ?, ?)",
-		l.evidence.id, append([]byte{}, of.Checkpoint...), append([]byte{}, of.Hashes...), chain)
-	if err == nil {
-		l.evidence.stored, l.shared.evidence = true, l.evidence.id
-	}
+	_, err = l.raw.ExecContext(l.ctx, "INSERT INTO evidence (id, checkpoint, hashes, chain, root, stored_at, alone) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		id, append([]byte{}, of.Checkpoint...), append([]byte{}, of.Hashes...), chain, root, at, alone)
 	return err
 }
 

@@ -15,7 +15,7 @@ import (
 // TestTypesThatAnEarlierReleaseStoredAreAdmitted: their objects may come again in other versions.
 func TestTypesThatAnEarlierReleaseStoredAreAdmitted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "relay.db")
-	before0020(t, path, "INSERT INTO words (id, word) VALUES (1, 'c'), (2, 'x-old')",
+	beforeStep(t, path, "0020", "INSERT INTO words (id, word) VALUES (1, 'c'), (2, 'x-old')",
 		"INSERT INTO objects (seq, collection, stix_id, version, type, spec, raw) VALUES (5, 1, 'x-old--1', 0, 2, '2.1', x'01'), (6, 1, 'x-old--2', 0, 2, '2.1', x'01')")
 	s := open(t, path)
 	var names []string
