@@ -57,6 +57,8 @@ type Server struct {
 	gate *gate.Gate
 	// desk says which officers there are; nil before Apply: none.
 	desk atomic.Pointer[config.Desk]
+	// pages are those of other sites, in the browser of an officer who has put the certificate there.
+	pages *http.CrossOriginProtection
 }
 
 // NewServer checks the configuration. Nothing is accepted before Run.
@@ -64,7 +66,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Identity == nil || cfg.Handler == nil || cfg.Log == nil || cfg.Metrics == nil {
 		return nil, errors.New("local server needs an identity, a handler, a logger and metrics")
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, pages: http.NewCrossOriginProtection()}
 	var err error
 	s.gate, err = gate.New(gate.Config{
 		Listener:  cfg.Listener,
@@ -133,7 +135,8 @@ func connected(ctx context.Context, conn net.Conn) context.Context {
 
 // admit gives a request its role and identity. The client is verified for each request:
 // since the handshake its certificate may have ended, its CA may have been replaced, or
-// its officer removed.
+// its officer removed. A browser shows the certificate for whichever page makes it ask: what a page of
+// another site wants to change is refused.
 func (s *Server) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*gate.Conn)
@@ -148,6 +151,10 @@ func (s *Server) admit(next http.Handler) http.Handler {
 		if err != nil {
 			w.Header().Set("Connection", "close")
 			problem.Write(w, http.StatusForbidden, err.Error())
+			return
+		}
+		if s.pages.Check(r) != nil {
+			problem.Write(w, http.StatusForbidden, "a page of another site asks for this through your browser: use kubectl certlink, and keep the certificate out of browsers")
 			return
 		}
 		role, _, _ := roleOf(id.Path())
