@@ -27,12 +27,9 @@ func OpenChain(v Verifier, ders [][]byte, now time.Time) (Chain, error) {
 	}
 	chain := make([]*x509.Certificate, 0, len(ders))
 	for _, der := range ders {
-		if len(der) > maxCertificateBytes {
-			return Chain{}, refuse(ErrMalformed, fmt.Errorf("a certificate has more than %d bytes", maxCertificateBytes))
-		}
-		c, err := x509.ParseCertificate(der)
+		c, err := readCertificate(der)
 		if err != nil {
-			return Chain{}, refuse(ErrMalformed, err)
+			return Chain{}, err
 		}
 		chain = append(chain, c)
 	}

@@ -6,6 +6,7 @@ package receipt
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -18,8 +19,13 @@ import (
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 )
 
-// maxCertificateBytes is the largest certificate that is parsed.
-const maxCertificateBytes = 8 << 10
+const (
+	// maxCertificateBytes is the largest certificate that is parsed.
+	maxCertificateBytes = 8 << 10
+	// maxRSABits is the largest RSA key with which one is verified, as in package crypto/tls. One that fills a
+	// certificate would take seconds for each statement.
+	maxRSABits = 8192
+)
 
 // header is all that a statement's header may hold.
 type header struct {
@@ -69,13 +75,28 @@ func readChain(x5c []string) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, refuse(ErrMalformed, fmt.Errorf("decoding a certificate: %w", err))
 		}
-		c, err := x509.ParseCertificate(der)
+		c, err := readCertificate(der)
 		if err != nil {
-			return nil, refuse(ErrMalformed, err)
+			return nil, err
 		}
 		chain = append(chain, c)
 	}
 	return chain, nil
+}
+
+// readCertificate reads one of a chain, and refuses what it would cost too much to verify with.
+func readCertificate(der []byte) (*x509.Certificate, error) {
+	if len(der) > maxCertificateBytes {
+		return nil, refuse(ErrMalformed, fmt.Errorf("a certificate has more than %d bytes", maxCertificateBytes))
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, refuse(ErrMalformed, err)
+	}
+	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSABits {
+		return nil, refuse(ErrMalformed, fmt.Errorf("the RSA key of a certificate has more than %d bits", maxRSABits))
+	}
+	return c, nil
 }
 
 // verifySigner says who signed: the name in the leaf, if the bundle of that very
