@@ -90,7 +90,9 @@ func (e *Engine) read(ctx context.Context, from string, r io.Reader, take func(k
 		if kind == recordEnd {
 			break
 		}
-		s.count(kind, content, files)
+		if err := s.count(kind, content, files); err != nil {
+			return s, err
+		}
 		if err := take(kind, content); err != nil {
 			return s, err
 		}
@@ -106,7 +108,10 @@ func (e *Engine) read(ctx context.Context, from string, r io.Reader, take func(k
 	return s, records.rest()
 }
 
-func (s *Summary) count(kind byte, content []byte, files map[string]bool) {
+// maxFiles is how many attachments a set may have: four times those of store.MaxMessages messages.
+const maxFiles = 64 * store.MaxMessages
+
+func (s *Summary) count(kind byte, content []byte, files map[string]bool) error {
 	s.Bytes += int64(len(content))
 	switch kind {
 	case recordBatch:
@@ -119,6 +124,10 @@ func (s *Summary) count(kind byte, content []byte, files map[string]bool) {
 			s.Attachments = len(files)
 		}
 	}
+	if len(files) > maxFiles {
+		return fmt.Errorf("it has more than %d attachments: %w", maxFiles, ErrDamaged)
+	}
+	return nil
 }
 
 func (e *Engine) open(ctx context.Context, envelope seal.Envelope, r io.Reader) (io.Reader, error) {

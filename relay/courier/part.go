@@ -240,9 +240,21 @@ func syncDirectory(path string) error {
 	return errors.Join(err, dir.Close())
 }
 
+// openPart opens a file, and nothing else: a pipe would be waited for, and a device need not end.
+func openPart(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: it is no file (%s)", path, info.Mode().Type())
+	}
+	return os.Open(path)
+}
+
 // ReadPart reads the header of a file, and compares its content with it.
 func ReadPart(path string) (Part, error) {
-	file, err := os.Open(path)
+	file, err := openPart(path)
 	if err != nil {
 		return Part{}, err
 	}
@@ -255,13 +267,19 @@ func ReadPart(path string) (Part, error) {
 	if err != nil {
 		return Part{}, fmt.Errorf("%s: %w", path, err)
 	}
+	info, err := file.Stat()
+	if err != nil {
+		return p, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if n := info.Size() - HeaderBytes; n != p.Bytes {
+		return p, fmt.Errorf("%s: it has %d bytes behind its header, not %d: %w", path, n, p.Bytes, ErrDamaged)
+	}
 	sum := sha256.New()
-	n, err := io.Copy(sum, file)
-	switch {
+	switch n, err := io.Copy(sum, io.LimitReader(file, p.Bytes)); {
 	case err != nil:
 		return p, fmt.Errorf("reading %s: %w", path, err)
 	case n != p.Bytes:
-		return p, fmt.Errorf("%s: it has %d bytes behind its header, not %d: %w", path, n, p.Bytes, ErrDamaged)
+		return p, fmt.Errorf("%s: it became shorter while it was read: %w", path, ErrDamaged)
 	case hex.EncodeToString(sum.Sum(nil)) != p.SHA256:
 		return p, fmt.Errorf("%s: its content was changed: %w", path, ErrDamaged)
 	}

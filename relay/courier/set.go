@@ -13,6 +13,9 @@ import (
 	"strings"
 )
 
+// MaxSets is how many sets Sort tells apart: each header can say that there are MaxParts of it.
+const MaxSets = 1000
+
 // Set is the files of one set, in order.
 type Set struct {
 	// ID, From and To as in Statement.
@@ -39,6 +42,10 @@ func Sort(files []string) (sets []*Set, bad []error) {
 			continue
 		}
 		s := byID[p.Set]
+		if s == nil && len(sets) == MaxSets {
+			bad = append(bad, fmt.Errorf("%s: it is of one set more than the %d that are taken at once: name fewer files", path, MaxSets))
+			continue
+		}
 		if s == nil {
 			s = &Set{ID: p.Set, From: p.From, To: p.To, Parts: p.Parts, paths: make([]string, p.Parts)}
 			byID[p.Set], parts[p.Set] = s, map[int]Part{}
@@ -105,7 +112,7 @@ func (j *joined) Read(p []byte) (int, error) {
 			if len(j.paths) == 0 {
 				return 0, io.EOF
 			}
-			file, err := os.Open(j.paths[0])
+			file, err := openPart(j.paths[0])
 			if err != nil {
 				return 0, err
 			}
