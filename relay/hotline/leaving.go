@@ -20,7 +20,7 @@ type leaving struct {
 	mu sync.Mutex
 	// confirmed is the largest state of our journal that the peer was seen to hold.
 	confirmed tlog.Tree
-	// noted is the size of it that the store has.
+	// noted is the size of it that the store has, 0 for unknown.
 	noted int64
 	// sizes of checkpoints that left lately, ascending.
 	sizes []int64
@@ -57,13 +57,17 @@ func (v *leaving) forget() {
 	v.confirmed, v.sizes, v.noted = tlog.Tree{}, nil, 0
 }
 
-// note stores what was confirmed, for other replicas and after a restart. A crash before the
-// commit leaves what was stored before, which does for most couriers, and costs the line one
-// round trip.
+// unnoted is how many entries the peer may hold more than what is stored says. Each batch of our journal has
+// at least one, so what the peer holds is among the next few states, to which a courier's set leads as well: see mayHold.
+const unnoted = wire.MaxSteps / 4
+
+// note stores what was confirmed, for other replicas and after a restart; not each time, which would be a
+// page and a statement of each transaction. A crash before the commit leaves what was stored before, which does for most
+// couriers, and costs the line one round trip.
 func (v *leaving) note(tx store.LineTx) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.confirmed.N <= v.noted {
+	if v.confirmed.N <= v.noted || v.noted > 0 && v.confirmed.N < v.noted+unnoted {
 		return nil
 	}
 	held := v.confirmed.N
