@@ -66,7 +66,9 @@ func (w *watched) Close() error {
 type slow struct {
 	*side
 	pipes *pipes
-	leaf  testca.Pair
+	// others is alfa's CA, and leaf what it shows.
+	others *testca.CA
+	leaf   testca.Pair
 	// took is the longest body of which bravo's handler read something, in bytes; working the
 	// requests that it has not answered.
 	took, working atomic.Int64
@@ -81,7 +83,7 @@ func newSlow(t *testing.T) *slow {
 	s.side = newSideOn(t, "bravo", s.pipes)
 	alfa := &side{ca: testca.New(t, "alfa.example")}
 	s.expects(t, "alfa", alfa)
-	s.leaf = alfa.ca.Leaf(t, testca.Leaf{Path: "/relay"})
+	s.others, s.leaf = alfa.ca, alfa.ca.Leaf(t, testca.Leaf{Path: "/relay"})
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.working.Add(1)
 		defer s.working.Add(-1)
