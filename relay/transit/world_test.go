@@ -61,8 +61,9 @@ type nation struct {
 	config *config.Config
 	engine *Engine
 	served []served
-	files  http.Handler  // behind transit, in place of serve
-	ahead  time.Duration // of its clock
+	files  http.Handler    // behind transit, in place of serve
+	ahead  time.Duration   // of its clock
+	slow   map[string]bool // trust domains whose answers come byte by byte
 }
 
 // served is a request that reached the handlers of a hotline.
@@ -217,7 +218,11 @@ func (n *nation) direct(td string) *http.Client {
 			w.seen = append(w.seen, body, out.Body.Bytes())
 			w.mu.Unlock()
 		}
-		return out.Result(), nil
+		resp := out.Result()
+		if n.slow[td] {
+			resp.Body = &dripping{from: resp.Body, r: r}
+		}
+		return resp, nil
 	})}
 }
 
