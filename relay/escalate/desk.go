@@ -115,7 +115,7 @@ func (e *Engine) Complete(ctx context.Context, hotlines []report.Hotline) error 
 }
 
 func (l *line) report(ctx context.Context) (*report.Escalation, error) {
-	taken, err := l.cfg.Store.OpenEscalations(ctx, l.trustDomain, store.MaxRecords)
+	taken, err := l.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (l *line) decide(ctx context.Context, s *settings) (time.Time, error) {
 	if err := l.announce(ctx, s); err != nil {
 		errs = append(errs, err)
 	}
-	taken, err := l.cfg.Store.OpenEscalations(ctx, l.trustDomain, store.MaxRecords)
+	taken, err := l.open(ctx)
 	if err != nil {
 		return time.Time{}, errors.Join(append(errs, err)...)
 	}
@@ -66,6 +66,26 @@ func (l *line) decide(ctx context.Context, s *settings) (time.Time, error) {
 	errs = append(errs, l.takeAll(ctx, s, due, now))
 	errs = append(errs, each(over(situations, taken), func(e store.Escalation) error { return l.settle(ctx, e) }))
 	return next, errors.Join(errs...)
+}
+
+// maxOpenPages bounds how many open steps are looked at: all that a ladder can take of the messages
+// that are watched, and as many of those that others have displaced since.
+const maxOpenPages = 32
+
+// open are the steps that were taken and are not settled.
+func (l *line) open(ctx context.Context) (all []store.Escalation, err error) {
+	var last store.Escalation
+	for range maxOpenPages {
+		page, err := l.cfg.Store.OpenEscalations(ctx, l.trustDomain, last, store.MaxRecords)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, page...); len(page) < store.MaxRecords {
+			break
+		}
+		last = page[len(page)-1]
+	}
+	return all, nil
 }
 
 // takeAll does step 1 for all. What could not be recorded is told all the same, see shout.

@@ -89,7 +89,7 @@ func (l *line) refresh(ctx context.Context, s *settings, name string, to notify.
 	if conf == nil || conf.Alertmanager == nil || age >= 0 && age < refreshEvery {
 		return false
 	}
-	taken, err := l.cfg.Store.OpenEscalations(ctx, l.trustDomain, store.MaxRecords)
+	taken, err := l.open(ctx)
 	if err != nil {
 		return false // the next round says so
 	}

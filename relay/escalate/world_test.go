@@ -51,6 +51,8 @@ type world struct {
 	after  func(hotline.Act)
 	told   map[string][]notify.Notification
 	fails  map[string]error
+	// hangs is a notifier that does not answer.
+	hangs  string
 	offset time.Duration
 }
 
@@ -98,11 +100,18 @@ type receiver struct {
 
 func (r receiver) Close() {}
 
-func (r receiver) Notify(_ context.Context, n notify.Notification) error {
+func (r receiver) Notify(ctx context.Context, n notify.Notification) error {
 	r.w.mu.Lock()
-	defer r.w.mu.Unlock()
 	r.w.told[r.name] = append(r.w.told[r.name], n)
-	return r.w.fails[r.name]
+	hangs, err := r.w.hangs == r.name, r.w.fails[r.name]
+	r.w.mu.Unlock()
+	if !hangs {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, notify.Timeout)
+	defer cancel()
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func (w *world) now() time.Time {

@@ -175,8 +175,9 @@ type Silences interface {
 
 // Notices are what was told, or is to be told.
 type Notices interface {
-	// OpenEscalations returns steps that are not settled, at most limit.
-	OpenEscalations(ctx context.Context, peer string, limit int) ([]Escalation, error)
+	// OpenEscalations returns steps that are not settled, at most limit, by direction, message, stage
+	// and step: those behind after, or from the first one where that is zero.
+	OpenEscalations(ctx context.Context, peer string, after Escalation, limit int) ([]Escalation, error)
 	// OpenNotices returns notices whose next attempt is due, the most urgent first, then in the
 	// order in which they were stored.
 	OpenNotices(ctx context.Context, q OpenQuery) ([]Notice, error)

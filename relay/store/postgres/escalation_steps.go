@@ -38,7 +38,7 @@ func notices(rows []placed) []store.Notice {
 }
 
 // OpenEscalations implements store.Escalations.
-func (s *Store) OpenEscalations(ctx context.Context, peer string, limit int) ([]store.Escalation, error) {
+func (s *Store) OpenEscalations(ctx context.Context, peer string, after store.Escalation, limit int) ([]store.Escalation, error) {
 	if err := checkLimit(limit, store.MaxRecords); err != nil {
 		return nil, fmt.Errorf("listing escalations: %w", err)
 	}
@@ -48,7 +48,8 @@ func (s *Store) OpenEscalations(ctx context.Context, peer string, limit int) ([]
 		e.FirstAt, e.LastAt = instant(first), instant(last)
 		return e, err
 	}, `SELECT direction, message, stage, step, taken, first_at, last_at FROM escalations
-		WHERE peer = $1 AND settled_at = 0 ORDER BY direction, message, stage, step LIMIT $2`, peer, limit)
+		WHERE peer = $1 AND settled_at = 0 AND (direction, message, stage, step) > ($2, $3, $4, $5)
+		ORDER BY direction, message, stage, step LIMIT $6`, peer, after.Direction, after.Message, after.Stage, after.Step, limit)
 }
 
 // OpenNotices implements store.Escalations.

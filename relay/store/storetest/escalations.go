@@ -41,7 +41,7 @@ func notice(id, message string, mods ...func(*store.Notice)) store.Notice {
 
 func openSteps(t *testing.T, s store.Store) []store.Escalation {
 	t.Helper()
-	open, err := s.OpenEscalations(t.Context(), "bravo.example", 100)
+	open, err := s.OpenEscalations(t.Context(), "bravo.example", store.Escalation{}, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,18 @@ func takesStepsOnce(t *testing.T, e env) {
 		wantErr(t, take(s), store.ErrConflict)
 	}
 	same(t, "open", openSteps(t, e), []store.Escalation{step("A", "first", 2), step("A", "second", 1), step("B", "first", 1)})
-	if other, err := e.OpenEscalations(t.Context(), "charlie.example", 10); err != nil || len(other) != 0 {
+	var paged []store.Escalation
+	for after := (store.Escalation{}); len(paged) < 4; after = paged[len(paged)-1] {
+		page, err := e.OpenEscalations(t.Context(), "bravo.example", after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if paged = append(paged, page...); len(page) < 2 {
+			break
+		}
+	}
+	same(t, "open, in pages", paged, openSteps(t, e))
+	if other, err := e.OpenEscalations(t.Context(), "charlie.example", store.Escalation{}, 10); err != nil || len(other) != 0 {
 		t.Errorf("of another peer: %v, %v", other, err)
 	}
 }
