@@ -4,6 +4,7 @@
 package exercise
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -79,7 +80,11 @@ func (e *Engine) settle(ctx context.Context, peer string, d *drill) error {
 	if err != nil {
 		return err
 	}
-	answer, err := e.cfg.Post(ctx, peer, PathReport, signed)
+	leaving, err := receipt.Sign(e.cfg.Identity(), TypeReport, payload) // the certificate that signed it first may have ended
+	if err != nil {
+		return err
+	}
+	answer, err := e.cfg.Post(ctx, peer, PathReport, leaving)
 	if err != nil {
 		return fmt.Errorf("having the report countersigned: %w", err)
 	}
@@ -108,13 +113,25 @@ func (e *Engine) final(ctx context.Context, peer string, d *drill) ([]byte, erro
 	return []byte(r.JWS), e.keep(ctx, peer, d.Name, partOurs, []byte(r.JWS))
 }
 
+// keep stores a statement about a drill for good, with its act. It is repeatable, also with the
+// same signed anew: the first one stays.
 func (e *Engine) keep(ctx context.Context, peer, name, part string, signed []byte) error {
+	stored, err := e.cfg.Store.GetLineRecord(ctx, peer, kindReport, name, part)
+	if err == nil && sameContent(stored.Content, signed) || err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
 	return e.cfg.Change(ctx, peer, func(tx store.LineTx) (*store.JournalEntry, error) {
 		if err := tx.PutLineRecord(store.LineRecord{Kind: kindReport, Name: name, Part: part, Content: signed, Final: true}); err != nil {
 			return nil, err
 		}
 		return e.cfg.Act("EXERCISE_REPORTED", "", e.cfg.Now(), map[string]string{"exercise": name, "part": part, "sha256": digest(signed)})
 	})
+}
+
+func sameContent(a, b []byte) bool {
+	x, err := receipt.Content(a)
+	y, other := receipt.Content(b)
+	return err == nil && other == nil && bytes.Equal(x, y)
 }
 
 func invalid(format string, args ...any) error {
@@ -136,7 +153,7 @@ func (e *Engine) TakeReport(ctx context.Context, peer string, signed []byte) ([]
 		if said, err := countersignature(c.Content); err != nil || said.ReportSHA256 != digest(payload) {
 			return nil, fmt.Errorf("another report of %q is countersigned: %w", r.Name, store.ErrConflict)
 		}
-		return c.Content, nil
+		return e.leaving(c.Content)
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
@@ -159,6 +176,16 @@ func (e *Engine) TakeReport(ctx context.Context, peer string, signed []byte) ([]
 		return nil, err
 	}
 	return counter, e.keep(ctx, peer, r.Name, partTheirs+partCounter, counter)
+}
+
+// leaving is a countersignature of ours that is stored, by our present certificate: the one that
+// signed it may have ended while the peer did not hear of it.
+func (e *Engine) leaving(counter []byte) ([]byte, error) {
+	payload, err := receipt.Content(counter)
+	if err != nil {
+		return nil, err
+	}
+	return receipt.Sign(e.cfg.Identity(), TypeCountersignature, payload)
 }
 
 // openReport verifies and bounds what a peer says of its drill.

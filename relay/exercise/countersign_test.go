@@ -150,3 +150,61 @@ func TestAReportOfAPeerThatLiesIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// renew gives a stage a certificate that lasts a month.
+func (s *stage) renew(t *testing.T, ca *testca.CA) {
+	t.Helper()
+	pair := ca.Leaf(t, testca.Leaf{Path: "/signing", NotBefore: s.now.Add(-time.Hour), NotAfter: s.now.AddDate(0, 1, 0)})
+	s.engine.cfg.Identity = func() receipt.Signer { return signer(pair) }
+}
+
+// The peer is away for months: the report was signed for good by a certificate that has ended since,
+// and so was its countersignature, whose answer was lost.
+func TestAReportIsCountersignedThoughWhatSignedItHasEnded(t *testing.T) {
+	alfa := setup(t)
+	bravo := opposite(t, alfa)
+	theirs := testca.New(t, "bravo.example", testca.Options{NotBefore: bravo.now.AddDate(-1, 0, 0)})
+	alfa.trust(theirs)
+	alfa.renew(t, alfa.ca)
+	bravo.renew(t, theirs)
+	away, lost := errors.New("no path"), true
+	alfa.engine.cfg.Post = func(ctx context.Context, _, _ string, signed []byte) ([]byte, error) {
+		if away != nil {
+			return nil, away
+		}
+		answer, err := bravo.engine.TakeReport(ctx, "alfa.example", signed)
+		if lost {
+			return nil, errors.New("the answer is lost")
+		}
+		return answer, err
+	}
+	report, err := alfa.engine.StartExercise(t.Context(), "to-bravo", desk.ExerciseRequest{Script: springDrill, Officer: "Ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alfa.engine.round(t.Context())
+	arrive(t, alfa, bravo, report.Steps[0].Message, 1, alfa.now)
+	alfa.now = alfa.now.Add(time.Minute)
+	alfa.engine.round(t.Context())
+	arrive(t, alfa, bravo, report.Steps[1].Message, 2, alfa.now)
+	alfa.now = alfa.now.Add(16 * time.Minute)
+	alfa.engine.round(t.Context()) // signs it for good
+	for range 3 {
+		alfa.now = alfa.now.AddDate(0, 3, 0)
+		bravo.now = alfa.now
+		alfa.renew(t, alfa.ca)
+		bravo.renew(t, theirs)
+		alfa.engine.round(t.Context())
+		if away != nil {
+			away = nil
+		} else {
+			lost = false
+		}
+	}
+	for hotline, s := range map[string]*stage{"to-bravo": alfa, "to-alfa": bravo} {
+		r, err := s.engine.ExerciseReport(t.Context(), hotline, "spring")
+		if err != nil || r.Countersignature == nil || !r.Countersignature.Agreed {
+			t.Errorf("%s shows %+v, %v", hotline, r, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@
 package linecheck
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -36,8 +37,10 @@ const (
 	// looks at what is to be kept.
 	retryRecord = 5 * time.Minute
 	keepEvery   = time.Hour
-	// lookBack is how many past months are made up for after a time without the peer.
-	lookBack = 3
+	// lookBack is how many past months are made up for after a time without the peer, maxRefused
+	// how many exchanges of a look may fail before the others wait for the next one.
+	lookBack   = 24
+	maxRefused = 3
 )
 
 // statement is a signed statement of ours or of the peer, verified when it was stored.
@@ -89,8 +92,12 @@ func (l *line) part(ctx context.Context, month, part string) (statement, error) 
 	return statement{payload: payload, signed: r.Content, final: r.Final}, err
 }
 
-// put stores a part of a record with its act. It is repeatable; the first final one stays.
+// put stores a part of a record with its act. It is repeatable; the first final one stays, also
+// when the same is signed anew.
 func (l *line) put(ctx context.Context, month, part string, s statement) error {
+	if stored, err := l.part(ctx, month, part); err != nil || stored.final && bytes.Equal(stored.payload, s.payload) {
+		return err
+	}
 	return l.engine.cfg.Change(ctx, l.trustDomain, func(tx store.LineTx) (*store.JournalEntry, error) {
 		err := tx.PutLineRecord(store.LineRecord{Kind: kindAvailability, Name: month, Part: part, Content: s.signed, Final: s.final})
 		if err != nil {
@@ -110,6 +117,13 @@ func (l *line) sign(typ string, content any, final bool) (s statement, err error
 	s.signed, err = receipt.Sign(l.engine.cfg.Identity(), typ, s.payload)
 	s.final = final
 	return s, err
+}
+
+// leaving is a statement of ours as it goes to the peer: signed by our present certificate, which
+// gives the same bytes as long as that is the one that signed it first. A statement may wait for
+// the peer until that one has ended, and the peer would have to refuse it from then on.
+func (l *line) leaving(typ string, s statement) ([]byte, error) {
+	return receipt.Sign(l.engine.cfg.Identity(), typ, s.payload)
 }
 
 // ours returns our own signed record until a time: the one that is stored, of a month that
@@ -198,7 +212,7 @@ func (l *line) keep(ctx context.Context) {
 func (l *line) makeRecords(ctx context.Context, now time.Time) {
 	next := now.Add(keepEvery)
 	this := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	for back := lookBack; back >= 1; back-- {
+	for back, refused := 1, 0; back <= lookBack && refused < maxRefused; back++ {
 		from := this.AddDate(0, -back, 0)
 		if final := finalAt(from.AddDate(0, 1, 0)); now.Before(final) {
 			if final.Before(next) {
@@ -213,6 +227,7 @@ func (l *line) makeRecords(ctx context.Context, now time.Time) {
 		}
 		if err != nil && ctx.Err() == nil {
 			next = now.Add(retryRecord)
+			refused++
 			name, _ := l.settings()
 			l.engine.metrics.record(name, "failed")
 			l.engine.cfg.Log.WarnContext(ctx, "availability record not exchanged, it is tried again", "peer", l.trustDomain, "month", month, "error", clip(err.Error()))

@@ -49,7 +49,7 @@ func (l *line) exchangeRecords(ctx context.Context, month string, now time.Time)
 	if err != nil {
 		return err
 	}
-	answer, err := l.postAnywhere(ctx, PathAvailability, own.signed)
+	answer, err := l.say(ctx, PathAvailability, TypeRecord, own)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (l *line) exchangeRecords(ctx context.Context, month string, now time.Time)
 	if err != nil {
 		return err
 	}
-	if _, err := l.postAnywhere(ctx, PathCountersignature, mine.signed); err != nil {
+	if _, err := l.say(ctx, PathCountersignature, TypeCountersignature, mine); err != nil {
 		return err
 	}
 	return l.put(ctx, month, partOursCounter, counter)
@@ -104,6 +104,15 @@ func end(month string, now time.Time) (until time.Time, final bool, err error) {
 		return time.Time{}, false, refuse(http.StatusUnprocessableEntity, "checks of %s may still come; its record is made at %s", month, finalAt(over).Format(time.RFC3339))
 	}
 	return until, false, nil
+}
+
+// say sends a statement of ours that is stored, and returns the answer.
+func (l *line) say(ctx context.Context, path, typ string, s statement) ([]byte, error) {
+	signed, err := l.leaving(typ, s)
+	if err != nil {
+		return nil, err
+	}
+	return l.postAnywhere(ctx, path, signed)
 }
 
 // Post sends a statement about the line to a path of the peer's link port, and returns the answer.
@@ -202,7 +211,15 @@ func (e *Engine) takeRecord(l *line, r *http.Request, signed []byte) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "%s\n%s", said.signed, own.signed), nil
+	first, err := l.leaving(TypeCountersignature, said)
+	if err != nil {
+		return nil, err
+	}
+	second, err := l.leaving(TypeRecord, own)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "%s\n%s", first, second), nil
 }
 
 // takeCountersignature stores what the peer says of our record.
