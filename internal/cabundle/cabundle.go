@@ -11,6 +11,7 @@ package cabundle
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -27,6 +28,9 @@ const (
 	MaxBytes = 32 << 10
 	// MaxCertificates is the largest number of certificates in a bundle.
 	MaxCertificates = 32
+	// MaxRSABits is the largest RSA key of a CA in a bundle. Whoever claims to be the peer makes us verify with it, and one
+	// that fills a bundle takes a second.
+	MaxRSABits = 16384
 )
 
 // Parse reads a trust bundle: CA certificates in PEM (RFC 7468), at
@@ -55,6 +59,9 @@ func Parse(bundle string) ([]*x509.Certificate, error) {
 		}
 		if !cert.BasicConstraintsValid || !cert.IsCA {
 			return nil, fmt.Errorf("certificate %d (%q) is not that of a CA: put the CA's certificate here, not the relay's", len(certs)+1, subject(cert))
+		}
+		if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > MaxRSABits {
+			return nil, fmt.Errorf("certificate %d (%q) has an RSA key of more than %d bits: a shorter one, or an ECDSA key, is as safe", len(certs)+1, subject(cert), MaxRSABits)
 		}
 		if certs = append(certs, cert); len(certs) > MaxCertificates {
 			return nil, fmt.Errorf("it has more than %d certificates", MaxCertificates)

@@ -4,10 +4,14 @@
 package cabundle_test
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/certlink/certlink/internal/cabundle"
 	"github.com/certlink/certlink/internal/testca"
@@ -33,22 +37,40 @@ func TestEqualSetsHaveEqualTextAndHashes(t *testing.T) {
 	}
 }
 
+// large is a CA certificate with an RSA key of so many bits, which nobody has.
+func large(t *testing.T, ca *testca.CA, bits int) *x509.Certificate {
+	t.Helper()
+	n := new(big.Int).Lsh(big.NewInt(1), uint(bits))
+	issued, err := ca.Sign(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "large"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}, &rsa.PublicKey{N: n.Sub(n, big.NewInt(1)), E: 65537})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issued[0]
+}
+
 func TestParseRefusesWhatIsNoBundle(t *testing.T) {
 	ca := testca.New(t, "alfa.example")
 	leaf := ca.Leaf(t, testca.Leaf{Path: "/relay"})
 	for name, c := range map[string]struct{ bundle, says string }{
-		"a_leaf":             {string(leaf.CertPEM), "is not that of a CA"},
-		"a_key":              {ca.Bundle() + string(leaf.KeyPEM), "private key"},
-		"nothing":            {"", "no certificate"},
-		"a_damaged_block":    {ca.Bundle() + strings.Replace(ca.Bundle(), "MII", "!!!", 1), "damaged"},
-		"too_many":           {strings.Repeat(ca.Bundle(), cabundle.MaxCertificates+1), "more than 32"},
-		"too_much":           {strings.Repeat("x", cabundle.MaxBytes+1), "at most"},
-		"something_else_too": {ca.Bundle() + "-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n", "not a CERTIFICATE"},
+		"a_leaf":                               {string(leaf.CertPEM), "is not that of a CA"},
+		"a_key":                                {ca.Bundle() + string(leaf.KeyPEM), "private key"},
+		"nothing":                              {"", "no certificate"},
+		"a_damaged_block":                      {ca.Bundle() + strings.Replace(ca.Bundle(), "MII", "!!!", 1), "damaged"},
+		"too_many":                             {strings.Repeat(ca.Bundle(), cabundle.MaxCertificates+1), "more than 32"},
+		"too_much":                             {strings.Repeat("x", cabundle.MaxBytes+1), "at most"},
+		"a_key_that_takes_long_to_verify_with": {string(testca.EncodeCertificates(large(t, ca, cabundle.MaxRSABits+8))), "more than 16384 bits"},
+		"something_else_too":                   {ca.Bundle() + "-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n", "not a CERTIFICATE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := cabundle.Parse(c.bundle); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("err = %v, want one that says %q", err, c.says)
 			}
 		})
+	}
+	if _, err := cabundle.Parse(string(testca.EncodeCertificates(large(t, ca, cabundle.MaxRSABits)))); err != nil {
+		t.Errorf("the largest RSA key: %v", err)
 	}
 }
