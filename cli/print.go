@@ -97,6 +97,9 @@ func oneLine(text string) string {
 	}, text)
 }
 
+// Failed prints why a command failed. The names of files and the words of a peer can stand in it.
+func Failed(out io.Writer, err error) { fmt.Fprintln(out, "error:", paragraph(err.Error())) }
+
 // paragraph makes text safe for a terminal and keeps its lines.
 func paragraph(text string) string {
 	return strings.Map(func(r rune) rune {
