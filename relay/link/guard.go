@@ -62,8 +62,11 @@ func (s *Server) guard(class Class, l limits) http.Handler {
 	if next == nil {
 		next = http.NotFoundHandler()
 	}
-	if class == Probe {
+	switch class {
+	case Probe:
 		next = s.heartbeatOr(next)
+	case Hotline:
+		next = fewLarge(l, next)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(carrierKey{}).(carrier)

@@ -84,7 +84,7 @@ func TestThePlacesOfHostileRequestsAreGivenBack(t *testing.T) {
 				s, bound := newSlow(t), bounds[class]
 				for range held {
 					request, _ := s.begin(t, class)
-					go attacks["a_body_that_stops"](request, bound.path)
+					go attacks["a_short_body_that_stops"](request, bound.path)
 				}
 				<-time.After(time.Second)
 				if n := s.working.Load(); n != held {
