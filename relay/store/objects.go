@@ -135,8 +135,8 @@ type Objects interface {
 	Deletions(ctx context.Context, collections ...string) (int64, error)
 }
 
-// Pacer is a store whose writes take turns, so that many objects at once keep
-// messages waiting.
+// Pacer is a store whose writes take turns, or share a disk, so that many objects at once
+// keep messages waiting.
 type Pacer interface {
 	// Pace is the number of objects and decisions that one call should have now, 1 to MaxRecords:
 	// fewer while messages are exchanged.

@@ -15,7 +15,8 @@
 //     error, and no others. Only a commit that was under way may have been made
 //     nevertheless; every call may be repeated.
 //   - Messages have connections of their own and wait for no feed: neither for the
-//     clock's row nor for a connection.
+//     clock's row nor for a connection, nor for a lock of its commit. They share the server's
+//     disk: Pace says how few objects at once let them through.
 //   - A page costs what it returns, at any size of the store, and no call holds
 //     more than a page in memory: the server leaves out what does not fit.
 //   - A disk that the server calls full is store.ErrFull with nothing stored. How

@@ -130,6 +130,7 @@ func (l *lineTx) putReceipt(r *store.Receipt) error {
 		return err
 	}
 	if done.RowsAffected() > 0 {
+		l.s.exchange()
 		return nil
 	}
 	_, err = getMessage(l.ctx, l.tx, store.Out, l.peer, r.ID)
@@ -243,7 +244,7 @@ func (l *lineTx) Restore(m store.Message) error {
 		ON CONFLICT (peer) DO UPDATE SET out_serial = greatest(lines.out_serial, $2)`, l.peer, m.Serial); err != nil {
 		return err
 	}
-	if err := insertMessage(l.ctx, l.tx, &m, &l.evidence); err != nil || m.Kind != kindACK {
+	if err := l.s.insertMessage(l.ctx, l.tx, &m, &l.evidence); err != nil || m.Kind != kindACK {
 		return err
 	}
 	return acknowledge(l.ctx, l.tx, store.In, &m)

@@ -94,7 +94,7 @@ func (s *Store) enqueue(ctx context.Context, tx pgx.Tx, peer string, compose fun
 	if _, err := tx.Exec(ctx, "UPDATE lines SET out_serial = $2 WHERE peer = $1", peer, serial); err != nil {
 		return store.Message{}, err
 	}
-	if err := insertMessage(ctx, tx, &m, &evidence{}); err != nil {
+	if err := s.insertMessage(ctx, tx, &m, &evidence{}); err != nil {
 		return store.Message{}, err
 	}
 	if err := s.holdAttachments(ctx, tx, store.Out, peer, m.ID, files); err != nil {
@@ -168,7 +168,7 @@ func (s *Store) receive(ctx context.Context, tx pgx.Tx, m *store.Message, of *ev
 	if err != nil {
 		return err
 	}
-	if err := insertMessage(ctx, tx, m, of); err != nil {
+	if err := s.insertMessage(ctx, tx, m, of); err != nil {
 		return err
 	}
 	if err := s.holdAttachments(ctx, tx, store.In, m.Peer, m.ID, files); err != nil {
@@ -188,11 +188,12 @@ func acknowledge(ctx context.Context, tx pgx.Tx, of store.Direction, ack *store.
 }
 
 // insertMessage stores a message; its times become those that a reader gets.
-func insertMessage(ctx context.Context, tx pgx.Tx, m *store.Message, of *evidence) error {
+func (s *Store) insertMessage(ctx context.Context, tx pgx.Tx, m *store.Message, of *evidence) error {
 	for _, t := range []*time.Time{&m.CreatedAt, &m.StoredAt, &m.ReceiptAt} {
 		*t = instant(micros(*t))
 	}
 	m.Urgency = int(urgency(m.Precedence))
+	s.exchange()
 	number, err := of.store(ctx, tx, m.Proof.Of)
 	if err != nil {
 		return err

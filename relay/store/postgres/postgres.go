@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,9 +56,18 @@ type Store struct {
 	// turn is held by the one change of feeds that this replica makes at a time.
 	// More would only wait for the clock's row, each with a connection.
 	turn chan struct{}
+	// newest is the position of the newest message when objects were last put, once that was looked at; both are for who has
+	// the turn.
+	newest int64
+	looked bool
+	// exchanged is when a message or a receipt was last stored; nil if none was since the start.
+	exchanged atomic.Pointer[time.Time]
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store = (*Store)(nil)
+	_ store.Pacer = (*Store)(nil)
+)
 
 // Open connects to the database and migrates its schema forward. The caller closes it.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
