@@ -239,7 +239,6 @@ func (s *Stream) CloseWrite() error {
 // send writes n bytes of the buffer's payload, before them OPEN or ACCEPT if it
 // has not left yet, after them END if asked for, and gives the buffer back.
 func (s *Stream) send(buf *frameBuffer, n int, end bool) error {
-	defer putFrame(buf)
 	if !end {
 		_, err := s.emit(buf, n, false)
 		return err
@@ -253,19 +252,17 @@ func (s *Stream) send(buf *frameBuffer, n int, end bool) error {
 	return err
 }
 
-// emit is send without the giving back and the parking; last tells that the
-// connection is to be parked.
+// emit is send without the parking; last tells that the connection is to be parked.
 func (s *Stream) emit(buf *frameBuffer, n int, end bool) (last bool, err error) {
 	c := s.c
 	c.wmu.Lock()
 	prefix, last, err := s.admit(end)
 	if err != nil {
 		c.wmu.Unlock()
+		putFrame(buf)
 		return false, err
 	}
-	if b := lay(buf, prefix, n, end); len(b) > 0 {
-		err = c.emit(b)
-	}
+	err = c.emit(buf, lay(buf, prefix, n, end))
 	if end {
 		c.endLeft(s, last)
 	}
