@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,7 +71,7 @@ func (o *options) printLineCheck(run desk.LineCheckRun) error {
 		}
 		rows = append(rows, []string{lineCheckPath(run, c), c.Direction, c.State, decimal(c.Number), trip, stamp(c.OurTime), stamp(c.TheirTime), c.SignedBy})
 		if c.Failure != "" {
-			failures = append(failures, fmt.Sprintf("%s: %s", lineCheckPath(run, c), oneLine(c.Failure)))
+			failures = append(failures, fmt.Sprintf("%s: %s", lineCheckPath(run, c), strings.TrimPrefix(oneLine(c.Failure), c.Address+": ")))
 		}
 	}
 	if err := table(o.Out, rows); err != nil {

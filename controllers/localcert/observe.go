@@ -154,6 +154,9 @@ func (r *Reconciler) issuerFault(ctx context.Context, l *v1alpha1.LocalCERT, ref
 	}
 	err := r.Direct.Get(ctx, key, issuer)
 	if apierrors.IsNotFound(err) {
+		if l.Spec.IssuerRef == nil {
+			return fmt.Sprintf("%s %q of our own CA is being made", kind, name), nil
+		}
 		return fmt.Sprintf("there is no %s %q; create it or change spec.issuerRef", kind, name), nil
 	}
 	if err != nil {
