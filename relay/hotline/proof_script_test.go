@@ -65,28 +65,14 @@ func proofs(t *testing.T, w *world) (all []handed) {
 	return all
 }
 
-// TestAThirdPartyChecksAProofWithOpenSSLAlone runs docs/verify-proof.sh: a shell and OpenSSL, and nothing of ours.
-func TestAThirdPartyChecksAProofWithOpenSSLAlone(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("there is no openssl")
-	}
-	var all []handed
-	var ca *testca.CA
-	bubble(t, "once_it_is_handed_out", func(t *testing.T, w *world) { all, ca = proofs(t, w), w.alfa.ca })
-	for i, h := range all {
-		if said, err := h.check(t); err != nil || !strings.HasPrefix(said, "proven: entry ") || !strings.Contains(said, "notAfter=") {
-			t.Errorf("proof %d: %v: %s", i, err, said)
-		}
-	}
-	good, other := all[2], all[3]
-	hashes := strings.Split(good.proof, "\n")
-	for name, tt := range map[string]struct {
-		change func(h *handed)
-		says   string
-	}{
+// spoiled are proofs that prove nothing, each with what the script says of it.
+func spoiled(t *testing.T, all []handed, ca *testca.CA) map[string]spoil {
+	t.Helper()
+	hashes := strings.Split(all[2].proof, "\n")
+	return map[string]spoil{
 		"a changed message":          {func(h *handed) { h.entry += " " }, "not in the log"},
 		"a receipt for a message":    {func(h *handed) { h.entry = strings.Replace(h.entry, "message/1", "receipt/1", 1) }, "not in the log"},
-		"another message":            {func(h *handed) { h.entry = other.entry }, "not in the log"},
+		"another message":            {func(h *handed) { h.entry = all[3].entry }, "not in the log"},
 		"another place":              {func(h *handed) { h.proof = strings.Replace(h.proof, "index 2", "index 3", 1) }, "not in the log"},
 		"a place behind the end":     {func(h *handed) { h.proof = strings.Replace(h.proof, "index 2", "index 6", 1) }, "the log has 6 entries"},
 		"a place that is no number":  {func(h *handed) { h.proof = strings.Replace(h.proof, "index 2", "index 2+0", 1) }, "no number"},
@@ -106,7 +92,29 @@ func TestAThirdPartyChecksAProofWithOpenSSLAlone(t *testing.T) {
 		}, "not signed by that key"},
 		"no signature": {func(h *handed) { h.proof = h.proof[:strings.Index(h.proof, "\u2014")] }, "not signed by that key"},
 		"no proof":     {func(h *handed) { h.proof = "" }, "no tlog-proof"},
-	} {
+	}
+}
+
+type spoil struct {
+	change func(h *handed)
+	says   string
+}
+
+// TestAThirdPartyChecksAProofWithOpenSSLAlone runs docs/verify-proof.sh: a shell and OpenSSL, and nothing of ours.
+func TestAThirdPartyChecksAProofWithOpenSSLAlone(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("there is no openssl")
+	}
+	var all []handed
+	var ca *testca.CA
+	bubble(t, "once_it_is_handed_out", func(t *testing.T, w *world) { all, ca = proofs(t, w), w.alfa.ca })
+	for i, h := range all {
+		if said, err := h.check(t); err != nil || !strings.HasPrefix(said, "proven: entry ") || !strings.Contains(said, "notAfter=") {
+			t.Errorf("proof %d: %v: %s", i, err, said)
+		}
+	}
+	good := all[2]
+	for name, tt := range spoiled(t, all, ca) {
 		t.Run(name, func(t *testing.T) {
 			bad := good
 			if tt.change(&bad); bad == good {

@@ -58,19 +58,25 @@ func TestAnExerciseIsToldAsOneByEachNotifier(t *testing.T) {
 			if !strings.HasPrefix(subject, "[certlink] "+tt.says) || msg.Header.Get("Importance") != tt.urges {
 				t.Errorf("the mail is %q, of importance %q", subject, msg.Header.Get("Importance"))
 			}
-			var alerts []alert
-			if err := json.Unmarshal(hook.bodies[1], &alerts); err != nil || len(alerts) != len(n.Items) {
-				t.Fatalf("the alerts are %s, %v", hook.bodies[1], err)
-			}
-			for i, a := range alerts {
-				want, severity := AlertSilence, "critical"
-				if n.Items[i].Exercise != "" {
-					want, severity = AlertExercise, "info"
-				}
-				if a.Labels["alertname"] != want || a.Labels["severity"] != severity || a.Labels["certlink_exercise"] != n.Items[i].Exercise {
-					t.Errorf("alert %d is %v", i, a.Labels)
-				}
-			}
+			wantAlerts(t, n, hook.bodies[1])
 		})
+	}
+}
+
+// wantAlerts fails unless the alerts of what is exercised, and they alone, say so and page nobody.
+func wantAlerts(t *testing.T, n Notification, body []byte) {
+	t.Helper()
+	var alerts []alert
+	if err := json.Unmarshal(body, &alerts); err != nil || len(alerts) != len(n.Items) {
+		t.Fatalf("the alerts are %s, %v", body, err)
+	}
+	for i, a := range alerts {
+		want, severity := AlertSilence, "critical"
+		if n.Items[i].Exercise != "" {
+			want, severity = AlertExercise, "info"
+		}
+		if a.Labels["alertname"] != want || a.Labels["severity"] != severity || a.Labels["certlink_exercise"] != n.Items[i].Exercise {
+			t.Errorf("alert %d is %v", i, a.Labels)
+		}
 	}
 }
