@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -180,15 +181,23 @@ func TestWhoWasAwayForADayIsAStranger(t *testing.T) {
 
 func TestAHandshakeThatIsTooLongIsRefused(t *testing.T) {
 	d := setup(t, nil)
-	ca := testca.New(t, "alfa.example", testca.Options{Algorithm: testca.RSA, Intermediates: 7})
-	chain := ca.Leaf(t, testca.Leaf{Path: "/relay", Algorithm: testca.RSA}).TLS()
-	if len(chain.Certificate) != 8 {
-		t.Fatal(len(chain.Certificate), "certificates")
+	ca := testca.New(t, "alfa.example", testca.Options{Intermediates: 7})
+	names := make([]string, 320) // as large as eight certificates of RSA 4096 are
+	for i := range names {
+		names[i] = fmt.Sprintf("a-rather-long-name-%d.relay.alfa.example", i)
+	}
+	chain := ca.Leaf(t, testca.Leaf{Path: "/relay", DNSNames: names}).TLS()
+	size := 0
+	for _, der := range chain.Certificate {
+		size += len(der)
+	}
+	if len(chain.Certificate) != 8 || size < 16<<10 {
+		t.Fatal(len(chain.Certificate), "certificates,", size, "bytes")
 	}
 	d.client = chain
 	d.dial(t, "a")
 	d.accept(t, "a").Close()
-	for len(chain.Certificate) < 64 { // TLS itself takes 256 KiB of them
+	for len(chain.Certificate) < 100 { // TLS itself takes 256 KiB of them
 		chain.Certificate = append(chain.Certificate, chain.Certificate[7])
 	}
 	d.client = chain
