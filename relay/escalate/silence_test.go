@@ -42,10 +42,12 @@ func TestSilenceAfterTheAcknowledgement(t *testing.T) {
 		w.replies("ACK", "A", 2) // to read it once more is no answer
 		w.wait(time.Minute)
 		same(t, "after another acknowledgement", w.got("chief"), []string{"Escalated A call-them/1"})
-		w.replies("ANSWER", "A", 3)
-		w.mu.Lock()
+		w.mu.Lock() // more urgent ones are watched in its place: it waits on
 		w.situations = nil
 		w.mu.Unlock()
+		w.wait(time.Minute)
+		same(t, "while others are watched", w.got("chief"), []string{"Escalated A call-them/1"})
+		w.replies("ANSWER", "A", 3)
 		w.wait(time.Minute)
 		same(t, "after the answer", w.got("chief"), []string{"Escalated A call-them/1", "Settled A call-them/0"})
 		same(t, "acts", w.did(), []string{"ESCALATED A", "NOTIFIED A", "ESCALATION_SETTLED A", "NOTIFIED A"})
