@@ -116,7 +116,7 @@ func (s *Store) putByUnnest(ctx context.Context, tx pgx.Tx, batch []store.Object
 	}
 	rows, err := tx.Query(ctx, `INSERT INTO objects (seq, version, collection, type, revoked, stix_id, spec, raw)
 		SELECT seq, version, 1, 1, false, id, '2.1', raw FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[]) u (seq, version, id, raw)
-		ON CONFLICT (collection, stix_id, version) DO NOTHING RETURNING seq`, seqs, versions, ids, raws)
+		ON CONFLICT (collection, stix_id, spec, version) DO NOTHING RETURNING seq`, seqs, versions, ids, raws)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (s *Store) putByStage(ctx context.Context, tx pgx.Tx, batch []store.Object)
 		return err
 	}
 	rows, err := tx.Query(ctx, `INSERT INTO objects (seq, version, collection, type, revoked, stix_id, spec, raw)
-		SELECT seq, version, 1, 1, false, id, '2.1', raw FROM stage ON CONFLICT (collection, stix_id, version) DO NOTHING RETURNING seq`)
+		SELECT seq, version, 1, 1, false, id, '2.1', raw FROM stage ON CONFLICT (collection, stix_id, spec, version) DO NOTHING RETURNING seq`)
 	if err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ func (b *batch) compare(ctx context.Context, tx pgx.Tx, collection int32) error 
 		ids[i], versions[i] = o.ID, versionMicros(o.Version)
 	}
 	rows, err := tx.Query(ctx, `SELECT u.n, o.raw FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY u (id, version, n)
-		CROSS JOIN objects o WHERE o.collection = $1 AND o.stix_id = u.id AND o.version = u.version`, collection, ids, versions)
+		CROSS JOIN objects o WHERE o.collection = $1 AND o.stix_id = u.id AND o.version = u.version AND o.spec IN `+allSpecs, collection, ids, versions)
 	if err != nil {
 		return err
 	}

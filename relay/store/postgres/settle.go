@@ -82,7 +82,7 @@ func heldItem(ctx context.Context, tx pgx.Tx, collection int32, seq int64) (stor
 func (s *Store) replaceObject(ctx context.Context, tx pgx.Tx, collection string, id int32, o store.Object) ([]byte, error) {
 	replaced := []byte{}
 	var old store.Record
-	err := tx.QueryRow(ctx, "SELECT seq, raw FROM objects WHERE collection = $1 AND stix_id = $2 AND version = $3",
+	err := tx.QueryRow(ctx, "SELECT seq, raw FROM objects WHERE collection = $1 AND stix_id = $2 AND version = $3 AND spec IN "+allSpecs,
 		id, o.ID, versionMicros(o.Version)).Scan(&old.Seq, &replaced)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, err

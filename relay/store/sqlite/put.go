@@ -81,7 +81,7 @@ func (s *Store) newPut(ctx context.Context, tx *transaction, collection string) 
 // undoes the transaction, as it would be in any case).
 var (
 	anyStored    = "SELECT EXISTS (SELECT 1 FROM objects INDEXED BY objects_by_key WHERE key IN (?" + strings.Repeat(",?", rowsAtOnce-1) + ") AND collection = ?)"
-	storedObject = "SELECT raw FROM objects INDEXED BY objects_by_key WHERE key = ? AND collection = ? AND stix_id = ? AND version = ?"
+	storedObject = "SELECT raw FROM objects" + ofVersion
 	insertFirst  = "INSERT INTO objects (collection, stix_id, version, type, spec, raw, revoked, key, seq) VALUES (?,?,?,?,?,?,?,?,?)"
 	// insertNext are statements for 1, 2, 4 … rowsAtOnce rows.
 	insertNext = func() (texts []string) {
@@ -92,6 +92,9 @@ var (
 		return texts
 	}()
 )
+
+// ofVersion selects a version of an object of a collection, of whichever spec version it is.
+const ofVersion = " INDEXED BY objects_by_key WHERE key = ? AND collection = ? AND stix_id = ? AND version = ? AND spec IN " + allSpecs
 
 func (p *put) run(ctx context.Context, objects []store.Object, cursor string) ([]store.Outcome, error) {
 	outcomes := make([]store.Outcome, 0, len(objects))

@@ -73,7 +73,7 @@ func heldItem(ctx context.Context, tx *transaction, collection, seq int64) (stor
 func (s *Store) replaceObject(ctx context.Context, tx *transaction, collection string, id int64, o store.Object) ([]byte, error) {
 	replaced := []byte{}
 	var old store.Record
-	err := tx.QueryRowContext(ctx, "SELECT seq, raw FROM objects INDEXED BY objects_by_key WHERE key = ? AND collection = ? AND stix_id = ? AND version = ?",
+	err := tx.QueryRowContext(ctx, "SELECT seq, raw FROM objects"+ofVersion,
 		keyOf(o.ID), id, o.ID, versionMicros(o.Version)).Scan(&old.Seq, &replaced)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err

@@ -5,8 +5,12 @@ package sqlite
 
 import "github.com/certlink/certlink/relay/store"
 
+// allSpecs are the spec versions that a record may have, or none. The index has versions by them.
+const allSpecs = "('', '2.0', '2.1')"
+
 // siblings says how a statement over objects o finds, as n, the records of the
-// same object that the same reader sees. They are few, and found in one index.
+// same object that the same reader sees. An object may have very many: what is asked of them is one place in
+// the index, which has them by spec version and version.
 type siblings struct {
 	// from is what stands behind FROM, with a WHERE; args are its arguments.
 	from string
@@ -59,6 +63,8 @@ func (s siblings) end(c *clause, q store.Query, beyond string) {
 		in(&specs, "n.spec", q.Specs)
 	case q.NewestSpec:
 		specs.add(" AND n.spec = o.spec")
+	default:
+		specs.add(" AND n.spec IN " + allSpecs)
 	}
 	s.none(c, specs.text.String()+" AND n.version "+beyond+"= o.version AND (n.version "+beyond+" o.version OR "+
 		s.theirs+" < "+s.position+")", specs.args...)

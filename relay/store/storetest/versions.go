@@ -22,6 +22,7 @@ var versionTests = map[string]func(t *testing.T, e env){
 	"takes_the_last_before_records_that_wait":             lastBeforeStale,
 	"leaves_out_the_content_that_nobody_asks_for":         leavesOutContent,
 	"compares_versions_within_a_collection_and_view_only": versionsApart,
+	"takes_very_many_versions_of_an_object":               veryManyVersions,
 }
 
 var (
@@ -204,4 +205,50 @@ func versionsApart(t *testing.T, e env) {
 	mustDecide(t, e, view("r"), share(mustUndecided(t, e, view("r"), 10, "c")...)...)
 	mustDecide(t, e, store.View{Feed: "g", Peer: "bravo", Rule: "r"}, share(mustUndecided(t, e, view("r"), 10, "other")...)...)
 	same(t, "last in the view", contents(mustView(t, e, view("r"), []string{"c", "other"}, store.Query{Versions: last}).Records), []string{"1@1"})
+}
+
+// veryManyVersions: whoever may add to a collection may add as many versions of one object as objects. Each costs what
+// it costs, and not a look at all others.
+func veryManyVersions(t *testing.T, e env) {
+	const many, atOnce = 4000, 2000
+	for from := 0; from < many; from += atOnce {
+		var batch []store.Object
+		for n := from; n < from+atOnce; n++ {
+			batch = append(batch, withSpec(version(1, n), []string{"2.1", "2.0"}[n*2/many]))
+		}
+		mustPut(t, e, "c", batch...)
+	}
+	mustPut(t, e, "c", version(2, 1))
+	for {
+		found := mustUndecided(t, e, view("r"), store.MaxRecords, "c")
+		if len(found) == 0 {
+			break
+		}
+		mustDecide(t, e, view("r"), share(found...)...)
+	}
+	for name, c := range map[string]struct {
+		q    store.Query
+		want []string
+	}{
+		"the last of the newest spec":  {store.Query{NewestSpec: true, Versions: last}, []string{fmt.Sprint("1@", many/2-1), "2@1"}},
+		"the first of the newest spec": {store.Query{NewestSpec: true, Versions: first}, []string{"1@0", "2@1"}},
+		"the last of all":              {store.Query{Versions: last}, []string{fmt.Sprint("1@", many-1), "2@1"}},
+		"the first of 2.0":             {store.Query{Specs: []string{"2.0"}, Versions: first}, []string{fmt.Sprint("1@", many/2)}},
+	} {
+		for where, list := range map[string]func(q store.Query) store.Page{
+			"a collection": func(q store.Query) store.Page { return mustList(t, e, "c", q) },
+			"a view":       func(q store.Query) store.Page { return mustView(t, e, view("r"), inC, q) },
+		} {
+			c.q.Limit, c.q.After = store.MaxRecords, 0
+			var got []string
+			for {
+				page := list(c.q)
+				got = append(got, contents(page.Records)...)
+				if c.q.After = page.Next; c.q.After == 0 {
+					break
+				}
+			}
+			same(t, name+", in "+where, got, c.want)
+		}
+	}
 }
