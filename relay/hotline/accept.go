@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -37,8 +38,9 @@ type batchIn struct {
 // response is what is answered.
 type response struct {
 	state string
-	// era of the peer's journal in which its batch was stored.
-	era int
+	// opened is the peer's batch that was stored, nil where it was not, and era that of its journal in which it was.
+	opened *wire.Opened
+	era    int
 	// base is the size of our journal that the peer says it holds.
 	base int64
 	// receipts are of messages of the batch; their entries are known.
@@ -111,32 +113,58 @@ func named(raw []byte) (p Payload) {
 }
 
 // accept stores what is new of a batch: messages, their proofs, the peer's checkpoint, our
-// receipts and our checkpoint over these, in one transaction.
-func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn, judge func(state string)) (*response, error) {
-	r := &response{}
-	cost := len(in.messages)
-	if cost == 0 {
-		cost = -1
+// receipts and our checkpoint over these, in one transaction. It returns the answer.
+//
+// The answer is made when the transaction is written, while the disk syncs it, and given to nobody before that has
+// ended well: a crash or a failed sync leaves nobody who has seen it.
+func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn, judge func(state string)) ([]byte, error) {
+	r := &response{base: o.Held.Tree().N}
+	answered := sync.OnceValues(func() ([]byte, error) { return l.respond(ctx, r) })
+	w := &waiting{
+		cost: costOf(in), urgent: urgent(in),
+		do: func(tx store.LineTx) (entries []store.JournalEntry, err error) {
+			if entries, r.state, err = l.enter(tx, o, in); err == nil && r.state == wire.Continues {
+				r.kept(o, l.peerLog.present(), in)
+			}
+			return entries, err
+		},
+		written: func() {
+			if r.state == wire.Continues {
+				go func() { _, _ = answered() }() // what came of it is asked for below
+			}
+		},
 	}
-	w := &waiting{cost: cost, urgent: urgent(in), do: func(tx store.LineTx) ([]store.JournalEntry, error) {
-		*r = response{}
-		entries, state, err := l.enter(tx, o, in)
-		r.state, r.era = state, l.peerLog.present()
-		return entries, err
-	}}
 	if err := l.commit(ctx, w); err != nil {
 		return nil, fmt.Errorf("storing messages of %s: %w", l.trustDomain, err)
 	}
 	if r.state == stateLeft {
 		r.state = wire.Behind
-		return r, nil
+		return l.respond(ctx, r)
 	}
 	if r.state != wire.Continues {
 		judge(r.state)
-		return r, nil
+		return l.respond(ctx, r)
 	}
 	l.peerLog.accepted(o, r.era)
 	judge(wire.Continues)
+	l.received(ctx, in)
+	if body, err := answered(); err == nil {
+		return body, nil
+	}
+	return l.respond(ctx, r) // what it reads may not have been there before the sync
+}
+
+// costOf is how much of a transaction a batch takes.
+func costOf(in *batchIn) int {
+	if len(in.messages) == 0 {
+		return -1
+	}
+	return len(in.messages)
+}
+
+// kept fills in what is answered to a batch that was stored, in an era of the peer's journal.
+func (r *response) kept(o *wire.Opened, era int, in *batchIn) {
+	r.opened, r.era, r.refusals = o, era, nil
 	r.receipts = make([]*store.Message, 0, len(in.messages))
 	for i := range in.messages {
 		m := &in.messages[i]
@@ -148,8 +176,6 @@ func (l *line) accept(ctx context.Context, o *wire.Opened, in *batchIn, judge fu
 			r.receipts = append(r.receipts, &m.m)
 		}
 	}
-	l.received(ctx, in)
-	return r, nil
 }
 
 // urgent tells whether a batch goes before others: it holds a message that goes as FLASH does.
@@ -238,6 +264,9 @@ func (l *line) respond(ctx context.Context, r *response) ([]byte, error) {
 		return nil, err
 	}
 	b.State, b.Refusals = r.state, r.refusals
+	if o := r.opened; o != nil && o.Log.Tree.N > b.Held.Tree().N && l.peerLog.present() == r.era {
+		b.Held = wire.TreeOf(o.Log.Tree) // in memory it is held once it is on stable storage, as this answer leaves
+	}
 	if err := l.announce(ctx, prover); err != nil {
 		return nil, err
 	}

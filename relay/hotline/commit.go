@@ -54,6 +54,9 @@ type waiting struct {
 	// urgent changes share transactions with each other alone: they wait for no other change of
 	// their line, nor for the disk to sync it, only for the store's writer.
 	urgent bool
+	// written is called, where it is set, when the change is written, while the disk syncs it. It must not block, and
+	// what comes of it must reach nobody before the commit has returned nil.
+	written func()
 	// turn gets true when the caller is to run the next transaction, and false when its
 	// change was made or refused.
 	turn chan bool

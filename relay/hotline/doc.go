@@ -49,7 +49,8 @@
 //	                                              the receipts as entries of their journal (Append)
 //	                                              a crash after: stored there, queued here;
 //	                                              we send again, which finds the stored ones
-//	                                           c. answer with the receipts and their proofs
+//	                                           c. answer with the receipts and their proofs: made when b is
+//	                                              written, and sent when it is on stable storage
 //	3. verify the answer, each receipt by its proof
 //	   a crash after: queued; we send again and get the receipts again
 //	4. one transaction (fsync): all receipts of the batch (PutReceipts), the peer's checkpoint

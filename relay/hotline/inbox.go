@@ -159,14 +159,7 @@ func (l *line) receive(ctx context.Context, request []byte, judge func(state str
 	if urgent(in) {
 		defer l.engine.cfg.Preempt.Begin()()
 	}
-	r, err := l.accept(ctx, o, in, judge)
-	if err != nil {
-		return nil, err
-	}
-	if b.Held != nil {
-		r.base = b.Held.Size
-	}
-	return l.respond(ctx, r)
+	return l.accept(ctx, o, in, judge)
 }
 
 // reply answers with a problem. What is our own fault is logged, not told.

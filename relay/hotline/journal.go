@@ -78,7 +78,7 @@ func (l *line) store(ctx context.Context, batch []*waiting) error {
 			done.moved = done.moved || p.moved
 		}
 		if done.added, err = l.append(tx, newest, hashes, entries); err == nil {
-			tx.Written(func() { l.written(&done) })
+			tx.Written(func() { l.written(&done, batch) })
 		}
 		return err
 	})
@@ -100,11 +100,16 @@ type written struct {
 
 // written notes what a transaction added to our journal, and lets its messages leave: the peer
 // takes each once, and whoever waits for the transaction is answered when it is on stable storage.
-func (l *line) written(w *written) {
+func (l *line) written(w *written, batch []*waiting) {
 	if len(w.added.Entries) > 0 {
 		l.hashes.committed(&w.added)
 		l.grown(w.added.Checkpoint)
 		l.queuedNow(w)
+	}
+	for _, one := range batch {
+		if one.written != nil && one.err == nil {
+			one.written()
+		}
 	}
 	has := func(precedence string) bool {
 		return slices.ContainsFunc(w.queued, func(m store.Message) bool { return m.Precedence == precedence })
