@@ -39,6 +39,8 @@ type intake struct {
 	admitted map[string]bool
 	// debt is what a receipt must say; nil where none is sent.
 	debt *debt
+	// duplicates counts the objects that were here already.
+	duplicates int64
 }
 
 // readAll takes everything that next returns until io.EOF, and returns how many
@@ -197,6 +199,7 @@ func (in *intake) tally(ctx context.Context, objects []stix.Object, outcomes []s
 	in.now.Stored += added
 	in.progress.objects += added + duplicate
 	in.mu.Unlock()
+	in.duplicates += duplicate
 	in.counts.objects.WithLabelValues("added").Add(float64(added))
 	in.counts.objects.WithLabelValues("duplicate").Add(float64(duplicate))
 	if added > 0 && in.fetched {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -20,7 +21,13 @@ const (
 	// row without an object. A server that never ends costs this much in an interval.
 	maxPages = 10_000
 	maxEmpty = 10
+	// spareDuplicates is how many objects that are here already a walk may bring beyond twice as many as are stored: one
+	// that begins anew brings each once.
+	spareDuplicates = 50_000
 )
+
+// errRepeats: what a server sends are the same objects without end.
+var errRepeats = fmt.Errorf("%w: it sends the same objects again and again, and no end", taxii.ErrNoProgress)
 
 // walk reads a TAXII collection, each time from where it has come to its end.
 type walk struct {
@@ -30,6 +37,9 @@ type walk struct {
 	location           *taxii.Location
 	// skimmed is when what a full import has no room for was last looked through.
 	skimmed time.Time
+	// again counts the objects that were here already since the walk was last at an end. It outlives pulls: of a
+	// server that repeats without end each pull reads one page more.
+	again int64
 }
 
 // resume begins at a stored cursor.
@@ -58,9 +68,14 @@ func (w *walk) read(ctx context.Context, client *taxii.Client, in *intake) error
 	empty := 0
 	var trail taxii.Trail
 	for range maxPages {
+		before := in.duplicates
 		got, more, err := w.page(ctx, client, in)
+		w.again += in.duplicates - before
 		if err == nil && more {
-			err = trail.Step(w.cursor.query())
+			err = cmp.Or(trail.Step(w.cursor.query()), w.repeats(in))
+		}
+		if err == nil && !more {
+			w.again = 0
 		}
 		if err != nil || !more {
 			return err
@@ -73,6 +88,14 @@ func (w *walk) read(ctx context.Context, client *taxii.Client, in *intake) error
 		}
 	}
 	return nil
+}
+
+// repeats is errRepeats when more has come that was here already than a walk can bring.
+func (w *walk) repeats(in *intake) error {
+	if w.again <= 2*in.holds()+spareDuplicates {
+		return nil
+	}
+	return errRepeats
 }
 
 // page reads and stores one page. It returns how many objects it had, refused
