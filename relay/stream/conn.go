@@ -39,7 +39,7 @@ type Config struct {
 	Parked func(*Conn)
 	// Taken is told that the other side opened a stream, before Accept. May be nil.
 	Taken func(*Conn)
-	// Renew is told that the other side asks for another connection in the place of this
+	// Renew is told, once, that the other side asks for another connection in the place of this
 	// one, which this side has dialled. May be nil.
 	Renew func(*Conn)
 	// Closed is told, once, that the connection has ended and why. May be nil.
@@ -66,8 +66,9 @@ type Conn struct {
 	// Of the goroutine that reads: the loop, or the reader of the stream.
 	header  [headerSize]byte
 	headerN int
-	remain  int // of the payload, for the reader of the stream
-	skip    int // of a payload that nobody wants
+	remain  int  // of the payload, for the reader of the stream
+	skip    int  // of a payload that nobody wants
+	renewed bool // the other side has asked for another connection
 	try     func() bool
 	seen    struct { // by try
 		kind kind
@@ -265,43 +266,6 @@ func (c *Conn) part() {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
 	_ = c.emitKind(kindAbort)
-}
-
-// emitKind writes a frame without payload. The caller holds wmu.
-func (c *Conn) emitKind(k kind) error {
-	buf := getFrame()
-	putHeader(buf[:], k, 0)
-	return c.emit(buf, buf[:headerSize])
-}
-
-// smallWrite is what leaves in one record even at the beginning of a connection.
-const smallWrite = 1 << 10
-
-// Writes changes with each write of frames, and is odd while one is under way: as long
-// as it is even and the same, nothing was sent.
-func (c *Conn) Writes() uint64 { return c.writes.Load() }
-
-// emit writes whole frames, which stand in buf, in one system call, and gives the buffer back as soon as they are
-// sealed: while the other side takes nothing, one buffer is held, not two. The caller holds wmu.
-func (c *Conn) emit(buf *frameBuffer, b []byte) error {
-	if len(b) == 0 {
-		putFrame(buf)
-		return nil
-	}
-	c.writes.Add(1)
-	defer c.writes.Add(1)
-	if c.wire == nil || len(b) <= smallWrite {
-		_, err := c.conn.Write(b)
-		putFrame(buf)
-		return err
-	}
-	c.wire.Hold()
-	_, err := c.conn.Write(b)
-	putFrame(buf)
-	if flushErr := c.wire.Flush(); err == nil {
-		err = flushErr
-	}
-	return err
 }
 
 // fail ends the connection and its stream, once.

@@ -18,9 +18,12 @@ func (c *Conn) Renew() bool {
 	return true
 }
 
-// renew passes on that the other side asks for another connection.
+// renew passes on that the other side asks for another connection, once: it may ask as often as the line carries, and
+// who is told looks at what all connections share.
 func (c *Conn) renew() {
-	if c.cfg.Renew != nil {
-		c.cfg.Renew(c)
+	if c.renewed || c.cfg.Renew == nil {
+		return
 	}
+	c.renewed = true
+	c.cfg.Renew(c)
 }

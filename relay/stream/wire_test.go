@@ -306,3 +306,28 @@ func FuzzTheOtherSide(f *testing.F) {
 		}
 	})
 }
+
+func TestASideThatAsksForAnotherConnectionAgainAndAgainIsHeardOnce(t *testing.T) {
+	const asks = 5000
+	a, b := net.Pipe()
+	defer a.Close()
+	heard, ended := make(chan struct{}, asks), make(chan error, 1)
+	go func() { _, _ = io.Copy(io.Discard, a) }()
+	conn, err := Client(b, Hello{Address: "a:1", Renews: true}, Config{
+		Renew:  func(*Conn) { heard <- struct{}{} },
+		Closed: func(_ *Conn, err error) { ended <- err },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Cut()
+	if _, err := a.Write(bytes.Repeat(rawFrame(kindRenew, ""), asks)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Write(rawFrame(kindAbort, "")); err != nil { // which ends a parked connection
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, ErrClosed) || len(heard) != 1 {
+		t.Errorf("it was heard %d times, %v", len(heard), err)
+	}
+}
