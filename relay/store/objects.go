@@ -126,7 +126,8 @@ type Objects interface {
 	// most, with the decisions about them, and returns how many these were. q.IDs must
 	// not be empty. What was deleted counts nowhere any more; put again, it is a new record.
 	// The decisions about dependents lapse in the same step, as by Lapse, if anything is deleted:
-	// no failure after it can leave what rests on what is gone.
+	// no failure after it can leave what rests on what is gone. Of very many, most lapse in steps before it: a failure
+	// in between leaves them to be decided again, and nothing deleted.
 	DeleteObjects(ctx context.Context, collection string, q Query, dependents ...Dependents) (int, error)
 	// CountObjects counts the records of collections.
 	CountObjects(ctx context.Context, collections ...string) (int64, error)

@@ -93,7 +93,8 @@ type Handing interface {
 	UndecidedRevoked(ctx context.Context, v View, collections []string, after int64, limit int) ([]Record, error)
 	// Lapse takes back, in all views, the decisions about the records of these objects of a
 	// collection, at most MaxRecords objects: until they are decided again they are
-	// not shown, as after a change of the rule.
+	// not shown, as after a change of the rule. Very many lapse in steps: a failure may leave some
+	// taken back, and the call is to be repeated.
 	Lapse(ctx context.Context, collection string, ids []string) error
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,8 +16,10 @@ import (
 
 // DeleteObjects implements store.Objects.
 //
-// One transaction: a crash before its commit leaves the records and what was decided by looking at them; after it
-// the records are gone, and what was decided by them is to be decided again.
+//  1. very many dependents lapse, in steps         crash after any: these are decided again, as before
+//  2. one transaction: the other dependents, and   crash before its commit: the records are there, with what was decided
+//     those decided since, lapse; the records go   by looking at them; after it they are gone, and what was decided by
+//     them is to be decided again
 func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Query, dependents ...store.Dependents) (int, error) {
 	err := checkQuery(q, 1)
 	if err == nil && len(q.IDs) == 0 {
@@ -26,6 +29,9 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		return 0, fmt.Errorf("deleting objects: %w", err)
 	}
 	q.NoContent = true
+	if there, err := s.lapseBefore(ctx, collection, q, dependents); !there || err != nil {
+		return 0, err
+	}
 	deleted := 0
 	err = s.changeFeeds(ctx, "deleting objects", func(ctx context.Context, tx pgx.Tx) error {
 		// No position is needed yet, but the clock's row: every change of what feeds keep holds it.
@@ -56,6 +62,32 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		return 0, err
 	}
 	return deleted, nil
+}
+
+// lapseBefore has the decisions about very many dependents lapse before the transaction of a deletion, so that other changes of feeds,
+// which wait for the clock's row, wait only until it has found in the indexes that nothing is left to do, some microseconds for
+// each. It returns false if there is nothing to delete.
+func (s *Store) lapseBefore(ctx context.Context, collection string, q store.Query, dependents []store.Dependents) (bool, error) {
+	n := 0
+	for _, d := range dependents {
+		n += len(d.IDs)
+	}
+	if n <= lapseAtOnce {
+		return true, nil
+	}
+	q.Limit = 1
+	page, err := s.ListObjects(ctx, collection, q)
+	if err != nil || len(page.Records) == 0 {
+		return false, err
+	}
+	for _, d := range dependents {
+		for part := range slices.Chunk(d.IDs, store.MaxRecords) {
+			if err := s.Lapse(ctx, d.Collection, part); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
 }
 
 // lapseDependents takes back the decisions about dependents.

@@ -6,6 +6,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -92,22 +93,31 @@ func (s *Store) ClearWithdrawals(ctx context.Context, feed, peer string, upTo in
 	})
 }
 
-// Lapse implements store.Outgoing.
+// lapseAtOnce is of how many objects at most the decisions lapse in one transaction: all views are locked meanwhile, and
+// nothing is handed out.
+const lapseAtOnce = 500
+
+// Lapse implements store.Outgoing: in steps, each a transaction. A crash between two of them leaves some taken back.
 func (s *Store) Lapse(ctx context.Context, collection string, ids []string) error {
 	if len(ids) > store.MaxRecords {
 		return fmt.Errorf("lapsing decisions: %d at once are more than %d", len(ids), store.MaxRecords)
 	}
-	return s.changeFeeds(ctx, "lapsing decisions", func(ctx context.Context, tx pgx.Tx) error {
-		words, err := s.find(ctx, tx, collection)
-		number, ok := words[collection]
-		if err != nil || !ok || len(ids) == 0 {
+	for part := range slices.Chunk(ids, lapseAtOnce) {
+		if err := s.changeFeeds(ctx, "lapsing decisions", func(ctx context.Context, tx pgx.Tx) error {
+			words, err := s.find(ctx, tx, collection)
+			number, ok := words[collection]
+			if err != nil || !ok {
+				return err
+			}
+			if _, err := s.tick(ctx, tx, 0); err != nil {
+				return err
+			}
+			return s.lapse(ctx, tx, number, part)
+		}); err != nil {
 			return err
 		}
-		if _, err := s.tick(ctx, tx, 0); err != nil {
-			return err
-		}
-		return s.lapse(ctx, tx, number, ids)
-	})
+	}
+	return nil
 }
 
 // lapse takes back all decisions about the records of objects. Their places stay.

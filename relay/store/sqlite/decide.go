@@ -43,6 +43,7 @@ func (s *Store) Decide(ctx context.Context, v store.View, decisions []store.Deci
 		if err := d.finish(ctx); err != nil {
 			return err
 		}
+		s.watches.decided(decisions)
 		return lapseBaseless(ctx, tx, decisions)
 	})
 }

@@ -13,8 +13,10 @@ import (
 
 // DeleteObjects implements store.Objects.
 //
-// One transaction: a crash before its commit leaves the records and what was decided by looking at them; after it
-// the records are gone, and what was decided by them is to be decided again.
+//  1. very many dependents lapse, in steps; see lapseBefore    crash after any: these are decided again, as before
+//  2. one transaction: the other dependents lapse, and those   crash before its commit: the records are there, with what was
+//     decided since 1; the records go                          decided by looking at them; after it they are gone, and what
+//     was decided by them is to be decided again
 func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Query, dependents ...store.Dependents) (int, error) {
 	err := checkQuery(q, 1)
 	if err == nil && len(q.IDs) == 0 {
@@ -24,21 +26,22 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 		return 0, fmt.Errorf("deleting objects: %w", err)
 	}
 	q.NoContent = true
+	lapsing := lapseDependents
+	if countIDs(dependents) > lapseAtOnce {
+		w, err := s.lapseBefore(ctx, collection, q, dependents)
+		if w == nil || err != nil {
+			return 0, err
+		}
+		defer s.watches.end(w)
+		lapsing = w.lapseSince
+	}
 	var deleted int
 	err = s.makeRoom(ctx, "deleting objects", func(tx *transaction) error {
-		deleted = 0
-		c, err := selectObjects(ctx, tx, collection, q)
-		if err != nil || c == nil {
+		page, err := selected(ctx, tx, collection, q)
+		if deleted = len(page.Records); deleted == 0 || err != nil {
 			return err
 		}
-		page, err := c.page(ctx, tx, q.Limit)
-		if err != nil {
-			return err
-		}
-		if deleted = len(page.Records); deleted == 0 {
-			return nil
-		}
-		if err := lapseDependents(ctx, tx, dependents); err != nil {
+		if err := lapsing(ctx, tx, dependents); err != nil {
 			return err
 		}
 		if err := s.deleteRecords(ctx, tx, collection, page.Records); err != nil {
@@ -52,33 +55,13 @@ func (s *Store) DeleteObjects(ctx context.Context, collection string, q store.Qu
 	return deleted, nil
 }
 
-// lapseDependents takes back the decisions about dependents. Most of those of a large deletion have lapsed
-// before: for these it only looks.
-func lapseDependents(ctx context.Context, tx *transaction, dependents []store.Dependents) error {
-	for _, d := range dependents {
-		number, err := wordID(ctx, tx, d.Collection)
-		if err != nil {
-			return err
-		}
-		if number == 0 {
-			continue
-		}
-		for _, id := range d.IDs {
-			var decided bool
-			if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM objects o INDEXED BY objects_by_key CROSS JOIN views v
-				CROSS JOIN decisions d ON d.view = v.id AND d.seq = o.seq
-				WHERE o.collection = ?1 AND o.stix_id = ?2 AND o.key = ?3 AND d.rule <> -1)`, number, id, keyOf(id)).Scan(&decided); err != nil {
-				return err
-			}
-			if !decided {
-				continue
-			}
-			if err := lapse(ctx, tx, number, id); err != nil {
-				return err
-			}
-		}
+// selected are the first records of a collection that a query selects.
+func selected(ctx context.Context, tx *transaction, collection string, q store.Query) (store.Page, error) {
+	c, err := selectObjects(ctx, tx, collection, q)
+	if err != nil || c == nil {
+		return store.Page{}, err
 	}
-	return nil
+	return c.page(ctx, tx, q.Limit)
 }
 
 // deleteRecords takes the records out of every sum that they are in, then away.

@@ -62,6 +62,8 @@ type Store struct {
 	known *known
 	// ids does so of messages.
 	ids ids
+	// watches are deletions that must know what is decided meanwhile.
+	watches watches
 	// read has connections that cannot change anything.
 	read *sql.DB
 }

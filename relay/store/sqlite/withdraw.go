@@ -6,6 +6,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/certlink/certlink/relay/store"
@@ -100,23 +101,19 @@ func (s *Store) ClearWithdrawals(ctx context.Context, peerFeed, peer string, upT
 	})
 }
 
-// Lapse implements store.Outgoing.
+// Lapse implements store.Outgoing: in steps, each a transaction. A crash between two of them leaves some taken back.
 func (s *Store) Lapse(ctx context.Context, collection string, ids []string) error {
 	if len(ids) > store.MaxRecords {
 		return fmt.Errorf("lapsing decisions: %d at once are more than %d", len(ids), store.MaxRecords)
 	}
-	return s.makeRoom(ctx, "lapsing decisions", func(tx *transaction) error {
-		number, err := wordID(ctx, tx, collection)
-		if err != nil || number == 0 {
+	for part := range slices.Chunk(ids, lapseAtOnce) {
+		if err := s.makeRoom(ctx, "lapsing decisions", func(tx *transaction) error {
+			return lapseDependents(ctx, tx, []store.Dependents{{Collection: collection, IDs: part}})
+		}); err != nil {
 			return err
 		}
-		for _, id := range ids {
-			if err := lapse(ctx, tx, number, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // lapse takes back all decisions about the records of an object. Their places stay.

@@ -23,6 +23,7 @@ var deletionTests = map[string]func(t *testing.T, e env){
 	"counts_deletions_for_ever":                    countsDeletions,
 	"lapses_at_once_what_rests_on_what_is_deleted": lapsesBaseless,
 	"lapses_dependents_with_what_is_deleted":       lapsesDependents,
+	"lapses_very_many_dependents_with_it":          lapsesManyDependents,
 	"lets_references_go_with_the_last_version":     dropsReferences,
 }
 
@@ -186,4 +187,30 @@ func lapsesDependents(t *testing.T, e env) {
 	mustDecide(t, e, view("r"), share(lapsed()...)...)
 	same(t, "lapsed no more", lapsed(), []store.Record(nil))
 	same(t, "counts in the end", mustCount(t, e, view("r"), "c", "notes"), store.Counts{Shared: 3, Held: map[string]int64{}})
+}
+
+func lapsesManyDependents(t *testing.T, e env) {
+	const many = 1200
+	batch := make([]store.Object, many)
+	for i := range batch {
+		batch[i] = object(i)
+	}
+	mustPut(t, e, "c", batch...)
+	all := mustUndecided(t, e, view("r"), many, "c")
+	mustDecide(t, e, view("r"), share(all...)...)
+	rest := ids(all)[2:]
+	del := func(id string) int {
+		t.Helper()
+		n, err := e.DeleteObjects(t.Context(), "c", store.Query{IDs: []string{id}, Limit: 10}, store.Dependents{Collection: "nowhere", IDs: rest},
+			store.Dependents{Collection: "c", IDs: rest})
+		must(t, err)
+		return n
+	}
+	same(t, "deleted of what is not there", del("x--none"), 0)
+	same(t, "counts with nothing deleted", mustCount(t, e, view("r"), "c"), store.Counts{Shared: many, Held: map[string]int64{}})
+	same(t, "deleted", del(all[0].ID), 1)
+	lapsed, err := e.Lapsed(t.Context(), view("r"), []string{"c"}, epoch, many)
+	must(t, err)
+	same(t, "lapsed", ids(lapsed), rest)
+	same(t, "counts", mustCount(t, e, view("r"), "c"), store.Counts{Shared: 1, Held: map[string]int64{}, Undecided: many - 2})
 }
