@@ -63,7 +63,7 @@ func (o *options) lineRecord(ctx context.Context, relay *relayclient.Client, hot
 	a, err := relay.Availability(ctx, hotline, month, f.now)
 	if err != nil {
 		if relayclient.IsStatus(err, 404) {
-			return fmt.Errorf("there is no hotline %q, or no record of %s yet: add --now to make it", hotline, month)
+			return fmt.Errorf("there is no hotline %q, or no record of %s yet: one is made when its month is over; --now makes that of the running month", hotline, month)
 		}
 		return err
 	}

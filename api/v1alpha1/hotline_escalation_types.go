@@ -64,7 +64,6 @@ type HotlineNotifier struct {
 	// include says how much of a message is told: Header, Full (not of TLP:RED) or
 	// FullWithRed. Default Header.
 	// +optional
-	// +default="Header"
 	Include NotifierInclude `json:"include,omitempty"`
 
 	// webhook posts signed JSON to a URL.
@@ -138,7 +137,6 @@ type NotifierSMTP struct {
 	// tls is Required (from the first byte, usually port 465), StartTLS (usually port
 	// 587), or PlainLoopback for a server on the relay's own host. Default Required.
 	// +optional
-	// +default="Required"
 	TLS MailTLS `json:"tls,omitempty"`
 
 	// authSecretRef names a Secret of this namespace with username and password, and in

@@ -75,7 +75,6 @@ type Endpoint struct {
 
 	// priority orders the endpoints: the lowest is tried first. 0 to 100, default 0.
 	// +optional
-	// +default=0
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	Priority *int32 `json:"priority,omitempty"`

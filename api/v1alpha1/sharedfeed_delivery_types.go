@@ -47,7 +47,6 @@ type WebhookDelivery struct {
 
 	// maxAttempts for a batch before it counts as a dead letter. 1 to 1000, default 20.
 	// +optional
-	// +default=20
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxAttempts *int32 `json:"maxAttempts,omitempty"`

@@ -28,14 +28,12 @@ type FeedPull struct {
 
 	// intervalSeconds between two looks. 1 to 86400, default 300.
 	// +optional
-	// +default=300
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	IntervalSeconds *int32 `json:"intervalSeconds,omitempty"`
 
 	// maxObjects that are kept of this source. 1 to 100000000, default 1000000.
 	// +optional
-	// +default=1000000
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000000
 	MaxObjects *int64 `json:"maxObjects,omitempty"`

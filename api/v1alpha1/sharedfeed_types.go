@@ -89,7 +89,6 @@ type FeedSource struct {
 	// Default AMBER+STRICT: unmarked objects stay here. It never changes what a
 	// TLP marking on an object says.
 	// +optional
-	// +default="AMBER+STRICT"
 	UnmarkedAs TLPLevel `json:"unmarkedAs,omitempty"`
 
 	// pull says where our relay fetches the objects. Without it local tools push.

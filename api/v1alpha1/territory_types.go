@@ -52,7 +52,6 @@ type DatasetOrigin struct {
 
 	// refreshHours between two fetches by http. 1 to 8760, default 24.
 	// +optional
-	// +default=24
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=8760
 	RefreshHours *int32 `json:"refreshHours,omitempty"`

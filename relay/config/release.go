@@ -140,16 +140,6 @@ func (d *Desk) setDefaults() {
 	}
 }
 
-// Clone copies the rules; nil of nil.
-func (r *Release) Clone() *Release {
-	if r == nil {
-		return nil
-	}
-	out := *r
-	out.Rules = slices.Clone(r.Rules)
-	return &out
-}
-
 func (r *Release) setDefaults() {
 	if r == nil {
 		return

@@ -16,18 +16,16 @@ import (
 )
 
 // documentedDefaults are the values that the API server fills in, by kind and
-// path. Everything else that is left out stays out.
+// path. Everything else that is left out stays out: in the items of lists above all, for
+// what compares a list of a custom resource compares it as a whole, as kubectl apply and
+// Argo CD do, and would take a value that was filled in for a difference for ever.
 var documentedDefaults = map[string]any{
 	"LocalCERT spec.issuerRef.kind":       "Issuer",
 	"LocalCERT spec.authority.generation": int64(1),
 	"LocalCERT spec.authority.rotation":   "Automatic",
-	"LocalCERT spec.addresses[].priority": int64(0),
 	"LocalCERT spec.relay.service.type":   "LoadBalancer",
 
-	"LocalCERT spec.territory.datasets[].origin.refreshHours":     int64(24),
-	"LocalCERT spec.territory.warningLists[].origin.refreshHours": int64(24),
 
-	"PeerCERT spec.endpoints[].priority":                      int64(0),
 	"PeerCERT spec.trust.bundleRef.key":                       "ca.crt",
 	"PeerCERT spec.state":                                     "Active",
 	"PeerCERT spec.transit":                                   "Denied",
@@ -37,18 +35,12 @@ var documentedDefaults = map[string]any{
 	"PeerCERT spec.detection.intervalMilliseconds":            int64(100),
 	"PeerCERT spec.detection.misses":                          int64(3),
 	"PeerCERT status.paths[].direction":                       "Dialed", // which all were in the release before
-	"Hotline spec.notifiers[].include":                        "Header",
-	"Hotline spec.notifiers[].smtp.tls":                       "Required",
 	"SharedService spec.export.limits.maxConnections":         int64(1024),
 	"SharedService spec.export.limits.idleSeconds":            int64(3600),
 	"SharedService spec.import.from":                          "Namespace",
 	"SharedService spec.import.limits.maxConnections":         int64(1024),
 	"SharedService spec.import.limits.idleSeconds":            int64(3600),
-	"SharedFeed spec.export.sources[].unmarkedAs":             "AMBER+STRICT",
-	"SharedFeed spec.export.sources[].pull.intervalSeconds":   int64(300),
-	"SharedFeed spec.export.sources[].pull.maxObjects":        int64(1000000),
 	"SharedFeed spec.export.rule.minAgreement":                int64(1),
-	"SharedFeed spec.import.deliveries[].webhook.maxAttempts": int64(20),
 	"SharedFeed spec.import.intervalSeconds":                  int64(60),
 	"SharedFeed spec.import.maxObjects":                       int64(1000000),
 }

@@ -19,6 +19,7 @@ func TestWhatNeedsAttentionStandsFirst(t *testing.T) {
 	said := func(f func(*report.Hotline)) {
 		n.relay.change(func(r *report.Report) {
 			linkUp(r)
+			r.Hotlines[0].LineChecks = []report.LineCheck{{Address: "relay.bravo.example:8443", Sent: report.LineAnswered, Received: report.LineAnswered}}
 			f(&r.Hotlines[0])
 		})
 	}
@@ -40,7 +41,7 @@ func TestWhatNeedsAttentionStandsFirst(t *testing.T) {
 	} {
 		n.edit(t, n.hotline, func() { n.hotline.Spec.Notifiers = step.notifiers })
 		said(step.said)
-		n.expect(t, n.hotline, step.has...)
+		n.expect(t, n.hotline, append(step.has, "LineChecked=True")...)
 		if got := n.hotline.Status.Conditions[0].Type; got != step.first {
 			t.Errorf("%s: the first condition is %s, want %s: %+v", step.name, got, step.first, n.hotline.Status.Conditions)
 		}

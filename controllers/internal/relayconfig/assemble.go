@@ -5,7 +5,9 @@ package relayconfig
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -151,27 +153,33 @@ func territory(spec v1alpha1.LocalCERTSpec) config.Territory {
 	return t
 }
 
+// copyOf a configuration, that shares nothing with it.
+func copyOf(c config.Config) (config.Config, error) {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return config.Config{}, fmt.Errorf("copying a part of the configuration: %w", err)
+	}
+	var out config.Config
+	if err := json.Unmarshal(data, &out); err != nil {
+		return config.Config{}, fmt.Errorf("copying a part of the configuration: %w", err)
+	}
+	return out, nil
+}
+
 // check runs the relay's checks over a part of a configuration and returns the
 // faults that lie in that part alone: references to peers are judged elsewhere.
 func check(part config.Config) []string {
 	c := *base(&v1alpha1.LocalCERT{Spec: v1alpha1.LocalCERTSpec{Identity: v1alpha1.Identity{TrustDomain: "own.invalid"}}})
-	c.Peers = slices.Clone(part.Peers)
-	c.Exports = slices.Clone(part.Exports)
-	c.Imports = slices.Clone(part.Imports)
-	c.Hotlines = slices.Clone(part.Hotlines)
-	c.ServiceExports = slices.Clone(part.ServiceExports)
-	c.ServiceImports = slices.Clone(part.ServiceImports)
-	for i := range c.Exports {
-		c.Exports[i].Sources = slices.Clone(c.Exports[i].Sources)
+	// Defaults are filled into a copy: the part is what is written, and is compared with later.
+	copied, err := copyOf(part)
+	if err != nil {
+		return []string{err.Error()}
 	}
-	for i := range c.Hotlines {
-		c.Hotlines[i].Deadlines = slices.Clone(c.Hotlines[i].Deadlines)
-		c.Hotlines[i].Release = c.Hotlines[i].Release.Clone()
-	}
+	c.Peers, c.Exports, c.Imports = copied.Peers, copied.Exports, copied.Imports
+	c.Hotlines, c.ServiceExports, c.ServiceImports = copied.Hotlines, copied.ServiceExports, copied.ServiceImports
 	c.SetDefaults()
-	err := c.Validate()
 	var faults config.FaultsError
-	if !errors.As(err, &faults) {
+	if !errors.As(c.Validate(), &faults) {
 		return nil
 	}
 	var out []string

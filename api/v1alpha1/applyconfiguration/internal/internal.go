@@ -120,7 +120,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: refreshHours
       type:
         scalar: numeric
-      default: 24
 - name: com.github.certlink.certlink.api.v1alpha1.DeliveryStatus
   map:
     fields:
@@ -176,7 +175,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: priority
       type:
         scalar: numeric
-      default: 0
 - name: com.github.certlink.certlink.api.v1alpha1.EscalationStage
   scalar: string
 - name: com.github.certlink.certlink.api.v1alpha1.FeedDelivery
@@ -255,11 +253,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: intervalSeconds
       type:
         scalar: numeric
-      default: 300
     - name: maxObjects
       type:
         scalar: numeric
-      default: 1000000
     - name: misp
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
@@ -324,7 +320,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: unmarkedAs
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.TLPLevel
-      default: AMBER+STRICT
 - name: com.github.certlink.certlink.api.v1alpha1.HeldCount
   map:
     fields:
@@ -454,7 +449,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: include
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.NotifierInclude
-      default: Header
     - name: name
       type:
         scalar: string
@@ -764,7 +758,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: tls
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.MailTLS
-      default: Required
     - name: to
       type:
         list:
@@ -1479,7 +1472,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxAttempts
       type:
         scalar: numeric
-      default: 20
     - name: receiver
       type:
         namedType: com.github.certlink.certlink.api.v1alpha1.RemoteEndpoint
