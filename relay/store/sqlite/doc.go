@@ -12,6 +12,8 @@
 //     sync fails, the store makes and shows nothing more: ErrUnflushed.
 //   - One writer, many readers. Writes take turns; those of the hotline go before
 //     waiting writes of feeds, and one feed write holds at most MaxRecords rows.
+//     A feed has its turn within half a second, and 25 ms (or twice its time) for each
+//     feed before it, whatever hotlines do: see turns.
 //     Pace says how few rows let messages through. The log is carried into the
 //     database outside of the turns.
 //   - The writer remembers of each line what it wrote last, and forgets it when
