@@ -6,6 +6,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"hash/maphash"
 
 	"github.com/certlink/certlink/relay/store"
@@ -89,6 +90,25 @@ func (d direct) ExecContext(ctx context.Context, query string, args ...any) (sql
 	return done, err
 }
 
+// insert is ExecContext for values that the driver takes as they are: int64, string, bytes or nil. database/sql would look at
+// each of them and convert it, which is a part of what a row costs that counts.
+func (d direct) insert(ctx context.Context, query string, values []any) error {
+	if d.l.collected.failed != nil {
+		return d.l.collected.failed
+	}
+	args := d.l.s.bound[:0]
+	for i, v := range values {
+		args = append(args, driver.NamedValue{Ordinal: i + 1, Value: v})
+	}
+	d.l.collected.failed = d.tx.conn.Raw(func(c any) error {
+		_, err := c.(driver.ExecerContext).ExecContext(ctx, query, args)
+		return err
+	})
+	clear(args) // what was stored is not kept for the next
+	d.l.s.bound = args
+	return d.l.collected.failed
+}
+
 // QueryContext implements querier.
 func (d direct) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if d.l.collected.failed != nil {
@@ -132,11 +152,11 @@ func (o ordered) QueryRowContext(ctx context.Context, query string, args ...any)
 	return o.l.raw.QueryRowContext(ctx, query, args...)
 }
 
-// collected is what a transaction has yet to write: rows of messages, one after the other, and
+// collected is what a transaction has yet to write: rows of messages, ours and received ones, one after the other, and
 // then those of the queue.
 type collected struct {
-	messages []any
-	queue    []queueRow
+	out, in []any
+	queue   []queueRow
 	// failed is why nothing more can be done.
 	failed error
 }
@@ -144,23 +164,23 @@ type collected struct {
 // write writes what was collected; the transaction may go on after it.
 func (l *lineTx) write() error {
 	c := &l.collected
-	if c.failed != nil || len(c.messages) == 0 && len(c.queue) == 0 {
+	if c.failed != nil || len(c.out) == 0 && len(c.in) == 0 && len(c.queue) == 0 {
 		return c.failed
 	}
-	messages, queue := c.messages, c.queue
-	c.messages, c.queue = nil, nil
-	if c.failed = l.insertRows(insertMessages, len(messages)/messageColumns, func(args []any, i int) []any {
-		return append(args, messages[i*messageColumns:(i+1)*messageColumns]...)
-	}); c.failed != nil {
+	out, in, queue := c.out, c.in, c.queue
+	c.out, c.in, c.queue = nil, nil, nil
+	if c.failed = l.insertRows(insertOuts, outColumns, out); c.failed != nil {
 		return c.failed
 	}
+	if c.failed = l.insertRows(insertIns, inColumns, in); c.failed != nil {
+		return c.failed
+	}
+	values := make([]any, 0, queueColumns*len(queue))
 	for _, r := range queue {
 		l.state.place(r.id, r.place)
+		values = append(values, l.peer, int64(r.place.urgency), r.place.serial, r.place.pos, r.talk)
 	}
-	c.failed = l.insertRows(insertQueued, len(queue), func(args []any, i int) []any {
-		r := &queue[i]
-		return append(args, l.peer, r.place.urgency, r.place.serial, r.place.pos, r.talk)
-	})
+	c.failed = l.insertRows(insertQueued, queueColumns, values)
 	return c.failed
 }
 

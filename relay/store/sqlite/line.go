@@ -215,7 +215,6 @@ type lineTx struct {
 	raw       direct
 	together  bool
 	collected collected
-	args      []any // of insertRows
 }
 
 func (s *Store) newLineTx(ctx context.Context, peer string) *lineTx {

@@ -254,42 +254,62 @@ func (l *lineTx) insertMessage(m *store.Message, unique string) (added bool, err
 	return true, awaitAnswer(l.ctx, l.raw, m)
 }
 
+// The columns of a message that are stored with it, in the order of messageValues: of ours, and of a received one.
 const (
-	messageRow = `messages (pos, direction, peer, id, serial, conversation, kind, precedence, urgency,
-		in_reply_to, payload, signed, created_at, stored_at, receipt, receipt_at, entry, proof, evidence)`
-	messageColumns = 19
-	insertOneRow   = "INSERT INTO " + messageRow + " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+	outRow = `messages (direction, pos, peer, id, serial, conversation, kind, precedence, urgency,
+		in_reply_to, payload, signed, created_at, stored_at, entry)`
+	inRow = `messages (direction, pos, peer, id, serial, conversation, kind, precedence, urgency,
+		in_reply_to, payload, signed, created_at, stored_at, entry, receipt, receipt_at, proof, evidence)`
+	outColumns, inColumns = 14, 18
+	insertOut             = "INSERT INTO " + outRow + " VALUES ('out', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+	insertIn              = "INSERT INTO " + inRow + " VALUES ('in', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
 )
 
-// insertMessages are statements for 1, 2, 4 … messages.
-var insertMessages = insertsOf(messageRow, messageColumns)
+// insertOuts and insertIns are statements for 1, 2, 4 … messages.
+var (
+	insertOuts = insertsOf(outRow, outColumns, "'out',")
+	insertIns  = insertsOf(inRow, inColumns, "'in',")
+)
 
-// insertRow returns the position of the row, 0 if none was added. That of a message that must be new
-// is written later, together with others.
-func (l *lineTx) insertRow(m *store.Message, row received, unique string) (pos int64, err error) {
+// messageValues appends the row of a message, whose position is nil if it has none yet.
+func messageValues(values []any, pos any, m *store.Message, row *received) []any {
 	payload := m.Payload
 	if payload == nil {
 		payload = []byte{}
 	}
-	values := func(pos any) []any {
-		return []any{
-			pos, string(m.Direction), m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, m.Urgency,
-			m.InReplyTo, payload, m.Signed, micros(m.CreatedAt), micros(m.StoredAt), row.receipt, row.receiptAt,
-			m.Entry, row.proof, row.evidence,
-		}
+	values = append(values, pos, m.Peer, m.ID, m.Serial, m.Conversation, m.Kind, m.Precedence, int64(m.Urgency),
+		m.InReplyTo, payload, m.Signed, micros(m.CreatedAt), micros(m.StoredAt), m.Entry)
+	if m.Direction == store.In {
+		values = append(values, row.receipt, row.receiptAt, row.proof, row.evidence)
 	}
+	return values
+}
+
+// insertRow returns the position of the row, 0 if none was added. That of a message that must be new
+// is written later, together with others.
+func (l *lineTx) insertRow(m *store.Message, row received, unique string) (pos int64, err error) {
+	c := &l.collected
 	if l.isNew(m) {
-		if len(l.collected.messages) >= mostRows*messageColumns {
+		if len(c.out) >= mostRows*outColumns || len(c.in) >= mostRows*inColumns {
 			if err := l.write(); err != nil {
 				return 0, err
 			}
 		}
-		if pos, err = l.nextPosition(); err == nil {
-			l.collected.messages = append(l.collected.messages, values(pos)...)
+		if pos, err = l.nextPosition(); err != nil {
+			return 0, err
 		}
-		return pos, err
+		if m.Direction == store.In {
+			c.in = messageValues(c.in, pos, m, &row)
+		} else {
+			c.out = messageValues(c.out, pos, m, &row)
+		}
+		return pos, nil
 	}
-	done, err := l.tx.ExecContext(l.ctx, insertOneRow+unique+" DO NOTHING", values(nil)...)
+	insert := insertOut
+	if m.Direction == store.In {
+		insert = insertIn
+	}
+	done, err := l.tx.ExecContext(l.ctx, insert+unique+" DO NOTHING", messageValues(nil, nil, m, &row)...)
 	if err != nil {
 		return 0, err
 	}

@@ -24,7 +24,7 @@ func (l *lineTx) settle(pos int64, m *store.Message) error {
 	}
 	row := queueRow{id: m.ID, place: queuePlace{urgency: m.Urgency, serial: m.Serial, pos: pos}}
 	if m.Conversation != m.ID {
-		row.talk = &m.Conversation
+		row.talk = m.Conversation
 	}
 	l.state.least = max(l.state.least, m.Urgency)
 	l.collected.queue = append(l.collected.queue, row)
@@ -41,11 +41,13 @@ type queuePlace struct {
 type queueRow struct {
 	id    string
 	place queuePlace
-	talk  *string
+	talk  any // the conversation, nil where it is that of the message alone
 }
 
 // insertQueued are statements for 1, 2, 4 … messages.
-var insertQueued = insertsOf("queued (peer, urgency, serial, pos, talk)", 5)
+var insertQueued = insertsOf("queued (peer, urgency, serial, pos, talk)", queueColumns, "")
+
+const queueColumns = 5
 
 // unqueue takes messages of ours out of the queue, and returns the positions of those that were in it.
 func (l *lineTx) unqueue(ids []string) (waiting map[string]int64, err error) {

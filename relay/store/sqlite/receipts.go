@@ -138,28 +138,27 @@ func (l *lineTx) PutReceipts(receipts ...store.Receipt) error {
 
 // receiptRow is the receipt of a message of ours that is not queued, by its position.
 type receiptRow struct {
-	pos      int64
-	r        *store.Receipt
-	evidence int64
+	pos int64
+	r   *store.Receipt
 }
 
-var insertReceipt = insertsOf("receipts (pos, peer, at, body, evidence, proof)", 6)
+const receiptColumns = 6
+
+var insertReceipt = insertsOf("receipts (pos, peer, at, body, evidence, proof)", receiptColumns, "")
 
 func (l *lineTx) insertReceipts(rows ...receiptRow) error {
+	values := make([]any, 0, receiptColumns*len(rows))
 	for i := range rows {
-		of := rows[i].r.Proof.Of
-		number, err := l.evidenceID(of)
+		r := rows[i].r
+		number, err := l.evidenceID(r.Proof.Of)
 		if err != nil {
 			return err
 		}
-		rows[i].evidence = number
-		if err := l.storeEvidence(of); err != nil {
+		if err := l.storeEvidence(r.Proof.Of); err != nil {
 			return err
 		}
-		l.s.exchange(receiptWrite + int64(len(rows[i].r.Body)))
+		l.s.exchange(receiptWrite + int64(len(r.Body)))
+		values = append(values, rows[i].pos, l.peer, micros(r.At), r.Body, number, r.Proof.Pack())
 	}
-	return l.insertRows(insertReceipt, len(rows), func(args []any, i int) []any {
-		r := rows[i].r
-		return append(args, rows[i].pos, l.peer, micros(r.At), r.Body, rows[i].evidence, r.Proof.Pack())
-	})
+	return l.insertRows(insertReceipt, receiptColumns, values)
 }

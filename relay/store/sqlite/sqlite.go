@@ -6,6 +6,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -49,6 +50,8 @@ type Store struct {
 	write *sql.DB
 	// lines are what whoever has the turn knows of the hotlines without reading.
 	lines lines
+	// bound is room for the values of a statement of whoever has the turn.
+	bound []driver.NamedValue
 	// log is the write-ahead log, and flush syncs it.
 	log    *os.File
 	flush  *flusher
