@@ -80,6 +80,12 @@ func (d *demo) clusters(ctx context.Context, a arguments) error {
 	if err != nil {
 		return err
 	}
+	err = d.phase(ctx, "helm and the web application built, unless they are there", func(ctx context.Context) error {
+		return scenario.Tools(ctx, a.kubeconfigs == "")
+	})
+	if err != nil {
+		return err
+	}
 	err = d.phase(ctx, "two nations up", func(ctx context.Context) (err error) {
 		if a.kubeconfigs != "" {
 			d.all, err = scenario.Named(ctx, scenario.Split(a.kubeconfigs), a.image, a.nodePorts)

@@ -70,6 +70,9 @@ func setUp(ctx context.Context) error {
 	if alfa.Harness == nil {
 		volume = scenario.Volume{}
 	}
+	if err := scenario.Tools(ctx, alfa.Harness != nil); err != nil {
+		return err
+	}
 	err = both(ctx, func(ctx context.Context, p, _ *scenario.Party) error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 		defer cancel()

@@ -78,6 +78,21 @@ func Build(ctx context.Context) (Programs, error) {
 	}, nil
 }
 
+// Tools has the tools built that the steps of a scenario call, so that no step, which is bounded in
+// time, waits for the first build of one: helm, and the web application that nations of ours share.
+func Tools(ctx context.Context, nations bool) error {
+	tools := []string{"helm"}
+	if nations {
+		tools = append(tools, "alertmanager")
+	}
+	for _, name := range tools {
+		if _, err := Tool(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tag names an image by the content of its programs.
 func tag(programs ...string) (string, error) {
 	sum := sha256.New()
