@@ -46,10 +46,14 @@ type Catalogue struct {
 	byReport   map[string]int
 	references holdings
 	statements statements
-	// fresh are those of the statements that came since marks were last looked at, freshTo is the
-	// position of the last of them, and remarked how far marks were looked at for all of them.
-	fresh             statements
-	freshTo, remarked int64
+	// marks are looked at for the statements in fresh now, and for those in later after that.
+	fresh, later recent
+	// remarked is how far marks were looked at for those in fresh.
+	remarked int64
+	// read says how often, and how dearly, everything was read; last is what look told last, nil once
+	// something has changed.
+	read readings
+	last *state
 }
 
 // reportEvent is the event of a report or grouping.
@@ -60,6 +64,8 @@ type reportEvent struct {
 	name      string
 	day       time.Time
 	tags      []NamedTag
+	// gone: it is not stored any more.
+	gone bool
 }
 
 // NewCatalogue makes the catalogue of a collection of the store. The name is part of the
@@ -70,20 +76,8 @@ func NewCatalogue(s store.Objects, collection, name string, now func() time.Time
 	}
 	return &Catalogue{
 		store: s, collection: collection, name: name, now: now,
-		days: map[int64]uint32{}, byReport: map[string]int{}, statements: statements{}, fresh: statements{},
+		days: map[int64]uint32{}, byReport: map[string]int{}, statements: statements{},
 	}
-}
-
-// begin forgets what was read if something was deleted since.
-func (c *Catalogue) begin(ctx context.Context) error {
-	deletions, err := c.store.Deletions(ctx, c.collection)
-	if err != nil || deletions == c.deletions {
-		return err
-	}
-	c.deletions, c.position = deletions, 0
-	c.days, c.reports, c.byReport, c.references = map[int64]uint32{}, nil, map[string]int{}, holdings{}
-	c.statements, c.fresh, c.freshTo, c.remarked = statements{}, statements{}, 0, 0
-	return nil
 }
 
 func hashOf(id string) uint64 {
@@ -128,6 +122,7 @@ func (c *Catalogue) update(ctx context.Context) error {
 // take adds records, which follow those before. The position moves last: an error has
 // them read again, and taking twice changes nothing.
 func (c *Catalogue) take(ctx context.Context, records []store.Record) error {
+	c.last = nil
 	last := records[len(records)-1].DateAdded.UnixMicro()
 	if err := c.takeContainers(ctx, last); err != nil {
 		return err
@@ -224,8 +219,8 @@ func (c *Catalogue) takeContainer(ctx context.Context, r store.Record) error {
 	o, _ := stix.Parse(r.Raw)
 	if o.Type == stix.TypeMarkingDefinition {
 		if _, known := c.statements[o.ID]; o.Statement && !known && len(c.statements) < maxStatements {
-			at := r.DateAdded.Unix()
-			c.statements[o.ID], c.fresh[o.ID], c.freshTo, c.remarked = at, at, r.DateAdded.UnixMicro(), 0
+			c.statements[o.ID] = r.DateAdded.Unix()
+			c.later.add(o.ID, r.DateAdded)
 		}
 		return nil
 	}

@@ -24,13 +24,17 @@ type listed struct {
 
 // state is a catalogue at one moment.
 type state struct {
-	position   int64
-	deletions  int64
+	position  int64
+	deletions int64
+	// readOf is the number of deletions when everything was last read.
+	readOf     int64
 	events     []listed
 	statements statements
 	// defined is when the last of the statements came.
 	defined int64
 	loose   func(id string) bool
+	// at are the places of the events by uuid.
+	at map[string]int
 }
 
 // look brings the catalogue up to date and returns its state.
@@ -40,10 +44,23 @@ func (c *Catalogue) look(ctx context.Context) (state, error) {
 	if err := c.begin(ctx); err != nil {
 		return state{}, err
 	}
-	if err := c.update(ctx); err != nil {
+	begun := time.Now()
+	err := c.update(ctx)
+	c.read.worked(time.Since(begun), err == nil)
+	if err != nil {
 		return state{}, err
 	}
-	s := state{position: c.position, deletions: c.deletions, statements: maps.Clone(c.statements)}
+	// Many requests are for files of a directory that has not changed: of a large one the list costs more than most files.
+	if c.last == nil {
+		s := c.state()
+		c.last = &s
+	}
+	return *c.last, nil
+}
+
+// state makes the list of the events. Nothing of it is changed later.
+func (c *Catalogue) state() state {
+	s := state{position: c.position, deletions: c.deletions, readOf: c.read.of, statements: maps.Clone(c.statements)}
 	s.defined = s.statements.newest()
 	held := c.references.settle()
 	s.loose = func(id string) bool {
@@ -58,6 +75,9 @@ func (c *Catalogue) look(ctx context.Context) (state, error) {
 		})
 	}
 	for _, r := range c.reports {
+		if r.gone {
+			continue
+		}
 		info := r.name
 		if info == "" {
 			info = r.id
@@ -69,5 +89,9 @@ func (c *Catalogue) look(ctx context.Context) (state, error) {
 	slices.SortFunc(s.events, func(a, b listed) int {
 		return cmp.Or(cmp.Compare(a.timestamp, b.timestamp), cmp.Compare(a.uuid, b.uuid))
 	})
-	return s, nil
+	s.at = make(map[string]int, len(s.events))
+	for i, e := range s.events {
+		s.at[e.uuid] = i
+	}
+	return s
 }

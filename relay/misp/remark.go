@@ -49,30 +49,61 @@ func (s statements) define(markings []string) bool {
 	return slices.ContainsFunc(markings, func(id string) bool { _, ok := s[id]; return ok })
 }
 
+// recent are statements that came, to is the position of the last of them.
+type recent struct {
+	statements
+	to int64
+}
+
+func (r *recent) add(id string, at time.Time) {
+	if r.statements == nil {
+		r.statements = statements{}
+	}
+	r.statements[id], r.to = at.Unix(), at.UnixMicro()
+}
+
+func (r *recent) drop(id string) { delete(r.statements, id) }
+
+// remarkPages is how many pages are looked through for new marking definitions by one reader's request. The next one
+// goes on there: a peer that sends definitions one by one does not have its collection read through for each.
+const remarkPages = 20
+
 // remark has everything written again that came before the definition of one of its markings, and so
 // was shown as RED: the events that it is in change when the definition comes. It reads what lies before
-// the new definitions, with a page in memory; most collections have few of these. Done again it
-// changes nothing, so an error leaves to the next time what was not looked at: a reader may go before
-// all of a large collection is.
+// the new definitions, with a page in memory; most collections have few of these. Definitions that come meanwhile
+// wait for the end of it. Done again it changes nothing, so an error leaves to the next time what was not looked at: a
+// reader may go before all of a large collection is.
 func (c *Catalogue) remark(ctx context.Context) error {
-	for len(c.fresh) > 0 && c.remarked < c.freshTo {
-		page, err := c.store.ListObjects(ctx, c.collection, store.Query{After: c.remarked, Limit: scanObjects})
-		if err != nil {
-			return err
+	for pages := 0; ; {
+		if len(c.fresh.statements) == 0 {
+			if len(c.later.statements) == 0 {
+				return nil
+			}
+			c.fresh, c.later, c.remarked = c.later, recent{}, 0
 		}
-		if err := c.remarkPage(ctx, page.Records); err != nil {
-			return err
+		for c.remarked < c.fresh.to {
+			if pages == remarkPages {
+				return nil
+			}
+			pages++
+			page, err := c.store.ListObjects(ctx, c.collection, store.Query{After: c.remarked, Limit: scanObjects})
+			if err != nil {
+				return err
+			}
+			if err := c.remarkPage(ctx, page.Records); err != nil {
+				return err
+			}
+			if page.Next == 0 {
+				break
+			}
+			c.remarked = page.Next
 		}
-		if page.Next == 0 {
-			break
-		}
-		c.remarked = page.Next
+		c.fresh = recent{}
 	}
-	clear(c.fresh)
-	return nil
 }
 
 func (c *Catalogue) remarkPage(ctx context.Context, records []store.Record) error {
+	c.last = nil
 	var late []store.Record
 	var reports []string
 	at := map[int64]uint32{}

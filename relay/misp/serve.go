@@ -174,16 +174,14 @@ func (s *Server) file(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	case "manifest.json":
 		d.manifest(w, r, now)
 	case "hashes.csv":
-		if !fresh(w, r, d.tag("hashes", now.position, now.deletions), newest(now), "text/csv; charset=utf-8") {
+		if !fresh(w, r, d.tag("hashes", now.position, now.deletions, now.readOf), newest(now), "text/csv; charset=utf-8") {
 			s.finish(ctx, d, d.catalogue.writeHashes(ctx, w, now))
 		}
 	default:
 		id, isEvent := strings.CutSuffix(file, ".json")
-		for _, e := range now.events {
-			if isEvent && e.uuid == id {
-				s.event(ctx, w, r, d, now, e)
-				return
-			}
+		if at, ok := now.at[id]; isEvent && ok {
+			s.event(ctx, w, r, d, now, now.events[at])
+			return
 		}
 		problem.Write(w, http.StatusNotFound, "the feed has no such file: manifest.json lists its events")
 	}
@@ -224,7 +222,7 @@ func (d *directory) tag(parts ...any) string {
 }
 
 func (d *directory) eventTag(now state, e listed) string {
-	return d.tag("event", e.uuid, int64(e.timestamp), int64(len(now.statements)), now.deletions)
+	return d.tag("event", e.uuid, int64(e.timestamp), int64(len(now.statements)), now.deletions, now.readOf)
 }
 
 func newest(s state) time.Time {
@@ -301,7 +299,8 @@ func (d *directory) manifest(w http.ResponseWriter, r *http.Request, now state) 
 	defer d.mu.Unlock()
 	known := sha256.New()
 	for _, e := range now.events {
-		fmt.Fprintf(known, "%s\n", d.sum(now, e))
+		// Marking definitions and withdrawals change the list, too, when their time comes.
+		fmt.Fprintf(known, "%s %d %q %s\n", e.uuid, e.timestamp, e.tags, d.sum(now, e))
 	}
 	if fresh(w, r, d.tag("manifest", now.position, now.deletions, known.Sum(nil)), newest(now), "application/json") {
 		return
