@@ -14,7 +14,7 @@ import (
 // these are conditions, each as TYPE=STATUS/REASON.
 func these(words string) []metav1.Condition {
 	var list []metav1.Condition
-	for _, word := range strings.Fields(words) {
+	for word := range strings.FieldsSeq(words) {
 		condition, rest, _ := strings.Cut(word, "=")
 		status, reason, _ := strings.Cut(rest, "/")
 		list = append(list, metav1.Condition{Type: condition, Status: metav1.ConditionStatus(status), Reason: reason})

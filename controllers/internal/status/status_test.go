@@ -121,7 +121,7 @@ func TestWhatNeedsAttentionStandsFirst(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var list []metav1.Condition
-			for _, word := range strings.Fields(tc.conditions) {
+			for word := range strings.FieldsSeq(tc.conditions) {
 				condition, is, _ := strings.Cut(word, "=")
 				list = append(list, metav1.Condition{Type: condition, Status: metav1.ConditionStatus(is)})
 			}
