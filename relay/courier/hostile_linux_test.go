@@ -14,7 +14,7 @@ import (
 func TestAPipeOnAMediumIsNotWaitedFor(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "x"+Extension)
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skip("no pipes here:", err)
+		t.Fatal(err)
 	}
 	read := make(chan error, 1)
 	go func() {

@@ -66,7 +66,7 @@ func TestOnlyFilesAreRead(t *testing.T) {
 	good := alone(t, dir, 1)
 	device := filepath.Join(dir, "device"+Extension)
 	if err := os.Symlink("/dev/zero", device); err != nil {
-		t.Skip("no links here:", err)
+		t.Fatal(err)
 	}
 	linked := filepath.Join(dir, "link"+Extension)
 	if err := os.Symlink(good, linked); err != nil {
@@ -79,12 +79,12 @@ func TestOnlyFilesAreRead(t *testing.T) {
 		}
 	}
 	longer := alone(t, dir, 2)
-	if err := os.Truncate(longer, 1<<40); err != nil { // it has holes, and takes no room
-		t.Skip("no large files here:", err)
+	if err := os.Truncate(longer, 1<<36); err != nil { // it has holes, and takes no room
+		t.Fatal(err)
 	}
 	begun := time.Now()
 	if _, err := ReadPart(longer); !errors.Is(err, ErrDamaged) {
-		t.Errorf("a file that is a terabyte longer than it says: %v", err)
+		t.Errorf("a file that is much longer than it says: %v", err)
 	}
 	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("it was read for %s", took)
