@@ -102,9 +102,6 @@ type spoil struct {
 
 // TestAThirdPartyChecksAProofWithOpenSSLAlone runs docs/verify-proof.sh: a shell and OpenSSL, and nothing of ours.
 func TestAThirdPartyChecksAProofWithOpenSSLAlone(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("there is no openssl")
-	}
 	var all []handed
 	var ca *testca.CA
 	bubble(t, "once_it_is_handed_out", func(t *testing.T, w *world) { all, ca = proofs(t, w), w.alfa.ca })

@@ -4,10 +4,12 @@
 package linecheck
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/certlink/certlink/internal/testca"
+	"github.com/certlink/certlink/internal/teststore"
 	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
 )
@@ -49,6 +51,32 @@ func TestMonthsWithoutThePeerAreCountersignedOnceItIsBack(t *testing.T) {
 				if a, err := n.engine.Availability(t.Context(), "to-"+n.other.name, month); err != nil || !a.Ours.CounterVerified || !a.Theirs.CounterVerified {
 					t.Errorf("%s: the record of %s is not verified: %+v, %v", n.name, month, a, err)
 				}
+			}
+		}
+	})
+}
+
+// bravo's database is lost in the middle of the month: it cannot confirm what alfa holds receipts for, and says so.
+func TestARecordThatTheOtherSideCannotConfirmIsSignedWithTheDifferences(t *testing.T) {
+	bubble(t, sixHourly, func(t *testing.T, w *world) {
+		month := time.Now().UTC().Format("2006-01")
+		pass(20 * time.Hour)
+		w.bravo.kill()
+		w.bravo.path += ".lost"
+		teststore.Put(t, w.bravo.path)
+		w.bravo.begin()
+		pass(time.Until(firstOfNext().Add(12 * time.Hour)))
+		for _, n := range []*nation{w.alfa, w.bravo} {
+			a, err := n.engine.Availability(t.Context(), "to-"+n.other.name, month)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := a.Ours // what the other side says of it
+			if n == w.bravo {
+				said = a.Theirs
+			}
+			if a.State != desk.AvailabilityDisagreed || said.Agreed || !strings.Contains(strings.Join(said.Differences, "\n"), "alfa.example holds") {
+				t.Errorf("at %s the record is %s: %q", n.name, a.State, said.Differences)
 			}
 		}
 	})

@@ -20,14 +20,14 @@ func TestAnExerciseIsToldAsOneByEachNotifier(t *testing.T) {
 		return i
 	}
 	for name, tt := range map[string]struct {
-		items       func(real Item) []Item
+		items       func(one Item) []Item
 		all         bool // nothing of it is real
 		says, urges string
 	}{
-		"a_drill":                 {func(real Item) []Item { return []Item{drill(real)} }, true, "EXERCISE FLASH INQUIRY", ""},
-		"two_of_a_drill":          {func(real Item) []Item { return []Item{drill(real), drill(real)} }, true, "EXERCISE Escalated: 2 messages", ""},
-		"a_drill_beside_the_real": {func(real Item) []Item { return []Item{real, drill(real)} }, false, "Escalated: 2 messages of hotline to-bravo, 1 of them of an EXERCISE; the first: FLASH", "high"},
-		"the_real":                {func(real Item) []Item { return []Item{real} }, false, "FLASH INQUIRY", "high"},
+		"a_drill":                 {func(one Item) []Item { return []Item{drill(one)} }, true, "EXERCISE FLASH INQUIRY", ""},
+		"two_of_a_drill":          {func(one Item) []Item { return []Item{drill(one), drill(one)} }, true, "EXERCISE Escalated: 2 messages", ""},
+		"a_drill_beside_the_real": {func(one Item) []Item { return []Item{one, drill(one)} }, false, "Escalated: 2 messages of hotline to-bravo, 1 of them of an EXERCISE; the first: FLASH", "high"},
+		"the_real":                {func(one Item) []Item { return []Item{one} }, false, "FLASH INQUIRY", "high"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := silent(func(n *Notification) { n.Items = tt.items(n.Items[0]) })
