@@ -87,6 +87,7 @@ type service struct {
 	open     atomic.Int64
 	refused  atomic.Int64
 	problem  atomic.Pointer[string] // what a person should know; nil if nothing
+	said     atomic.Int64           // when it was last said, Unix nanoseconds
 	counts   sync.Map               // *account to *counts
 }
 

@@ -237,6 +237,9 @@ func (e *Engine) untrack(c *connection) {
 	e.clients.Done()
 }
 
+// calm is how long the words for what is wrong with a service stay. Those of a peer may be others each time that we ask.
+const calm = 10 * time.Second
+
 // trouble notes what a person should know of a service; "" means that all is well.
 func (e *Engine) trouble(s *service, problem string) {
 	was := s.problem.Load()
@@ -245,7 +248,10 @@ func (e *Engine) trouble(s *service, problem string) {
 		return
 	case problem == "":
 		s.problem.Store(nil)
+	case was != nil && time.Since(time.Unix(0, s.said.Load())) < calm:
+		return
 	default:
+		s.said.Store(time.Now().UnixNano())
 		s.problem.Store(&problem)
 		e.cfg.Log.Warn("a shared service", "kind", serviceKey{s.name, s.imported}.kind(), "service", s.name, "problem", problem)
 	}

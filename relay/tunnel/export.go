@@ -69,8 +69,9 @@ func (e *Engine) export(ctx context.Context, peer, name string, s *stream.Stream
 	x, p, no := e.now.Load().export(peer, name)
 	if no != nil {
 		if x != nil {
-			x.service.refused.Add(1)
-			e.changed()
+			if n := x.service.refused.Add(1); steps(n) != steps(n-1) { // a peer may ask as often as it likes
+				e.changed()
+			}
 		}
 		return nil, no
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/certlink/certlink/relay/socket"
@@ -218,10 +219,14 @@ func (e *answerError) Error() string { return fmt.Sprintf("%d %s", e.status, e.r
 
 // reasonOf is the label of a failure.
 func reasonOf(err error) string {
-	if a, ok := errors.AsType[*answerError](err); ok {
+	a, answered := errors.AsType[*answerError](err)
+	switch {
+	case !answered:
+		return "no_stream"
+	case a.status == http.StatusBadRequest, a.status == http.StatusForbidden, a.status == http.StatusBadGateway, a.status == http.StatusServiceUnavailable:
 		return fmt.Sprintf("status_%d", a.status)
 	}
-	return "no_stream"
+	return "status_other" // a peer may answer with any
 }
 
 // explain says why an imported service cannot be reached, on which side, and what
