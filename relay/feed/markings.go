@@ -12,12 +12,8 @@ import (
 	"github.com/certlink/certlink/relay/taxii"
 )
 
-const (
-	// maxStatements is the number of statement markings that are told.
-	maxStatements = 1000
-	// maxLooks is how many pages are read for them: one for each hundred that an export may have, and some.
-	maxLooks = 2 * maxDefinitions / store.MaxSelectors
-)
+// maxStatements is the number of statement markings that are told.
+const maxStatements = 1000
 
 // Markings implements taxii.Marked: what the export's rule lets the caller see. Of the
 // rule it tells what an answer shows anyway; of statements those alone whose definition
@@ -56,31 +52,25 @@ func (b linkBackend) Markings(ctx context.Context, id string) (taxii.Markings, e
 }
 
 // statements gives the ids of the first marking definitions that the caller may see. It asks for those that
-// the rule has learnt of, by their ids: what it costs does not grow with what the collection holds.
+// the rule has learnt of, by their ids, one version of each: what it costs grows neither with what the collection holds, nor
+// with the versions that a definition may have.
 func (b linkBackend) statements(ctx context.Context, e *export, give func(id string)) error {
 	known := e.statements.Load()
 	if known == nil {
 		return nil // Objects says that the rule is being read
 	}
-	looks, left, told := maxLooks, maxStatements, map[string]bool{}
+	left := maxStatements
 	for part := range slices.Chunk(*known, store.MaxSelectors) {
-		q := store.Query{IDs: part, NoContent: true, Limit: store.MaxSelectors}
-		for ; looks > 0 && left > 0; looks-- {
-			page, err := b.Objects(ctx, e.collection.ID, q)
-			if err != nil {
-				return err
-			}
-			for _, r := range page.Records { // of one there may be several versions
-				if !told[r.ID] && left > 0 {
-					told[r.ID] = true
-					left--
-					give(r.ID)
-				}
-			}
-			if page.Next == 0 {
-				break
-			}
-			q.After = page.Next
+		q := store.Query{IDs: part, NoContent: true, Versions: store.Versions{Last: true}, Limit: store.MaxSelectors}
+		page, err := b.Objects(ctx, e.collection.ID, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records[:min(left, len(page.Records))] {
+			give(r.ID)
+		}
+		if left -= len(page.Records); left <= 0 {
+			break
 		}
 	}
 	return nil

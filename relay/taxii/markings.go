@@ -51,6 +51,12 @@ func (h *handler) markings(w http.ResponseWriter, c *call) error {
 	if !col.CanRead {
 		return Forbidden("this collection can be written, not read")
 	}
+	// What it asks of the store is no less than a page of objects.
+	release, err := h.slots.take(c.Context(), c.caller)
+	if err != nil {
+		return err
+	}
+	defer release()
 	m, err := h.marked().Markings(c.Context(), col.ID)
 	if err != nil {
 		return err
