@@ -73,7 +73,7 @@ func TestBothSidesCountALateCheckInTheSameMonth(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			seed := rand.Uint64()
 			draw := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is no secret
-			bubble(t, sixHourly, func(t *testing.T, w *world) {
+			atTheEndOfAMonth(t, func(t *testing.T, w *world) {
 				over, month := firstOfNext(), time.Now().UTC().Format("2006-01")
 				w.bravo.setClock(ahead)
 				type late struct{ slot, sent time.Time }
@@ -116,7 +116,7 @@ func TestBothSidesCountALateCheckInTheSameMonth(t *testing.T) {
 
 // The clock of the receiver is ahead by an hour: its record is made while the sender may still send for the month.
 func TestACheckThatComesAfterTheRecordOfItsMonthIsMadeIsRefusedAndNoDifference(t *testing.T) {
-	bubble(t, sixHourly, func(t *testing.T, w *world) {
+	atTheEndOfAMonth(t, func(t *testing.T, w *world) {
 		over, month := firstOfNext(), time.Now().UTC().Format("2006-01")
 		w.bravo.setClock(time.Hour)
 		pass(time.Until(over.Add(2*time.Hour + 30*time.Minute)))
@@ -134,7 +134,7 @@ func TestACheckThatComesAfterTheRecordOfItsMonthIsMadeIsRefusedAndNoDifference(t
 // The answer to a check was lost, and the check is repeated when nothing new of its month is taken any more: it counts at the
 // receiver, and must not be missed at the sender.
 func TestACheckThatWasTakenInTimeIsAnsweredAgainAfterTheRecordOfItsMonthIsMade(t *testing.T) {
-	bubble(t, sixHourly, func(t *testing.T, w *world) {
+	atTheEndOfAMonth(t, func(t *testing.T, w *world) {
 		over := firstOfNext()
 		pass(time.Until(over.Add(2*time.Hour + 50*time.Minute)))
 		o := w.alfa.sendLate(t, over.Add(-5*time.Minute))

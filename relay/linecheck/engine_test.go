@@ -179,7 +179,7 @@ func TestAPersonCanCheckNow(t *testing.T) {
 }
 
 func TestBothSidesCountersignTheRecordOfAMonthThatIsOver(t *testing.T) {
-	bubble(t, config.LineChecks{IntervalSeconds: 6 * 3600, MissedAfterSeconds: 8 * 3600}, func(t *testing.T, w *world) {
+	bubble(t, sixHourly, func(t *testing.T, w *world) {
 		start := time.Now().UTC()
 		pass(20 * time.Hour)
 		w.cutPath(Way{DialledBy: "alfa.example", Address: "bravo-2:1"}, true)
@@ -235,7 +235,7 @@ func TestARunningMonthIsCountersignedOnDemandAndAgreed(t *testing.T) {
 }
 
 func TestOldChecksAreSummedUpAndTheRecordStaysTheSame(t *testing.T) {
-	bubble(t, config.LineChecks{IntervalSeconds: 6 * 3600, MissedAfterSeconds: 8 * 3600}, func(t *testing.T, w *world) {
+	bubble(t, sixHourly, func(t *testing.T, w *world) {
 		pass(25 * time.Hour)
 		until := time.Now().UTC().Truncate(24 * time.Hour)
 		month := until.Add(-time.Second).Format("2006-01")

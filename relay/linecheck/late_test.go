@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certlink/certlink/relay/config"
 	"github.com/certlink/certlink/relay/desk"
 	"github.com/certlink/certlink/relay/link"
 	"github.com/certlink/certlink/relay/message"
@@ -17,7 +16,7 @@ import (
 
 // A slot that is running is sent late rather than not at all, also when its month is over.
 func TestARecordWaitsForTheChecksThatMayStillComeOfItsMonth(t *testing.T) {
-	bubble(t, config.LineChecks{IntervalSeconds: 6 * 3600, MissedAfterSeconds: 8 * 3600}, func(t *testing.T, w *world) {
+	atTheEndOfAMonth(t, func(t *testing.T, w *world) {
 		start := time.Now().UTC()
 		over := time.Date(start.Year(), start.Month()+1, 1, 0, 0, 0, 0, time.UTC)
 		month := start.Format("2006-01")
@@ -39,7 +38,7 @@ func TestARecordWaitsForTheChecksThatMayStillComeOfItsMonth(t *testing.T) {
 }
 
 func TestARecordThatThePeerSignsTooEarlyIsNotAnswered(t *testing.T) {
-	bubble(t, config.LineChecks{IntervalSeconds: 6 * 3600, MissedAfterSeconds: 8 * 3600}, func(t *testing.T, w *world) {
+	atTheEndOfAMonth(t, func(t *testing.T, w *world) {
 		start := time.Now().UTC()
 		over := time.Date(start.Year(), start.Month()+1, 1, 0, 0, 0, 0, time.UTC)
 		pass(time.Until(over.Add(time.Hour)))
@@ -83,7 +82,7 @@ func TestACheckThatIsVeryLateCountsWhenItWasSent(t *testing.T) {
 
 // The line is cut as the month ends: bravo has stored a message, and its receipt comes days later.
 func TestAMessageWhoseReceiptComesLateIsNoDifference(t *testing.T) {
-	bubble(t, config.LineChecks{IntervalSeconds: 6 * 3600, MissedAfterSeconds: 8 * 3600}, func(t *testing.T, w *world) {
+	atTheEndOfAMonth(t, func(t *testing.T, w *world) {
 		start := time.Now().UTC()
 		over := time.Date(start.Year(), start.Month()+1, 1, 0, 0, 0, 0, time.UTC)
 		pass(time.Until(over.Add(-time.Hour)))

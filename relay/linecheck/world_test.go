@@ -64,14 +64,15 @@ type nation struct {
 	path   string
 	config *config.Config
 
-	store  *sqlite.Store
-	engine *Engine
-	stop   context.CancelFunc
-	done   chan error
+	store *sqlite.Store
+	stop  context.CancelFunc
+	done  chan error
 
-	mu    sync.Mutex // guards what follows
-	ahead time.Duration
-	acts  []string
+	mu sync.Mutex // guards what follows
+	// engine is written by the test, which may read it as it is; the other nation asks running.
+	engine *Engine
+	ahead  time.Duration
+	acts   []string
 	// hidden is an address of ours to which the peer has no connection.
 	hidden string
 }
@@ -152,7 +153,7 @@ func (n *nation) build() {
 	if n.store, err = sqlite.Open(context.Background(), sqlite.Config{Path: n.path, Now: n.now}); err != nil {
 		t.Fatal(err)
 	}
-	n.engine, err = New(Config{
+	engine, err := New(Config{
 		Store: n.store,
 		Change: func(ctx context.Context, peer string, do func(store.LineTx) (*store.JournalEntry, error)) error {
 			return n.store.ChangeLine(ctx, peer, func(tx store.LineTx) error { _, err := do(tx); return err })
@@ -180,7 +181,21 @@ func (n *nation) build() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.engine.Apply(n.config)
+	engine.Apply(n.config)
+	n.becomes(engine)
+}
+
+// becomes takes an engine, or none, for the one that the other nation reaches.
+func (n *nation) becomes(e *Engine) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.engine = e
+}
+
+func (n *nation) running() *Engine {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.engine
 }
 
 func (n *nation) run() {
@@ -195,7 +210,7 @@ func (n *nation) kill() {
 	}
 	n.stop()
 	<-n.done
-	n.engine = nil
+	n.becomes(nil)
 	if err := n.store.Close(); err != nil {
 		n.world.t.Error(err)
 	}
@@ -214,14 +229,15 @@ func (c wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	cut, spoil := w.cut[way(c.from.TrustDomain(), c.at)], w.spoil
 	w.mu.Unlock()
-	if cut || to.engine == nil {
+	engine := to.running()
+	if cut || engine == nil {
 		<-r.Context().Done() // nothing answers
 		return nil, r.Context().Err()
 	}
 	there := link.Path{TrustDomain: c.from.TrustDomain(), Address: c.at.Address, Accepted: !c.at.Accepted}
 	ctx := access.WithPeer(r.Context(), access.Peer{Name: c.from.name, TrustDomain: c.from.TrustDomain(), State: config.Active, Relay: true})
 	answer := httptest.NewRecorder()
-	to.engine.Handler().ServeHTTP(answer, r.WithContext(context.WithValue(ctx, pathKey{}, there)))
+	engine.Handler().ServeHTTP(answer, r.WithContext(context.WithValue(ctx, pathKey{}, there)))
 	resp := answer.Result()
 	if spoil != nil {
 		resp.Body = nopCloser{bytes.NewReader(spoil(answer.Body.Bytes()))}
@@ -266,8 +282,20 @@ func (n *nation) expect(all string, except map[string]string) {
 
 func bubble(t *testing.T, checks config.LineChecks, f func(t *testing.T, w *world)) {
 	t.Helper()
+	bubbleAt(t, 29*24*time.Hour, checks, f) // the month ends in two days
+}
+
+// atTheEndOfAMonth is a world that checks each six hours, twice or thrice before its month is over.
+func atTheEndOfAMonth(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	bubbleAt(t, 31*24*time.Hour-14*time.Hour, sixHourly, f)
+}
+
+// bubbleAt begins so long after the first of a January.
+func bubbleAt(t *testing.T, after time.Duration, checks config.LineChecks, f func(t *testing.T, w *world)) {
+	t.Helper()
 	testbubble.Run(t, func(t *testing.T) {
-		<-time.After(28 * 24 * time.Hour) // the month ends soon
+		<-time.After(after)
 		w := newWorld(t, checks)
 		defer w.end()
 		f(t, w)
