@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -93,11 +92,8 @@ func countDead(ctx context.Context, tx pgx.Tx, id int32) error {
 	return err
 }
 
-// deadReason is what is kept of a reason. The server takes no zero bytes in a text.
-func deadReason(text string) string {
-	text = strings.ReplaceAll(text, "\x00", " ")
-	return strings.ToValidUTF8(text[:min(len(text), store.MaxDeadReason)], "")
-}
+// deadReason is what is kept of a reason.
+func deadReason(text string) string { return storable(text[:min(len(text), store.MaxDeadReason)]) }
 
 // DeadLetters implements store.Deliveries.
 func (s *Store) DeadLetters(ctx context.Context, collection, name string, after int64, queued bool, limit int) ([]store.DeadLetter, error) {

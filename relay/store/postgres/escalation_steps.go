@@ -75,7 +75,7 @@ func (s *Store) FailedNotices(ctx context.Context, peer string, limit int) ([]st
 
 // AbandonNotices implements store.EscalationWriter.
 func (l *lineTx) AbandonNotices(notifiers []string, why string) error {
-	_, err := l.tx.Exec(l.ctx, "UPDATE notices SET next_at = 0, error = $1 WHERE peer = $2 AND next_at <> 0 AND notifier <> ALL ($3)", why, l.peer, append([]string{}, notifiers...))
+	_, err := l.tx.Exec(l.ctx, "UPDATE notices SET next_at = 0, error = $1 WHERE peer = $2 AND next_at <> 0 AND notifier <> ALL ($3)", storable(why), l.peer, append([]string{}, notifiers...))
 	return err
 }
 
@@ -163,6 +163,6 @@ func (l *lineTx) PutNotice(n store.Notice) error {
 		ON CONFLICT (peer, id) DO UPDATE SET batch = excluded.batch, attempts = excluded.attempts, next_at = excluded.next_at, sent_at = excluded.sent_at, error = excluded.error
 			WHERE notices.next_at <> 0 OR excluded.next_at = 0`,
 		l.peer, n.ID, n.Event, n.Stage, n.Step, n.Occurrence, n.Direction, n.Message, n.Notifier, n.Urgency, micros(n.Deadline), micros(n.At),
-		n.Batch, n.Attempts, micros(n.NextAt), micros(n.SentAt), n.Error)
+		n.Batch, n.Attempts, micros(n.NextAt), micros(n.SentAt), storable(n.Error))
 	return err
 }

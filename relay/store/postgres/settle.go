@@ -18,6 +18,7 @@ import (
 // collection and the item change together, or not at all.
 func (s *Store) SettleQuarantined(ctx context.Context, collection string, seq int64, state store.ItemState, by string) (store.Quarantined, error) {
 	const doing = "settling a quarantined object"
+	by = storable(by)
 	if state != store.Accepted && state != store.Dropped || by == "" || len(by) > store.MaxSettledBy {
 		return store.Quarantined{}, fmt.Errorf("%s: it takes accepted or dropped, and a name of 1 to %d bytes", doing, store.MaxSettledBy)
 	}

@@ -5,6 +5,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ var escalationTests = map[string]func(t *testing.T, e env){
 	"takes_each_occurrence_of_a_step_once":                      takesStepsOnce,
 	"settles_the_steps_of_one_message_and_stage":                settlesSteps,
 	"keeps_notices_across_a_reopen_and_lists_them_newest_first": keepsNotices,
+	"keeps_an_error_of_any_bytes":                               keepsAnyError,
 	"undoes_a_step_with_what_was_done_beside_it":                undoesStep,
 	"moves_the_announced_position_once_each":                    movesAnnounced,
 }
@@ -332,4 +334,15 @@ func movesAnnounced(t *testing.T, e env) {
 		t.Fatal(err)
 	}
 	at(0, false)
+}
+
+// keepsAnyError: what a server answered may hold anything. What the engine cannot keep of it is left out; the attempt is noted.
+func keepsAnyError(t *testing.T, e env) {
+	odd := notice("1", "A", func(n *store.Notice) { n.Attempts, n.Error = 2, "550 \x00 \xff no" })
+	mustChange(t, e, func(l store.LineTx) error { return l.PutNotice(odd) })
+	page, err := e.ListNotices(t.Context(), store.NoticeQuery{Peer: "bravo.example", Limit: 10})
+	if err != nil || len(page.Notices) != 1 || page.Notices[0].Attempts != 2 || !strings.HasPrefix(page.Notices[0].Error, "550 ") || !strings.HasSuffix(page.Notices[0].Error, " no") {
+		t.Errorf("it is kept as %+v, %v", page.Notices, err)
+	}
+	mustChange(t, e, func(l store.LineTx) error { return l.AbandonNotices(nil, "gone \x00\xfe") })
 }

@@ -196,7 +196,9 @@ func settlesOnce(t *testing.T, e env) {
 	if _, err := e.SettleQuarantined(t.Context(), "c", seq+1, store.Dropped, "desk"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("of another position: %v", err)
 	}
-	mustSettle(t, e, seq, store.Dropped)
+	if item, err := e.SettleQuarantined(t.Context(), "c", seq, store.Dropped, "desk\x00\xff"); err != nil || !strings.HasPrefix(item.SettledBy, "desk") {
+		t.Errorf("by a name of odd bytes: %q, %v", item.SettledBy, err)
+	}
 	if _, err := e.SettleQuarantined(t.Context(), "c", seq, store.Accepted, "desk"); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("a second time: %v", err)
 	}
