@@ -26,6 +26,9 @@ type incoming struct {
 	refused error
 	// duplicate: it was stored before; m is what is stored then.
 	duplicate bool
+	// exercise: it says that it belongs to one. answerBy as it says it.
+	exercise bool
+	answerBy time.Time
 }
 
 // batchIn is what a batch of the peer holds, verified and read.
@@ -74,6 +77,7 @@ func (l *line) read(ctx context.Context, identity Identity, o *wire.Opened) (*ba
 				got.m.ID = "#" + strconv.Itoa(i)
 			}
 		} else {
+			got.exercise, got.answerBy = p.Exercise != "", p.AnswerBy
 			got.m = store.Message{
 				Direction: store.In, Peer: l.trustDomain, ID: p.ID, Serial: p.Serial,
 				Conversation: p.Conversation, Kind: string(p.Kind), Precedence: p.Precedence, InReplyTo: p.InReplyTo,
@@ -210,6 +214,9 @@ func (l *line) enter(tx store.LineTx, o *wire.Opened, in *batchIn) ([]store.Jour
 				return nil, "", err
 			default:
 				m.m, m.duplicate = stored, duplicate
+				if !m.exercise {
+					break
+				}
 				if err := noteExercise(tx, &m.m); err != nil {
 					return nil, "", err
 				}
@@ -238,16 +245,16 @@ func (l *line) received(ctx context.Context, in *batchIn) {
 			refused++
 		case !m.duplicate:
 			added, last = added+1, m.m.ID
-			if first := l.firstDue(&m.m); due.IsZero() || first.Before(due) {
+			if first := l.firstDue(&m.m, m.answerBy); due.IsZero() || first.Before(due) {
 				due = first
 			}
-			l.engine.metrics.received(l.name())
 		}
 	}
 	if refused > 0 {
 		l.engine.cfg.Log.WarnContext(ctx, "messages refused", "peer", l.trustDomain, "messages", refused)
 	}
 	if added > 0 {
+		l.engine.metrics.received(l.name(), added)
 		l.engine.cfg.Log.InfoContext(ctx, "messages received", "peer", l.trustDomain, "messages", added, "message_id", last)
 		l.engine.moved(due)
 	}

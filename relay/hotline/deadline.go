@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certlink/certlink/relay/config"
+	"github.com/certlink/certlink/relay/message"
 	"github.com/certlink/certlink/relay/report"
 	"github.com/certlink/certlink/relay/store"
 )
@@ -195,14 +196,27 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// firstDue is when the first deadline of a message passes, whatever may still settle it.
-func (l *line) firstDue(m *store.Message) time.Time {
-	p := periodsOf(l.deadlines(), m.Precedence)
-	first := m.StoredAt.Add(min(p.receipt, p.acknowledgement, p.answer))
-	if by, asks := store.Asks(m); asks && !by.IsZero() && by.Before(first) {
+// firstDue is when the first deadline of a message passes, whatever may still settle it. answerBy is by when it
+// asks to be answered itself, zero where it does not say that.
+func (l *line) firstDue(m *store.Message, answerBy time.Time) time.Time {
+	first := m.StoredAt.Add(l.firstOf(m.Precedence))
+	if answerBy.IsZero() || !answerBy.Before(first) {
+		return first
+	}
+	if by, asks := store.Asks(m); asks && !by.IsZero() {
 		return by
 	}
 	return first
+}
+
+// firstsOf is how long until the first deadline of a message passes, by its precedence.
+func firstsOf(deadlines []config.Deadline) map[string]time.Duration {
+	firsts := map[string]time.Duration{}
+	for _, precedence := range message.Precedences {
+		p := periodsOf(deadlines, precedence)
+		firsts[precedence] = min(p.receipt, p.acknowledgement, p.answer)
+	}
+	return firsts
 }
 
 // moved tells that messages were stored, of which the first deadline passes then; or, at the

@@ -214,7 +214,7 @@ func (e *Engine) enqueue(ctx context.Context, l *line, p *Payload) (store.Messag
 		if err != nil {
 			return nil, ofOne(err, true)
 		}
-		entry, err := enqueued(tx, compose, &stored)
+		entry, err := enqueued(tx, p, compose, &stored)
 		if err != nil {
 			return nil, err
 		}
@@ -227,7 +227,7 @@ func (e *Engine) enqueue(ctx context.Context, l *line, p *Payload) (store.Messag
 	if err != nil {
 		return store.Message{}, err
 	}
-	e.wasQueued(ctx, l, &stored)
+	e.wasQueued(ctx, l, &stored, p.AnswerBy)
 	return stored, nil
 }
 
@@ -248,12 +248,12 @@ func beside(p *Payload, raw []byte) store.Message {
 	}
 }
 
-// wasQueued tells everybody about a message that is stored.
-func (e *Engine) wasQueued(ctx context.Context, l *line, m *store.Message) {
+// wasQueued tells everybody about a message that is stored, and by when it asks to be answered, if it does.
+func (e *Engine) wasQueued(ctx context.Context, l *line, m *store.Message, answerBy time.Time) {
 	if e.cfg.Log.Enabled(ctx, slog.LevelInfo) {
 		e.cfg.Log.InfoContext(ctx, "message queued", "peer", l.trustDomain, "message_id", m.ID, "serial", m.Serial)
 	}
-	e.moved(l.firstDue(m))
+	e.moved(l.firstDue(m, answerBy))
 }
 
 // repeated answers a request whose id is stored: the stored message, if the

@@ -32,7 +32,8 @@ func (e *Engine) ReleaseDraft(ctx context.Context, peer, id string, act desk.Dra
 		return entries, err
 	})
 	if err == nil && queued != nil {
-		e.wasQueued(ctx, l, queued)
+		by, _ := store.Asks(queued)
+		e.wasQueued(ctx, l, queued, by)
 	}
 	return m, err
 }
@@ -74,7 +75,7 @@ func (t *draftTx) release(a actor, hash string) ([]store.JournalEntry, *store.Me
 // send makes the draft a message. Enqueue comes first: when it refuses, nothing is done.
 func (t *draftTx) send(entries []store.JournalEntry, p Payload) ([]store.JournalEntry, *store.Message, error) {
 	var m store.Message
-	entry, err := enqueued(t, composed(&p), &m)
+	entry, err := enqueued(t, &p, composed(&p), &m)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -66,10 +66,19 @@ func noteExercise(tx store.LineTx, m *store.Message) error {
 		return nil
 	}
 	p, err := decodeStored(m.Payload)
-	if err != nil || p.Exercise == "" || p.Conversation != p.ID && !strings.HasPrefix(p.Conversation, exercise.Conversation) {
+	if err != nil {
 		return err
 	}
-	if err = tx.PutExercise(p.Conversation, p.Exercise); errors.Is(err, store.ErrConflict) {
+	return noteExerciseOf(tx, &p)
+}
+
+// noteExerciseOf is noteExercise of a message that has been read.
+func noteExerciseOf(tx store.LineTx, p *Payload) error {
+	if p.Exercise == "" || p.Conversation != p.ID && !strings.HasPrefix(p.Conversation, exercise.Conversation) {
+		return nil
+	}
+	err := tx.PutExercise(p.Conversation, p.Exercise)
+	if errors.Is(err, store.ErrConflict) {
 		return nil // it stays with the first; the message is shown as suspicious
 	}
 	return err

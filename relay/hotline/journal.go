@@ -324,9 +324,9 @@ func (l *line) own(ctx context.Context, covers int64) (store.Checkpoint, error) 
 
 func treeOf(c store.Checkpoint) tlog.Tree { return tlog.Tree{N: c.Size, Hash: tlog.Hash(c.Root)} }
 
-// enqueued stores a message of ours and enters its payload. What compose refuses, or what
+// enqueued stores a message of ours, what compose makes of p, and enters its payload. What compose refuses, or what
 // conflicts with what is stored, leaves other changes alone.
-func enqueued(tx store.LineTx, compose func(serial int64) (store.Message, error), into *store.Message) ([]store.JournalEntry, error) {
+func enqueued(tx store.LineTx, p *Payload, compose func(serial int64) (store.Message, error), into *store.Message) ([]store.JournalEntry, error) {
 	var refused error
 	m, err := tx.Enqueue(func(serial int64) (m store.Message, err error) {
 		m, refused = compose(serial)
@@ -335,7 +335,7 @@ func enqueued(tx store.LineTx, compose func(serial int64) (store.Message, error)
 	if err != nil {
 		return nil, ofOne(err, refused != nil)
 	}
-	if err := noteExercise(tx, &m); err != nil {
+	if err := noteExerciseOf(tx, p); err != nil {
 		return nil, err
 	}
 	*into = m

@@ -46,7 +46,9 @@ type line struct {
 	mu      sync.Mutex // guards what follows
 	hotline config.Hotline
 	peer    config.Peer
-	cancel  context.CancelFunc
+	// firsts of the deadlines of the settings, by precedence: each message asks for one.
+	firsts map[string]time.Duration
+	cancel context.CancelFunc
 	// failure of the line; its zero value is none.
 	failure failure
 	// held are messages with a failure of their own, by id.
@@ -98,7 +100,7 @@ func (l *line) apply(h config.Hotline, p config.Peer) {
 		l.engine.metrics.forget(l.hotline.Name)
 		l.engine.metrics.owed(h.Name, l.owed)
 	}
-	l.hotline, l.peer = h, p
+	l.hotline, l.peer, l.firsts = h, p, firstsOf(h.Deadlines)
 }
 
 func (l *line) settings() (config.Hotline, config.Peer) {
@@ -113,11 +115,14 @@ func (l *line) name() string {
 	return l.hotline.Name
 }
 
-// deadlines are those of the settings, for each message without copying all of these.
-func (l *line) deadlines() []config.Deadline {
+// firstOf is how long until the first deadline of a message of that precedence passes.
+func (l *line) firstOf(precedence string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.hotline.Deadlines
+	if first, known := l.firsts[precedence]; known {
+		return first
+	}
+	return l.firsts["ROUTINE"]
 }
 
 // released tells whether the hotline has rules of release.

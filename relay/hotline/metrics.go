@@ -112,13 +112,16 @@ func (m *metrics) doubt(hotline string, doubtful bool) {
 	}
 	m.doubtful.WithLabelValues(hotline).Set(value)
 }
-func (m *metrics) received(hotline string)       { m.arrived.WithLabelValues(hotline).Inc() }
+func (m *metrics) received(hotline string, n int) {
+	m.arrived.WithLabelValues(hotline).Add(float64(n))
+}
 func (m *metrics) redelivered(hotline string)    { m.sentAgain.WithLabelValues(hotline).Inc() }
 func (m *metrics) receiptRefused(hotline string) { m.refused.WithLabelValues(hotline).Inc() }
 
-func (m *metrics) delivered(hotline, precedence string, after time.Duration) {
-	m.sent.WithLabelValues(hotline).Inc()
-	m.seconds.WithLabelValues(hotline, precedence).Observe(after.Seconds())
+// delivered counts messages; took is where to observe after how many seconds one of a precedence was.
+func (m *metrics) delivered(hotline string, n int) { m.sent.WithLabelValues(hotline).Add(float64(n)) }
+func (m *metrics) took(hotline, precedence string) prometheus.Observer {
+	return m.seconds.WithLabelValues(hotline, precedence)
 }
 
 // drafts says how many wait, and since when the oldest of each precedence does.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/certlink/certlink/relay/hotline/wire"
 	"github.com/certlink/certlink/relay/journal"
 	"github.com/certlink/certlink/relay/store"
@@ -311,16 +313,21 @@ func noteIn(o *wire.Opened) *continuation {
 
 // delivered notes the messages of a batch that have a receipt now.
 func (l *line) delivered(ctx context.Context, list []store.Message, failed map[string]error) {
-	n, now, last := 0, l.engine.cfg.Now(), ""
+	n, now, last, name, precedence := 0, l.engine.cfg.Now(), "", l.name(), ""
+	var took prometheus.Observer
 	for i := range list {
 		m := &list[i]
 		if failed[m.ID] != nil {
 			continue
 		}
+		if took == nil || m.Precedence != precedence {
+			took, precedence = l.engine.metrics.took(name, m.Precedence), m.Precedence
+		}
 		n, last = n+1, m.ID
-		l.engine.metrics.delivered(l.name(), m.Precedence, now.Sub(m.StoredAt))
+		took.Observe(now.Sub(m.StoredAt).Seconds())
 	}
 	if n > 0 {
+		l.engine.metrics.delivered(name, n)
 		l.engine.cfg.Log.InfoContext(ctx, "messages delivered", "peer", l.trustDomain, "messages", n, "message_id", last)
 	}
 }
