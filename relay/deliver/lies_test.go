@@ -150,7 +150,7 @@ func TestAServerThatLiesCostsFewPostsAndLittleTime(t *testing.T) {
 				l := &liar{posted: tt.posted, told: tt.told}
 				w := told(t, l)
 				begun := time.Now()
-				dead, vain, ok := w.handOver(t.Context(), batchOf(0, 256))
+				dead, ok, vain := w.handOver(t.Context(), batchOf(0, 256))
 				if !ok || len(l.posts) > tt.posts || time.Since(begun) > tt.within {
 					t.Errorf("%d posts in %v, want %d in %v at most", len(l.posts), time.Since(begun), tt.posts, tt.within)
 				}
@@ -163,7 +163,7 @@ func TestAServerThatLiesCostsFewPostsAndLittleTime(t *testing.T) {
 				}
 				before := len(l.posts)
 				for n := range 3 {
-					if _, vain, ok = w.handOver(t.Context(), batchOf(0, 256)); !ok || vain == nil {
+					if _, ok, vain = w.handOver(t.Context(), batchOf(0, 256)); !ok || vain == nil {
 						t.Fatalf("batch %d: %v, %v", n, vain, ok)
 					}
 				}
@@ -174,7 +174,7 @@ func TestAServerThatLiesCostsFewPostsAndLittleTime(t *testing.T) {
 					t.Errorf("the status says %q", text)
 				}
 				l.posted = counting(takenOf)
-				if dead, vain, ok = w.handOver(t.Context(), batchOf(0, 256)); len(dead) > 0 || vain != nil || !ok {
+				if dead, ok, vain = w.handOver(t.Context(), batchOf(0, 256)); len(dead) > 0 || vain != nil || !ok {
 					t.Errorf("mended, %d are dead, %v", len(dead), vain)
 				}
 			})
@@ -227,11 +227,11 @@ func TestOneObjectThatAServerRefusesDoesNotKeepBatchesSmall(t *testing.T) {
 		return counting(takenOf)(ids)
 	}}
 	w := told(t, l)
-	if dead, vain, ok := w.handOver(t.Context(), batchOf(0, 256)); len(dead) != 1 || vain != nil || !ok || w.most != 1 {
+	if dead, ok, vain := w.handOver(t.Context(), batchOf(0, 256)); len(dead) != 1 || vain != nil || !ok || w.most != 1 {
 		t.Fatalf("%d dead letters, %v; then %d at once", len(dead), vain, w.most)
 	}
 	for n := 0; w.most < batchObjects; n++ {
-		if _, _, ok := w.handOver(t.Context(), batchOf(10, 10+w.most)); !ok || n > 300 {
+		if _, ok, _ := w.handOver(t.Context(), batchOf(10, 10+w.most)); !ok || n > 300 {
 			t.Fatalf("after %d batches it is %d at once", n, w.most)
 		}
 	}

@@ -199,7 +199,7 @@ func (w *worker) round(ctx context.Context) (worked bool, err error) {
 	if err != nil || len(b) == 0 {
 		return worked, err
 	}
-	dead, vain, ok := w.handOver(ctx, b)
+	dead, ok, vain := w.handOver(ctx, b)
 	if !ok {
 		return false, ctx.Err()
 	}
@@ -226,7 +226,7 @@ func (w *worker) repeat(ctx context.Context) (vain, err error) {
 	var dead []store.DeadLetter
 	if len(b) > 0 {
 		var ok bool
-		if dead, vain, ok = w.handOver(ctx, b); !ok {
+		if dead, ok, vain = w.handOver(ctx, b); !ok {
 			return nil, ctx.Err()
 		}
 	}
@@ -252,13 +252,13 @@ func (w *worker) repeat(ctx context.Context) (vain, err error) {
 const growAfter = 16
 
 // handOver hands a batch over. vain is what the other side's ended says.
-func (w *worker) handOver(ctx context.Context, b batch) (dead []store.DeadLetter, vain error, ok bool) {
+func (w *worker) handOver(ctx context.Context, b batch) (dead []store.DeadLetter, ok bool, vain error) {
 	if w.whole++; w.whole > growAfter {
 		w.most, w.whole = min(2*w.most, batchObjects), 0
 	}
 	w.to.begin(len(b))
 	dead, ok = w.hand(ctx, b)
-	return dead, w.to.ended(), ok
+	return dead, ok, w.to.ended()
 }
 
 // hand gives a batch to the other side until it has taken it, or what it has not is

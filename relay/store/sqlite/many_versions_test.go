@@ -43,7 +43,7 @@ func TestAVersionIsFoundAtOnceHoweverManyAnObjectHas(t *testing.T) {
 			c.add(from.tables)
 			from.narrow(&c, q)
 			asked := 0
-			for _, step := range strings.Split(explain(t, s, c.text.String(), c.args...), "; ") {
+			for step := range strings.SplitSeq(explain(t, s, c.text.String(), c.args...), "; ") {
 				if !strings.HasPrefix(step, "SEARCH n ") {
 					continue
 				}
