@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"fmt"
 	"hash/maphash"
 
 	"github.com/certlink/certlink/relay/store"
@@ -101,7 +102,11 @@ func (d direct) insert(ctx context.Context, query string, values []any) error {
 		args = append(args, driver.NamedValue{Ordinal: i + 1, Value: v})
 	}
 	d.l.collected.failed = d.tx.conn.Raw(func(c any) error {
-		_, err := c.(driver.ExecerContext).ExecContext(ctx, query, args)
+		of, ok := c.(driver.ExecerContext)
+		if !ok {
+			return fmt.Errorf("a connection of the driver, %T, takes no statements", c)
+		}
+		_, err := of.ExecContext(ctx, query, args)
 		return err
 	})
 	clear(args) // what was stored is not kept for the next

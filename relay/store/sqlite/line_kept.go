@@ -204,24 +204,13 @@ func (l *lineTx) prune(log int64) error {
 		return err
 	}
 	first, last := log<<sizeBits, log<<sizeBits+largestOfPeer
-	rows, err := l.raw.QueryContext(l.ctx, "SELECT id, stored_at FROM evidence WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 2 OFFSET ?", first, last, keptNewest)
-	if err != nil {
-		return err
-	}
-	var ids, days []int64
-	for rows.Next() {
-		var id, at int64
-		if err := rows.Scan(&id, &at); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-		ids, days = append(ids, id), append(days, at/dayMicros)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(ids) == 0 {
+	old, err := l.tooOld(first, last)
+	if err != nil || len(old) == 0 {
 		return err
 	}
 	// Those below it are each the newest of their day already.
-	if len(ids) > 1 && days[0] == days[1] {
-		done, err := l.raw.ExecContext(l.ctx, forgetKept, ids[1])
+	if len(old) > 1 && old[0].at/dayMicros == old[1].at/dayMicros {
+		done, err := l.raw.ExecContext(l.ctx, forgetKept, log<<sizeBits+old[1].size)
 		if err != nil {
 			return err
 		}
@@ -233,6 +222,23 @@ func (l *lineTx) prune(log int64) error {
 		SELECT id FROM evidence INDEXED BY evidence_alone WHERE alone = 1 AND id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)`,
 		first, last, keptNewest+keptDays)
 	return err
+}
+
+// tooOld are the newest two of those below the newest that stay in any case.
+func (l *lineTx) tooOld(first, last int64) (old []keptSize, err error) {
+	rows, err := l.raw.QueryContext(l.ctx, "SELECT "+sizeKept+", p.stored_at FROM evidence AS p WHERE p.id BETWEEN ? AND ? ORDER BY p.id DESC LIMIT 2 OFFSET ?", first, last, keptNewest)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var one keptSize
+		if err := rows.Scan(&one.size, &one.at); err != nil {
+			return nil, err
+		}
+		old = append(old, one)
+	}
+	return old, rows.Err()
 }
 
 // PeerCheckpoint implements store.LineReader.

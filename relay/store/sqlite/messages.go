@@ -288,22 +288,8 @@ func messageValues(values []any, pos any, m *store.Message, row *received) []any
 // insertRow returns the position of the row, 0 if none was added. That of a message that must be new
 // is written later, together with others.
 func (l *lineTx) insertRow(m *store.Message, row received, unique string) (pos int64, err error) {
-	c := &l.collected
 	if l.isNew(m) {
-		if len(c.out) >= mostRows*outColumns || len(c.in) >= mostRows*inColumns {
-			if err := l.write(); err != nil {
-				return 0, err
-			}
-		}
-		if pos, err = l.nextPosition(); err != nil {
-			return 0, err
-		}
-		if m.Direction == store.In {
-			c.in = messageValues(c.in, pos, m, &row)
-		} else {
-			c.out = messageValues(c.out, pos, m, &row)
-		}
-		return pos, nil
+		return l.collect(m, &row)
 	}
 	insert := insertOut
 	if m.Direction == store.In {
@@ -319,6 +305,25 @@ func (l *lineTx) insertRow(m *store.Message, row received, unique string) (pos i
 	pos, err = done.LastInsertId()
 	l.shared.pos = pos
 	return pos, err
+}
+
+// collect gives a message its position; its row is written later.
+func (l *lineTx) collect(m *store.Message, row *received) (pos int64, err error) {
+	c := &l.collected
+	if len(c.out) >= mostRows*outColumns || len(c.in) >= mostRows*inColumns {
+		if err := l.write(); err != nil {
+			return 0, err
+		}
+	}
+	if pos, err = l.nextPosition(); err != nil {
+		return 0, err
+	}
+	if m.Direction == store.In {
+		c.in = messageValues(c.in, pos, m, row)
+	} else {
+		c.out = messageValues(c.out, pos, m, row)
+	}
+	return pos, nil
 }
 
 // isNew notes the id of a message, and tells whether neither it nor the serial can be stored yet.
