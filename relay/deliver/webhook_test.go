@@ -153,12 +153,12 @@ func TestTheOneObjectThatIsTooLargeIsDeadAlone(t *testing.T) {
 }
 
 func TestASlowReceiverHoldsUpNoOther(t *testing.T) {
-	w, r := newWorld(t), newReceiver(t)
 	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		<-req.Context().Done()
 	}))
-	t.Cleanup(slow.Close)
+	t.Cleanup(slow.Close)               // waits for its requests
+	w, r := newWorld(t), newReceiver(t) // ends before it, and its requests with it
 	first := hook(slow.URL)
 	first.Name = "slow"
 	w.put(0, 10)
