@@ -25,24 +25,23 @@ var documentedDefaults = map[string]any{
 	"LocalCERT spec.authority.rotation":   "Automatic",
 	"LocalCERT spec.relay.service.type":   "LoadBalancer",
 
-
-	"PeerCERT spec.trust.bundleRef.key":                       "ca.crt",
-	"PeerCERT spec.state":                                     "Active",
-	"PeerCERT spec.transit":                                   "Denied",
-	"PeerCERT spec.trust.rotation":                            "Automatic",
-	"PeerCERT spec.limits.tunnelConnections":                  int64(1024),
-	"PeerCERT spec.limits.transitKibibytesPerSecond":          int64(1024),
-	"PeerCERT spec.detection.intervalMilliseconds":            int64(100),
-	"PeerCERT spec.detection.misses":                          int64(3),
-	"PeerCERT status.paths[].direction":                       "Dialed", // which all were in the release before
-	"SharedService spec.export.limits.maxConnections":         int64(1024),
-	"SharedService spec.export.limits.idleSeconds":            int64(3600),
-	"SharedService spec.import.from":                          "Namespace",
-	"SharedService spec.import.limits.maxConnections":         int64(1024),
-	"SharedService spec.import.limits.idleSeconds":            int64(3600),
-	"SharedFeed spec.export.rule.minAgreement":                int64(1),
-	"SharedFeed spec.import.intervalSeconds":                  int64(60),
-	"SharedFeed spec.import.maxObjects":                       int64(1000000),
+	"PeerCERT spec.trust.bundleRef.key":               "ca.crt",
+	"PeerCERT spec.state":                             "Active",
+	"PeerCERT spec.transit":                           "Denied",
+	"PeerCERT spec.trust.rotation":                    "Automatic",
+	"PeerCERT spec.limits.tunnelConnections":          int64(1024),
+	"PeerCERT spec.limits.transitKibibytesPerSecond":  int64(1024),
+	"PeerCERT spec.detection.intervalMilliseconds":    int64(100),
+	"PeerCERT spec.detection.misses":                  int64(3),
+	"PeerCERT status.paths[].direction":               "Dialed", // which all were in the release before
+	"SharedService spec.export.limits.maxConnections": int64(1024),
+	"SharedService spec.export.limits.idleSeconds":    int64(3600),
+	"SharedService spec.import.from":                  "Namespace",
+	"SharedService spec.import.limits.maxConnections": int64(1024),
+	"SharedService spec.import.limits.idleSeconds":    int64(3600),
+	"SharedFeed spec.export.rule.minAgreement":        int64(1),
+	"SharedFeed spec.import.intervalSeconds":          int64(60),
+	"SharedFeed spec.import.maxObjects":               int64(1000000),
 }
 
 // TestDefaults leaves each field with a default out of a full object.
