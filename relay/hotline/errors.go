@@ -113,3 +113,11 @@ func (e *refusedError) forPeople() string {
 		return oneLine(fmt.Sprintf("the peer's relay answers %d %s%s; it is tried again, tell the peer if it lasts", e.status, http.StatusText(e.status), detail))
 	}
 }
+
+// ofOne marks an error after which a transaction can go on, as store.LineTx says.
+func ofOne(err error, refused bool) error {
+	if refused || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
+		return &ownError{err}
+	}
+	return err
+}

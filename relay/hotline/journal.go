@@ -341,11 +341,3 @@ func enqueued(tx store.LineTx, p *Payload, compose func(serial int64) (store.Mes
 	*into = m
 	return []store.JournalEntry{{Kind: string(journal.Message), Message: m.ID, Body: m.Payload}}, nil
 }
-
-// ofOne marks an error after which a transaction can go on, as store.LineTx says.
-func ofOne(err error, refused bool) error {
-	if refused || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
-		return &ownError{err}
-	}
-	return err
-}

@@ -4,6 +4,7 @@
 package hotline
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -111,4 +112,22 @@ func (v *leaving) next(size int64, asked ...int64) []int64 {
 		}
 	}
 	return from
+}
+
+// behind tells whether the peer holds a state of our journal that is not of our history:
+// our database was set back.
+func (l *line) behind(ctx context.Context, held *wire.Tree) (bool, error) {
+	if held == nil || l.leaving.is(held.Tree()) {
+		return false, nil
+	}
+	root, ok, err := l.rootAt(ctx, held.Size)
+	if err != nil {
+		return false, err
+	}
+	if !ok || root != held.Tree().Hash {
+		left, err := l.isLeft(ctx, held.Tree())
+		return !left, err
+	}
+	l.leaving.confirm(held.Tree())
+	return false, nil
 }

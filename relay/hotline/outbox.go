@@ -331,21 +331,3 @@ func (l *line) delivered(ctx context.Context, list []store.Message, failed map[s
 		l.engine.cfg.Log.InfoContext(ctx, "messages delivered", "peer", l.trustDomain, "messages", n, "message_id", last)
 	}
 }
-
-// behind tells whether the peer holds a state of our journal that is not of our history:
-// our database was set back.
-func (l *line) behind(ctx context.Context, held *wire.Tree) (bool, error) {
-	if held == nil || l.leaving.is(held.Tree()) {
-		return false, nil
-	}
-	root, ok, err := l.rootAt(ctx, held.Size)
-	if err != nil {
-		return false, err
-	}
-	if !ok || root != held.Tree().Hash {
-		left, err := l.isLeft(ctx, held.Tree())
-		return !left, err
-	}
-	l.leaving.confirm(held.Tree())
-	return false, nil
-}

@@ -81,10 +81,16 @@ func (l *line) catchUp(r store.LineReader, was health) error {
 		h.olderSince = time.Time{}
 	}
 	same := h.lost && !l.leads && h.handedOver == was.handedOver && h.setBack == was.setBack
-	if lost && same && !open && (h.handedOver || len(ours) > 0 && !ours[0].At.Before(h.agreedAt.Add(-clockSkew))) {
+	if lost && same && !open && h.recoveredElsewhere(ours) {
 		h.lost, h.handedOver, h.lostWhy, h.setBack = false, false, "", tlog.Tree{}
 	}
 	return nil
+}
+
+// recoveredElsewhere tells, where no recovery is open, whether one was made since this replica found that our database was set
+// back: it had handed that over, or our journal has gone on since.
+func (h *health) recoveredElsewhere(ours []store.Break) bool {
+	return h.handedOver || len(ours) > 0 && !ours[0].At.Before(h.agreedAt.Add(-clockSkew))
 }
 
 // found is what this replica has found of the two journals up to now. That our database was set back is not for
