@@ -37,7 +37,12 @@ func TestAStreamThatNobodyReadsHoldsOneBuffer(t *testing.T) {
 	defer writing.Wait()
 	defer close(release)
 	stall(t, opened)
-	if each := (heap() - before) / streams; each > most {
+	each := (heap() - before) / streams
+	for deadline := time.Now().Add(patience); each > most && time.Now().Before(deadline); {
+		stall(t, opened) // on a busy machine a writer may stand still without a stalled stream
+		each = (heap() - before) / streams
+	}
+	if each > most {
 		t.Errorf("each holds %d bytes, want at most %d", each, most)
 	}
 	runtime.KeepAlive(text)
