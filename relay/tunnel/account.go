@@ -7,6 +7,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -86,9 +87,14 @@ type service struct {
 	imported bool
 	open     atomic.Int64
 	refused  atomic.Int64
-	problem  atomic.Pointer[string] // what a person should know; nil if nothing
-	said     atomic.Int64           // when it was last said, Unix nanoseconds
-	counts   sync.Map               // *account to *counts
+	problem  atomic.Pointer[problem] // nil if there is none
+	counts   sync.Map                // *account to *counts
+}
+
+// problem is what a person should know of a service, and since when it was said.
+type problem struct {
+	text  string
+	since time.Time
 }
 
 type serviceKey struct {

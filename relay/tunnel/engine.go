@@ -241,19 +241,18 @@ func (e *Engine) untrack(c *connection) {
 const calm = 10 * time.Second
 
 // trouble notes what a person should know of a service; "" means that all is well.
-func (e *Engine) trouble(s *service, problem string) {
+func (e *Engine) trouble(s *service, text string) {
 	was := s.problem.Load()
 	switch {
-	case was == nil && problem == "", was != nil && *was == problem:
+	case was == nil && text == "", was != nil && was.text == text:
 		return
-	case problem == "":
+	case text == "":
 		s.problem.Store(nil)
-	case was != nil && time.Since(time.Unix(0, s.said.Load())) < calm:
+	case was != nil && time.Since(was.since) < calm:
 		return
 	default:
-		s.said.Store(time.Now().UnixNano())
-		s.problem.Store(&problem)
-		e.cfg.Log.Warn("a shared service", "kind", serviceKey{s.name, s.imported}.kind(), "service", s.name, "problem", problem)
+		s.problem.Store(&problem{text, time.Now()})
+		e.cfg.Log.Warn("a shared service", "kind", serviceKey{s.name, s.imported}.kind(), "service", s.name, "problem", text)
 	}
 	e.changed()
 }

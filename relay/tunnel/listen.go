@@ -88,8 +88,8 @@ func (e *Engine) ReportServices(context.Context) ([]report.Service, error) {
 	services := make([]report.Service, 0, len(e.services))
 	for k, s := range e.services {
 		r := report.Service{Name: k.name, Import: k.imported, Refused: steps(s.refused.Load())}
-		if problem := s.problem.Load(); problem != nil {
-			r.Error = *problem
+		if p := s.problem.Load(); p != nil {
+			r.Error = p.text
 		}
 		if l := e.listeners[k.name]; k.imported && l != nil {
 			r.Listening = l.l != nil

