@@ -38,7 +38,7 @@ func status(t *testing.T, from net.Conn) int {
 // TestAPeerHasFewLargeRequestsInMemoryAtOnce lets all requests of the hotline that a peer may have stop before their end: each would be in
 // memory as far as it has come.
 func TestAPeerHasFewLargeRequestsInMemoryAtOnce(t *testing.T) {
-	const few, length = 8, 4 << 20
+	const few, length = 8, 5 << 20
 	for name, begin := range map[string]func(to net.Conn){
 		"of_a_known_length": func(to net.Conn) { posts(to, length, 100_000) },
 		"in_chunks": func(to net.Conn) {
@@ -74,4 +74,27 @@ func TestAPeerHasFewLargeRequestsInMemoryAtOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAPeerThatSendsAllItMaySendWaitsForNothing lets batches and chunks of all lanes stop on a path that has stalled, and sends a large FLASH over
+// another.
+func TestAPeerThatSendsAllItMaySendWaitsForNothing(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		const stalled = 24 // of 32 connections
+		s := newSlow(t)
+		for range stalled {
+			request, _ := s.begin(t, link.Hotline)
+			go posts(request, 3<<19, 100_000)
+		}
+		<-time.After(time.Second)
+		if n := s.working.Load(); n != stalled {
+			t.Errorf("%d requests of %d are served", n, stalled)
+		}
+		flash, _ := s.begin(t, link.Hotline)
+		begun := time.Now()
+		go posts(flash, 3<<19, 3<<19)
+		if got := status(t, flash); got != http.StatusOK || time.Since(begun) > time.Second {
+			t.Errorf("one more: %d after %s", got, time.Since(begun))
+		}
+	})
 }
