@@ -180,7 +180,7 @@ func TestWhoWasAwayForADayIsAStranger(t *testing.T) {
 }
 
 func TestAHandshakeThatIsTooLongIsRefused(t *testing.T) {
-	d := setup(t, nil)
+	d := setup(t, func(c *gate.Config) { c.HandshakeTimeout = patience })
 	ca := testca.New(t, "alfa.example", testca.Options{Intermediates: 7})
 	names := make([]string, 320) // as large as eight certificates of RSA 4096 are
 	for i := range names {
