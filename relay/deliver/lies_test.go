@@ -236,3 +236,64 @@ func TestOneObjectThatAServerRefusesDoesNotKeepBatchesSmall(t *testing.T) {
 		}
 	}
 }
+
+// TestAServerThatIsMendedIsBelievedAgainThoughItRefusesOneObjectInEachBatch: of a batch that is posted once all would be
+// dead letters, for ever.
+func TestAServerThatIsMendedIsBelievedAgainThoughItRefusesOneObjectInEachBatch(t *testing.T) {
+	testbubble.Run(t, func(t *testing.T) {
+		l := &liar{posted: refusing(http.StatusBadRequest)}
+		w := told(t, l)
+		for w.to.(*collection).vain < maxVainBatches {
+			w.handOver(t.Context(), batchOf(0, 256))
+		}
+		l.posted = func(ids []string) (int, any) {
+			if slices.Contains(ids, objectID(5)) {
+				return refusing(http.StatusBadRequest)(ids)
+			}
+			return counting(takenOf)(ids)
+		}
+		for n := 1; ; n++ {
+			dead, ok, vain := w.handOver(t.Context(), batchOf(0, 256))
+			if !ok || n > searchAgain {
+				t.Fatalf("after %d batches %d objects of the last one are dead letters: %v", n, len(dead), vain)
+			}
+			if vain == nil && len(dead) == 1 && dead[0].ID == objectID(5) {
+				break
+			}
+		}
+		if dead, _, vain := w.handOver(t.Context(), batchOf(0, 256)); len(dead) != 1 || vain != nil {
+			t.Errorf("of the next batch %d objects are dead letters: %v", len(dead), vain)
+		}
+	})
+}
+
+// TestDeadLettersThatAreRefusedAgainHoldUpNothingNew: somebody has many tried again of which the server takes none.
+func TestDeadLettersThatAreRefusedAgainHoldUpNothingNew(t *testing.T) {
+	w, m := newWorld(t), &miscounting{wrong: always}
+	const old = 4 * 256
+	w.put(0, old)
+	w.start(toTAXII(m.serve(t, w.store)))
+	w.until("opencti", "all are dead letters", func(d store.Delivery) bool { return d.Dead == old })
+	w.crash()
+	w.open()
+	refusesOld := func(ids []string) bool {
+		return slices.ContainsFunc(ids, func(id string) bool { return id < objectID(old) })
+	}
+	if n, err := w.store.QueueDeadLetters(t.Context(), "import/bravo", "opencti"); n != old || err != nil {
+		t.Fatal(n, err)
+	}
+	w.put(old, old+10)
+	before := len(m.from(refusesOld))
+	w.start(toTAXII(m.serve(t, w.store)))
+	w.until("opencti", "each was tried again", func(d store.Delivery) bool { return d.Dead == old && d.Queued == 0 && d.Delivered == 10 })
+	oldAgain := 0
+	for _, ids := range m.from(refusesOld)[before:] {
+		if slices.Contains(ids, objectID(old)) {
+			break
+		}
+		oldAgain++
+	}
+	if oldAgain > maxVain {
+		t.Errorf("what is new was posted after %d posts of what is old", oldAgain)
+	}
+}

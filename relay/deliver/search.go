@@ -21,9 +21,12 @@ const (
 	maxVain = 16
 	// longestSearch is how long such answers of one batch may take in all.
 	longestSearch = 30 * time.Minute
-	// maxVainBatches is how many batches in a row may end without one good answer. From then on each is posted once,
-	// until there is one. After each of them the delivery pauses, ever longer.
+	// maxVainBatches is how many batches in a row may end without one good answer. From then on each but every
+	// searchAgain-th is posted once, until there is one. After each of them the delivery pauses, ever longer.
 	maxVainBatches = 3
+	// searchAgain says of which batches in vain the parts are posted, too: each sixteenth. A server that was
+	// mended and refuses one object in each batch would never be believed.
+	searchAgain = 16
 	// pendingPatience is how long a server may work on what was posted, and searchPatience how long in a batch that
 	// was pending for longer than that.
 	pendingPatience = 10 * time.Minute
@@ -120,8 +123,8 @@ func (c *collection) learn(err error, took time.Duration) {
 	}
 }
 
-// distrusted tells whether the server gets each batch once.
-func (c *collection) distrusted() bool { return c.vain >= maxVainBatches }
+// distrusted tells whether the server gets the batch once.
+func (c *collection) distrusted() bool { return c.vain >= maxVainBatches && c.vain%searchAgain != 0 }
 
 // over tells whether the batch has cost what it may cost.
 func (c *collection) over() bool {

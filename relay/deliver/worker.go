@@ -188,16 +188,16 @@ func (w *worker) round(ctx context.Context) (worked bool, err error) {
 		return false, err
 	}
 	w.know(state)
+	var refused error // by ended, of what was queued again: it does not hold up what is new
 	if state.Queued > 0 {
-		vain, err := w.repeat(ctx)
-		if err = cmp.Or(err, vain); err != nil {
+		if refused, err = w.repeat(ctx); err != nil {
 			return true, err
 		}
 		worked = true
 	}
 	b, err := w.next(ctx, state.Position)
 	if err != nil || len(b) == 0 {
-		return worked, err
+		return worked, cmp.Or(err, refused)
 	}
 	dead, ok, vain := w.handOver(ctx, b)
 	if !ok {
