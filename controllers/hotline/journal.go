@@ -10,12 +10,17 @@ import (
 )
 
 // doubted tells while the journals of the line are not what they should be. While the
-// relay's report cannot be read, the last word stands.
+// relay's report cannot be read, the last word stands; and of damage until the relay, which
+// forgets it when it starts again, has read the journal anew.
 func doubted(line *relayreport.Hotline, edit *status.Editor) {
 	if line == nil {
 		return
 	}
 	reason := doubt(line.Journal.State)
+	was := edit.Get(v1alpha1.ConditionJournalDoubtful)
+	if reason == "" && line.Journal.VerifiedAt.IsZero() && was != nil && was.Reason == v1alpha1.ReasonJournalDamaged {
+		return
+	}
 	edit.While(v1alpha1.ConditionJournalDoubtful, reason != "", reason, line.Journal.Message)
 }
 

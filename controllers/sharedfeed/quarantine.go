@@ -11,16 +11,16 @@ import (
 	"github.com/certlink/certlink/controllers/internal/status"
 )
 
-// quarantined says what an import holds in quarantine. What our relay cannot be asked
-// about stays as it was.
+// quarantined says what an import holds in quarantine. What our relay cannot be asked about,
+// or has not looked at since it began, stays as it was.
 func (s *seen) quarantined(f *v1alpha1.SharedFeed, edit *status.Editor) {
-	if s.view.Contact != reports.Reached && f.Spec.Direction == v1alpha1.FeedImport {
+	if f.Spec.Direction != v1alpha1.FeedImport {
+		f.Status.Quarantined = nil
+		edit.While(v1alpha1.ConditionQuarantined, false, "", "")
 		return
 	}
 	i := s.imported(f.Name)
-	if i == nil || f.Spec.Direction != v1alpha1.FeedImport {
-		f.Status.Quarantined = nil
-		edit.While(v1alpha1.ConditionQuarantined, false, "", "")
+	if i == nil || s.view.Contact != reports.Reached {
 		return
 	}
 	f.Status.Quarantined = &i.Quarantined

@@ -29,7 +29,11 @@ func TestQuarantineIsACondition(t *testing.T) {
 	if conditions, _, _ = run(t, f, s); conditions["Quarantined"] == "" {
 		t.Error("it is gone with the report")
 	}
-	s.view.Contact = reports.Reached
+	s.view.Contact, s.view.Report.Imports = reports.Reached, nil // a relay that began a moment ago has not looked yet
+	if conditions, _, _ = run(t, f, s); conditions["Quarantined"] != "True/ObjectsHeld" || f.Status.Quarantined == nil {
+		t.Errorf("it has ended because the relay says nothing of the import: %v", conditions)
+	}
+	s.view.Report.Imports = []relayreport.Import{imported}
 	s.view.Report.Imports[0].Quarantined = 0
 	if conditions, _, _ = run(t, f, s); conditions["Quarantined"] != "" || *f.Status.Quarantined != 0 {
 		t.Errorf("conditions = %v", conditions)
