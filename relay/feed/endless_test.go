@@ -33,7 +33,7 @@ func TestTheSameObjectsWithoutEndAreGivenUp(t *testing.T) {
 	conf := bravoConfig()
 	conf.Imports[0].IntervalSeconds = 3600
 	bravo.Apply(conf)
-	eventually(t, "it is given up", func() bool { return strings.Contains(importOf(t, bravo).Error, "again and again") })
+	patiently(t, "it is given up", func() bool { return strings.Contains(importOf(t, bravo).Error, "again and again") })
 	if got := importOf(t, bravo); got.Stored != 5000 || got.Refused != 0 {
 		t.Errorf("import = %+v", got)
 	}
