@@ -49,7 +49,7 @@ func (c *Catalogue) begin(ctx context.Context) error {
 		c.deletions, c.position, c.remarked, c.last = deletions, 0, 0, nil
 		c.days, c.reports, c.byReport, c.references = map[int64]uint32{}, nil, map[string]int{}, holdings{}
 		c.statements, c.fresh, c.later = statements{}, recent{}, recent{}
-		c.read = readings{of: deletions}
+		c.read, c.untagged = readings{of: deletions}, false
 		return nil
 	}
 	if deletions != c.deletions {
@@ -83,18 +83,20 @@ func (c *Catalogue) prune(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known := len(c.statements)
 	err = c.stored(ctx, definitions, func(id string, _ time.Time, there bool) {
 		if !there {
 			delete(c.statements, id)
+			c.untagged = true
 			c.fresh.drop(id)
 			c.later.drop(id)
 		}
 	})
-	if err != nil || len(c.statements) == known {
+	if err != nil || !c.untagged {
 		return err
 	}
-	return c.retag(ctx, slices.DeleteFunc(reports, func(id string) bool { _, there := c.byReport[id]; return !there }))
+	err = c.retag(ctx, slices.DeleteFunc(reports, func(id string) bool { _, there := c.byReport[id]; return !there }))
+	c.untagged = err != nil
+	return err
 }
 
 // stored tells of objects whether they are stored, and in which version last.

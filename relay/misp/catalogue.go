@@ -50,6 +50,8 @@ type Catalogue struct {
 	fresh, later recent
 	// remarked is how far marks were looked at for those in fresh.
 	remarked int64
+	// untagged: statements are gone, and the tags of reports say otherwise: an error came between.
+	untagged bool
 	// read says how often, and how dearly, everything was read; last is what look told last, nil once
 	// something has changed.
 	read readings

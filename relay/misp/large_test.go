@@ -5,6 +5,7 @@ package misp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -122,5 +123,62 @@ func TestWhatIsWithdrawnFromALargeDirectoryIsGoneAtOnceAndTheRestFollows(t *test
 	}
 	if again := s.get("manifest.json", "If-None-Match", manifest.Header().Get("ETag")); again.Code != http.StatusOK {
 		t.Errorf("who has the manifest of before is told %d", again.Code)
+	}
+}
+
+// failing fails one list of named objects, when it is armed: the one before which so many others were asked for.
+type failing struct {
+	store.Objects
+	armed bool
+	left  int
+}
+
+func (f *failing) ListObjects(ctx context.Context, collection string, q store.Query) (store.Page, error) {
+	if f.armed && len(q.IDs) > 0 {
+		if f.left--; f.left < 0 {
+			f.armed = false
+			return store.Page{}, errors.New("the disk is away")
+		}
+	}
+	return f.Objects.ListObjects(ctx, collection, q)
+}
+
+// TestAWithdrawnDefinitionIsNoTagAlsoAfterAnError: whatever was being asked of the store when it failed.
+func TestAWithdrawnDefinitionIsNoTagAlsoAfterAnError(t *testing.T) {
+	for name, before := range map[string]int{"reports": 0, "definitions": 1, "tags": 2} {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t)
+			s.put(indicatorText(1, 1, "[domain-name:value = 'one.example']", rule.Green, ""), also(reportText(1, 1)),
+				statementText(`"definition_type":"statement","definition":{"statement":"(c) CERT Bravo"}`))
+			f := &failing{Objects: s.store}
+			c := NewCatalogue(f, "import/bravo", "bravo", func() time.Time { return s.clock.Add(time.Hour) })
+			tags := func() string {
+				t.Helper()
+				now, err := c.look(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range now.events {
+					if e.report != "" {
+						return fmt.Sprint(e.tags)
+					}
+				}
+				return "no report"
+			}
+			if got := tags(); strings.Contains(got, "tlp:red") {
+				t.Fatalf("before: %s", got)
+			}
+			c.read.after = time.Now().Add(time.Hour) // as if it had taken minutes
+			if n, err := s.store.DeleteObjects(t.Context(), "import/bravo", store.Query{IDs: []string{lateID}, Limit: 10}); err != nil || n != 1 {
+				t.Fatal(n, err)
+			}
+			f.armed, f.left = true, before
+			if _, err := c.look(t.Context()); err == nil || f.armed {
+				t.Fatalf("nothing failed: %v", err)
+			}
+			if got := tags(); !strings.Contains(got, "tlp:red") {
+				t.Errorf("afterwards: %s", got)
+			}
+		})
 	}
 }
