@@ -24,8 +24,8 @@ import (
 const (
 	// MaxCheckpointBytes is the longest signed checkpoint.
 	MaxCheckpointBytes = 4 << 10
-	// MaxSize is the largest number of entries in a log.
-	MaxSize = 1 << 48
+	// MaxSize is the largest number of entries in a log, a million million: a store has room for no more in a key.
+	MaxSize = 1<<40 - 1
 	// MaxOriginBytes is the longest origin.
 	MaxOriginBytes = 768
 )

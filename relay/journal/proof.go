@@ -21,7 +21,7 @@ const (
 	maxDigits = 19
 
 	// maxHashes is the longest path in a tree of MaxSize entries.
-	maxHashes = 48
+	maxHashes = 40
 	// MaxProofBytes is the longest proof with its checkpoint.
 	MaxProofBytes = MaxCheckpointBytes + 4<<10
 )

@@ -33,6 +33,7 @@ var lineTests = map[string]func(t *testing.T, e env){
 	"restores_and_renumbers_messages":                    restores,
 	"shares_what_the_proofs_of_a_batch_have_in_common":   sharesEvidence,
 	"keeps_checkpoints_with_what_they_prove":             keepsWhatCheckpointsProve,
+	"keeps_a_checkpoint_of_the_largest_size":             keepsTheLargestCheckpoint,
 	"puts_what_comes_back_in_its_place":                  replaces,
 	"keeps_what_speaks_against_a_peers_journal":          keepsDoubts,
 	"begins_another_era_of_a_peers_journal":              breaksPeerJournal,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/certlink/certlink/relay/journal"
 	"github.com/certlink/certlink/relay/store"
 )
 
@@ -75,6 +76,17 @@ func keepsWhatCheckpointsProve(t *testing.T, e env) {
 		mustChange(t, e, func(l store.LineTx) error { return l.KeepPeerCheckpoint(shown(size)) })
 	}
 	wantProven(t, e)
+}
+
+// keepsTheLargestCheckpoint: a peer may sign any size that package journal reads, whatever it holds.
+func keepsTheLargestCheckpoint(t *testing.T, e env) {
+	mustChange(t, e, func(l store.LineTx) error {
+		return errors.Join(l.KeepPeerCheckpoint(shown(9)), l.KeepPeerCheckpoint(shown(journal.MaxSize)))
+	})
+	mustRead(t, e, func(l store.LineReader) error { return wantKept(t, l, 9, journal.MaxSize) })
+	// Nor does it stand in the way of the next era.
+	mustChange(t, e, func(l store.LineTx) error { return l.BreakPeerJournal(store.Break{Size: 1}, shown(0)) })
+	mustRead(t, e, func(l store.LineReader) error { return wantKept(t, l, 0) })
 }
 
 func wantProven(t *testing.T, e env) {
