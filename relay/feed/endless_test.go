@@ -57,8 +57,11 @@ func TestAWalkThatBeginsAnewBringsEverythingOnceMore(t *testing.T) {
 		again int64
 		ends  bool
 	}{{0, false}, {1_000_000, false}, {2_000_000 + spareDuplicates, false}, {2_000_001 + spareDuplicates, true}} {
-		if w.again = c.again; (w.repeats(in) != nil) != c.ends {
-			t.Errorf("after %d objects that were here already: %v", c.again, w.repeats(in))
+		if w.again = c.again; (w.repeats(in, 1) != nil) != c.ends {
+			t.Errorf("after %d objects that were here already: %v", c.again, w.repeats(in, 1))
+		}
+		if err := w.repeats(in, 0); err != nil {
+			t.Errorf("after %d objects that were here already, a page of new ones: %v", c.again, err)
 		}
 	}
 }

@@ -70,9 +70,10 @@ func (w *walk) read(ctx context.Context, client *taxii.Client, in *intake) error
 	for range maxPages {
 		before := in.duplicates
 		got, more, err := w.page(ctx, client, in)
-		w.again += in.duplicates - before
+		brought := in.duplicates - before
+		w.again += brought
 		if err == nil && more {
-			err = cmp.Or(trail.Step(w.cursor.query()), w.repeats(in))
+			err = cmp.Or(trail.Step(w.cursor.query()), w.repeats(in, brought))
 		}
 		if err == nil && !more {
 			w.again = 0
@@ -90,9 +91,10 @@ func (w *walk) read(ctx context.Context, client *taxii.Client, in *intake) error
 	return nil
 }
 
-// repeats is errRepeats when more has come that was here already than a walk can bring.
-func (w *walk) repeats(in *intake) error {
-	if w.again <= 2*in.holds()+spareDuplicates {
+// repeats is errRepeats when more has come that was here already than a walk can bring, the last page's share included. A
+// page that has none of it goes on: the server was mended, and else each pull would read one page of what is new.
+func (w *walk) repeats(in *intake, brought int64) error {
+	if brought == 0 || w.again <= 2*in.holds()+spareDuplicates {
 		return nil
 	}
 	return errRepeats
