@@ -6,6 +6,7 @@ package hotline
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -68,6 +69,7 @@ func TestACourierLeadsToWhatThePeerHoldsAndIsNotNoted(t *testing.T) {
 			w.alfa.kill()
 			w.alfa.start()
 			w.alfa.send(request("", "by hand"))
+			synctest.Wait() // what goes by wire has failed
 			byHand(t, w.alfa, w.bravo)
 			if got := len(w.bravo.list(store.In)); got != messages+1 {
 				t.Errorf("bravo has %d messages, want %d", got, messages+1)
