@@ -43,6 +43,7 @@ go_is_new_enough || lacks "$(go env GOVERSION) is too old for go.mod" "install a
 
 if [ "$target" = test ]; then
 	has gcc || has cc || lacks "a C compiler is missing (the race detector needs one)" "apt-get install gcc libc6-dev"
+	has openssl || lacks "the command openssl is missing (a test checks a proof with it, and without certlink)" "apt-get install openssl"
 fi
 
 # Clusters that the user names stand where the harness would build its own.
