@@ -26,6 +26,7 @@ import (
 // post brings a request to bravo as the link port does.
 func post(t *testing.T, w *world, peer access.Peer, contentType string, body []byte) *httptest.ResponseRecorder {
 	t.Helper()
+	synctest.Wait() // the line is taken over, with which the replica forgets what it remembers
 	r := httptest.NewRequestWithContext(access.WithPeer(t.Context(), peer), http.MethodPost, Path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", contentType)
 	recorder := httptest.NewRecorder()
