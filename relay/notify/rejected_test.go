@@ -74,21 +74,7 @@ func TestAReceiverThatHangsHoldsNobodyUp(t *testing.T) {
 					c = config.Notifier{Name: "n", Alertmanager: &config.Alertmanager{Servers: []config.Remote{{URL: url}}}}
 				}
 				n := mustNotifier(t, c)
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				done := make(chan error, 1)
-				go func() { done <- n.Notify(ctx, silent()) }()
-				<-heard
-				cancel()
-				select {
-				case err := <-done:
-					if err == nil {
-						t.Error("it counts as told")
-					}
-				case <-time.After(serverTimeout * 3 / 4): // its own deadline has not come
-					t.Fatal("what was cancelled goes on")
-				}
-				<-gone // the connection is closed, too
+				endsWhenCancelled(t, n, heard, gone, serverTimeout)
 			})
 		}
 	}
